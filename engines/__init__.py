@@ -1,0 +1,1 @@
+"""How requests become images: adapters, the embedded model, the worker."""

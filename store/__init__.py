@@ -1,0 +1,1 @@
+"""What is remembered: requests, jobs, images, verdicts, sessions."""
