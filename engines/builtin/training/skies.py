@@ -36,7 +36,7 @@ _SKIES: dict[str, tuple[tuple[Color, ...], ...]] = {
 
 LAMPS: dict[str, tuple[float, float, float]] = {
     "day": (1.0, 1.0, 1.0),
-    "night": (0.36, 0.38, 0.58),
+    "night": (0.46, 0.48, 0.68),
     "sunset": (0.88, 0.66, 0.60),
     "dawn": (0.96, 0.88, 0.90),
     "storm": (0.58, 0.61, 0.66),

@@ -34,7 +34,8 @@ def _anime(image: Image.Image, rng: random.Random) -> Image.Image:
     flat = ImageEnhance.Color(image).enhance(1.7)
     flat = ImageEnhance.Contrast(flat).enhance(1.12)
     ink = Image.new("RGB", image.size, (38, 22, 54))
-    mask = _edges(flat, 4.0).point(lambda v: 200 if v > 120 else 0)
+    # A median first, so that stars and flakes are no outlines of themselves.
+    mask = _edges(flat.filter(ImageFilter.MedianFilter(3)), 4.0).point(lambda v: 200 if v > 120 else 0)
     return Image.composite(ink, flat, mask)
 
 

@@ -21,12 +21,11 @@ def town(canvas: Canvas, top: float) -> None:
     """Rows of gabled houses in bright colours, sometimes with a church tower."""
     rng = canvas.rng
     flat(canvas, top, canvas.lit((112, 130, 92)), canvas.lit((96, 104, 84)))
-    rows = 3
-    for row in range(rows):
-        foot = top + (canvas.height - top) * (0.2 + 0.38 * row)
-        scale = 0.75 + 0.28 * row
+    for row in range(2):
+        foot = top + (canvas.height - top) * (0.34 + 0.54 * row)
+        scale = 1.1 + 0.4 * row
         x = rng.uniform(-8, 0)
-        spire = rng.randrange(6) if row == 1 and rng.random() < 0.4 else -1
+        spire = rng.randrange(5) if row == 0 and rng.random() < 0.5 else -1
         index = 0
         while x < canvas.width:
             wide, high = rng.uniform(15, 20) * scale, rng.uniform(9, 13) * scale
@@ -51,12 +50,12 @@ def _eaves(canvas: Canvas, x: float, y: float, half: float, high: float, color: 
     """A Japanese roof: curved, its corners turned up."""
     canvas.polygon(
         (
-            (x - half - 2.4, y - high * 0.42),
-            (x - half * 0.72, y - high * 0.5),
+            (x - half - 3, y - high * 0.5),
+            (x - half * 0.72, y - high * 0.42),
             (x - half * 0.5, y - high),
             (x + half * 0.5, y - high),
-            (x + half * 0.72, y - high * 0.5),
-            (x + half + 2.4, y - high * 0.42),
+            (x + half * 0.72, y - high * 0.42),
+            (x + half + 3, y - high * 0.5),
             (x + half, y),
             (x - half, y),
         ),
@@ -72,7 +71,7 @@ def _machiya(canvas: Canvas, x: float, foot: float, wide: float, high: float) ->
     beam = canvas.lit((92, 60, 42))
     roof = canvas.lit(jitter(rng, rng.choice(((74, 86, 116), (62, 78, 96), (86, 80, 100))), 8))
     if canvas.night:
-        roof = mix(roof, (60, 70, 120), 0.35)
+        roof = mix(roof, (96, 110, 170), 0.4)
     canvas.rect(x - wide / 2, foot - high, x + wide / 2, foot, wall)
     panes = 3
     for k in range(panes):
@@ -85,15 +84,16 @@ def _machiya(canvas: Canvas, x: float, foot: float, wide: float, high: float) ->
 
 def _pagoda(canvas: Canvas, x: float, foot: float, tiers: int) -> None:
     """A tower of shrinking tiers with a spire."""
-    red, roof = canvas.lit((186, 62, 48)), canvas.lit((66, 76, 100))
-    y, half = foot, 9.5
+    red, roof = canvas.lit((206, 66, 50)), canvas.lit((70, 82, 110))
+    y, half = foot, 14.0
     for _ in range(tiers):
-        canvas.rect(x - half * 0.66, y - 8, x + half * 0.66, y, red)
-        _window(canvas, x - 1.6, y - 6.5, 3.2, 4, 0.9)
-        _eaves(canvas, x, y - 7, half, 5, roof)
-        y -= 10.5
+        canvas.rect(x - half * 0.6, y - 10, x + half * 0.6, y, red)
+        _window(canvas, x - half * 0.36, y - 6.5, half * 0.28, 5, 0.95)
+        _window(canvas, x + half * 0.08, y - 6.5, half * 0.28, 5, 0.95)
+        _eaves(canvas, x, y - 8, half, 7, roof)
+        y -= 13
         half *= 0.86
-    canvas.rect(x - 0.6, y - 8, x + 0.6, y + 1, canvas.lit((210, 170, 80)))
+    canvas.rect(x - 0.7, y - 9, x + 0.7, y + 1, canvas.lit((226, 184, 84)))
 
 
 def torii(canvas: Canvas, x: float, foot: float, size: float) -> None:
@@ -110,28 +110,28 @@ def torii(canvas: Canvas, x: float, foot: float, size: float) -> None:
 def japanese_town(canvas: Canvas, top: float) -> None:
     """Rows of tiled houses, usually with a pagoda, a torii, lanterns or cherry trees."""
     rng = canvas.rng
-    flat(canvas, top, canvas.lit((104, 112, 104)), canvas.lit((110, 104, 100)))
-    tower = rng.uniform(0.12, 0.88) * canvas.width if rng.random() < 0.55 else None
-    for row in range(3):
-        foot = top + (canvas.height - top) * (0.24 + 0.37 * row)
-        scale = 0.78 + 0.26 * row
+    flat(canvas, top, canvas.lit((96, 104, 100)), canvas.lit((104, 98, 92)))
+    tower = rng.uniform(0.14, 0.86) * canvas.width if rng.random() < 0.65 else None
+    for row in range(2):
+        foot = top + (canvas.height - top) * (0.36 + 0.52 * row)
+        scale = 1.12 + 0.4 * row
         if row == 1 and tower is not None:
-            _pagoda(canvas, tower, foot, rng.choice((3, 4, 4)))
-        x = rng.uniform(-6, 6)
-        while x < canvas.width + 10:
-            wide = rng.uniform(20, 27) * scale
-            if rng.random() < 0.1:
-                _cherry(canvas, x, foot, 12 * scale)
-                x += 14 * scale
+            _pagoda(canvas, tower, foot - (canvas.height - top) * 0.36, rng.choice((3, 4)))
+        x = rng.uniform(-6, 10)
+        while x < canvas.width + 12:
+            wide = rng.uniform(22, 28) * scale
+            if rng.random() < 0.12:
+                _cherry(canvas, x, foot, 14 * scale)
+                x += 15 * scale
                 continue
-            _machiya(canvas, x, foot, wide, rng.uniform(8, 10) * scale)
-            if rng.random() < 0.35:
-                lx = x - wide / 2 - 1
+            _machiya(canvas, x, foot, wide, rng.uniform(8.5, 10) * scale)
+            if rng.random() < 0.4:
+                lamp_x = x - wide / 2 - 1.5
                 glow = (255, 90, 60) if canvas.night else canvas.lit((216, 60, 48))
-                canvas.ellipse(lx, foot - 6 * scale, 1.7, 2.2, glow)
-            x += wide + rng.uniform(3, 5)
-    if rng.random() < 0.25:
-        torii(canvas, rng.uniform(20, canvas.width - 20), canvas.height - 2, rng.uniform(22, 28))
+                canvas.ellipse(lamp_x, foot - 6 * scale, 2.1, 2.7, glow)
+            x += wide + rng.uniform(4, 7)
+    if rng.random() < 0.2:
+        torii(canvas, rng.uniform(20, canvas.width - 20), canvas.height - 1, rng.uniform(26, 32))
 
 
 def _cherry(canvas: Canvas, x: float, foot: float, size: float) -> None:
@@ -147,6 +147,7 @@ def city(canvas: Canvas, top: float) -> None:
     """Near tower blocks along a street with a dashed line."""
     rng = canvas.rng
     street = top + (canvas.height - top) * 0.68
+    canvas.rect(0, top, canvas.width, street, canvas.lit((92, 96, 110)))
     x = rng.uniform(-8, 0)
     while x < canvas.width:
         wide, high = rng.uniform(15, 24), rng.uniform(30, 74)
