@@ -34,13 +34,9 @@ def engines(as_json: JsonOption = False) -> None:
             print_line(f"  models    {', '.join(row.models)}")
             print_line(f"  samplers  {', '.join(row.samplers)}")
             print_line(f"  styles    {', '.join(row.style_presets) or 'none'}")
-            print_line(
-                f"  steps     {row.steps.low:g} to {row.steps.high:g}, default {row.steps.default:g}"
-            )
-            print_line(
-                f"  cfg scale {row.cfg_scale.low:g} to {row.cfg_scale.high:g}, "
-                f"default {row.cfg_scale.default:g}"
-            )
+            for name, span in (("steps", row.steps), ("cfg scale", row.cfg_scale)):
+                ends = f"{span.low:g} to {span.high:g}"
+                print_line(f"  {name:<9} {ends}, default {span.default:g}")
             sizes = ", ".join(f"{width}x{height}" for width, height in row.sizes.suggested)
             print_line(f"  sizes     {sizes}")
             again = "yes" if row.is_deterministic else f"no: {row.why_not}"
