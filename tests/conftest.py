@@ -3,14 +3,6 @@
 from __future__ import annotations
 
 import os
-
-from engines.builtin.kernels import pin_environment
-
-# numpy reads these once, when it is first imported.
-os.environ.update(pin_environment(dict(os.environ)))
-for name in ("OPENBLAS_L2_SIZE", "STABILITY_HOST", "STABILITY_KEY"):
-    os.environ.pop(name, None)
-
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +10,13 @@ from typing import Any
 
 import pytest
 
+from engines.builtin.kernels import pin_environment
 from tests.program import Program
+
+# numpy reads these once, when it is first imported: nothing above imports it.
+os.environ.update(pin_environment(dict(os.environ)))
+for name in ("OPENBLAS_L2_SIZE", "STABILITY_HOST", "STABILITY_KEY"):
+    os.environ.pop(name, None)
 
 
 @pytest.fixture(autouse=True)
