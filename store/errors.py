@@ -1,0 +1,42 @@
+"""The errors that a person can act on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class SafelightError(Exception):
+    """An error whose text is meant for the person at the keyboard.
+
+    `message` says what is wrong, `hint` what to do about it (may be empty).
+    Both are plain text, never markup, and hold no secret.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip()
+
+
+class RequestError(SafelightError, ValueError):
+    """A prompt, prompt stack or parameter that cannot be accepted.
+
+    `field` is the dotted name of the field (`prompts.2.weight`, `parameters.width`),
+    `value` what was given.
+    """
+
+    def __init__(self, field: str, value: Any, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.field = field
+        self.value = value
+
+
+class StoreError(SafelightError):
+    """The data directory or its database cannot be used as asked."""
+
+
+class NotFound(StoreError):
+    """No row has this id, or more than one begins with it."""

@@ -1,0 +1,248 @@
+"""What the store hands out: immutable values, never rows.
+
+Times are seconds since 1970 in UTC, digests SHA-256 in hexadecimal. Order follows
+`number`, never a clock.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+
+from store.request import Request
+
+
+class JobState(StrEnum):
+    """Where a job is. `waiting` → `running` → one of the others, which are final.
+
+    `unknown`: it was sent to a paid service and no answer was recorded; it may have been
+    charged, so it is sent again only when a person says so. `set_aside`: it ended its
+    worker twice.
+    """
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+    SET_ASIDE = "set_aside"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether a worker leaves such a job alone."""
+        return self not in (JobState.WAITING, JobState.RUNNING)
+
+
+class Purpose(StrEnum):
+    """Why a job is run: a new image, a child of a past one, or a comparison only."""
+
+    GENERATE = "generate"
+    REGENERATE = "regenerate"
+    VERIFY = "verify"
+
+
+class Verdict(StrEnum):
+    """What a verification found, in the words that are shown and stored."""
+
+    IDENTICAL = "identical"
+    LATENTS_DRIFTED = "pixels identical, latents drifted"
+    DIFFERENT = "different"
+    CANNOT_RUN = "cannot run"
+    NOT_VERIFIABLE = "not verifiable"
+
+
+class FinishReason(StrEnum):
+    """How an engine ended an image; `filter` means blurred on purpose or withheld."""
+
+    SUCCESS = "success"
+    FILTER = "filter"
+    ERROR = "error"
+
+
+class Stage(msgspec.Struct, frozen=True, kw_only=True):
+    """The digest of one intermediate result of an image.
+
+    `name`: `text`, `noise`, `latent`, `final latent`, `pixels` … `step` counts from 1 where
+    a name occurs at each step, and prompts from 1 for `text`; 0 where it occurs once.
+    """
+
+    name: str
+    step: int
+    sha256: str
+
+
+class EnvironmentRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What else decided the pixels: names and values (`engine revision`, `kernels` …)."""
+
+    values: dict[str, str]
+
+    def to_json(self) -> bytes:
+        """Canonical JSON, over which the digest is taken."""
+        return msgspec.json.encode(self.values, order="sorted")
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """One image to be made: a request with its seed, in the queue.
+
+    `id` is also the request id that goes over the wire. `parent_id` is the image that it
+    came from. `step` of `steps` and `preview` (PNG or None) are the last progress seen.
+    `error_kind` and `error` say why it failed, `warning` what a person should know.
+    """
+
+    number: int
+    id: str
+    request: Request
+    request_digest: str
+    purpose: Purpose
+    state: JobState
+    created_at: float
+    started_at: float | None = None
+    finished_at: float | None = None
+    attempts: int = 0
+    session: str | None = None
+    parent_id: str | None = None
+    step: int = 0
+    steps: int = 0
+    seconds_left: float | None = None
+    preview: bytes | None = None
+    cancel_requested: bool = False
+    error_kind: str | None = None
+    error: str | None = None
+    warning: str | None = None
+    image_id: str | None = None
+    verification_number: int | None = None
+
+
+class Verification(msgspec.Struct, frozen=True, kw_only=True):
+    """One comparison of a past image with itself made again. Never changed afterwards.
+
+    `first_difference` says where it began to differ (`step 7`, `model`, `request`, `file` …),
+    `detail` the same in a sentence. `psnr_db` compares the pixels (None when they are equal
+    or one side is missing). `regenerated_id` is the child that was made, if one was kept.
+    """
+
+    number: int
+    image_id: str
+    verdict: Verdict
+    pixels_sha256_then: str
+    pixels_sha256_now: str | None
+    first_difference: str | None
+    detail: str
+    psnr_db: float | None
+    regenerated_id: str | None
+    environment_digest: str | None
+    created_at: float
+
+
+class Image(msgspec.Struct, frozen=True, kw_only=True):
+    """One result, with everything that a list or a record shows except its bytes.
+
+    `number` grows with time; `id` is 32 hexadecimal digits. `path` is the stored file.
+    `parent_id` is the image that it was made from, `purpose` why. `verdict` is the newest
+    verification's, None when it was never verified. `stages` and `environment` are filled
+    by `history.get_image` only.
+    """
+
+    number: int
+    id: str
+    job_id: str
+    request: Request
+    request_digest: str
+    seed: int
+    width: int
+    height: int
+    mime: str
+    pixels_sha256: str
+    file_sha256: str
+    file_bytes: int
+    path: Path
+    finish_reason: FinishReason
+    warning: str | None
+    seconds: float
+    created_at: float
+    purpose: Purpose
+    session: str | None = None
+    parent_id: str | None = None
+    environment_digest: str
+    verdict: Verdict | None = None
+    first_difference: str | None = None
+    stages: tuple[Stage, ...] = ()
+    environment: EnvironmentRecord | None = None
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker hands over to be stored for one job: the engine's bytes and its facts.
+
+    `data` is stored untouched. `thumbnail` is a small PNG or WebP. `meta` holds what the
+    engine said besides (answer ids, engine revision of the server …).
+    """
+
+    data: bytes
+    mime: str
+    seed: int
+    width: int
+    height: int
+    pixels_sha256: str
+    thumbnail: bytes
+    finish_reason: FinishReason
+    warning: str | None
+    seconds: float
+    environment: EnvironmentRecord
+    stages: tuple[Stage, ...]
+    meta: dict[str, str] = {}
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker found when it compared; becomes a `Verification`."""
+
+    verdict: Verdict
+    pixels_sha256_now: str | None = None
+    first_difference: str | None = None
+    detail: str = ""
+    psnr_db: float | None = None
+
+
+class DraftPrompt(msgspec.Struct, frozen=True, kw_only=True):
+    """A prompt as it stands in the editor; the text may be empty or not yet valid."""
+
+    text: str = ""
+    weight: float = 1.0
+    enabled: bool = True
+
+
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything in the editor of one session, to the character.
+
+    None in a parameter means: the engine's default. `seed` is what the seed field shows
+    (None before the first); `seed_locked` keeps it for the next run. `previous_seeds` are
+    the ones before, newest last. `pending` holds half-typed values by field. `place` holds
+    where the person was (focus, row, cursor, screen, selected image).
+    """
+
+    prompts: tuple[DraftPrompt, ...] = (DraftPrompt(),)
+    engine: str = "builtin"
+    model: str | None = None
+    seed: int | None = None
+    seed_locked: bool = False
+    previous_seeds: tuple[int, ...] = ()
+    steps: int | None = None
+    cfg_scale: float | None = None
+    sampler: str | None = None
+    width: int | None = None
+    height: int | None = None
+    style_preset: str | None = None
+    images: int = 1
+    parent_id: str | None = None
+    pending: dict[str, str] = {}
+    place: dict[str, str | int | bool | None] = {}
+
+
+class Session(msgspec.Struct, frozen=True, kw_only=True):
+    """A named piece of work with its draft."""
+
+    name: str
+    draft: Draft
+    updated_at: float
