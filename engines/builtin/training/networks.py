@@ -107,11 +107,11 @@ class Layer(nn.Module):
         b, n, d = x.shape
         size = d // self.heads
         scale, shift, gate = (mod + self.table[:, None]).unbind(1)
-        inner = self.enter((rms(x) * (1 + scale) + shift).to(torch.bfloat16))
+        inner = self.enter(rms(x) * (1 + scale) + shift)
         q, k, v, m = inner.split((d, d, d, self.hidden), -1)
         tk, tv = self.text(text).view(b, -1, 2, self.heads, size).permute(2, 0, 3, 1, 4)
         q, k, v = (z.view(b, n, self.heads, size).transpose(1, 2) for z in (q, k, v))
-        q = (rms(q) * self.sharp[:, None]).to(v.dtype)
+        q = (rms(q) * (self.sharp[:, None] * size**-0.5)).to(v.dtype)
         k = torch.cat([rms(k).to(v.dtype), rms(tk).to(v.dtype)], 2)
         mixed = attend(q, k, torch.cat([v, tv.to(v.dtype)], 2), mask)
         wide = torch.cat([mixed.transpose(1, 2).reshape(b, n, d), relu2(m)], -1)
