@@ -33,7 +33,9 @@ def rms(x: Floats) -> Floats:
     return x * inverse_rms(x)
 
 
-def softmax(scores: Floats, scratch: Floats, whole: np.ndarray[tuple[int, ...], np.dtype[np.int32]]) -> Floats:
+def softmax(
+    scores: Floats, scratch: Floats, whole: np.ndarray[tuple[int, ...], np.dtype[np.int32]]
+) -> Floats:
     """Softmax without its division, in place; gives the sums along the last axis, kept."""
     scores -= scores.max(axis=-1, keepdims=True)
     exp_in_place(scores, scratch, whole)

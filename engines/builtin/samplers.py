@@ -123,9 +123,7 @@ def lms(denoise: Denoise, x: Floats, sigmas: Sequence[float], noise: Noise) -> S
         yield x, clean
 
 
-def dpmpp_2s_ancestral(
-    denoise: Denoise, x: Floats, sigmas: Sequence[float], noise: Noise
-) -> Steps:
+def dpmpp_2s_ancestral(denoise: Denoise, x: Floats, sigmas: Sequence[float], noise: Noise) -> Steps:
     """DPM-Solver++ (2S): second order in the logarithm of sigma, then fresh noise."""
     for step, (high, low) in enumerate(zip(sigmas, sigmas[1:], strict=False)):
         clean = denoise(x, high)

@@ -110,7 +110,9 @@ def main() -> None:
     model = Autoencoder().to(memory_format=torch.channels_last)
     if args.out.exists():
         model.load_state_dict(torch.load(args.out))
-    optimizer = torch.optim.AdamW(model.parameters(), args.rate, betas=(0.9, 0.99), weight_decay=1e-4)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), args.rate, betas=(0.9, 0.99), weight_decay=1e-4
+    )
 
     def objective(x: Tensor, noise: Tensor) -> Tensor:
         with torch.autocast("cpu", torch.bfloat16):

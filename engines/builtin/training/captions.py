@@ -30,21 +30,67 @@ class Facts:
 
 
 _HOUR = {
-    "day": ("blue sky", "daytime", "sunny day", "bright blue sky", "day", "midday sky", "summer day"),
-    "night": ("night sky", "night", "at night", "dark night", "midnight", "night time", "evening night sky"),
-    "sunset": ("sunset", "sunset sky", "at sunset", "orange sunset", "dusk", "evening glow", "golden hour"),
+    "day": (
+        "blue sky",
+        "daytime",
+        "sunny day",
+        "bright blue sky",
+        "day",
+        "midday sky",
+        "summer day",
+    ),
+    "night": (
+        "night sky",
+        "night",
+        "at night",
+        "dark night",
+        "midnight",
+        "night time",
+        "evening night sky",
+    ),
+    "sunset": (
+        "sunset",
+        "sunset sky",
+        "at sunset",
+        "orange sunset",
+        "dusk",
+        "evening glow",
+        "golden hour",
+    ),
     "dawn": ("dawn", "sunrise", "morning", "pink morning sky", "early morning", "at dawn"),
-    "storm": ("storm", "stormy sky", "thunderstorm", "dark stormy weather", "bad weather", "gray stormy sky"),
+    "storm": (
+        "storm",
+        "stormy sky",
+        "thunderstorm",
+        "dark stormy weather",
+        "bad weather",
+        "gray stormy sky",
+    ),
 }
 _CLOUDY = {
-    "day": ("clouds", "white clouds", "cloudy", "cloudy sky", "clouds in the sky", "fluffy clouds", "cloud"),
+    "day": (
+        "clouds",
+        "white clouds",
+        "cloudy",
+        "cloudy sky",
+        "clouds in the sky",
+        "fluffy clouds",
+        "cloud",
+    ),
     "night": ("clouds", "night clouds", "cloudy", "cloudy night sky", "clouds in the sky", "cloud"),
     "sunset": ("clouds", "pink clouds", "cloudy", "clouds in the sky", "cloudy sky", "cloud"),
     "dawn": ("clouds", "soft clouds", "cloudy", "clouds in the sky", "cloudy sky", "cloud"),
     "storm": ("clouds", "dark clouds", "storm clouds", "cloudy", "gray clouds", "heavy clouds"),
 }
 _FEATURE = {
-    "stars": ("stars", "starry sky", "starry night", "many stars", "stars in the sky", "twinkling stars"),
+    "stars": (
+        "stars",
+        "starry sky",
+        "starry night",
+        "many stars",
+        "stars in the sky",
+        "twinkling stars",
+    ),
     "moon": ("moon", "full moon", "the moon", "moonlight", "bright moon"),
     "crescent moon": ("crescent moon", "moon", "half moon", "moon crescent"),
     "sun": ("sun", "the sun", "bright sun", "sunshine", "sunny"),
@@ -54,8 +100,20 @@ _FEATURE = {
     "rainbow": ("rainbow", "a rainbow", "colorful rainbow"),
 }
 _FAR = {
-    "mountains": ("mountains", "mountain", "a mountain range", "rocky mountains", "distant mountains"),
-    "snowy mountains": ("snowy mountains", "snowy peaks", "snow capped mountains", "alps", "mountains with snow"),
+    "mountains": (
+        "mountains",
+        "mountain",
+        "a mountain range",
+        "rocky mountains",
+        "distant mountains",
+    ),
+    "snowy mountains": (
+        "snowy mountains",
+        "snowy peaks",
+        "snow capped mountains",
+        "alps",
+        "mountains with snow",
+    ),
     "mount fuji": ("mount fuji", "fuji", "mt fuji", "volcano", "mount fuji"),
     "hills": ("hills", "green hills", "rolling hills", "hill"),
     "city skyline": ("city skyline", "skyline", "distant city", "skyscrapers", "tall buildings"),
@@ -66,21 +124,57 @@ _GROUND = {
     "lake": ("lake", "a lake", "calm lake", "pond", "mountain lake"),
     "beach": ("beach", "sandy beach", "sand beach", "seaside", "coast", "shore"),
     "meadow": ("meadow", "grass", "green field", "grassland", "lawn", "green meadow"),
-    "flower field": ("flower field", "field of flowers", "flowers", "flower meadow", "garden of flowers"),
+    "flower field": (
+        "flower field",
+        "field of flowers",
+        "flowers",
+        "flower meadow",
+        "garden of flowers",
+    ),
     "desert": ("desert", "sand dunes", "dunes", "sandy desert", "the desert"),
     "snow field": ("snow field", "snowy field", "snow", "snowy landscape", "winter landscape"),
     "forest": ("forest", "woods", "pine forest", "deep forest", "forest of trees", "wood"),
     "town": ("town", "village", "small town", "houses", "old town", "european town"),
-    "japanese town": ("japanese town", "japanese village", "japanese houses", "old japanese town",
-                      "town in japan", "kyoto", "japanese street"),
+    "japanese town": (
+        "japanese town",
+        "japanese village",
+        "japanese houses",
+        "old japanese town",
+        "town in japan",
+        "kyoto",
+        "japanese street",
+    ),
     "city": ("city", "big city", "downtown", "city street", "city buildings", "street"),
     "harbour": ("harbour", "harbor", "port", "harbour with boats", "marina", "lighthouse"),
 }
-_FILLER = ("beautiful", "a picture of", "a painting of", "an image of", "illustration of", "lovely",
-           "a view of", "scenic", "a", "the", "pretty", "amazing", "gorgeous", "highly detailed")
+_FILLER = (
+    "beautiful",
+    "a picture of",
+    "a painting of",
+    "an image of",
+    "illustration of",
+    "lovely",
+    "a view of",
+    "scenic",
+    "a",
+    "the",
+    "pretty",
+    "amazing",
+    "gorgeous",
+    "highly detailed",
+)
 _BACK = ("on a {} background", "{} background", "on {}", "in front of a {} background")
-_AFTER = ("detailed", "beautiful", "masterpiece", "high quality", "illustration", "artwork", "scenery",
-          "landscape", "wallpaper")
+_AFTER = (
+    "detailed",
+    "beautiful",
+    "masterpiece",
+    "high quality",
+    "illustration",
+    "artwork",
+    "scenery",
+    "landscape",
+    "wallpaper",
+)
 
 
 def _article(rng: random.Random, word: str) -> str:
@@ -141,7 +235,11 @@ def _scene(facts: Facts, rng: random.Random) -> list[str]:
     if roll < 0.55:
         text = over + rng.choice((" above ", " over ", " above a ", " over the ")) + under
         return [text + (rng.choice((" with ", ", ")) + things if things else "")]
-    lead = things + rng.choice((" in ", " on ", " in front of ", " near ", ", ")) + under if things else under
+    lead = (
+        things + rng.choice((" in ", " on ", " in front of ", " near ", ", ")) + under
+        if things
+        else under
+    )
     return [lead + rng.choice((" under ", " at ", ", ", " with ", " below ")) + over]
 
 

@@ -105,7 +105,9 @@ def main() -> None:
     parser.add_argument("--words", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--until", required=True, help="HH:MM, local time")
-    parser.add_argument("--decay", type=float, default=20, help="minutes of falling rate at the end")
+    parser.add_argument(
+        "--decay", type=float, default=20, help="minutes of falling rate at the end"
+    )
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--steps", type=int, default=0, help="stop after so many steps")

@@ -97,14 +97,23 @@ def autoencoder_arrays(model: Autoencoder) -> Arrays:
             names |= {f"dec_coarse.{k}.{p}": f"dec.coarse.{k}.{p}"}
             names |= {f"dec_fine.{k}.{p}": f"dec.fine.{k}.{p}"}
     for theirs, ours in names.items():
-        out[f"{ours}.w"], out[f"{ours}.b"] = _conv(w[f"{theirs}.weight"]), w[f"{theirs}.bias"].numpy()
+        out[f"{ours}.w"], out[f"{ours}.b"] = (
+            _conv(w[f"{theirs}.weight"]),
+            w[f"{theirs}.bias"].numpy(),
+        )
     # The encoder's first layer reads 4x4 squares of RGB, the decoder's last layer writes them.
     first = w["enter.weight"].view(-1, 3, 16, 3, 3).transpose(1, 2).reshape(-1, 48, 3, 3)
     out["enc.enter.w"] = _conv(first)
     last = w["leave.weight"].view(3, 16, -1, 3, 3).transpose(0, 1).reshape(48, -1, 3, 3)
-    out["dec.leave.w"], out["dec.leave.b"] = _conv(last), w["leave.bias"].view(3, 16).T.reshape(-1).numpy()
+    out["dec.leave.w"], out["dec.leave.b"] = (
+        _conv(last),
+        w["leave.bias"].view(3, 16).T.reshape(-1).numpy(),
+    )
     for theirs, ours in (("down", "enc.down"), ("to_latent", "enc.leave")):
-        out[f"{ours}.w"], out[f"{ours}.b"] = _conv(w[f"{theirs}.weight"]), w[f"{theirs}.bias"].numpy()
+        out[f"{ours}.w"], out[f"{ours}.b"] = (
+            _conv(w[f"{theirs}.weight"]),
+            w[f"{theirs}.bias"].numpy(),
+        )
     up, bias = w["up.weight"][:, :, 0, 0], w["up.bias"]
     out["dec.up.w"], out["dec.up.b"] = _square_out(up, bias)
     return out
@@ -175,7 +184,10 @@ def main() -> None:
     arrays = denoiser_arrays(state["average"], vocabulary.vectors, shape)
     arrays |= autoencoder_arrays(model)
     mean, deviation = state["mean"], state["deviation"]
-    arrays |= {"latent.mean": mean.flatten().numpy(), "latent.deviation": deviation.flatten().numpy()}
+    arrays |= {
+        "latent.mean": mean.flatten().numpy(),
+        "latent.deviation": deviation.flatten().numpy(),
+    }
     with np.load(args.latents / "00000.npz") as shard:
         arrays |= preview_arrays(model, torch.from_numpy(shard["z"][:256]), mean, deviation)
     manifest = Manifest(

@@ -37,7 +37,9 @@ def _choose(rng: random.Random, weights: dict[str, float] | dict[str, int]) -> s
     return rng.choices(list(weights), list(weights.values()))[0]
 
 
-def _alone(size: tuple[int, int], sprites: Sprites, rng: random.Random) -> tuple[Image.Image, Facts]:
+def _alone(
+    size: tuple[int, int], sprites: Sprites, rng: random.Random
+) -> tuple[Image.Image, Facts]:
     """One thing, large, on a plain colour."""
     thing = rng.choice(things())
     name = "white" if rng.random() < 0.35 else rng.choice(list(BACKGROUNDS))
@@ -58,7 +60,11 @@ def _alone(size: tuple[int, int], sprites: Sprites, rng: random.Random) -> tuple
 def _features(rng: random.Random, hour: str) -> list[str]:
     """What else is in the sky at that hour."""
     chance = {
-        "night": (("stars", 0.75), (rng.choice(("moon", "moon", "crescent moon")), 0.42), ("snow", 0.05)),
+        "night": (
+            ("stars", 0.75),
+            (rng.choice(("moon", "moon", "crescent moon")), 0.42),
+            ("snow", 0.05),
+        ),
         "day": (("sun", 0.38), ("rainbow", 0.05), ("snow", 0.06)),
         "sunset": (("sun", 0.6),),
         "dawn": (("sun", 0.45),),
@@ -113,13 +119,19 @@ def _place(canvas: Canvas, facts: Facts, sprites: Sprites, horizon: float) -> No
     count = 1 if rng.random() < 0.75 else 2
     watery = facts.ground in ("sea", "lake", "harbour")
     for slot in range(count):
-        thing = pick(rng, rng.choice(("water", "water", "sky") if watery else ("ground",) * 5 + ("sky",)))
+        thing = pick(
+            rng, rng.choice(("water", "water", "sky") if watery else ("ground",) * 5 + ("sky",))
+        )
         side = rng.choice((40, 48, 56)) if count == 1 else rng.choice((36, 44))
         low = thing.place != "sky"
         span = canvas.width / count
         x = round(slot * span + rng.uniform(0, max(0.0, span - side)))
         if low:
-            y = round(rng.uniform(max(horizon - side * 0.4, canvas.height - side - 22), canvas.height - side - 3))
+            y = round(
+                rng.uniform(
+                    max(horizon - side * 0.4, canvas.height - side - 22), canvas.height - side - 3
+                )
+            )
         else:
             y = round(rng.uniform(4, max(5.0, horizon - side * 0.8)))
         sprite = sprites.sized(thing, side * SCALE)
@@ -130,7 +142,9 @@ def _place(canvas: Canvas, facts: Facts, sprites: Sprites, horizon: float) -> No
         )
         if low and not watery:
             foot = (x + side / 2, y + side * 0.96)
-            canvas.ellipse(*foot, side * 0.36, side * 0.06, mix((20, 24, 30), facts_tone(canvas), 0.6))
+            canvas.ellipse(
+                *foot, side * 0.36, side * 0.06, mix((20, 24, 30), facts_tone(canvas), 0.6)
+            )
         canvas.image.paste(paper, (x * SCALE, y * SCALE), sprite)
         facts.things.append(thing.words)
 
@@ -140,7 +154,9 @@ def facts_tone(canvas: Canvas) -> tuple[int, int, int]:
     return canvas.lit((140, 140, 130))
 
 
-def _scene(size: tuple[int, int], sprites: Sprites, rng: random.Random) -> tuple[Image.Image, Facts]:
+def _scene(
+    size: tuple[int, int], sprites: Sprites, rng: random.Random
+) -> tuple[Image.Image, Facts]:
     facts = Facts(hour=_choose(rng, skies.HOURS))
     facts.features = _features(rng, facts.hour)
     facts.clouds = facts.hour == "storm" or rng.random() < 0.5

@@ -9,11 +9,15 @@ from engines.builtin.training.paint import SCALE, Canvas, Color, gradient, jitte
 FARS = ("mountains", "snowy mountains", "mount fuji", "hills", "city skyline", "forest edge")
 
 
-def ridge(canvas: Canvas, base: float, low: float, high: float, step: float) -> list[tuple[float, float]]:
+def ridge(
+    canvas: Canvas, base: float, low: float, high: float, step: float
+) -> list[tuple[float, float]]:
     """Points of a jagged ridge from left to right; heights above ``base`` in final pixels."""
     points, x, up = [], -step * canvas.rng.random(), True
     while x < canvas.width + step:
-        points.append((x, base - canvas.rng.uniform(*((high * 0.75, high) if up else (low, low * 1.6)))))
+        points.append(
+            (x, base - canvas.rng.uniform(*((high * 0.75, high) if up else (low, low * 1.6))))
+        )
         x, up = x + step * canvas.rng.uniform(0.7, 1.2), not up
     return points
 
@@ -60,7 +64,9 @@ def _cap(
     low = max(la[1], ra[1])
     teeth = [(x1 + (ra[0] - x1) * k, low + (2.5 if i % 2 else -2)) for i, k in enumerate((0.5, 0))]
     white, blue = canvas.lit((250, 252, 255)), canvas.lit((196, 210, 234))
-    canvas.polygon((peak, ra, teeth[0], (x1, low + 3), (x1 + (la[0] - x1) * 0.5, low - 2), la), white)
+    canvas.polygon(
+        (peak, ra, teeth[0], (x1, low + 3), (x1 + (la[0] - x1) * 0.5, low - 2), la), white
+    )
     canvas.polygon((peak, ra, teeth[0], (x1, low + 3)), blue)
 
 
@@ -94,7 +100,11 @@ def _fuji(canvas: Canvas, base: float, haze: Color) -> None:
 def _hills(canvas: Canvas, base: float, haze: Color) -> None:
     rng = canvas.rng
     for depth in range(2):
-        green = mix(canvas.lit(jitter(rng, ((112, 160, 96), (86, 140, 74))[depth], 8)), haze, 0.22 - 0.16 * depth)
+        green = mix(
+            canvas.lit(jitter(rng, ((112, 160, 96), (86, 140, 74))[depth], 8)),
+            haze,
+            0.22 - 0.16 * depth,
+        )
         for _ in range(3):
             r = rng.uniform(30, 52)
             x = rng.uniform(0, canvas.width)
@@ -105,7 +115,13 @@ def _skyline(canvas: Canvas, base: float, haze: Color) -> None:
     rng, x = canvas.rng, -2.0
     while x < canvas.width:
         wide, high = rng.uniform(8, 15), rng.uniform(16, 44)
-        wall = mix(canvas.lit(jitter(rng, rng.choice(((96, 108, 130), (120, 116, 126), (84, 100, 112))), 10)), haze, 0.2)
+        wall = mix(
+            canvas.lit(
+                jitter(rng, rng.choice(((96, 108, 130), (120, 116, 126), (84, 100, 112))), 10)
+            ),
+            haze,
+            0.2,
+        )
         canvas.rect(x, base - high, x + wide, base + 1, wall)
         if rng.random() < 0.2:
             canvas.rect(x + wide / 2 - 0.5, base - high - 7, x + wide / 2 + 0.5, base - high, wall)
@@ -131,7 +147,9 @@ def _panes(canvas: Canvas, x0: float, y0: float, x1: float, y1: float, wall: Col
 
 def pine(canvas: Canvas, x: float, foot: float, high: float, green: Color) -> None:
     """A fir of three triangles on a short trunk."""
-    canvas.rect(x - high * 0.05, foot - high * 0.16, x + high * 0.05, foot, canvas.lit((84, 58, 40)))
+    canvas.rect(
+        x - high * 0.05, foot - high * 0.16, x + high * 0.05, foot, canvas.lit((84, 58, 40))
+    )
     dark = mix(green, (0, 20, 10), 0.3)
     for k in range(3):
         top, half = foot - high * (1 - 0.26 * k), high * (0.18 + 0.07 * k)
@@ -167,7 +185,9 @@ def sea(canvas: Canvas, top: float, sky_low: Color, lake: bool = False) -> None:
         canvas.line(((x, y), (x + long, y)), glint, 0.7)
     if lake:
         shore = canvas.lit(jitter(rng, (92, 134, 70), 8))
-        canvas.ellipse(canvas.width * rng.uniform(0.2, 0.8), canvas.height + 8, canvas.width * 0.9, 18, shore)
+        canvas.ellipse(
+            canvas.width * rng.uniform(0.2, 0.8), canvas.height + 8, canvas.width * 0.9, 18, shore
+        )
 
 
 def beach(canvas: Canvas, top: float, sky_low: Color) -> None:
@@ -190,7 +210,9 @@ def meadow(canvas: Canvas, top: float, flowers: bool) -> None:
         x, y = rng.uniform(0, canvas.width), rng.uniform(top + 4, canvas.height)
         canvas.line(((x, y), (x + rng.uniform(-1.5, 1.5), y - 3.5)), dark, 0.7)
     if flowers:
-        palette = rng.sample(((240, 80, 90), (250, 210, 70), (250, 250, 250), (200, 110, 220), (250, 140, 180)), 2)
+        palette = rng.sample(
+            ((240, 80, 90), (250, 210, 70), (250, 250, 250), (200, 110, 220), (250, 140, 180)), 2
+        )
         for _ in range(56):
             y = top + 3 + (canvas.height - top - 4) * rng.random()
             r = 0.9 + 1.5 * (y - top) / (canvas.height - top)
@@ -208,7 +230,9 @@ def desert(canvas: Canvas, top: float) -> None:
         crest = (x, y - rng.uniform(5, 10))
         tone = mix(sand, (255, 232, 180), 0.16 - 0.08 * k)
         canvas.polygon(((x - half, y + 12), crest, (x + half, y + 14)), tone)
-        canvas.polygon((crest, (x + half, y + 14), (x + half * 0.15, y + 14)), mix(tone, (110, 64, 30), 0.3))
+        canvas.polygon(
+            (crest, (x + half, y + 14), (x + half * 0.15, y + 14)), mix(tone, (110, 64, 30), 0.3)
+        )
 
 
 def snowfield(canvas: Canvas, top: float) -> None:
@@ -218,7 +242,9 @@ def snowfield(canvas: Canvas, top: float) -> None:
     flat(canvas, top, mix(white, (180, 200, 228), 0.3), white)
     for _ in range(3):
         x, y = rng.uniform(0, canvas.width), rng.uniform(top + 10, canvas.height)
-        canvas.ellipse(x, y + 14, rng.uniform(34, 60), 14, mix(white, canvas.lit((255, 255, 255)), 0.6))
+        canvas.ellipse(
+            x, y + 14, rng.uniform(34, 60), 14, mix(white, canvas.lit((255, 255, 255)), 0.6)
+        )
 
 
 def forest(canvas: Canvas, top: float) -> None:

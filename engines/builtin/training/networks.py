@@ -149,8 +149,12 @@ class Denoiser(nn.Module):
         self.conv_in = nn.Conv2d(shape.channels, f, 3, padding=1)
         self.fine_in = FineBlock(f, d)
         self.patch = nn.Linear(4 * f, d)
-        self.rows = nn.ParameterDict({str(n): nn.Parameter(torch.randn(n, 1, d) * 0.1) for n in (8, 12)})
-        self.cols = nn.ParameterDict({str(n): nn.Parameter(torch.randn(1, n, d) * 0.1) for n in (8, 12)})
+        self.rows = nn.ParameterDict(
+            {str(n): nn.Parameter(torch.randn(n, 1, d) * 0.1) for n in (8, 12)}
+        )
+        self.cols = nn.ParameterDict(
+            {str(n): nn.Parameter(torch.randn(1, n, d) * 0.1) for n in (8, 12)}
+        )
         self.grids = nn.ParameterDict(
             {f"{h}x{w}": nn.Parameter(torch.zeros(h, w, d)) for h, w in ((8, 8), (8, 12), (12, 8))}
         )

@@ -118,7 +118,9 @@ def clouds(canvas: Canvas, hour: str, horizon: float, count: int) -> None:
         tall = wide * rng.uniform(0.24, 0.36)
         x = (slot + rng.uniform(0.15, 0.85)) * canvas.width / count
         y = rng.uniform(tall + 3, max(tall + 6, horizon * 0.72))
-        puffs = [(x + wide * (k - 0.5) * 0.72, rng.uniform(0.6, 1.0)) for k in (0.0, 0.33, 0.66, 1.0)]
+        puffs = [
+            (x + wide * (k - 0.5) * 0.72, rng.uniform(0.6, 1.0)) for k in (0.0, 0.33, 0.66, 1.0)
+        ]
         for color, drop, shrink in ((shade, 0.0, 1.0), (bright, -tall * 0.2, 0.9)):
             base = y + drop
             for px, size in puffs:
@@ -141,7 +143,9 @@ def snow(canvas: Canvas) -> None:
     rng = canvas.rng
     for _ in range(canvas.width * canvas.height // 190):
         r = rng.uniform(0.8, 1.7)
-        canvas.ellipse(rng.uniform(0, canvas.width), rng.uniform(0, canvas.height), r, r, (250,) * 3)
+        canvas.ellipse(
+            rng.uniform(0, canvas.width), rng.uniform(0, canvas.height), r, r, (250,) * 3
+        )
 
 
 def lightning(canvas: Canvas, horizon: float) -> None:
@@ -162,5 +166,10 @@ def rainbow(canvas: Canvas, horizon: float) -> None:
     bands = ((228, 84, 84), (240, 150, 70), (244, 220, 90), (96, 190, 110), (84, 140, 220))
     for k, color in enumerate((*bands, (140, 96, 200))):
         rad = r - k * 2.2
-        box = ((x - rad) * SCALE, (horizon - rad) * SCALE, (x + rad) * SCALE, (horizon + rad) * SCALE)
+        box = (
+            (x - rad) * SCALE,
+            (horizon - rad) * SCALE,
+            (x + rad) * SCALE,
+            (horizon + rad) * SCALE,
+        )
         canvas.draw.arc(box, 180, 360, fill=color, width=round(2.4 * SCALE))

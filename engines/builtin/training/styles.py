@@ -35,7 +35,9 @@ def _anime(image: Image.Image, rng: random.Random) -> Image.Image:
     flat = ImageEnhance.Contrast(flat).enhance(1.12)
     ink = Image.new("RGB", image.size, (38, 22, 54))
     # A median first, so that stars and flakes are no outlines of themselves.
-    mask = _edges(flat.filter(ImageFilter.MedianFilter(3)), 4.0).point(lambda v: 200 if v > 120 else 0)
+    mask = _edges(flat.filter(ImageFilter.MedianFilter(3)), 4.0).point(
+        lambda v: 200 if v > 120 else 0
+    )
     return Image.composite(ink, flat, mask)
 
 
@@ -53,13 +55,17 @@ def _line_art(image: Image.Image, rng: random.Random) -> Image.Image:
 
 def _neon(image: Image.Image, rng: random.Random) -> Image.Image:
     edge = _edges(image, 3.0)
-    glow = ImageChops.lighter(edge, edge.filter(ImageFilter.GaussianBlur(2.2)).point(lambda v: min(255, v * 2)))
+    glow = ImageChops.lighter(
+        edge, edge.filter(ImageFilter.GaussianBlur(2.2)).point(lambda v: min(255, v * 2))
+    )
     w, h = image.size
     pair = ((255, 40, 200), (40, 220, 255))
     strip = Image.new("RGB", (2, 1))
     strip.putdata(list(pair))
     lamp = strip.resize((w, h), Image.Resampling.BILINEAR)
-    base = ImageEnhance.Brightness(ImageOps.colorize(image.convert("L"), (10, 4, 30), (110, 40, 170))).enhance(0.6)
+    base = ImageEnhance.Brightness(
+        ImageOps.colorize(image.convert("L"), (10, 4, 30), (110, 40, 170))
+    ).enhance(0.6)
     return ImageChops.screen(base, ImageChops.multiply(lamp, glow.convert("RGB")))
 
 
@@ -116,7 +122,9 @@ def _vignette(size: tuple[int, int]) -> Image.Image:
 def _film(image: Image.Image, rng: random.Random) -> Image.Image:
     faded = ImageEnhance.Color(image).enhance(0.55)
     data = np.asarray(faded, np.float32) / 255
-    tone = data * np.array((0.84, 0.76, 0.62), np.float32) + np.array((0.14, 0.10, 0.08), np.float32)
+    tone = data * np.array((0.84, 0.76, 0.62), np.float32) + np.array(
+        (0.14, 0.10, 0.08), np.float32
+    )
     warm = Image.fromarray((np.clip(tone, 0, 1) * 255).astype(np.uint8))
     dark = _vignette(image.size).point(lambda v: max(0, v - (255 - v)))
     return ImageChops.multiply(warm, Image.merge("RGB", (dark, dark, dark)))

@@ -29,11 +29,23 @@ def town(canvas: Canvas, top: float) -> None:
         index = 0
         while x < canvas.width:
             wide, high = rng.uniform(15, 20) * scale, rng.uniform(9, 13) * scale
-            wall = canvas.lit(jitter(rng, rng.choice(((236, 214, 180), (232, 186, 150), (214, 222, 226), (240, 226, 150))), 8))
-            roof = canvas.lit(jitter(rng, rng.choice(((188, 78, 60), (160, 70, 60), (150, 92, 64))), 8))
+            wall = canvas.lit(
+                jitter(
+                    rng,
+                    rng.choice(
+                        ((236, 214, 180), (232, 186, 150), (214, 222, 226), (240, 226, 150))
+                    ),
+                    8,
+                )
+            )
+            roof = canvas.lit(
+                jitter(rng, rng.choice(((188, 78, 60), (160, 70, 60), (150, 92, 64))), 8)
+            )
             canvas.rect(x, foot - high, x + wide, foot, wall)
             peak = foot - high - 7 * scale
-            canvas.polygon(((x - 1, foot - high), (x + wide / 2, peak), (x + wide + 1, foot - high)), roof)
+            canvas.polygon(
+                ((x - 1, foot - high), (x + wide / 2, peak), (x + wide + 1, foot - high)), roof
+            )
             size = 3.2 * scale
             for k in (0.2, 0.62):
                 _window(canvas, x + wide * k, foot - high * 0.72, size, size)
@@ -67,7 +79,9 @@ def _eaves(canvas: Canvas, x: float, y: float, half: float, high: float, color: 
 def _machiya(canvas: Canvas, x: float, foot: float, wide: float, high: float) -> None:
     """A Japanese house: cream panels in a dark frame under a grey-blue tiled roof."""
     rng = canvas.rng
-    wall = canvas.lit(jitter(rng, rng.choice(((230, 214, 184), (206, 176, 138), (190, 150, 112))), 6))
+    wall = canvas.lit(
+        jitter(rng, rng.choice(((230, 214, 184), (206, 176, 138), (190, 150, 112))), 6)
+    )
     beam = canvas.lit((92, 60, 42))
     roof = canvas.lit(jitter(rng, rng.choice(((74, 86, 116), (62, 78, 96), (86, 80, 100))), 8))
     if canvas.night:
@@ -101,10 +115,24 @@ def torii(canvas: Canvas, x: float, foot: float, size: float) -> None:
     red = canvas.lit((224, 66, 44))
     half = size * 0.46
     for sign in (-1, 1):
-        canvas.rect(x + sign * half * 0.72 - size * 0.05, foot - size * 0.9, x + sign * half * 0.72 + size * 0.05, foot, red)
+        canvas.rect(
+            x + sign * half * 0.72 - size * 0.05,
+            foot - size * 0.9,
+            x + sign * half * 0.72 + size * 0.05,
+            foot,
+            red,
+        )
     canvas.rect(x - half, foot - size * 0.72, x + half, foot - size * 0.63, red)
     top = foot - size
-    canvas.polygon(((x - half * 1.25, top - 1), (x + half * 1.25, top - 1), (x + half * 1.1, top + size * 0.12), (x - half * 1.1, top + size * 0.12)), red)
+    canvas.polygon(
+        (
+            (x - half * 1.25, top - 1),
+            (x + half * 1.25, top - 1),
+            (x + half * 1.1, top + size * 0.12),
+            (x - half * 1.1, top + size * 0.12),
+        ),
+        red,
+    )
 
 
 def japanese_town(canvas: Canvas, top: float) -> None:
@@ -140,7 +168,9 @@ def _cherry(canvas: Canvas, x: float, foot: float, size: float) -> None:
     canvas.rect(x - 1, foot - size * 0.6, x + 1, foot, canvas.lit((96, 66, 54)))
     pink = canvas.lit((246, 170, 196))
     for dx, dy in ((-0.35, 0.75), (0.35, 0.8), (0, 1.05), (0, 0.7)):
-        canvas.ellipse(x + dx * size, foot - dy * size, size * 0.38, size * 0.34, jitter(rng, pink, 10))
+        canvas.ellipse(
+            x + dx * size, foot - dy * size, size * 0.38, size * 0.34, jitter(rng, pink, 10)
+        )
 
 
 def city(canvas: Canvas, top: float) -> None:
@@ -151,7 +181,13 @@ def city(canvas: Canvas, top: float) -> None:
     x = rng.uniform(-8, 0)
     while x < canvas.width:
         wide, high = rng.uniform(15, 24), rng.uniform(30, 74)
-        wall = canvas.lit(jitter(rng, rng.choice(((128, 136, 156), (166, 150, 140), (98, 116, 136), (150, 110, 96))), 8))
+        wall = canvas.lit(
+            jitter(
+                rng,
+                rng.choice(((128, 136, 156), (166, 150, 140), (98, 116, 136), (150, 110, 96))),
+                8,
+            )
+        )
         canvas.rect(x, street - high, x + wide, street, wall)
         y = street - high + 3
         while y < street - 5:
@@ -178,12 +214,16 @@ def harbour(canvas: Canvas, top: float, sky_low: Color) -> None:
     lighthouse(canvas, canvas.width * (0.5 + side * rng.uniform(0.3, 0.4)), top + 10)
     for k in range(rng.randint(2, 3)):
         x, y = canvas.width * (0.2 + 0.28 * k) + rng.uniform(-6, 6), top + rng.uniform(14, 26)
-        hull = canvas.lit(rng.choice(((190, 60, 50), (240, 240, 240), (40, 80, 140), (226, 170, 60))))
+        hull = canvas.lit(
+            rng.choice(((190, 60, 50), (240, 240, 240), (40, 80, 140), (226, 170, 60)))
+        )
         canvas.polygon(((x - 10, y - 4), (x + 10, y - 4), (x + 7, y + 1.5), (x - 7, y + 1.5)), hull)
         canvas.rect(x - 0.5, y - 22, x + 0.5, y - 4, canvas.lit((110, 84, 60)))
         sail = canvas.lit((250, 246, 236))
         canvas.polygon(((x + 1, y - 21), (x + 8, y - 6), (x + 1, y - 6)), sail)
-        canvas.polygon(((x - 1, y - 18), (x - 6, y - 6), (x - 1, y - 6)), mix(sail, (150, 150, 170), 0.3))
+        canvas.polygon(
+            ((x - 1, y - 18), (x - 6, y - 6), (x - 1, y - 6)), mix(sail, (150, 150, 170), 0.3)
+        )
     wood = canvas.lit((150, 108, 70))
     y = canvas.height - rng.uniform(12, 16)
     canvas.rect(0, y, canvas.width, canvas.height, wood)
@@ -199,6 +239,17 @@ def lighthouse(canvas: Canvas, x: float, foot: float) -> None:
         a, b = k / 5, (k + 1) / 5
         wa, wb = 5 - 1.8 * a, 5 - 1.8 * b
         color = canvas.lit((214, 60, 50) if k % 2 else (248, 248, 244))
-        canvas.polygon(((x - wa, foot - high * a), (x + wa, foot - high * a), (x + wb, foot - high * b), (x - wb, foot - high * b)), color)
+        canvas.polygon(
+            (
+                (x - wa, foot - high * a),
+                (x + wa, foot - high * a),
+                (x + wb, foot - high * b),
+                (x - wb, foot - high * b),
+            ),
+            color,
+        )
     canvas.rect(x - 2.5, foot - high - 5, x + 2.5, foot - high, _WARM)
-    canvas.polygon(((x - 3.5, foot - high - 5), (x, foot - high - 10), (x + 3.5, foot - high - 5)), canvas.lit((180, 44, 40)))
+    canvas.polygon(
+        ((x - 3.5, foot - high - 5), (x, foot - high - 10), (x + 3.5, foot - high - 5)),
+        canvas.lit((180, 44, 40)),
+    )

@@ -65,7 +65,9 @@ class SentenceModel:
         return F.linear(x, self._w[f"{name}.weight"], self._w[f"{name}.bias"])
 
     def _norm(self, name: str, x: Tensor) -> Tensor:
-        return F.layer_norm(x, x.shape[-1:], self._w[f"{name}.weight"], self._w[f"{name}.bias"], 1e-12)
+        return F.layer_norm(
+            x, x.shape[-1:], self._w[f"{name}.weight"], self._w[f"{name}.bias"], 1e-12
+        )
 
     @torch.no_grad()
     def embed(self, text: str) -> Tensor:
@@ -73,7 +75,9 @@ class SentenceModel:
         ids = torch.tensor(self._tokenizer.encode(text).ids)
         x = self._w["embeddings.word_embeddings.weight"][ids]
         x = x + self._w["embeddings.position_embeddings.weight"][: len(ids)]
-        x = self._norm("embeddings.LayerNorm", x + self._w["embeddings.token_type_embeddings.weight"][0])
+        x = self._norm(
+            "embeddings.LayerNorm", x + self._w["embeddings.token_type_embeddings.weight"][0]
+        )
         for k in range(6):
             at = f"encoder.layer.{k}"
             q, key, v = (
@@ -81,7 +85,10 @@ class SentenceModel:
                 for n in ("query", "key", "value")
             )
             mixed = F.scaled_dot_product_attention(q, key, v).transpose(0, 1).reshape(len(ids), 384)
-            x = self._norm(f"{at}.attention.output.LayerNorm", x + self._linear(f"{at}.attention.output.dense", mixed))
+            x = self._norm(
+                f"{at}.attention.output.LayerNorm",
+                x + self._linear(f"{at}.attention.output.dense", mixed),
+            )
             hidden = F.gelu(self._linear(f"{at}.intermediate.dense", x))
             x = self._norm(f"{at}.output.LayerNorm", x + self._linear(f"{at}.output.dense", hidden))
         return F.normalize(x.mean(0), dim=0)
