@@ -8,7 +8,22 @@ from pathlib import Path
 from typing import NamedTuple
 
 LOCAL_FILE_SYSTEMS = frozenset(
-    "apfs bcachefs btrfs ext2 ext3 ext4 f2fs jfs overlay ramfs reiserfs tmpfs xfs zfs".split()
+    {
+        "apfs",
+        "bcachefs",
+        "btrfs",
+        "ext2",
+        "ext3",
+        "ext4",
+        "f2fs",
+        "jfs",
+        "overlay",
+        "ramfs",
+        "reiserfs",
+        "tmpfs",
+        "xfs",
+        "zfs",
+    }
 )
 """File systems whose shared memory and locks belong to one host. All others count as remote."""
 

@@ -88,7 +88,7 @@ class LiveProgress:
             if connection := self._open():
                 rows = connection.execute(
                     "SELECT job_id, step, steps, seconds_left, preview FROM progress"
-                    f" WHERE job_id IN ({marks})",  # noqa: S608 (question marks only)
+                    f" WHERE job_id IN ({marks})",
                     tuple(job_ids),
                 ).fetchall()
                 for job_id, step, steps, seconds_left, preview in rows:
@@ -131,6 +131,8 @@ class LiveProgress:
             if is_damaged and not is_busy(error) and not self._is_read_only:
                 with contextlib.suppress(OSError):
                     self._path.unlink(missing_ok=True)
+                    # A journal left behind would be rolled back into the next file.
+                    self._path.with_name(f"{FILE_NAME}-journal").unlink(missing_ok=True)
         except OSError:
             self._drop()
 

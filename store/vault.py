@@ -12,6 +12,7 @@ import time
 import zlib
 from pathlib import Path
 
+from store.connection import sync
 from store.errors import StoreError
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -53,11 +54,11 @@ class Vault:
         try:
             _make_directory(path.parent, self.directory)
             if _holds(path, data):
-                _sync(path)
+                sync(path)
             else:
                 _replace(path, data)
             # The name is lasting only when its folder is.
-            _sync(path.parent)
+            sync(path.parent)
         except OSError as error:
             raise _explain("store", path, error) from error
         return sha256
@@ -108,7 +109,7 @@ class Vault:
             finally:
                 os.close(descriptor)
             if is_new:
-                _sync(path.parent)
+                sync(path.parent)
         except OSError as error:
             raise _explain("store", path, error) from error
 
@@ -140,7 +141,7 @@ class Vault:
             number += 1
         try:
             path.rename(aside)
-            _sync(path.parent)
+            sync(path.parent)
         except OSError as error:
             raise _explain("rename", path, error) from error
         return aside
@@ -166,7 +167,7 @@ def _make_directory(path: Path, root: Path) -> None:
         _make_directory(path.parent, root)
     with contextlib.suppress(FileExistsError):
         path.mkdir(mode=0o700)
-    _sync(path.parent)
+    sync(path.parent)
 
 
 def _holds(path: Path, data: bytes) -> bool:
@@ -190,14 +191,6 @@ def _replace(path: Path, data: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
