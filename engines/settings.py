@@ -6,7 +6,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
@@ -20,6 +20,7 @@ KEY_VARIABLE = "STABILITY_KEY"
 
 DEADLINE_SECONDS = 300.0
 IDLE_SECONDS = 120.0
+Images = Literal["auto", "kitty", "sixel", "cells", "none"]
 Seconds = Annotated[float, msgspec.Meta(ge=1, le=24 * 3600)]
 
 __all__ = ["Settings", "SettingsError", "StabilitySettings", "load_settings"]
@@ -51,7 +52,7 @@ class BuiltinSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 class InterfaceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The interface: how images reach the terminal, and whether the mouse is used."""
 
-    images: Literal["auto", "kitty", "sixel", "cells", "none"] = "auto"
+    images: Images = "auto"
     mouse: bool = True
 
 
@@ -178,8 +179,8 @@ _TYPES = {
     "int": "a number",
     "array": "a list",
     "object": "a section",
-    "null": "nothing",
 }
+_CHOICES = {"interface.images": get_args(Images)}
 
 
 def _explain(text: str) -> str:
@@ -193,6 +194,12 @@ def _explain(text: str) -> str:
         known = ", ".join(_KNOWN.get(section, ())) or "none"
         kind = f"{place} {unknown['name']}" if place else f"[{unknown['name']}]"
         return f"{kind}: there is no such setting. Known: {known}."
-    for name, words in _TYPES.items():
-        what = what.replace(f"`{name}`", words).replace(f"{words} | nothing", words)
+    what = re.sub("`([^`]*)`", lambda match: _name_types(match[1]), what)
+    if where in _CHOICES:
+        what = f"{what}. Known: {', '.join(_CHOICES[where])}"
     return f"{place}: {what[0].lower()}{what[1:]}."
+
+
+def _name_types(types: str) -> str:
+    names = [name for name in types.split(" | ") if name != "null"]
+    return " or ".join(_TYPES.get(name, name) for name in names)

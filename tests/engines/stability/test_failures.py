@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from typing import Any
 
 import pytest
 
@@ -79,7 +80,7 @@ async def test_a_request_that_cannot_be_made_is_not_sent(serve: Serve) -> None:
     server = await serve()
     for changes in ({"steps": 5}, {"style_preset": "glitter"}, {"model": "unheard-of"}):
         with pytest.raises(EngineError) as caught:
-            await collect(make_engine(server.host), make_request(**changes))  # type: ignore[arg-type]
+            await collect(make_engine(server.host), make_request(**changes))
         assert caught.value.kind is Failure.INVALID_REQUEST
     with pytest.raises(EngineError, match="too close to 0"):
         await collect(make_engine(server.host), make_request(prompts=[("a", 1), ("b", 1e-60)]))
@@ -144,7 +145,7 @@ async def test_unreadable_bytes_are_spooled_all_the_same(serve: Serve) -> None:
     ],
 )
 async def test_a_silent_server_is_given_up(
-    serve: Serve, limits: dict[str, float], words: str
+    serve: Serve, limits: dict[str, Any], words: str
 ) -> None:
     server = await serve(B.SILENCE)
     with pytest.raises(EngineError) as caught:
