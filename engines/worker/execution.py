@@ -212,9 +212,7 @@ class JobExecution:
         capabilities = self._registry.get_capabilities(image.request.engine)
         if capabilities.is_deterministic:
             return None
-        return Comparison(
-            verdict=Verdict.NOT_VERIFIABLE, detail=capabilities.why_not, first_difference="engine"
-        )
+        return Comparison(verdict=Verdict.NOT_VERIFIABLE, detail=capabilities.why_not)
 
     def _judge(self, image: Image, result: Result) -> Comparison:
         now = open_image(result.data)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from engines.base import EngineError
 from store.errors import SafelightError
 from store.places import find_config_file
-from tui.terminal import describe_terminal
+from tui.detection import describe_terminal
 
 if TYPE_CHECKING:
     from engines.settings import StabilitySettings
