@@ -63,8 +63,8 @@ class Worker:
 
     async def _run_jobs(self, database: Database) -> None:
         epoch = queue.start_epoch(database, paid_engines=self._registry.paid_engines)
-        for job in queue.list_spooled(database, epoch):
-            self._recover(database, epoch, job)
+        for orphan in queue.list_spooled(database, epoch):
+            self._recover(database, epoch, orphan)
         busy_at = time.monotonic()
         while not self._is_leaving:
             version = await asyncio.to_thread(database.data_version)
