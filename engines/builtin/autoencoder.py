@@ -51,4 +51,4 @@ class Decoder:
 def to_bytes(x: Floats) -> NDArray[np.uint8]:
     """[-1, 1] to 0..255, rounded half to even."""
     scaled = (x + np.float32(1)) * np.float32(127.5)
-    return np.rint(np.clip(scaled, 0, 255)).astype(np.uint8)
+    return np.asarray(np.rint(np.clip(scaled, 0, 255)), np.uint8)

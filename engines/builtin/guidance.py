@@ -15,6 +15,7 @@ which keeps large scales and weights from burning. Terms are added in an order o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -28,7 +29,7 @@ RESCALE = 0.7
 def _deviation(x: Floats) -> float:
     wide = x.astype(np.float64).ravel()
     wide -= np.add.reduce(wide) / wide.size
-    return float(np.add.reduce(wide * wide) / wide.size) ** 0.5
+    return math.sqrt(float(np.add.reduce(wide * wide) / wide.size))
 
 
 def compose(empty: Floats, terms: Sequence[tuple[float, Floats]], scale: float) -> Floats:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -72,7 +72,7 @@ class Pipeline:
         """Let go of the threads."""
         self._threads.shutdown()
 
-    def generate(self, request: Request) -> Iterator[Event]:
+    def generate(self, request: Request) -> Generator[Event, None, None]:
         """The events of one image, `Produced` last."""
         parameters = request.parameters
         wanted = (parameters.width, parameters.height)

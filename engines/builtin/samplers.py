@@ -9,6 +9,7 @@ al. 2022, DPM-Solver-2 (Lu et al. 2022), DPM-Solver++ (Lu et al. 2022), linear m
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -39,7 +40,7 @@ def _split(high: float, low: float) -> tuple[float, float]:
 
 def euler(denoise: Denoise, x: Floats, sigmas: Sequence[float], noise: Noise) -> Steps:
     """First order, deterministic. In these terms DDIM is the same formula."""
-    for high, low in zip(sigmas, sigmas[1:], strict=False):
+    for high, low in itertools.pairwise(sigmas):
         clean = denoise(x, high)
         x = _blend(low / high, x, clean)
         yield x, clean
@@ -47,7 +48,7 @@ def euler(denoise: Denoise, x: Floats, sigmas: Sequence[float], noise: Noise) ->
 
 def euler_ancestral(denoise: Denoise, x: Floats, sigmas: Sequence[float], noise: Noise) -> Steps:
     """First order with fresh noise at each step. In these terms DDPM is the same formula."""
-    for step, (high, low) in enumerate(zip(sigmas, sigmas[1:], strict=False)):
+    for step, (high, low) in enumerate(itertools.pairwise(sigmas)):
         clean = denoise(x, high)
         down, up = _split(high, low)
         x = _blend(down / high, x, clean)
@@ -58,7 +59,7 @@ def euler_ancestral(denoise: Denoise, x: Floats, sigmas: Sequence[float], noise:
 
 def heun(denoise: Denoise, x: Floats, sigmas: Sequence[float], noise: Noise) -> Steps:
     """Second order: the mean of the slopes at both ends."""
-    for high, low in zip(sigmas, sigmas[1:], strict=False):
+    for high, low in itertools.pairwise(sigmas):
         clean = denoise(x, high)
         if low == 0:
             x = clean
@@ -79,7 +80,7 @@ def _midpoint(denoise: Denoise, x: Floats, clean: Floats, high: float, low: floa
 
 def dpm_2(denoise: Denoise, x: Floats, sigmas: Sequence[float], noise: Noise) -> Steps:
     """DPM-Solver-2: second order by the midpoint."""
-    for high, low in zip(sigmas, sigmas[1:], strict=False):
+    for high, low in itertools.pairwise(sigmas):
         clean = denoise(x, high)
         x = clean if low == 0 else _midpoint(denoise, x, clean, high, low)
         yield x, clean
@@ -87,7 +88,7 @@ def dpm_2(denoise: Denoise, x: Floats, sigmas: Sequence[float], noise: Noise) ->
 
 def dpm_2_ancestral(denoise: Denoise, x: Floats, sigmas: Sequence[float], noise: Noise) -> Steps:
     """The midpoint step down, then fresh noise up."""
-    for step, (high, low) in enumerate(zip(sigmas, sigmas[1:], strict=False)):
+    for step, (high, low) in enumerate(itertools.pairwise(sigmas)):
         clean = denoise(x, high)
         if low == 0:
             x = clean
@@ -111,7 +112,7 @@ def _lagrange_integral(nodes: Sequence[float], index: int, start: float, end: fl
 def lms(denoise: Denoise, x: Floats, sigmas: Sequence[float], noise: Noise) -> Steps:
     """Linear multistep of up to fourth order: one prediction a step, past slopes reused."""
     slopes: list[Floats] = []
-    for step, (high, low) in enumerate(zip(sigmas, sigmas[1:], strict=False)):
+    for step, (high, low) in enumerate(itertools.pairwise(sigmas)):
         clean = denoise(x, high)
         slopes = [_slope(x, clean, high), *slopes[:3]]
         nodes = [sigmas[step - k] for k in range(len(slopes))]
@@ -125,7 +126,7 @@ def lms(denoise: Denoise, x: Floats, sigmas: Sequence[float], noise: Noise) -> S
 
 def dpmpp_2s_ancestral(denoise: Denoise, x: Floats, sigmas: Sequence[float], noise: Noise) -> Steps:
     """DPM-Solver++ (2S): second order in the logarithm of sigma, then fresh noise."""
-    for step, (high, low) in enumerate(zip(sigmas, sigmas[1:], strict=False)):
+    for step, (high, low) in enumerate(itertools.pairwise(sigmas)):
         clean = denoise(x, high)
         if low == 0:
             x = clean
@@ -141,7 +142,7 @@ def dpmpp_2m(denoise: Denoise, x: Floats, sigmas: Sequence[float], noise: Noise)
     """DPM-Solver++ (2M): second order, one prediction a step, the last one reused."""
     previous: Floats | None = None
     before = 0.0
-    for high, low in zip(sigmas, sigmas[1:], strict=False):
+    for high, low in itertools.pairwise(sigmas):
         clean = denoise(x, high)
         if low == 0:
             x = clean
@@ -161,7 +162,7 @@ def dpmpp_sde(denoise: Denoise, x: Floats, sigmas: Sequence[float], noise: Noise
 
     The noise of the whole step contains that of the half step, as in one Brownian path.
     """
-    for step, (high, low) in enumerate(zip(sigmas, sigmas[1:], strict=False)):
+    for step, (high, low) in enumerate(itertools.pairwise(sigmas)):
         clean = denoise(x, high)
         if low == 0:
             x = clean
@@ -174,7 +175,7 @@ def dpmpp_sde(denoise: Denoise, x: Floats, sigmas: Sequence[float], noise: Noise
             down, up = _split(high, low)
             early = ((high - middle) / (high - low)) ** 0.5
             late = ((middle - low) / (high - low)) ** 0.5
-            fresh = np.float32(early) * first + np.float32(late) * second
+            fresh: Floats = np.float32(early) * first + np.float32(late) * second
             x = _blend(down / high, x, better) + np.float32(up) * fresh
         yield x, clean
 

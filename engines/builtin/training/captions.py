@@ -210,7 +210,7 @@ def _scene(facts: Facts, rng: random.Random) -> list[str]:
     sky: list[str] = []
     if rng.random() < 0.85:
         sky.append(say(_HOUR, facts.hour))
-    if facts.clouds and rng.random() < 0.55:
+    if facts.clouds and rng.random() < 0.45:
         sky.append(say(_CLOUDY, facts.hour))
     elif not facts.clouds and rng.random() < 0.06:
         sky.append(rng.choice(("clear sky", "cloudless sky", "no clouds")))

@@ -64,11 +64,13 @@ def statistics(pool: Pool) -> tuple[Tensor, Tensor]:
 
 def optimizers(model: Model, rate: float) -> list[torch.optim.Optimizer]:
     """Muon for the matrices of the layers, AdamW for everything else."""
+    named = [(n, p) for n, p in model.named_parameters() if p.ndim == 2]
+    deep = ("layers.", "qkv", ".up.", ".down.")
     matrices = [
-        p for n, p in model.named_parameters()
-        if p.ndim == 2 and ("layers." in n or "qkv" in n or ".up." in n or ".down." in n) and "table" not in n
-        and "sharp" not in n
-    ]  # fmt: skip
+        p
+        for n, p in named
+        if any(part in n for part in deep) and "table" not in n and "sharp" not in n
+    ]
     chosen = {id(p) for p in matrices}
     rest = [p for p in model.parameters() if id(p) not in chosen]
     return [

@@ -93,7 +93,8 @@ def main() -> None:
 
     pipeline = Pipeline(load_weights(args.weights))
     lines = args.prompts.read_text().strip().splitlines() if args.prompts else PROMPTS
-    images, start = [], time.perf_counter()
+    images: list[Image.Image] = []
+    start = time.perf_counter()
     for line in lines:
         stack = PromptStack(prompts=tuple(Prompt.parse(text) for text in line.split(" | ")))
         for seed in range(1, args.seeds + 1):

@@ -159,7 +159,7 @@ def _scene(
 ) -> tuple[Image.Image, Facts]:
     facts = Facts(hour=_choose(rng, skies.HOURS))
     facts.features = _features(rng, facts.hour)
-    facts.clouds = facts.hour == "storm" or rng.random() < 0.5
+    facts.clouds = facts.hour == "storm" or rng.random() < 0.62
     facts.ground = _choose(rng, GROUNDS)
     built = facts.ground in ("town", "japanese town", "city", "harbour")
     if rng.random() < (0.4 if built else 0.62):
@@ -188,7 +188,7 @@ def make(
     index: int, sprites: Sprites, size: tuple[int, int] = (128, 128), seed: int = 1
 ) -> tuple[Image.Image, str, Facts]:
     """Picture number ``index``: the RGB image of ``size``, its caption and its facts."""
-    rng = random.Random(f"{seed}:{index}:{size[0]}x{size[1]}")  # noqa: S311
+    rng = random.Random(f"{seed}:{index}:{size[0]}x{size[1]}")
     image, facts = (_alone if rng.random() < ALONE_SHARE else _scene)(size, sprites, rng)
     if rng.random() < STYLE_SHARE:
         facts.style = "anime" if rng.random() < 0.22 else rng.choice(list(STYLES))

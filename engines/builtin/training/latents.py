@@ -38,7 +38,7 @@ def _shard(
             z = model.encode(x.contiguous(memory_format=torch.channels_last))
         latents.append(z.contiguous().half().numpy())
         for k, (_, text, facts) in enumerate(made):
-            rng = random.Random(f"captions:{number}:{first + k}")  # noqa: S311
+            rng = random.Random(f"captions:{number}:{first + k}")
             texts = [text, *(caption(facts, rng) for _ in range(CAPTIONS - 1))]
             ids.append(np.stack([vocabulary.encode(t) for t in texts]))
     return np.concatenate(latents), np.stack(ids)

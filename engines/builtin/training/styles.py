@@ -90,7 +90,7 @@ def _comic(image: Image.Image, rng: random.Random) -> Image.Image:
 def _low_poly(image: Image.Image, rng: random.Random) -> Image.Image:
     w, h = image.size
     step = 10
-    source = image.filter(ImageFilter.BoxBlur(2)).load()
+    source = np.asarray(image.filter(ImageFilter.BoxBlur(2)))
     out = ImageEnhance.Color(image).enhance(1.2)
     draw = ImageDraw.Draw(out)
     cols, rows = w // step + 2, h // step + 2
@@ -107,8 +107,8 @@ def _low_poly(image: Image.Image, rng: random.Random) -> Image.Image:
             for tri, tone in (((a, b, c), 1.05), ((b, d, c), 0.95)):
                 x = min(w - 1, max(0, int(sum(p[0] for p in tri) / 3)))
                 y = min(h - 1, max(0, int(sum(p[1] for p in tri) / 3)))
-                color = tuple(min(255, int(v * tone)) for v in source[x, y])  # type: ignore[index]
-                draw.polygon(tri, fill=color)  # type: ignore[arg-type]
+                r, g, b_ = (min(255, int(v * tone)) for v in source[y, x])
+                draw.polygon(tri, fill=(r, g, b_))
     return out
 
 

@@ -57,23 +57,30 @@ def test_all_samplers_have_a_formula() -> None:
 
 @pytest.mark.parametrize(("name", "order"), DETERMINISTIC.items())
 def test_error_falls_at_the_order_of_the_method(name: str, order: int) -> None:
-    coarse, fine = measure_error(name, 24), measure_error(name, 48)
-    measured = np.log2(coarse / fine)
-    assert measured > order - 0.35, f"{name}: order {measured:.2f}"
+    coarse, fine = measure_error(name, 12), measure_error(name, 96)
+    measured = np.log2(coarse / fine) / 3
+    assert measured > order - 0.2, f"{name}: order {measured:.2f}"
 
 
 @pytest.mark.parametrize("name", sorted(set(SAMPLERS) - set(DETERMINISTIC)))
 def test_ancestral_samplers_reach_the_distribution(name: str) -> None:
-    sigmas = karras_sigmas(60)
     rng = np.random.default_rng(1)
-    start = (rng.standard_normal(40_000) * sigmas[0]).astype(np.float32)
-    x = run(name, start, sigmas, predict)
-    assert abs(float(x.mean()) - MEAN) < 0.02
-    assert abs(float(x.std()) - DEVIATION) < 0.03
+    standard = rng.standard_normal(20_000)
+    errors = []
+    for steps in (20, 160):
+        sigmas = karras_sigmas(steps)
+        x = run(name, (standard * sigmas[0]).astype(np.float32), sigmas, predict)
+        assert abs(float(x.mean()) - MEAN) < 0.02
+        errors.append(abs(float(x.std()) - DEVIATION))
+    assert errors[1] < max(0.008, 0.3 * errors[0])
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_the_last_step_is_the_clean_prediction(name: str) -> None:
-    steps = list(FORMULAS[name](predict, np.ones(3, np.float32), [5.0, 0.0], lambda *_: np.ones(3)))
+    steps = list(
+        FORMULAS[name](
+            predict, np.ones(3, np.float32), [5.0, 0.0], lambda *_: np.ones(3, np.float32)
+        )
+    )
     after, clean = steps[-1]
     np.testing.assert_array_equal(after, clean)
