@@ -12,10 +12,11 @@ from engines.builtin.precise import Floats
 from engines.builtin.weights import Weights
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
-_SILENT = frozenset(
+_SILENT_TEXT = (
     "a an the and or of in on at to for by from with without is are was be it its this that "
-    "these those as very my your his her their our some i you he she we they".split()
+    "these those as very my your his her their our some i you he she we they"
 )
+_SILENT = frozenset(_SILENT_TEXT.split())
 """Function words that are never reported: leaving them out loses nothing."""
 
 
