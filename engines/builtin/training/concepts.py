@@ -3,8 +3,8 @@
 An independent classifier is trained on the generator's pictures, never on the model's, and then
 asked what is in pictures that the exported model makes.
 
-``python -m engines.builtin.training.concepts train --sprites DIR --autoencoder FILE --out FILE``
-and ``… measure --autoencoder FILE --classifier FILE --weights DIR``, which prints two tables: how
+``python -m engines.builtin.training.concepts train --sprites DIR --latents DIR --out FILE`` and
+``… measure --autoencoder FILE --classifier FILE --weights DIR``, which prints two tables: how
 often each concept is found when it is asked for, and how often clouds are there by the weight of
 "clouds".
 """
@@ -25,6 +25,7 @@ from torch.nn import functional as F
 from engines.builtin.training.autoencoder import CHANNELS, Autoencoder
 from engines.builtin.training.generator import make
 from engines.builtin.training.lands import FARS
+from engines.builtin.training.latents import SEED, SHARD, SIZES
 from engines.builtin.training.skies import HOURS
 from engines.builtin.training.styles import STYLES
 from engines.builtin.training.things import Sprites, things
@@ -72,28 +73,30 @@ def encode(model: Autoencoder, pictures: list[Image.Image]) -> Tensor:
         return model.encode(x).float()
 
 
-def train(sprites: Sprites, model: Autoencoder, count: int, epochs: int) -> Classifier:
-    """A classifier from ``count`` of the generator's pictures; prints how good it is."""
+def train(sprites: Sprites, shards: list[Path], epochs: int) -> Classifier:
+    """A classifier from shards of the generator's square pictures; prints how good it is."""
     index = {name: k for k, name in enumerate(CONCEPTS)} | {"crescent moon": CONCEPTS.index("moon")}
-    latents, labels = [], torch.zeros(count, len(CONCEPTS))
-    for first in range(0, count, 64):
-        made = [make(k, sprites, seed=9) for k in range(first, min(count, first + 64))]
-        latents.append(encode(model, [image for image, _, _ in made]))
-        for row, (_, _, facts) in enumerate(made, first):
-            for name in facts.concepts():
-                if name in index:
-                    labels[row, index[name]] = 1
+    latents, rows = [], []
+    for path in shards:
+        with np.load(path) as shard:
+            latents.append(torch.from_numpy(shard["z"]).float())
+        for k in range(SHARD):
+            facts = make(int(path.stem) * SHARD + k, sprites, seed=SEED)[2]
+            row = torch.zeros(len(CONCEPTS))
+            row[[index[name] for name in facts.concepts() if name in index]] = 1
+            rows.append(row)
+    labels, count = torch.stack(rows), len(rows)
     z, held = torch.cat(latents), count // 20
     net = Classifier()
     optimizer = torch.optim.AdamW(net.parameters(), 1e-3, weight_decay=0.02)
     total = epochs * ((count - held) // 128)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total)
     for _ in range(total):
-        rows = torch.randint(held, count, (128,))
-        x = z[rows] + 0.1 * torch.randn(128, CHANNELS, 16, 16)
+        some = torch.randint(held, count, (128,))
+        x = z[some] + 0.1 * torch.randn(128, CHANNELS, 16, 16)
         with torch.autocast("cpu", torch.bfloat16):
             out = net(x)
-        loss = F.binary_cross_entropy_with_logits(out.float(), labels[rows])
+        loss = F.binary_cross_entropy_with_logits(out.float(), labels[some])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -176,12 +179,13 @@ def main() -> None:
     """Command line: train the classifier, or measure with it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("action", choices=("train", "measure"))
-    parser.add_argument("--autoencoder", type=Path, required=True)
+    parser.add_argument("--autoencoder", type=Path)
     parser.add_argument("--sprites", type=Path)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--classifier", type=Path)
     parser.add_argument("--weights", type=Path)
-    parser.add_argument("--count", type=int, default=24_000)
+    parser.add_argument("--latents", type=Path, help="folder of shards")
+    parser.add_argument("--shards", type=int, default=10)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--steps", type=int, default=20)
@@ -189,13 +193,15 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    model = Autoencoder().eval()
-    model.load_state_dict(torch.load(args.autoencoder))
     start = time.time()
     if args.action == "train":
-        net = train(Sprites(args.sprites), model, args.count, args.epochs)
+        shards = sorted(args.latents.glob("*.npz"))
+        square = [p for p in shards if SIZES[int(p.stem) % len(SIZES)] == (128, 128)]
+        net = train(Sprites(args.sprites), square[: args.shards], args.epochs)
         torch.save(net.state_dict(), args.out)
     else:
+        model = Autoencoder().eval()
+        model.load_state_dict(torch.load(args.autoencoder))
         net = Classifier().eval()
         net.load_state_dict(torch.load(args.classifier))
         asker = Asker(args.weights, model, net, args.steps)
