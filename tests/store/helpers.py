@@ -78,7 +78,8 @@ def make_images(
     for _ in jobs:
         job = queue.claim(db, epoch)
         assert job is not None
-        images.append(queue.finish(db, job, epoch, make_result()))
+        result = make_result(seed=job.request.parameters.seed)
+        images.append(queue.finish(db, job, epoch, result))
     return images
 
 
