@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 import msgspec
 from sqlalchemy import Integer, column, func, table, text
@@ -13,8 +14,9 @@ from store.fulltext import parse_search
 from store.inspection import check_record
 from store.records import Comparison, EnvironmentRecord, Image, Stage, Verification
 from store.results import store_verification
-from store.rows import as_text, find_row, suffix_of, to_images, to_verification
+from store.rows import as_text
 from store.tables import EnvironmentRow, ImageRow, StageRow, ThumbnailRow, VerificationRow
+from store.values import find_row, suffix_of, to_images, to_verification
 
 __all__ = [
     "add_verification",
@@ -40,7 +42,7 @@ def list_images(
     `search`: all its words must begin words of the prompts; any text may be given. `session`:
     only those of that session. A damaged record is listed too, marked `is_damaged`.
     """
-    number = col(ImageRow.number)
+    number: Any = col(ImageRow.number)
     statement = select(ImageRow).limit(limit)
     if search is not None and search.strip():
         phrases, literals = parse_search(search)
