@@ -160,7 +160,7 @@ class StabilityEngine:
                 raise explain_unreachable(target, await _find_reason(channel))
             yield channel
         finally:
-            await channel.close()
+            await channel.close()  # cancels what still runs, on the server too
 
     async def _receive(
         self,
@@ -192,7 +192,6 @@ class StabilityEngine:
             failure = error
         finally:
             self._calls.discard(stream)
-            stream.cancel()
         if not answers.has_image:
             raise failure from None
         warnings.append(f"The image arrived, but then the call failed. {failure.message}")
