@@ -94,9 +94,7 @@ def open_channel(target: Target, key: Secret | None, certificates: Path | None =
     encryption. Otherwise it is `make_metadata` that carries it. Raises `EngineError`.
     """
     check_key_travels_safely(target, key)
-    # Both print headers with the key. gRPC reads them when its first channel is made.
-    for variable in ("GRPC_TRACE", "GRPC_VERBOSITY"):
-        os.environ.pop(variable, None)
+    _silence_grpc()
     if not target.is_tls:
         # A proxy would carry the plain text off this machine.
         options = (*OPTIONS, ("grpc.enable_http_proxy", 0))
@@ -114,6 +112,15 @@ def make_metadata(target: Target, key: Secret | None) -> tuple[tuple[str, str], 
     if key is None or target.is_tls:
         return ()
     return (("authorization", _Header(f"Bearer {key.reveal()}")),)
+
+
+def _silence_grpc() -> None:
+    """Keep gRPC from writing to the terminal: a trace would show headers with the key.
+
+    gRPC reads both variables when the first channel of the process is made.
+    """
+    os.environ.pop("GRPC_TRACE", None)
+    os.environ["GRPC_VERBOSITY"] = "NONE"
 
 
 class _Bearer:

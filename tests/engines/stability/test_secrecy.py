@@ -21,6 +21,7 @@ from tests.engines.stability.painter import Painter
 from tests.engines.stability.server import Behaviour
 
 CANARY = "sk-CANARY-" + "k" * 41
+BEGINNING = CANARY[:20]
 
 
 def render_richly(error: BaseException, limit: int = 10_000) -> str:
@@ -85,7 +86,7 @@ async def test_a_crash_inside_grpc_does_not_show_the_key() -> None:
         await call(b"", metadata=make_metadata(target, Secret(CANARY))).read()
     assert "Header(…)" in render_richly(caught.value)
     assert CANARY not in render_richly(caught.value)
-    assert CANARY[:20] not in render_richly(caught.value, limit=40)
+    assert BEGINNING not in render_richly(caught.value, limit=40)
 
 
 async def test_a_cancelled_call_does_not_show_the_key(serve: Serve) -> None:
