@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, SupportsIndex
+from typing import Any
 
 import grpc
 import grpc.aio
@@ -140,9 +140,6 @@ class _Header(str):
 
     def __repr__(self) -> str:
         return "Header(…)"
-
-    def __getitem__(self, key: SupportsIndex | slice) -> str:
-        return repr(self)
 
 
 def _read_certificates(path: Path | None) -> bytes | None:
