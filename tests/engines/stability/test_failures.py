@@ -27,6 +27,8 @@ CASES = [
     (B.UNKNOWN, Failure.INTERNAL, True, "image too large"),
     (B.UNAVAILABLE, Failure.OUTCOME_UNKNOWN, True, "no such host"),
     (B.FILTER_TEXT, Failure.FILTERED, False, "Invalid prompts detected"),
+    (B.FILTER_THEN_FAIL, Failure.FILTERED, False, "Invalid prompts detected"),
+    (B.GIVEN_UP, Failure.OUTCOME_UNKNOWN, True, "operation cancelled"),
     (B.FILTER_EMPTY, Failure.FILTERED, False, "withheld"),
     (B.ERROR_TEXT, Failure.INTERNAL, True, "out of memory"),
     (B.NO_IMAGE, Failure.BAD_ANSWER, True, "finished without an image"),
