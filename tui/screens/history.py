@@ -1,0 +1,336 @@
+"""The history: what was made, the whole record of it, and how to make it again."""
+
+from __future__ import annotations
+
+import os
+from typing import ClassVar, Literal
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.events import Resize
+from textual.message import Message
+from textual.screen import Screen
+from textual.widgets import Input, Static
+
+from store.errors import SafelightError
+from store.records import Image, Job, Purpose, Verification
+from tui.commands import make_command
+from tui.darkroom import Darkroom
+from tui.detection import has_unicode
+from tui.record import describe_record
+from tui.text import show_safely
+from tui.widgets.history_list import HistoryList
+from tui.widgets.picture import Picture
+
+Parts = Literal["all", "all but seed", "prompts", "parameters", "seed"]
+
+_WIDE_FROM = 100
+_TALL_FROM = 30
+_EMPTY = (
+    "No image yet.\n\nGo back with esc, type a prompt and press ctrl+j: each image that is made "
+    "is listed here, with everything that is needed to make it again."
+)
+_JOBS_READ = 50
+
+
+class HistoryScreen(Screen[None]):
+    """Left the list, right picture and record; in a narrow terminal one after the other."""
+
+    CSS = """
+    HistoryScreen {
+        layout: vertical;
+        #history-body { height: 1fr; }
+        #history-search { display: none; border: none; height: 1; padding: 0 1; }
+        #history-left { width: 44%; border: round $panel; }
+        #history-left:focus-within { border: round $accent; }
+        #history-right { width: 1fr; border: round $panel; }
+        #history-right:focus-within { border: round $accent; }
+        #history-picture { height: 55%; }
+        #history-record { height: 1fr; padding: 0 1; scrollbar-size-vertical: 1; }
+        #history-text { height: auto; }
+        #history-empty { height: auto; padding: 1 2; display: none; color: $secondary; }
+        #history-status { height: 1; padding: 0 1; color: $secondary; }
+    }
+    HistoryScreen.-searching #history-search { display: block; }
+    HistoryScreen.-empty #history-empty { display: block; }
+    HistoryScreen.-empty HistoryList { display: none; }
+    HistoryScreen.-narrow #history-left { width: 1fr; }
+    HistoryScreen.-narrow #history-right { display: none; layout: horizontal; }
+    HistoryScreen.-narrow.-record #history-left { display: none; }
+    HistoryScreen.-narrow.-record #history-right { display: block; }
+    HistoryScreen.-narrow #history-picture { width: 45%; height: 1fr; }
+    HistoryScreen.-narrow #history-record { width: 1fr; height: 1fr; }
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "load('all')", "load", id="history.load"),
+        Binding("1", "load('all')", "all", id="history.load_all"),
+        Binding("2", "load('all but seed')", "all but seed", id="history.load_all_but_seed"),
+        Binding("3", "load('prompts')", "prompts", id="history.load_prompts"),
+        Binding("4", "load('parameters')", "parameters", id="history.load_parameters"),
+        Binding("5", "load('seed')", "seed", id="history.load_seed"),
+        Binding("r", "regenerate", "regenerate", id="history.regenerate"),
+        Binding("v", "verify", "verify", id="history.verify"),
+        Binding("y", "copy_command", "copy command", id="history.copy"),
+        Binding("slash", "search", "search", id="history.search"),
+        Binding("z", "toggle_thumbnails", "thumbnails", id="history.thumbnails"),
+        Binding("tab,shift+tab", "turn", "list / record", id="history.turn"),
+        Binding("down,j", "move(1)", "older", id="history.older", show=False),
+        Binding("up,k", "move(-1)", "newer", id="history.newer", show=False),
+        Binding("pagedown", "page(1)", "page down", id="history.page_down", show=False),
+        Binding("pageup", "page(-1)", "page up", id="history.page_up", show=False),
+        Binding("home,g", "move(-1000000000)", "newest", id="history.newest", show=False),
+        Binding("end,G", "move(1000000000)", "oldest", id="history.oldest", show=False),
+        Binding("escape", "leave", "back", id="history.leave"),
+    ]
+
+    class DraftLoaded(Message):
+        """`parts` of `image` are wanted in the editor."""
+
+        def __init__(self, image: Image, parts: Parts) -> None:
+            super().__init__()
+            self.image = image
+            self.parts = parts
+
+    def __init__(self, darkroom: Darkroom, *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self._darkroom = darkroom
+        self._has_unicode = has_unicode(os.environ)
+        self._image: Image | None = None
+        self._shown_id: str | None = None
+
+    def compose(self) -> ComposeResult:
+        """List, picture, record, and one line for what is to be said."""
+        yield Input(placeholder="words of a prompt", id="history-search")
+        with Horizontal(id="history-body"):
+            with Vertical(id="history-left"):
+                yield Static(_EMPTY, id="history-empty", markup=False)
+                yield HistoryList(self._darkroom, id="history-list")
+            with Vertical(id="history-right"):
+                yield Picture(id="history-picture")
+                with VerticalScroll(id="history-record", can_focus=True):
+                    yield Static(id="history-text", markup=False)
+        yield Static(id="history-status", markup=False)
+
+    @property
+    def history_list(self) -> HistoryList:
+        """The list."""
+        return self.query_one(HistoryList)
+
+    async def on_mount(self) -> None:
+        """Read the history and follow it."""
+        self.query_one("#history-left").border_title = "history"
+        self.query_one("#history-right").border_title = "image"
+        self._arrange()
+        self.history_list.focus()
+        self.run_worker(self._follow(), group="follow", exit_on_error=False)
+
+    async def _follow(self) -> None:
+        try:
+            await self.history_list.open_search("")
+            self._show_state()
+            async for _ in self._darkroom.watch():
+                await self.history_list.refresh_images()
+                self._show_state()
+                await self._refresh_record()
+        except SafelightError as error:
+            self.say(str(error))
+
+    def _show_state(self) -> None:
+        pages = self.history_list.pages
+        self.set_class(not len(pages) and not pages.search, "-empty")
+        count = f"{len(pages):,} image{'' if len(pages) == 1 else 's'}"
+        found = f"{count} found" if pages.search else count
+        self.query_one("#history-left").border_subtitle = found if len(pages) else ""
+        if pages.search and not len(pages):
+            self.say("No prompt has these words. esc shows all images again.")
+
+    # Layout
+
+    def on_resize(self, event: Resize) -> None:
+        """One column in a narrow terminal."""
+        self._arrange()
+
+    def _arrange(self) -> None:
+        width, height = self.app.size
+        self.set_class(width < _WIDE_FROM, "-narrow")
+        self.history_list.has_thumbnails = height >= _TALL_FROM and self._wants_thumbnails
+
+    _wants_thumbnails = True
+
+    def action_toggle_thumbnails(self) -> None:
+        """Thumbnails in the list, or one line an image."""
+        self._wants_thumbnails = not self.history_list.has_thumbnails
+        self.history_list.has_thumbnails = self._wants_thumbnails
+
+    def action_turn(self) -> None:
+        """From the list to the record and back."""
+        to_record = self.focused is self.history_list or self.focused is None
+        self.set_class(to_record, "-record")
+        self.query_one("#history-record" if to_record else "#history-list").focus()
+
+    # The chosen image
+
+    @on(HistoryList.CursorMoved)
+    async def _show_chosen(self, event: HistoryList.CursorMoved) -> None:
+        event.stop()
+        self._image = event.image
+        self.run_worker(self._show_image(), group="record", exclusive=True, exit_on_error=False)
+
+    async def _show_image(self) -> None:
+        image, picture = self._image, self.query_one(Picture)
+        if image is None:
+            picture.show_image(None)
+            self._shown_id = None
+            self.query_one("#history-text", Static).update("")
+            return
+        self._write_record(image, [], [])
+        if image.id != self._shown_id:
+            try:
+                data = await self._darkroom.read_image(image)
+            except SafelightError as error:
+                picture.show_image(None, caption=str(error))
+            else:
+                picture.show_image(data, caption=image.request.stack.prompts[0].text)
+            self._shown_id = image.id
+            self.query_one("#history-record").scroll_home(animate=False)
+        await self._refresh_record()
+
+    async def _refresh_record(self) -> None:
+        if self._image is None:
+            return
+        identity = self._image.id
+        try:
+            image = await self._darkroom.get_image(identity)
+            verifications = await self._darkroom.list_verifications(identity)
+            jobs = await self._darkroom.list_jobs(limit=_JOBS_READ)
+        except SafelightError as error:
+            self.say(str(error))
+            return
+        if self._image.id == identity:
+            own = [job for job in jobs if _is_about(job, identity)]
+            self._write_record(image, verifications, own)
+
+    def _write_record(
+        self, image: Image, verifications: list[Verification], jobs: list[Job]
+    ) -> None:
+        text = describe_record(image, verifications, jobs, has_unicode=self._has_unicode)
+        self.query_one("#history-text", Static).update(text)
+        self.query_one("#history-right").border_title = f"image {image.id[:8]}"
+
+    # Actions
+
+    def say(self, message: str) -> None:
+        """Show a sentence in the last line."""
+        self.query_one("#history-status", Static).update(show_safely(message))
+
+    def action_move(self, rows: int) -> None:
+        """Move in the list, or scroll the record when it has the focus."""
+        if self.focused is self.history_list:
+            self.history_list.cursor += rows
+        else:
+            self.query_one("#history-record").scroll_relative(y=rows, animate=False)
+
+    def action_page(self, pages: int) -> None:
+        """Move by one page."""
+        if self.focused is self.history_list:
+            self.history_list.cursor += pages * self.history_list.page_rows
+        else:
+            record = self.query_one("#history-record")
+            record.scroll_relative(y=pages * record.size.height, animate=False)
+
+    def action_load(self, parts: Parts) -> None:
+        """Put parts of the chosen image into the editor and go there."""
+        if self._image is None:
+            self.say("There is no image to load.")
+            return
+        self.post_message(self.DraftLoaded(self._image, parts))
+        self.dismiss()
+
+    async def action_regenerate(self) -> None:
+        """Make the chosen image again, as its child."""
+        await self._queue(Purpose.REGENERATE)
+
+    async def action_verify(self) -> None:
+        """Make the chosen image again and compare."""
+        await self._queue(Purpose.VERIFY)
+
+    async def _queue(self, purpose: Purpose) -> None:
+        if self._image is None:
+            self.say("There is no image yet.")
+            return
+        run = self._darkroom.verify if purpose is Purpose.VERIFY else self._darkroom.regenerate
+        doing = "Verifying" if purpose is Purpose.VERIFY else "Regenerating"
+        try:
+            await run(self._image.id)
+        except SafelightError as error:
+            self.say(str(error))
+            return
+        self.say(f"{doing} {self._image.id[:8]}; the record shows how it goes.")
+        await self._refresh_record()
+
+    def action_copy_command(self) -> None:
+        """Copy the command that makes the chosen image again."""
+        if self._image is None:
+            self.say("There is no image yet.")
+            return
+        command = make_command(self._image.request)
+        self.app.copy_to_clipboard(command)
+        self.say(f"Sent to the terminal's clipboard: {command}")
+
+    # Search
+
+    def action_search(self) -> None:
+        """Open the search field."""
+        self.add_class("-searching")
+        self.remove_class("-record")
+        self.query_one(Input).focus()
+
+    @on(Input.Changed, "#history-search")
+    def _search_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        self.run_worker(
+            self._search(event.value.strip()), group="search", exclusive=True, exit_on_error=False
+        )
+
+    async def _search(self, words: str) -> None:
+        self.say("")
+        try:
+            await self.history_list.open_search(words)
+        except SafelightError as error:
+            self.say(str(error))
+        self._show_state()
+
+    @on(Input.Submitted, "#history-search")
+    def _search_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.history_list.focus()
+
+    @on(HistoryList.Opened)
+    def _list_opened(self) -> None:
+        self.action_load("all")
+
+    @on(HistoryList.Failed)
+    def _list_failed(self, event: HistoryList.Failed) -> None:
+        self.say(str(event.error))
+
+    def action_leave(self) -> None:
+        """Leave the search, the record, and then the screen."""
+        if self.has_class("-searching"):
+            self.remove_class("-searching")
+            self.query_one(Input).value = ""
+            self.history_list.focus()
+        elif self.has_class("-record"):
+            self.remove_class("-record")
+            self.history_list.focus()
+        else:
+            self.dismiss()
+
+
+DraftLoaded = HistoryScreen.DraftLoaded
+
+
+def _is_about(job: Job, image_id: str) -> bool:
+    return job.parent_id == image_id and job.purpose is not Purpose.GENERATE
