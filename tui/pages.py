@@ -142,6 +142,8 @@ class HistoryPages:
         older = self.get(row + 1) if row + 1 < len(self) and not self.search else None
         if older is None:
             return ""
+        if not _has_common_prompt(older.request, image.request):
+            return "new prompts"
         return describe_change(older.request, image.request, has_unicode=self._has_unicode)
 
     def _describe_child(self, image: Image) -> str:
@@ -153,3 +155,8 @@ class HistoryPages:
             return f"from {image.parent_id[:4]}"
         change = describe_change(parent, image.request, has_unicode=self._has_unicode)
         return f"from {image.parent_id[:4]}: {change}"
+
+
+def _has_common_prompt(one: Request, other: Request) -> bool:
+    texts = {prompt.text for prompt in one.stack.prompts}
+    return any(prompt.text in texts for prompt in other.stack.prompts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from textual.content import Content
 
@@ -19,17 +20,26 @@ _MINUS = "\u2212"
 Part = str | tuple[str, str]
 
 
+class Line(NamedTuple):
+    """One entry: a label, and what it labels; `indent` more cells before wrapped lines."""
+
+    label: str
+    value: Content
+    indent: int = 0
+
+
 def describe_record(
     image: Image,
     verifications: Sequence[Verification] = (),
     jobs: Sequence[Job] = (),
     *,
+    width: int = 80,
     has_unicode: bool = True,
 ) -> Content:
     """The whole record: verdicts first, then what made the image, then how and where.
 
     `jobs` are the image's own, newest first: one that runs shows its progress, the newest
-    one that failed its reason.
+    one that failed its reason. Nothing is cut: what is longer than `width` goes on below.
     """
     lines = _describe_certainty(image, verifications, jobs, has_unicode)
     lines += _describe_request(image, has_unicode)
@@ -37,16 +47,29 @@ def describe_record(
     lines += _describe_digests(image)
     lines += _describe_environment(image)
     lines += _describe_older(verifications, has_unicode)
-    return Content("\n").join(lines)
+    return Content("\n").join([laid for line in lines for laid in _lay(line, width)])
 
 
-def _line(label: str, *parts: Part) -> Content:
-    return Content.assemble((f"{label:<{LABEL}}", _QUIET), *parts)
+def _lay(line: Line, width: int) -> list[Content]:
+    """The entry in lines of at most `width` cells, those after the first one indented."""
+    room = max(8, width - LABEL - line.indent)
+    head, rest = line.value[: line.indent], line.value[line.indent :]
+    pieces = rest.wrap(room) or [Content("")]
+    first = Content.assemble((f"{line.label:<{LABEL}}", _QUIET), head, pieces[0])
+    space = " " * (LABEL + line.indent)
+    return [first, *(Content.assemble(space, piece) for piece in pieces[1:])]
+
+
+def _line(label: str, *parts: Part, indent: int = 0) -> Line:
+    return Line(label, Content.assemble(*parts), indent)
+
+
+_GAP = Line("", Content(""))
 
 
 def _describe_certainty(
     image: Image, verifications: Sequence[Verification], jobs: Sequence[Job], has_unicode: bool
-) -> list[Content]:
+) -> list[Line]:
     newest = verifications[0] if verifications else None
     verdict = newest.verdict if newest else image.verdict
     where = newest.first_difference if newest else image.first_difference
@@ -77,7 +100,7 @@ def _find_telling_job(jobs: Sequence[Job], newest: Verification | None) -> Job |
     return jobs[0]
 
 
-def _describe_job(job: Job) -> list[Content]:
+def _describe_job(job: Job) -> list[Line]:
     doing = "verifying" if job.purpose is Purpose.VERIFY else "regenerating"
     if not job.state.is_final:
         step = f"step {job.step} of {job.steps}" if job.step else job.state.value
@@ -88,18 +111,17 @@ def _describe_job(job: Job) -> list[Content]:
     return lines
 
 
-def _describe_request(image: Image, has_unicode: bool) -> list[Content]:
+def _describe_request(image: Image, has_unicode: bool) -> list[Line]:
     parameters = image.request.parameters
-    lines = [Content("")]
+    lines = [_GAP]
     for place, prompt in enumerate(image.request.stack.prompts):
         weight, style = _show_weight(prompt, has_unicode)
         label = "prompts" if place == 0 else ""
         text = show_safely(prompt.text)
-        lines.append(
-            _line(label, (f"{weight:>5}  ", style), (text, "" if weight != "off" else _QUIET))
-        )
+        body = (text, _QUIET if weight == "off" else "")
+        lines.append(_line(label, (f"{weight:>5}  ", style), body, indent=7))
     lines += [
-        Content(""),
+        _GAP,
         _line("seed", str(parameters.seed)),
         _line("steps", str(parameters.steps)),
         _line("cfg", f"{parameters.cfg_scale:g}"),
@@ -121,8 +143,8 @@ def _show_weight(prompt: Prompt, has_unicode: bool) -> tuple[str, str]:
     return f"+{digits}", ""
 
 
-def _describe_origin(image: Image) -> list[Content]:
-    lines = [Content("")]
+def _describe_origin(image: Image) -> list[Line]:
+    lines = [_GAP]
     if image.parent_id:
         how = {
             Purpose.REGENERATE: "made again from",
@@ -138,7 +160,7 @@ def _describe_origin(image: Image) -> list[Content]:
     return lines
 
 
-def _describe_digests(image: Image) -> list[Content]:
+def _describe_digests(image: Image) -> list[Line]:
     return [
         _line("image", image.id),
         _line("request", image.request_digest),
@@ -149,8 +171,8 @@ def _describe_digests(image: Image) -> list[Content]:
     ]
 
 
-def _describe_environment(image: Image) -> list[Content]:
-    lines = [Content(""), _line("made by", image.environment_digest)]
+def _describe_environment(image: Image) -> list[Line]:
+    lines = [_GAP, _line("made by", image.environment_digest)]
     values = image.environment.values if image.environment else {}
     lines += [
         _line("", (f"{show_safely(name)}: ", _QUIET), show_safely(value))
@@ -161,10 +183,10 @@ def _describe_environment(image: Image) -> list[Content]:
     return lines
 
 
-def _describe_older(verifications: Sequence[Verification], has_unicode: bool) -> list[Content]:
+def _describe_older(verifications: Sequence[Verification], has_unicode: bool) -> list[Line]:
     if not verifications:
         return []
-    lines = [Content("")]
+    lines = [_GAP]
     for place, row in enumerate(verifications):
         sign = mark_verdict(row.verdict, has_unicode=has_unicode)
         words = show_safely(describe_verdict(row.verdict, row.first_difference))

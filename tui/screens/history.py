@@ -35,6 +35,15 @@ _EMPTY = (
 _JOBS_READ = 50
 
 
+class RecordScroll(VerticalScroll, can_focus=True):
+    """Scrolls the record, also by j and k."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j", "scroll_down", "down", id="record.down", show=False),
+        Binding("k", "scroll_up", "up", id="record.up", show=False),
+    ]
+
+
 class HistoryScreen(Screen[None]):
     """Left the list, right picture and record; in a narrow terminal one after the other."""
 
@@ -43,10 +52,10 @@ class HistoryScreen(Screen[None]):
         layout: vertical;
         #history-body { height: 1fr; }
         #history-search { display: none; border: none; height: 1; padding: 0 1; }
-        #history-left { width: 44%; border: round $panel; }
-        #history-left:focus-within { border: round $accent; }
-        #history-right { width: 1fr; border: round $panel; }
-        #history-right:focus-within { border: round $accent; }
+        #history-left { width: 44%; border: round $border-blurred; }
+        #history-left:focus-within { border: round $border; }
+        #history-right { width: 1fr; border: round $border-blurred; }
+        #history-right:focus-within { border: round $border; }
         #history-picture { height: 55%; }
         #history-record { height: 1fr; padding: 0 1; scrollbar-size-vertical: 1; }
         #history-text { height: auto; }
@@ -77,12 +86,6 @@ class HistoryScreen(Screen[None]):
         Binding("slash", "search", "search", id="history.search"),
         Binding("z", "toggle_thumbnails", "thumbnails", id="history.thumbnails"),
         Binding("tab,shift+tab", "turn", "list / record", id="history.turn"),
-        Binding("down,j", "move(1)", "older", id="history.older", show=False),
-        Binding("up,k", "move(-1)", "newer", id="history.newer", show=False),
-        Binding("pagedown", "page(1)", "page down", id="history.page_down", show=False),
-        Binding("pageup", "page(-1)", "page up", id="history.page_up", show=False),
-        Binding("home,g", "move(-1000000000)", "newest", id="history.newest", show=False),
-        Binding("end,G", "move(1000000000)", "oldest", id="history.oldest", show=False),
         Binding("escape", "leave", "back", id="history.leave"),
     ]
 
@@ -100,6 +103,7 @@ class HistoryScreen(Screen[None]):
         self._has_unicode = has_unicode(os.environ)
         self._image: Image | None = None
         self._shown_id: str | None = None
+        self._facts: tuple[Image, list[Verification], list[Job]] | None = None
 
     def compose(self) -> ComposeResult:
         """List, picture, record, and one line for what is to be said."""
@@ -110,7 +114,7 @@ class HistoryScreen(Screen[None]):
                 yield HistoryList(self._darkroom, id="history-list")
             with Vertical(id="history-right"):
                 yield Picture(id="history-picture")
-                with VerticalScroll(id="history-record", can_focus=True):
+                with RecordScroll(id="history-record"):
                     yield Static(id="history-text", markup=False)
         yield Static(id="history-status", markup=False)
 
@@ -150,8 +154,9 @@ class HistoryScreen(Screen[None]):
     # Layout
 
     def on_resize(self, event: Resize) -> None:
-        """One column in a narrow terminal."""
+        """One column in a narrow terminal; the record's lines end elsewhere."""
         self._arrange()
+        self.call_after_refresh(self._rewrite_record)
 
     def _arrange(self) -> None:
         width, height = self.app.size
@@ -170,6 +175,7 @@ class HistoryScreen(Screen[None]):
         to_record = self.focused is self.history_list or self.focused is None
         self.set_class(to_record, "-record")
         self.query_one("#history-record" if to_record else "#history-list").focus()
+        self.call_after_refresh(self._rewrite_record)
 
     # The chosen image
 
@@ -216,30 +222,23 @@ class HistoryScreen(Screen[None]):
     def _write_record(
         self, image: Image, verifications: list[Verification], jobs: list[Job]
     ) -> None:
-        text = describe_record(image, verifications, jobs, has_unicode=self._has_unicode)
+        self._facts = (image, verifications, jobs)
+        width = self.query_one("#history-record").scrollable_content_region.width or 60
+        text = describe_record(
+            image, verifications, jobs, width=width, has_unicode=self._has_unicode
+        )
         self.query_one("#history-text", Static).update(text)
         self.query_one("#history-right").border_title = f"image {image.id[:8]}"
+
+    def _rewrite_record(self) -> None:
+        if self._facts is not None:
+            self._write_record(*self._facts)
 
     # Actions
 
     def say(self, message: str) -> None:
         """Show a sentence in the last line."""
         self.query_one("#history-status", Static).update(show_safely(message))
-
-    def action_move(self, rows: int) -> None:
-        """Move in the list, or scroll the record when it has the focus."""
-        if self.focused is self.history_list:
-            self.history_list.cursor += rows
-        else:
-            self.query_one("#history-record").scroll_relative(y=rows, animate=False)
-
-    def action_page(self, pages: int) -> None:
-        """Move by one page."""
-        if self.focused is self.history_list:
-            self.history_list.cursor += pages * self.history_list.page_rows
-        else:
-            record = self.query_one("#history-record")
-            record.scroll_relative(y=pages * record.size.height, animate=False)
 
     def action_load(self, parts: Parts) -> None:
         """Put parts of the chosen image into the editor and go there."""

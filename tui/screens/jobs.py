@@ -89,7 +89,7 @@ def explain_job(job: Job) -> Content:
     if job.attempts > 1:
         parts.append((f", attempt {job.attempts}", "$secondary"))
     if job.seconds_left is not None and not job.state.is_final:
-        parts.append(f"\nabout {job.seconds_left:.0f} s left")
+        parts.append(f"\nabout {job.seconds_left:.1f} s left")
     if job.error:
         parts.append((f"\n{show_safely(job.error, lines=True)}", "$error"))
     if job.warning:
@@ -138,9 +138,16 @@ class JobsScreen(Screen[None]):
     CSS = """
     JobsScreen {
         layout: vertical;
-        #jobs-list { height: 1fr; border: round $panel; background: $background; padding: 0; }
-        #jobs-list:focus { border: round $accent; }
-        #jobs-story { height: auto; max-height: 40%; min-height: 5; border: round $panel;
+        #jobs-list {
+            height: 1fr; border: round $border-blurred; background: $background; padding: 0;
+            text-wrap: nowrap; text-overflow: ellipsis; scrollbar-size-vertical: 1;
+        }
+        #jobs-list:focus { background-tint: $background 0%; }
+        #jobs-list > .option-list--option-highlighted {
+            background: $panel; color: $foreground; text-style: bold;
+        }
+        #jobs-list:focus { border: round $border; }
+        #jobs-story { height: auto; max-height: 40%; min-height: 5; border: round $border-blurred;
             padding: 0 1; }
         #jobs-text { height: auto; }
         #jobs-empty { display: none; height: 1fr; padding: 1 2; color: $secondary; }

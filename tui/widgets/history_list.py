@@ -10,6 +10,7 @@ from typing import ClassVar
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
+from textual.binding import Binding, BindingType
 from textual.filter import ANSIToTruecolor, LineFilter
 from textual.geometry import Region, Size
 from textual.message import Message
@@ -36,7 +37,7 @@ _MARGIN = 8
 """Rows that are read beyond those in sight."""
 
 
-class HistoryList(ScrollView, can_focus=True):
+class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
     """Past images, newest first: one line each, or four with a thumbnail.
 
     Only what is in sight is read and drawn, so that its length does not matter. Posts
@@ -46,6 +47,7 @@ class HistoryList(ScrollView, can_focus=True):
     DEFAULT_CSS = """
     HistoryList {
         overflow-x: hidden;
+        scrollbar-size-vertical: 1;
         & > .list--quiet { color: $secondary; }
         & > .list--cursor { background: $panel; text-style: bold; }
         & > .list--focused { color: $accent; }
@@ -61,6 +63,15 @@ class HistoryList(ScrollView, can_focus=True):
         "list--focused",
         *mark_classes(),
     }
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down,j", "move(1)", "older", id="history.older", show=False),
+        Binding("up,k", "move(-1)", "newer", id="history.newer", show=False),
+        Binding("pagedown,ctrl+f", "page(1)", "page down", id="history.page_down", show=False),
+        Binding("pageup", "page(-1)", "page up", id="history.page_up", show=False),
+        Binding("home,g", "move(-1000000000)", "newest", id="history.newest", show=False),
+        Binding("end,G", "move(1000000000)", "oldest", id="history.oldest", show=False),
+    ]
 
     cursor = reactive(0)
     has_thumbnails = reactive(False)
@@ -229,6 +240,14 @@ class HistoryList(ScrollView, can_focus=True):
         self._tell()
         self._start_loading()
 
+    def action_move(self, rows: int) -> None:
+        """Move the cursor, as far as the list goes."""
+        self.cursor += rows
+
+    def action_page(self, pages: int) -> None:
+        """Move the cursor by what is in sight."""
+        self.cursor += pages * self.page_rows
+
     def on_click(self, event: events.Click) -> None:
         """Choose the row; a click on the chosen one opens it."""
         row = (event.get_content_offset_capture(self).y + self.scroll_offset.y) // self.row_height
@@ -313,14 +332,14 @@ class HistoryList(ScrollView, can_focus=True):
         room = width - _THUMBNAIL[0] - 2
         texts = (
             "",
-            f"{image.request.engine}  seed {image.seed}",
-            show_safely(self.pages.describe(row)),
             show_prompt(image),
+            f"seed {image.seed}  {image.request.engine}",
+            show_safely(self.pages.describe(row)),
         )
         if part == 0:
             head = self._render_head(row, image, style)
             return [*cells, *head, Segment(show_time(image.created_at), quiet)]
-        text_style = style if part == 3 else quiet
+        text_style = style if part == 1 else quiet
         return [*cells, Segment(fit_text(f"  {texts[part]}", room), text_style)]
 
 
