@@ -7,6 +7,7 @@ text for the person. Making the object does nothing; `open` makes folders and da
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,11 +15,17 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engines.base import Capabilities
-from store.records import Draft, Image, Job, JobState, Session, Verification
+from engines.registry import EngineRegistry
+from engines.resolution import resolve_draft
+from engines.worker.process import ensure_worker, find_worker
+from store.errors import StoreError
+from store.records import Draft, Image, Job, JobState, Purpose, Session, Verification
 from store.request import Request
+from tui.writer import DraftWriter
 
 if TYPE_CHECKING:
     from engines.settings import Settings
+    from store.database import Database
 
 
 class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,39 +42,70 @@ class Darkroom:
     def __init__(self, directory: Path, settings: Settings) -> None:
         self.directory = directory
         self.settings = settings
+        self._registry = EngineRegistry(settings)
+        self._opened: Database | None = None
+        self._drafts: DraftWriter | None = None
 
     async def open(self) -> None:
         """Open or create the history. Raises `StoreError` with what to do."""
-        raise NotImplementedError
+        await asyncio.to_thread(self._open)
+
+    def _open(self) -> None:
+        from store.database import Database
+
+        self._opened = Database.open(self.directory)
+        self._drafts = DraftWriter(self._opened)
 
     async def close(self) -> None:
         """Write what is pending and let go of the database."""
-        raise NotImplementedError
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        if self._drafts is not None:
+            self._drafts.close()
+        if self._opened is not None:
+            self._opened.close()
+        self._drafts = self._opened = None
+
+    @property
+    def database(self) -> Database:
+        """The open history. Raises `StoreError` before `open`."""
+        if self._opened is None:
+            raise StoreError("The history is not open.")
+        return self._opened
 
     @property
     def is_read_only(self) -> bool:
         """Whether this history can be looked at but not added to."""
-        raise NotImplementedError
+        return self.database.is_read_only
 
     # Engines
 
     def list_engines(self) -> tuple[str, ...]:
         """The engines' ids, `builtin` first."""
-        raise NotImplementedError
+        return self._registry.list_engines()
 
     def get_capabilities(self, engine: str) -> Capabilities:
         """What `engine` accepts; cheap, loads no model. Raises `EngineError` if unknown."""
-        raise NotImplementedError
+        return self._registry.get_capabilities(engine)
 
     # Sessions
 
     async def load_session(self, name: str | None = None) -> Session:
         """The session of that name, or the last one used; made when there is none."""
-        raise NotImplementedError
+        return await asyncio.to_thread(self._load_session, name)
+
+    def _load_session(self, name: str | None) -> Session:
+        from store import sessions
+
+        return sessions.load_session(
+            self.database, name or sessions.last_session_name(self.database)
+        )
 
     def save_draft(self, name: str, draft: Draft) -> None:
-        """Write the draft through. Returns at once; a thread writes the newest within 50 ms."""
-        raise NotImplementedError
+        """Write the draft through. Returns at once; a thread writes the newest one."""
+        if self._drafts is not None and not self.is_read_only:
+            self._drafts.write(name, draft)
 
     # Jobs
 
@@ -77,41 +115,91 @@ class Darkroom:
         Draws the first seed when the draft has none; the others follow it by one. Raises
         `RequestError` for the first thing that the store or the engine does not accept.
         """
-        raise NotImplementedError
+        return resolve_draft(draft, self.get_capabilities(draft.engine))
 
     async def generate(self, draft: Draft, session: str | None = None) -> list[Job]:
         """Resolve `draft`, queue its jobs and make sure that a worker runs."""
-        raise NotImplementedError
+        requests = self.resolve(draft)
+        return await asyncio.to_thread(self._enqueue, requests, session, draft.parent_id)
+
+    def _enqueue(
+        self, requests: list[Request], session: str | None, parent_id: str | None
+    ) -> list[Job]:
+        from store import queue
+
+        jobs = queue.enqueue(self.database, requests, session=session, parent_id=parent_id)
+        ensure_worker(self.directory, self.settings)
+        return jobs
 
     async def regenerate(self, image_id: str) -> Job:
         """Queue a child of the image, made from its stored request and compared with it."""
-        raise NotImplementedError
+        return await asyncio.to_thread(self._enqueue_comparison, image_id, Purpose.REGENERATE)
 
     async def verify(self, image_id: str) -> Job:
         """Queue a comparison; the verdict is stored, no image is added."""
-        raise NotImplementedError
+        return await asyncio.to_thread(self._enqueue_comparison, image_id, Purpose.VERIFY)
+
+    def _enqueue_comparison(self, image_id: str, purpose: Purpose) -> Job:
+        from store import queue
+
+        job = queue.enqueue_comparison(self.database, image_id, purpose)
+        ensure_worker(self.directory, self.settings)
+        return job
 
     async def cancel(self, job_id: str) -> Job:
         """Ask that the job stop within one step."""
-        raise NotImplementedError
+        from store import queue
+
+        return await asyncio.to_thread(queue.request_cancel, self.database, job_id)
 
     async def retry(self, job_id: str) -> Job:
         """Queue an ended job again, with the same id and seed."""
-        raise NotImplementedError
+        return await asyncio.to_thread(self._retry, job_id)
+
+    def _retry(self, job_id: str) -> Job:
+        from store import queue
+
+        job = queue.retry(self.database, job_id)
+        ensure_worker(self.directory, self.settings)
+        return job
+
+    async def ensure_worker(self) -> None:
+        """Start the worker when jobs wait and none runs (after a crash, say)."""
+        await asyncio.to_thread(self._ensure_worker)
+
+    def _ensure_worker(self) -> None:
+        from store import queue
+
+        if not self.is_read_only and queue.count_active(self.database):
+            ensure_worker(self.directory, self.settings)
 
     async def get_job(self, job_id: str) -> Job:
         """The job, with its last progress and preview."""
-        raise NotImplementedError
+        from store import queue
+
+        return await asyncio.to_thread(queue.get_job, self.database, job_id)
 
     async def list_jobs(
         self, states: Sequence[JobState] | None = None, limit: int = 100
     ) -> list[Job]:
         """Jobs, newest first."""
-        raise NotImplementedError
+        from store import queue
+
+        return await asyncio.to_thread(queue.list_jobs, self.database, states=states, limit=limit)
 
     async def get_worker_status(self) -> WorkerStatus:
         """Whether a worker runs for this data directory."""
-        raise NotImplementedError
+        return await asyncio.to_thread(self._get_worker_status)
+
+    def _get_worker_status(self) -> WorkerStatus:
+        from store import queue
+
+        found = find_worker(self.directory)
+        return WorkerStatus(
+            is_running=found.is_running,
+            process_id=found.process_id,
+            jobs=queue.count_active(self.database),
+        )
 
     # History
 
@@ -119,26 +207,54 @@ class Darkroom:
         self, *, before: int | None = None, limit: int = 50, search: str | None = None
     ) -> list[Image]:
         """Images with a number below `before`, newest first."""
-        raise NotImplementedError
+        from store import history
+
+        return await asyncio.to_thread(
+            history.list_images, self.database, before=before, limit=limit, search=search
+        )
 
     async def get_image(self, reference: str) -> Image:
         """The whole record by a unique beginning of its id, `@1` for the newest."""
-        raise NotImplementedError
+        from store import history
+
+        return await asyncio.to_thread(history.get_image, self.database, reference)
 
     async def read_image(self, image: Image) -> bytes:
         """The stored file. Raises `StoreError` when it is missing or damaged."""
-        raise NotImplementedError
+        from store import history
+
+        return await asyncio.to_thread(history.read_image, self.database, image)
 
     async def get_thumbnails(self, numbers: Sequence[int]) -> dict[int, bytes]:
         """Thumbnails (WebP) by image number."""
-        raise NotImplementedError
+        from store import history
+
+        return await asyncio.to_thread(history.get_thumbnails, self.database, numbers)
 
     async def list_verifications(self, image_id: str) -> list[Verification]:
         """All verifications of the image, newest first."""
-        raise NotImplementedError
+        from store import history
+
+        return await asyncio.to_thread(history.list_verifications, self.database, image_id)
 
     # Changes
 
-    def watch(self, seconds: float = 0.2) -> AsyncIterator[None]:
-        """Yields once at the start and then whenever anybody changed history or progress."""
-        raise NotImplementedError
+    async def watch(self, seconds: float = 0.2) -> AsyncIterator[None]:
+        """Yields once at the start and then whenever anybody changed history or progress.
+
+        Looks every `seconds`; while nothing changes it costs two small queries and sends
+        nothing to the terminal.
+        """
+        seen: tuple[int, int] | None = None
+        while self._opened is not None:
+            version = await asyncio.to_thread(self._read_versions)
+            if version != seen:
+                seen = version
+                yield
+            await asyncio.sleep(seconds)
+
+    def _read_versions(self) -> tuple[int, int]:
+        database = self._opened
+        if database is None:
+            return (-1, -1)
+        return (database.data_version(), database.live.data_version())
