@@ -9,6 +9,7 @@ from typing import ClassVar
 from textual import events
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.types import AnimationLevel
 
@@ -16,6 +17,7 @@ from tui.actions import ACTIONS, CONTEXTS, Situation
 from tui.darkroom import Darkroom
 from tui.glyphs import choose_glyphs
 from tui.screens.compose import ComposeScreen
+from tui.terminal import ControlFilter, choose_image_protocol, watch_hangup
 from tui.themes import ROLES, THEMES, choose_theme, name_following
 
 NO_ANIMATION: AnimationLevel = "none"
@@ -58,6 +60,9 @@ class SafelightApp(App[None]):
         self._session = session
         self._is_closed = False
         self.glyphs = choose_glyphs(environ)
+        images = darkroom.settings.interface.images
+        self.image_protocol = choose_image_protocol(environ, images)
+        self._control_filter = ControlFilter(has_pictures=self.glyphs.has_unicode)
         for theme in THEMES:
             self.register_theme(theme)
         for name in set(self.available_themes) - {theme.name for theme in THEMES}:
@@ -72,6 +77,10 @@ class SafelightApp(App[None]):
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """The roles, for themes that do not define them."""
         return dict(ROLES)
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """No control character that stands in a text reaches the terminal."""
+        return [*super().get_line_filters(), self._control_filter]
 
     async def on_event(self, event: events.Event) -> None:
         """A key ends the message in the last line."""
@@ -173,3 +182,16 @@ class SafelightApp(App[None]):
         self._close_messages_no_wait()
 
 
+def run_app(session: str | None = None) -> int:
+    """Open the darkroom of this user's data directory; the exit status of the program.
+
+    Raises `SettingsError` when the configuration cannot be read.
+    """
+    from engines.settings import load_settings
+    from store.places import find_data_directory
+
+    settings = load_settings()
+    app = SafelightApp(Darkroom(find_data_directory(), settings), session=session)
+    watch_hangup(app)
+    app.run(mouse=settings.interface.mouse)
+    return app.return_code or 0

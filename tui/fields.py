@@ -280,4 +280,3 @@ def fit_draft(context: Context) -> tuple[Draft, list[str]]:
             default = show_value(field, msgspec.structs.replace(context, draft=draft))
             notes.append(f"{field} {shown} is now {default}")
     return draft, notes
-

@@ -6,10 +6,13 @@ from collections.abc import Mapping
 
 import msgspec
 
+from tui.detection import has_unicode
+
 
 class Glyphs(msgspec.Struct, frozen=True, kw_only=True):
     """One set of signs; each is one cell wide, but those in `keys`."""
 
+    has_unicode: bool = True
     minus: str = "\u2212"
     dot: str = "·"
     cursor: str = "▌"
@@ -23,14 +26,13 @@ class Glyphs(msgspec.Struct, frozen=True, kw_only=True):
     beyond_right: str = "▸"
     ellipsis: str = "…"
     warning: str = "!"
-    proven: str = "✓"
-    unequal: str = "≠"
     times: str = "×"
     keys: Mapping[str, str] = {"left": "←", "right": "→", "up": "↑", "down": "↓"}
 
 
 UNICODE = Glyphs()
 ASCII = Glyphs(
+    has_unicode=False,
     minus="-",
     dot="-",
     cursor=">",
@@ -43,25 +45,9 @@ ASCII = Glyphs(
     beyond_left="<",
     beyond_right=">",
     ellipsis="~",
-    proven="=",
-    unequal="#",
     times="x",
     keys={},
 )
-
-
-def has_unicode(environ: Mapping[str, str]) -> bool:
-    """Whether the locale says that the terminal shows UTF-8.
-
-    `LC_ALL`, `LC_CTYPE`, `LANG` in this order, as the C library reads them. The Linux
-    console's fonts lack most of the signs.
-    """
-    if environ.get("TERM") in ("linux", "vt100", "vt220", "dumb"):
-        return False
-    for name in ("LC_ALL", "LC_CTYPE", "LANG"):
-        if value := environ.get(name):
-            return "utf-8" in value.lower() or "utf8" in value.lower()
-    return False
 
 
 def choose_glyphs(environ: Mapping[str, str]) -> Glyphs:

@@ -9,6 +9,7 @@ from textual.content import Content
 from store.records import FinishReason, Image, Job, JobState, Purpose, Verdict
 from tui.glyphs import Glyphs
 from tui.text import show_safely
+from tui.verdicts import describe_verdict, mark_verdict
 
 _STATES = {
     JobState.FAILED: "failed",
@@ -21,27 +22,12 @@ _ADVICE = {
     JobState.SET_ASIDE: "R tries it once more.",
     JobState.CANCELLED: "R runs it again with the same seed.",
 }
+_STYLES = {
+    None: "$role-quiet",
+    Verdict.IDENTICAL: "$role-proven",
+    Verdict.DIFFERENT: "$role-negative",
+}
 _PURPOSES = {Purpose.GENERATE: "", Purpose.REGENERATE: "regenerating", Purpose.VERIFY: "verifying"}
-
-
-def describe_verdict(
-    verdict: Verdict | None, first_difference: str | None, glyphs: Glyphs
-) -> tuple[str, str]:
-    """The verdict in words with its sign, and the style of its role."""
-    match verdict:
-        case None:
-            return f"{glyphs.dot} unverified", "$role-quiet"
-        case Verdict.IDENTICAL:
-            return f"{glyphs.proven} identical", "$role-proven"
-        case Verdict.LATENTS_DRIFTED:
-            return f"{glyphs.proven} pixels identical, latents drifted", "$role-text"
-        case Verdict.DIFFERENT:
-            where = f" at {show_safely(first_difference)}" if first_difference else ""
-            return f"{glyphs.unequal} differs{where}", "$role-negative"
-        case Verdict.CANNOT_RUN:
-            return "? cannot run", "$role-text"
-        case Verdict.NOT_VERIFIABLE:
-            return "? cannot repeat", "$role-text"
 
 
 def describe_image(image: Image, place: int | None, glyphs: Glyphs) -> Content:
@@ -50,13 +36,14 @@ def describe_image(image: Image, place: int | None, glyphs: Glyphs) -> Content:
     `place` counts from 1 for the newest image, None when it is not known.
     """
     dot = f" {glyphs.dot} "
-    words, style = describe_verdict(image.verdict, image.first_difference, glyphs)
+    sign = mark_verdict(image.verdict, has_unicode=glyphs.has_unicode)
+    words = show_safely(describe_verdict(image.verdict, image.first_difference))
     place_text = "" if place is None else f"@{place} "
     parts: list[Content | str | tuple[str, str]] = [
         ("seed ", "$role-quiet"),
         str(image.seed),
         (f"{dot}{image.seconds:.1f} s{dot}", "$role-quiet"),
-        (words, style),
+        (f"{sign} {words}", _STYLES.get(image.verdict, "")),
         (f"{dot}{place_text}{image.id[:4]}", "$role-quiet"),
     ]
     if image.finish_reason is FinishReason.FILTER:

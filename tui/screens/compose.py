@@ -104,7 +104,7 @@ class ComposeScreen(Screen[None]):
 
     async def on_mount(self) -> None:
         """Show an empty draft at once; open the history after the first paint."""
-        self.set_class(self._glyphs.minus == "-", "-ascii")
+        self.set_class(not self._glyphs.has_unicode, "-ascii")
         await self.show()
         if not self._darkroom.directory.exists():
             await self.prompts.edit("")
@@ -262,7 +262,8 @@ class ComposeScreen(Screen[None]):
         name = error.field if isinstance(error, RequestError) else "engine"
         parts = name.split(".")
         if parts[0] == "prompts":
-            row = int(parts[1]) if len(parts) > 1 and parts[1].isdigit() else self.prompts.row
+            has_row = len(parts) > 1 and parts[1].isdigit()
+            row = int(parts[1]) - 1 if has_row else self.prompts.row
             self.focus_part("prompts")
             await self.prompts.choose_row(row)
             self._stack.explain(self.prompts.row, str(error))

@@ -233,4 +233,3 @@ def parse_weight(text: str) -> float:
             "weight", text, f"{text!r} is not a number.", "Give -10 to 10, like -1 or 0.5."
         ) from None
     return check_weight(number)
-

@@ -59,9 +59,7 @@ class PromptEditor(TextArea):
 
     def get_line(self, line_index: int) -> Text:
         """The line with its control characters made visible and its dropped part struck."""
-        text = Text(
-            self.document.get_line(line_index).translate(_PICTURES), end="", no_wrap=True
-        )
+        text = Text(self.document.get_line(line_index).translate(_PICTURES), end="", no_wrap=True)
         if self.kept is not None:
             start = sum(len(self.document.get_line(i)) + 1 for i in range(line_index))
             border = max(0, self.kept - start)

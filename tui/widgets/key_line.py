@@ -71,9 +71,7 @@ class KeyLine(Static):
             chosen.append((action, key))
         order = {action.id: place for place, action in enumerate(self._order_actions())}
         chosen.sort(key=lambda pair: order[pair[0].id])
-        return [
-            (key, action.label, not action.explain(self._situation)) for action, key in chosen
-        ]
+        return [(key, action.label, not action.explain(self._situation)) for action, key in chosen]
 
     def _order_actions(self) -> list[Action]:
         return [
