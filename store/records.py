@@ -44,6 +44,13 @@ class Purpose(StrEnum):
     VERIFY = "verify"
 
 
+class Relation(StrEnum):
+    """How a new request came from its parent image: changed by hand, or with another seed."""
+
+    EDIT = "edit"
+    VARIATION = "variation"
+
+
 class Verdict(StrEnum):
     """What a verification found, in the words that are shown and stored."""
 
@@ -88,8 +95,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """One image to be made: a request with its seed, in the queue.
 
     `id` is also the request id that goes over the wire. `parent_id` is the image that it
-    came from. `step` of `steps` and `preview` (PNG or None) are the last progress seen.
-    `error_kind` and `error` say why it failed, `warning` what a person should know.
+    came from, `relation` how. `step` of `steps` and `preview` (PNG or None) are the last
+    progress seen. `error_kind` and `error` say why it failed, `warning` what a person should
+    know. `is_damaged`: the stored request no longer matches its digest, so `request` is only
+    the best guess from what is left.
     """
 
     number: int
@@ -104,6 +113,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int = 0
     session: str | None = None
     parent_id: str | None = None
+    relation: Relation | None = None
     step: int = 0
     steps: int = 0
     seconds_left: float | None = None
@@ -114,6 +124,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     warning: str | None = None
     image_id: str | None = None
     verification_number: int | None = None
+    wire_sha256: str | None = None
+    is_damaged: bool = False
 
 
 class Verification(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,8 +154,10 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
 
     `number` grows with time; `id` is 32 hexadecimal digits. `path` is the stored file.
     `parent_id` is the image that it was made from, `purpose` why. `verdict` is the newest
-    verification's, None when it was never verified. `stages` and `environment` are filled
-    by `history.get_image` only.
+    verification's, None when it was never verified. `stages`, `environment` and `meta` (what
+    the engine said besides) are filled by `history.get_image` only. `is_damaged`: the stored
+    record does not fit its own digest, so `request` is only the best guess from what is left;
+    `history.check_record` names the fields.
     """
 
     number: int
@@ -166,11 +180,14 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     purpose: Purpose
     session: str | None = None
     parent_id: str | None = None
+    relation: Relation | None = None
     environment_digest: str
     verdict: Verdict | None = None
     first_difference: str | None = None
     stages: tuple[Stage, ...] = ()
     environment: EnvironmentRecord | None = None
+    meta: dict[str, str] = {}
+    is_damaged: bool = False
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,1 +1,131 @@
-"""Numbered, append-only changes of the schema."""
+"""Numbered, append-only changes of the schema.
+
+A change that was released is never edited. Each runs in one transaction together with its
+record, so a database is always at one version, whole.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from store.connection import APPLICATION_ID, create_file, explain, sync
+from store.errors import StoreError
+from store.fulltext import create_triggers
+from store.migrations import m0001_first_schema
+
+
+class Migration(NamedTuple):
+    """One change. A program that knows only `min_reader_version` can still read the result."""
+
+    number: int
+    name: str
+    min_reader_version: int
+    apply: Callable[[sqlite3.Connection], None]
+
+
+MIGRATIONS = (
+    Migration(1, "first schema", m0001_first_schema.MIN_READER_VERSION, m0001_first_schema.migrate),
+)
+
+VERSION = MIGRATIONS[-1].number
+"""The schema that this program reads and writes."""
+
+
+def migrate(
+    connection: sqlite3.Connection, path: Path, migrations: Sequence[Migration] = MIGRATIONS
+) -> None:
+    """Bring the database at `path` up to date, after a copy when it holds anything.
+
+    Safe when several programs do it at once. Raises `StoreError` and changes nothing more
+    when a change fails.
+    """
+    try:
+        version = _read_version(connection)
+        if version and version < migrations[-1].number:
+            copy(connection, _name_copy(path, migrations[version].number))
+        for migration in migrations:
+            if migration.number > version:
+                _apply(connection, migration)
+    except sqlite3.Error as error:
+        raise explain(error, path) from error
+
+
+def copy(connection: sqlite3.Connection, target: Path) -> None:
+    """Write a consistent, checked copy of the database to `target`, which must not exist.
+
+    Other programs may write meanwhile. Raises `StoreError`.
+    """
+    if target.exists():
+        raise StoreError(f"{target} exists already.", "Choose another name.")
+    temporary = target.with_name(f".{target.name}.new")
+    try:
+        temporary.unlink(missing_ok=True)
+        create_file(temporary)
+        connection.execute("VACUUM INTO ?", (str(temporary),))
+        with_copy = sqlite3.connect(temporary)
+        try:
+            found = with_copy.execute("PRAGMA integrity_check").fetchone()[0]
+        finally:
+            with_copy.close()
+        if found != "ok":
+            raise StoreError(f"The copy {temporary} is damaged: {found}.")
+        sync(temporary)
+        temporary.rename(target)
+        sync(target.parent)
+    except sqlite3.Error as error:
+        raise explain(error, target) from error
+    except OSError as error:
+        raise StoreError(
+            f"Cannot write the copy {target}: {error.strerror or error}.",
+            "Choose a folder that exists, where you may write, with enough space.",
+        ) from error
+
+
+def _apply(connection: sqlite3.Connection, migration: Migration) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        # Another program may have done it while this one waited for the lock.
+        if _read_version(connection) < migration.number:
+            migration.apply(connection)
+            create_triggers(connection)
+            _record(connection, migration)
+            if broken := connection.execute("PRAGMA foreign_key_check").fetchall():
+                raise StoreError(
+                    f"The change {migration.number} ({migration.name}) of the history "
+                    f"would leave {len(broken)} rows without what they refer to.",
+                    "The history is as it was. Please report this.",
+                )
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _record(connection: sqlite3.Connection, migration: Migration) -> None:
+    number = int(migration.number)
+    connection.execute(
+        "INSERT INTO migration VALUES (?, ?, ?)", (number, migration.name, time.time())
+    )
+    connection.executemany(
+        "INSERT OR REPLACE INTO meta VALUES (?, ?)",
+        [
+            ("schema_version", str(number)),
+            ("min_reader_version", str(migration.min_reader_version)),
+        ],
+    )
+    connection.execute(f"PRAGMA user_version = {number}")
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+
+
+def _read_version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _name_copy(path: Path, number: int) -> Path:
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    return path.with_name(f"{path.stem}-before-{number:04}-{stamp}{path.suffix}")

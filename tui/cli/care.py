@@ -20,9 +20,8 @@ def engines(as_json: JsonOption = False) -> None:
     """List the engines and what they accept."""
 
     async def work() -> None:
-        from engines.settings import load_settings
-
         from engines.registry import EngineRegistry
+        from engines.settings import load_settings
 
         registry = EngineRegistry(load_settings())
         found = [registry.get_capabilities(name) for name in registry.list_engines()]

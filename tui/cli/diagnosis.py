@@ -50,7 +50,6 @@ def _describe_program() -> dict[str, Any]:
 
 async def _examine_history(directory: Path, facts: dict[str, Any], problems: list[str]) -> None:
     from engines.settings import load_settings
-
     from tui.darkroom import Darkroom
 
     try:

@@ -1,0 +1,140 @@
+"""Connections to the database file, what is found in it, and its errors in words.
+
+The file is only ever opened through SQLite: opening and closing it in any other way would
+drop the locks that this process holds on it.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import NamedTuple
+
+from store.errors import StoreError
+
+APPLICATION_ID = 0x53464C54
+"""`SFLT`, in the header of each of our files (`PRAGMA application_id`)."""
+
+FILE_NAME = "history.sqlite3"
+
+
+class Found(NamedTuple):
+    """What a file is before anything is done to it; version 0 is an empty file."""
+
+    version: int
+    min_reader_version: int
+
+
+def connect(
+    path: Path, *, is_read_only: bool = False, is_immutable: bool = False, seconds: float = 5.0
+) -> sqlite3.Connection:
+    """A connection without transactions of its own; the file must exist.
+
+    `seconds` is how long a statement waits for a lock. Usable from any one thread at a time.
+    Text that is not UTF-8 any more is read with replacement characters, so that one damaged
+    row does not hide the others.
+    """
+    mode = "ro" if is_read_only else "rw"
+    uri = f"{path.absolute().as_uri()}?mode={mode}{'&immutable=1' if is_immutable else ''}"
+    connection = sqlite3.connect(
+        uri, uri=True, timeout=seconds, isolation_level=None, check_same_thread=False
+    )
+    connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
+    return connection
+
+
+def create_file(path: Path) -> None:
+    """Make an empty file that only its owner can read, whatever the umask; SQLite fills it.
+
+    SQLite gives its journals the same mode. An existing file is left alone.
+    """
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except FileExistsError:
+        return
+    sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Return when a file, or the names in a folder, are on disk. Not for the live database."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def inspect(connection: sqlite3.Connection, path: Path) -> Found:
+    """What the file is. Raises `StoreError` when it is not ours, damaged or cannot be read."""
+    try:
+        application = connection.execute("PRAGMA application_id").fetchone()[0]
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
+        if not tables and version == 0 and application in (0, APPLICATION_ID):
+            return Found(0, 0)
+        if application != APPLICATION_ID or "meta" not in tables:
+            raise StoreError(
+                f"{path} is a database, but not one of Safelight.",
+                "Move it away or choose another folder with SAFELIGHT_HOME.",
+            )
+        meta = dict(connection.execute("SELECT key, value FROM meta").fetchall())
+        version = max(version, int(meta["schema_version"]))
+        return Found(version, int(meta["min_reader_version"]))
+    except (KeyError, ValueError, TypeError):
+        raise StoreError(
+            f"The history {path} does not say which version it has.",
+            "It is damaged: put a backup in its place.",
+        ) from None
+    except sqlite3.Error as error:
+        raise explain(error, path) from error
+
+
+def primary_code(error: BaseException) -> int:
+    """SQLite's result code without its details, 0 when there is none."""
+    return int(getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+
+
+def is_busy(error: BaseException) -> bool:
+    """Whether somebody else holds the lock, so that trying again helps."""
+    return primary_code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+_EXPLANATIONS = {
+    sqlite3.SQLITE_BUSY: (
+        "The history {path} is busy: another program holds it.",
+        "Try again; close other programs that have it open.",
+    ),
+    sqlite3.SQLITE_FULL: ("The disk of {path} is full.", "Free some space, then try again."),
+    sqlite3.SQLITE_READONLY: (
+        "The history {path} cannot be written.",
+        "Check who owns its folder and whether the disk is mounted read-only.",
+    ),
+    sqlite3.SQLITE_CANTOPEN: (
+        "The history {path} cannot be opened.",
+        "Check that its folder exists and that you may read and write there.",
+    ),
+    sqlite3.SQLITE_NOTADB: (
+        "{path} is not a database.",
+        "Move it away or put a backup in its place.",
+    ),
+    sqlite3.SQLITE_CORRUPT: (
+        "The history {path} is damaged.",
+        "Keep the file, and put a backup in its place.",
+    ),
+    sqlite3.SQLITE_IOERR: (
+        "Reading or writing {path} failed.",
+        "Check the disk and its free space, then try again.",
+    ),
+}
+
+
+def explain(error: BaseException, path: Path) -> StoreError:
+    """`error` of SQLite as an error that a person can act on."""
+    code = primary_code(error)
+    if code == sqlite3.SQLITE_LOCKED:
+        code = sqlite3.SQLITE_BUSY
+    if code in _EXPLANATIONS:
+        message, hint = _EXPLANATIONS[code]
+        return StoreError(message.format(path=path), hint)
+    return StoreError(f"The history {path} cannot be used: {error}.")

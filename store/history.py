@@ -1,0 +1,129 @@
+"""The images that were made: pages, search, records, verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import msgspec
+from sqlalchemy import Integer, column, func, table, text
+from sqlmodel import Session, col, select
+
+from store.database import Database
+from store.fulltext import parse_search
+from store.inspection import check_record
+from store.records import Comparison, EnvironmentRecord, Image, Stage, Verification
+from store.results import store_verification
+from store.rows import as_text, find_row, suffix_of, to_images, to_verification
+from store.tables import EnvironmentRow, ImageRow, StageRow, ThumbnailRow, VerificationRow
+
+__all__ = [
+    "add_verification",
+    "check_record",
+    "get_image",
+    "get_thumbnails",
+    "list_images",
+    "list_verifications",
+    "read_image",
+]
+
+
+def list_images(
+    db: Database,
+    *,
+    before: int | None = None,
+    limit: int = 50,
+    search: str | None = None,
+    session: str | None = None,
+) -> list[Image]:
+    """Up to `limit` images, newest first: those with a number below `before`.
+
+    `search`: all its words must begin words of the prompts; any text may be given. `session`:
+    only those of that session. A damaged record is listed too, marked `is_damaged`.
+    """
+    number = col(ImageRow.number)
+    statement = select(ImageRow).limit(limit)
+    if search is not None and search.strip():
+        phrases, literals = parse_search(search)
+        if phrases:
+            # In the index's own order: by rank, or by a column of the other table, all hits
+            # would be read before the first is shown.
+            index = table("image_text", column("rowid", Integer))
+            statement = statement.select_from(index).join(ImageRow, number == index.c.rowid)
+            statement = statement.where(text("image_text MATCH :phrases"))
+            statement = statement.params(phrases=phrases)
+            number = index.c.rowid
+        for part in literals:
+            statement = statement.where(func.instr(col(ImageRow.prompt_text), part) > 0)
+    if before is not None:
+        statement = statement.where(number < before)
+    if session is not None:
+        statement = statement.where(col(ImageRow.session) == session)
+    statement = statement.order_by(number.desc())
+    with db.read() as read:
+        return to_images(db, read, read.exec(statement).all())
+
+
+def get_image(db: Database, reference: str) -> Image:
+    """The whole record of the image whose id begins with `reference` (`@1` is the newest).
+
+    Stages, environment and meta are filled. Raises `NotFound`.
+    """
+    with db.read() as read:
+        row = find_row(read, ImageRow, reference)
+        image = to_images(db, read, [row])[0]
+        meta = _read_values(row.meta)
+        return msgspec.structs.replace(
+            image,
+            stages=_load_stages(read, image.number),
+            environment=_load_environment(read, image.environment_digest),
+            meta=meta or {},
+            is_damaged=image.is_damaged or meta is None,
+        )
+
+
+def get_thumbnails(db: Database, numbers: Collection[int]) -> dict[int, bytes]:
+    """The small pictures of these images, by number; those that have none are left out."""
+    wanted = col(ThumbnailRow.image_number).in_(set(numbers))
+    with db.read() as read:
+        rows = read.exec(select(ThumbnailRow).where(wanted)).all()
+        return {row.image_number: row.data for row in rows}
+
+
+def read_image(db: Database, image: Image) -> bytes:
+    """The file of an image as the engine gave it, checked. Raises `StoreError` naming it."""
+    return db.vault.get(image.file_sha256, suffix_of(image.mime))
+
+
+def list_verifications(db: Database, image_id: str) -> list[Verification]:
+    """All comparisons of an image, newest first. Raises `NotFound`."""
+    with db.read() as read:
+        image = find_row(read, ImageRow, image_id)
+        statement = select(VerificationRow).where(col(VerificationRow.image_id) == image.id)
+        rows = read.exec(statement.order_by(col(VerificationRow.number).desc())).all()
+        return [to_verification(row) for row in rows]
+
+
+def add_verification(db: Database, image_id: str, comparison: Comparison) -> Verification:
+    """Add a comparison that no job made (a check of the record and file alone)."""
+    with db.write() as write:
+        image = find_row(write, ImageRow, image_id)
+        return to_verification(store_verification(write, image.id, comparison))
+
+
+def _load_stages(read: Session, number: int) -> tuple[Stage, ...]:
+    statement = select(StageRow).where(col(StageRow.image_number) == number)
+    rows = read.exec(statement.order_by(col(StageRow.position))).all()
+    return tuple(Stage(name=row.name, step=row.step, sha256=row.sha256) for row in rows)
+
+
+def _load_environment(read: Session, digest: str) -> EnvironmentRecord | None:
+    row = read.get(EnvironmentRow, digest)
+    values = _read_values(row.json_text) if row else None
+    return None if values is None else EnvironmentRecord(values=values)
+
+
+def _read_values(stored: object) -> dict[str, str] | None:
+    try:
+        return msgspec.json.decode(as_text(stored), type=dict[str, str])
+    except (msgspec.DecodeError, UnicodeError):
+        return None

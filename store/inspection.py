@@ -1,0 +1,164 @@
+"""Whether the record of one image still says what was recorded, and where it does not."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import msgspec
+from sqlmodel import Session, col, select
+
+from store.database import Database
+from store.errors import RequestError, StoreError
+from store.pixels import digest_pixels, open_image
+from store.records import Image
+from store.request import Parameters, Prompt, PromptStack, Request
+from store.rows import (
+    as_text,
+    find_row,
+    hash_text,
+    load_prompt_rows,
+    suffix_of,
+)
+from store.tables import EnvironmentRow, ImageRow, JobRow, PromptRow, RequestRow
+
+
+def check_record(db: Database, image: Image) -> list[str]:
+    """What is wrong with the record or the file of an image, one finding a line.
+
+    Compares the stored request with its digest, its columns and prompt rows with the stored
+    request, the environment and the wire message with their digests, and the file with the
+    digests of its bytes and pixels. Empty when all fit. Raises `NotFound`.
+    """
+    with db.read() as read:
+        row = find_row(read, ImageRow, image.id)
+        findings = _check_request(read, row)
+        findings += _check_environment(read, row)
+        findings += _check_job(read, row)
+    return findings + _check_file(db, row)
+
+
+def _check_request(read: Session, image: ImageRow) -> list[str]:
+    row = read.get(RequestRow, image.request_digest)
+    if row is None:
+        return [f"request: the record {image.request_digest} is missing"]
+    prompts = load_prompt_rows(read, row.digest)
+    text = as_text(row.json_text)
+    try:
+        recorded = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeError):
+        recorded = None
+    findings: list[str] = []
+    if not isinstance(recorded, dict):
+        findings.append("request: the stored JSON cannot be read")
+    elif hash_text(text) != row.digest:
+        findings.append("request: the stored JSON does not fit its digest")
+        if not _compare_request(recorded, row, prompts):
+            findings.append("request: yet the columns say the same as the stored JSON")
+    if isinstance(recorded, dict):
+        findings += _compare_request(recorded, row, prompts)
+    if findings and _columns_fit(row, prompts):
+        findings.append("request: the columns still fit the digest, so the JSON was changed")
+    expected = "\n".join(as_text(prompt.text) for prompt in prompts)
+    if as_text(image.prompt_text) != expected:
+        findings.append("prompt_text: the search text is not that of the prompts")
+    return findings
+
+
+def _compare_request(
+    recorded: dict[str, Any], row: RequestRow, prompts: list[PromptRow]
+) -> list[str]:
+    findings = [
+        _describe(name, recorded.get(name), getattr(row, name))
+        for name in ("engine", "model")
+        if _differs(recorded.get(name), getattr(row, name))
+    ]
+    parameters = recorded.get("parameters")
+    values = parameters if isinstance(parameters, dict) else {}
+    findings += [
+        _describe(name, values.get(name), getattr(row, name))
+        for name in Parameters.__struct_fields__
+        if _differs(values.get(name), getattr(row, name))
+    ]
+    stack = recorded.get("stack")
+    listed = stack.get("prompts") if isinstance(stack, dict) else None
+    entries: list[Any] = listed if isinstance(listed, list) else []
+    if len(entries) != len(prompts):
+        findings.append(_describe("prompts", len(entries), len(prompts)))
+    for place, (entry, prompt) in enumerate(zip(entries, prompts, strict=False), 1):
+        fields = entry if isinstance(entry, dict) else {}
+        findings += [
+            _describe(f"prompts.{place}.{name}", fields.get(name), getattr(prompt, name))
+            for name in Prompt.__struct_fields__
+            if _differs(fields.get(name), getattr(prompt, name))
+        ]
+    return findings
+
+
+def _differs(recorded: Any, column: Any) -> bool:
+    return bool(recorded != column) or isinstance(recorded, str) != isinstance(column, str)
+
+
+def _describe(name: str, recorded: Any, column: Any) -> str:
+    return f"{name}: the record says {recorded!r}, the column says {column!r}"
+
+
+def _columns_fit(row: RequestRow, prompts: list[PromptRow]) -> bool:
+    """Whether the columns alone give the request of this digest."""
+    try:
+        stack = PromptStack(
+            prompts=tuple(
+                Prompt(**{name: getattr(prompt, name) for name in Prompt.__struct_fields__})
+                for prompt in prompts
+            )
+        )
+        values = {name: getattr(row, name) for name in Parameters.__struct_fields__}
+        parameters = Parameters(**values)
+        request = Request(engine=row.engine, model=row.model, stack=stack, parameters=parameters)
+        return request.digest == row.digest
+    except (RequestError, TypeError, UnicodeError):
+        return False
+
+
+def _check_environment(read: Session, image: ImageRow) -> list[str]:
+    row = read.get(EnvironmentRow, image.environment_digest)
+    if row is None:
+        return [f"environment: the record {image.environment_digest} is missing"]
+    if hash_text(as_text(row.json_text)) != row.digest:
+        return ["environment: the stored JSON does not fit its digest"]
+    return []
+
+
+def _check_job(read: Session, image: ImageRow) -> list[str]:
+    job = read.exec(select(JobRow).where(col(JobRow.id) == image.job_id)).first()
+    if job is None:
+        return [f"job: the record {image.job_id} is missing"]
+    findings = []
+    if job.request_digest != image.request_digest:
+        findings.append(
+            f"request: the image was made for {image.request_digest}, "
+            f"its job for {job.request_digest}"
+        )
+    if job.wire is not None and hashlib.sha256(job.wire).hexdigest() != job.wire_sha256:
+        findings.append("wire: the stored message does not fit its digest")
+    return findings
+
+
+def _check_file(db: Database, row: ImageRow) -> list[str]:
+    try:
+        data = db.vault.get(row.file_sha256, suffix_of(row.mime))
+    except StoreError as error:
+        return [f"file: {error.message}"]
+    findings = []
+    if len(data) != row.file_bytes:
+        findings.append(_describe("file_bytes", len(data), row.file_bytes))
+    try:
+        picture = open_image(data)
+    except StoreError as error:
+        return [*findings, f"file: {error.message}"]
+    if (picture.width, picture.height) != (row.width, row.height):
+        size = f"{picture.width}x{picture.height}"
+        findings.append(f"size: the file has {size}, the columns say {row.width}x{row.height}")
+    if digest_pixels(picture) != row.pixels_sha256:
+        findings.append("pixels_sha256: the pixels of the file have another digest")
+    return findings

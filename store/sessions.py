@@ -1,0 +1,133 @@
+"""Named sessions and their drafts, kept to the character."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, get_type_hints
+
+import msgspec
+from sqlalchemy import func
+from sqlmodel import Session as Transaction
+from sqlmodel import col, select
+
+from store.database import Database
+from store.errors import StoreError
+from store.records import Draft, Session
+from store.rows import as_text
+from store.tables import SessionRow
+
+NAME_LIMIT = 100
+
+
+def load_session(db: Database, name: str) -> Session:
+    """The session of this name, made with an empty draft when there is none.
+
+    It is then the one used last. In a history that cannot be written it is only read.
+    """
+    _check_name(name)
+    if db.is_read_only:
+        with db.read() as read:
+            row = _find(read, name)
+            return _to_session(row) if row else Session(name=name, draft=Draft(), updated_at=0.0)
+    with db.write() as write:
+        row = _find(write, name) or SessionRow(
+            name=name, draft=encode_draft(Draft(), ""), used=0, updated_at=time.time()
+        )
+        row.used = _next_use(write)
+        write.add(row)
+        write.flush()
+        return _to_session(row)
+
+
+def save_draft(db: Database, name: str, draft: Draft) -> Session:
+    """Keep what is in the editor of this session; it is on disk when this returns."""
+    _check_name(name)
+    with db.write() as write:
+        row = _find(write, name) or SessionRow(name=name, draft="", used=0, updated_at=0.0)
+        row.draft = encode_draft(draft, as_text(row.draft))
+        row.used = _next_use(write)
+        row.updated_at = time.time()
+        write.add(row)
+        write.flush()
+        return _to_session(row)
+
+
+def list_sessions(db: Database) -> list[Session]:
+    """All sessions, the one used last first."""
+    with db.read() as read:
+        rows = read.exec(select(SessionRow).order_by(col(SessionRow.used).desc())).all()
+        return [_to_session(row) for row in rows]
+
+
+def last_session_name(db: Database) -> str | None:
+    """The name of the session used last, None when there is none."""
+    with db.read() as read:
+        statement = select(SessionRow.name).order_by(col(SessionRow.used).desc()).limit(1)
+        return read.exec(statement).first()
+
+
+def encode_draft(draft: Draft, stored: str) -> str:
+    """JSON of `draft`, with those fields of `stored` that only a later program knows."""
+    values = msgspec.to_builtins(draft)
+    known = set(Draft.__struct_fields__)
+    for name, value in _read_fields(stored).items():
+        if name not in known:
+            values[name] = value
+    try:
+        return msgspec.json.encode(values).decode()
+    except UnicodeEncodeError:
+        # Half a character, as a broken paste can leave it, is no text in any encoding.
+        return msgspec.json.encode(_repair(values)).decode()
+
+
+def decode_draft(stored: str) -> Draft:
+    """The draft in `stored`, field by field: one that cannot be read costs only itself."""
+    fields = _read_fields(stored)
+    hints = get_type_hints(Draft)
+    values: dict[str, Any] = {}
+    for name in Draft.__struct_fields__:
+        if name in fields:
+            try:
+                values[name] = msgspec.convert(fields[name], hints[name])
+            except msgspec.ValidationError:
+                continue
+    return Draft(**values)
+
+
+def _read_fields(stored: str) -> dict[str, Any]:
+    try:
+        fields = msgspec.json.decode(stored)
+    except (msgspec.DecodeError, UnicodeError):
+        return {}
+    return fields if isinstance(fields, dict) else {}
+
+
+def _repair(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_repair(key): _repair(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_repair(item) for item in value]
+    return value
+
+
+def _check_name(name: str) -> None:
+    if not name.strip() or len(name) > NAME_LIMIT or not name.isprintable():
+        raise StoreError(
+            f"{name!r} cannot be the name of a session.",
+            f"Give 1 to {NAME_LIMIT} printable characters.",
+        )
+
+
+def _find(transaction: Transaction, name: str) -> SessionRow | None:
+    return transaction.exec(select(SessionRow).where(col(SessionRow.name) == name)).first()
+
+
+def _next_use(transaction: Transaction) -> int:
+    return (transaction.exec(select(func.max(col(SessionRow.used)))).first() or 0) + 1
+
+
+def _to_session(row: SessionRow) -> Session:
+    draft = decode_draft(as_text(row.draft))
+    return Session(name=row.name, draft=draft, updated_at=row.updated_at)

@@ -1,0 +1,184 @@
+"""The tables. Rows stay inside `store`; others get the values of `store.records`.
+
+The schema itself is made by `store.migrations`; a test holds both together. Where order
+matters it follows `number`, which grows with each row, never a clock.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from sqlmodel import Field, SQLModel
+
+_NUMBERED: dict[str, Any] = {"sqlite_autoincrement": True}
+"""Numbers are never given twice, even when the newest row was deleted."""
+
+
+class RequestRow(SQLModel, table=True):
+    """One request. `json` is the truth, over which the digest is taken; the rest is for search."""
+
+    __tablename__: ClassVar[Any] = "request"
+
+    digest: str = Field(primary_key=True)
+    json_text: str = Field(sa_column_kwargs={"name": "json"})
+    engine: str
+    model: str
+    seed: int
+    steps: int
+    cfg_scale: float
+    sampler: str
+    width: int
+    height: int
+    style_preset: str | None = None
+
+
+class PromptRow(SQLModel, table=True):
+    """One prompt of a request; `position` counts from 1."""
+
+    __tablename__: ClassVar[Any] = "prompt"
+
+    request_digest: str = Field(primary_key=True, foreign_key="request.digest")
+    position: int = Field(primary_key=True)
+    text: str
+    weight: float
+    enabled: bool
+
+
+class EnvironmentRow(SQLModel, table=True):
+    """What else decided the pixels, shared by digest."""
+
+    __tablename__: ClassVar[Any] = "environment"
+
+    digest: str = Field(primary_key=True)
+    json_text: str = Field(sa_column_kwargs={"name": "json"})
+
+
+class JobRow(SQLModel, table=True):
+    """One image to be made. `wire` is the exact message that was about to be sent."""
+
+    __tablename__: ClassVar[Any] = "job"
+    __table_args__ = _NUMBERED
+
+    number: int | None = Field(default=None, primary_key=True)
+    id: str = Field(unique=True)
+    request_digest: str = Field(foreign_key="request.digest")
+    purpose: str
+    state: str = Field(index=True)
+    created_at: float
+    started_at: float | None = None
+    finished_at: float | None = None
+    epoch: int = 0
+    attempts: int = 0
+    cancel_requested: bool = False
+    session: str | None = None
+    parent_id: str | None = None
+    relation: str | None = None
+    wire: bytes | None = None
+    wire_sha256: str | None = None
+    error_kind: str | None = None
+    error: str | None = None
+    warning: str | None = None
+    image_id: str | None = None
+    verification_number: int | None = None
+
+
+class ImageRow(SQLModel, table=True):
+    """One result. `prompt_text` is all its prompts, one a line, for the full-text index."""
+
+    __tablename__: ClassVar[Any] = "image"
+    __table_args__ = _NUMBERED
+
+    number: int | None = Field(default=None, primary_key=True)
+    id: str = Field(unique=True)
+    job_id: str = Field(foreign_key="job.id", index=True)
+    request_digest: str = Field(foreign_key="request.digest", index=True)
+    environment_digest: str = Field(foreign_key="environment.digest")
+    parent_id: str | None = Field(default=None, foreign_key="image.id", index=True)
+    relation: str | None = None
+    purpose: str
+    session: str | None = Field(default=None, index=True)
+    seed: int
+    width: int
+    height: int
+    mime: str
+    pixels_sha256: str
+    file_sha256: str
+    file_bytes: int
+    finish_reason: str
+    warning: str | None = None
+    seconds: float
+    created_at: float
+    meta: str
+    prompt_text: str
+
+
+class StageRow(SQLModel, table=True):
+    """The digest of one intermediate result; `position` counts from 1."""
+
+    __tablename__: ClassVar[Any] = "stage"
+
+    image_number: int = Field(primary_key=True, foreign_key="image.number")
+    position: int = Field(primary_key=True)
+    name: str
+    step: int
+    sha256: str
+
+
+class ThumbnailRow(SQLModel, table=True):
+    """A small picture of an image (PNG or WebP)."""
+
+    __tablename__: ClassVar[Any] = "thumbnail"
+
+    image_number: int = Field(primary_key=True, foreign_key="image.number")
+    data: bytes
+
+
+class VerificationRow(SQLModel, table=True):
+    """One comparison. Rows are added, never changed."""
+
+    __tablename__: ClassVar[Any] = "verification"
+    __table_args__ = _NUMBERED
+
+    number: int | None = Field(default=None, primary_key=True)
+    image_id: str = Field(foreign_key="image.id", index=True)
+    job_id: str | None = Field(default=None, foreign_key="job.id")
+    verdict: str
+    pixels_sha256_then: str
+    pixels_sha256_now: str | None = None
+    first_difference: str | None = None
+    detail: str
+    psnr_db: float | None = None
+    regenerated_id: str | None = Field(default=None, foreign_key="image.id")
+    environment_digest: str | None = Field(default=None, foreign_key="environment.digest")
+    created_at: float
+
+
+class SessionRow(SQLModel, table=True):
+    """A named piece of work. `used` is highest in the one used last."""
+
+    __tablename__: ClassVar[Any] = "session"
+
+    number: int | None = Field(default=None, primary_key=True)
+    name: str = Field(unique=True)
+    draft: str
+    used: int
+    updated_at: float
+
+
+class MetaRow(SQLModel, table=True):
+    """Facts about the database itself: `schema_version`, `min_reader_version`, `epoch`."""
+
+    __tablename__: ClassVar[Any] = "meta"
+
+    key: str = Field(primary_key=True)
+    value: str
+
+
+class MigrationRow(SQLModel, table=True):
+    """Which changes of the schema were applied, and when."""
+
+    __tablename__: ClassVar[Any] = "migration"
+
+    number: int = Field(primary_key=True)
+    name: str
+    applied_at: float

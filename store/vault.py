@@ -1,0 +1,220 @@
+"""The image files, named by their digest, and the spool of answers that came from a wire."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import secrets
+import struct
+import time
+import zlib
+from pathlib import Path
+
+from store.connection import sync
+from store.errors import StoreError
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_JOB_ID = re.compile(r"[0-9a-f]{32}")
+_SUFFIX = re.compile(r"\.?([a-z0-9]{1,8})")
+_HEAD = struct.Struct(">II")
+"""Before each spooled answer: its length and its CRC-32."""
+
+LEFTOVER_SECONDS = 24 * 60 * 60.0
+
+
+class Vault:
+    """Image files in `images/ab/cdef….png` below `directory`; they are never changed.
+
+    A file that `put` has returned survives a power cut. All errors are `StoreError`.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._images = directory / "images"
+        self._spool = directory / "spool"
+
+    def path(self, sha256: str, suffix: str) -> Path:
+        """Where the file of this digest lies or would lie."""
+        if not _SHA256.fullmatch(sha256):
+            raise StoreError(f"{sha256!r} is not the digest of a file.")
+        match = _SUFFIX.fullmatch(suffix)
+        if match is None:
+            raise StoreError(f"{suffix!r} is not the ending of an image file.")
+        return self._images / sha256[:2] / f"{sha256[2:]}.{match[1]}"
+
+    def put(self, data: bytes, suffix: str) -> str:
+        """Store `data` and return its SHA-256, once it is on disk.
+
+        An equal file that exists is kept; one that was damaged is replaced.
+        """
+        sha256 = hashlib.sha256(data).hexdigest()
+        path = self.path(sha256, suffix)
+        try:
+            _make_directory(path.parent, self.directory)
+            if _holds(path, data):
+                sync(path)
+            else:
+                _replace(path, data)
+            # The name is lasting only when its folder is.
+            sync(path.parent)
+        except OSError as error:
+            raise _explain("store", path, error) from error
+        return sha256
+
+    def get(self, sha256: str, suffix: str) -> bytes:
+        """The bytes of this digest, checked. The error names a missing or changed file."""
+        path = self.path(sha256, suffix)
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            raise StoreError(
+                f"The image file {path} is missing.",
+                "Put it back from a backup, or make the image again.",
+            ) from None
+        except OSError as error:
+            raise _explain("read", path, error) from error
+        if (found := hashlib.sha256(data).hexdigest()) != sha256:
+            raise StoreError(
+                f"The image file {path} was changed: its digest is {found}, not {sha256}.",
+                "Put it back from a backup, or make the image again.",
+            )
+        return data
+
+    def remove_leftovers(self, older_than: float = LEFTOVER_SECONDS) -> int:
+        """Remove unfinished files older than this many seconds; how many there were."""
+        count = 0
+        for path in self._images.glob("*/.new-*"):
+            with contextlib.suppress(OSError):
+                if time.time() - path.stat().st_mtime > older_than:
+                    path.unlink()
+                    count += 1
+        return count
+
+    def spool(self, job_id: str, data: bytes) -> None:
+        """Append one raw answer of a job; it is on disk when this returns."""
+        path = self._spool_path(job_id)
+        try:
+            _make_directory(path.parent, self.directory)
+            is_new = not path.exists()
+            descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+            try:
+                # What a crash left half-written would hide the answers behind it.
+                _, end = _split(_read_all(descriptor))
+                os.ftruncate(descriptor, end)
+                os.lseek(descriptor, end, os.SEEK_SET)
+                _write_all(descriptor, _HEAD.pack(len(data), zlib.crc32(data)) + data)
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            if is_new:
+                sync(path.parent)
+        except OSError as error:
+            raise _explain("store", path, error) from error
+
+    def read_spool(self, job_id: str) -> list[bytes]:
+        """The answers that arrived whole, in their order; empty when there are none."""
+        path = self._spool_path(job_id)
+        try:
+            return _split(path.read_bytes())[0]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise _explain("read", path, error) from error
+
+    def clear_spool(self, job_id: str) -> None:
+        """Forget the answers of a job."""
+        path = self._spool_path(job_id)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise _explain("remove", path, error) from error
+
+    def put_spool_aside(self, job_id: str) -> Path | None:
+        """Rename the answers of a job, so that it may run again and nothing is lost."""
+        path = self._spool_path(job_id)
+        if not path.exists():
+            return None
+        number = 1
+        while (aside := path.with_suffix(f".{number}")).exists():
+            number += 1
+        try:
+            path.rename(aside)
+            sync(path.parent)
+        except OSError as error:
+            raise _explain("rename", path, error) from error
+        return aside
+
+    def _spool_path(self, job_id: str) -> Path:
+        if not _JOB_ID.fullmatch(job_id):
+            raise StoreError(f"{job_id!r} is not the id of a job.")
+        return self._spool / f"{job_id}.spool"
+
+
+def _explain(verb: str, path: Path, error: OSError) -> StoreError:
+    return StoreError(
+        f"Cannot {verb} {path}: {error.strerror or error}.",
+        "Check the free space of the disk and that you may write there.",
+    )
+
+
+def _make_directory(path: Path, root: Path) -> None:
+    """Make `path` and what is missing above it, up to `root`, lasting and private."""
+    if path.is_dir():
+        return
+    if path != root:
+        _make_directory(path.parent, root)
+    with contextlib.suppress(FileExistsError):
+        path.mkdir(mode=0o700)
+    sync(path.parent)
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    try:
+        return path.stat().st_size == len(data) and path.read_bytes() == data
+    except FileNotFoundError:
+        return False
+
+
+def _replace(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f".new-{os.getpid()}-{secrets.token_hex(8)}")
+    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW
+    descriptor = os.open(temporary, flags, 0o600)
+    try:
+        try:
+            _write_all(descriptor, data)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        temporary.rename(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _read_all(descriptor: int) -> bytes:
+    parts = []
+    while part := os.read(descriptor, 1 << 20):
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _split(raw: bytes) -> tuple[list[bytes], int]:
+    """The whole answers in a spool, and where the last of them ends."""
+    answers: list[bytes] = []
+    end = 0
+    while end + _HEAD.size <= len(raw):
+        length, checksum = _HEAD.unpack_from(raw, end)
+        answer = raw[end + _HEAD.size : end + _HEAD.size + length]
+        if len(answer) != length or zlib.crc32(answer) != checksum:
+            break
+        answers.append(answer)
+        end += _HEAD.size + length
+    return answers, end
