@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.events import Resize
 from textual.message import Message
@@ -16,15 +16,14 @@ from textual.widgets import Input, Static
 
 from store.errors import SafelightError
 from store.records import Image, Job, Purpose, Verification
+from tui.actions import BY_ID, CONTEXTS, Situation, make_bindings
 from tui.commands import make_command
 from tui.darkroom import Darkroom
-from tui.detection import has_unicode
+from tui.glyphs import choose_glyphs
 from tui.record import describe_record
-from tui.text import show_safely
 from tui.widgets.history_list import HistoryList
+from tui.widgets.key_line import KeyLine
 from tui.widgets.picture import Picture
-
-Parts = Literal["all", "all but seed", "prompts", "parameters", "seed"]
 
 _WIDE_FROM = 100
 _TALL_FROM = 30
@@ -35,13 +34,10 @@ _EMPTY = (
 _JOBS_READ = 50
 
 
-class RecordScroll(VerticalScroll, can_focus=True):
-    """Scrolls the record, also by j and k."""
+class RecordScroll(VerticalScroll, can_focus=True, inherit_bindings=False):
+    """Scrolls the record."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j", "scroll_down", "down", id="record.down", show=False),
-        Binding("k", "scroll_up", "up", id="record.up", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = make_bindings("record")
 
 
 class HistoryScreen(Screen[None]):
@@ -60,7 +56,7 @@ class HistoryScreen(Screen[None]):
         #history-record { height: 1fr; padding: 0 1; scrollbar-size-vertical: 1; }
         #history-text { height: auto; }
         #history-empty { height: auto; padding: 1 2; display: none; color: $secondary; }
-        #history-status { height: 1; padding: 0 1; color: $secondary; }
+        #history-keys { height: 1; }
     }
     HistoryScreen.-searching #history-search { display: block; }
     HistoryScreen.-empty #history-empty { display: block; }
@@ -73,26 +69,15 @@ class HistoryScreen(Screen[None]):
     HistoryScreen.-narrow #history-record { width: 1fr; height: 1fr; }
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "load('all')", "load", id="history.load"),
-        Binding("1", "load('all')", "all", id="history.load_all"),
-        Binding("2", "load('all but seed')", "all but seed", id="history.load_all_but_seed"),
-        Binding("3", "load('prompts')", "prompts", id="history.load_prompts"),
-        Binding("4", "load('parameters')", "parameters", id="history.load_parameters"),
-        Binding("5", "load('seed')", "seed", id="history.load_seed"),
-        Binding("r", "regenerate", "regenerate", id="history.regenerate"),
-        Binding("v", "verify", "verify", id="history.verify"),
-        Binding("y", "copy_command", "copy command", id="history.copy"),
-        Binding("slash", "search", "search", id="history.search"),
-        Binding("z", "toggle_thumbnails", "thumbnails", id="history.thumbnails"),
-        Binding("tab,shift+tab", "turn", "list / record", id="history.turn"),
-        Binding("escape", "leave", "back", id="history.leave"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = make_bindings("history")
 
     class DraftLoaded(Message):
-        """`parts` of `image` are wanted in the editor."""
+        """`parts` of `image` are wanted in the editor.
 
-        def __init__(self, image: Image, parts: Parts) -> None:
+        `all`, `all but seed`, `prompts`, `parameters` or `seed`.
+        """
+
+        def __init__(self, image: Image, parts: str) -> None:
             super().__init__()
             self.image = image
             self.parts = parts
@@ -100,9 +85,11 @@ class HistoryScreen(Screen[None]):
     def __init__(self, darkroom: Darkroom, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
         self._darkroom = darkroom
-        self._has_unicode = has_unicode(os.environ)
+        self._glyphs = choose_glyphs(os.environ)
         self._image: Image | None = None
         self._shown_id: str | None = None
+        self._wants_thumbnails = True
+        self._is_read_only = False
         self._facts: tuple[Image, list[Verification], list[Job]] | None = None
 
     def compose(self) -> ComposeResult:
@@ -116,7 +103,7 @@ class HistoryScreen(Screen[None]):
                 yield Picture(id="history-picture")
                 with RecordScroll(id="history-record"):
                     yield Static(id="history-text", markup=False)
-        yield Static(id="history-status", markup=False)
+        yield KeyLine(self._glyphs, id="history-keys")
 
     @property
     def history_list(self) -> HistoryList:
@@ -133,8 +120,10 @@ class HistoryScreen(Screen[None]):
 
     async def _follow(self) -> None:
         try:
+            self._is_read_only = self._darkroom.is_read_only
             await self.history_list.open_search("")
             self._show_state()
+            self._show_keys()
             async for _ in self._darkroom.watch():
                 await self.history_list.refresh_images()
                 self._show_state()
@@ -163,15 +152,7 @@ class HistoryScreen(Screen[None]):
         self.set_class(width < _WIDE_FROM, "-narrow")
         self.history_list.has_thumbnails = height >= _TALL_FROM and self._wants_thumbnails
 
-    _wants_thumbnails = True
-
-    def action_toggle_thumbnails(self) -> None:
-        """Thumbnails in the list, or one line an image."""
-        self._wants_thumbnails = not self.history_list.has_thumbnails
-        self.history_list.has_thumbnails = self._wants_thumbnails
-
-    def action_turn(self) -> None:
-        """From the list to the record and back."""
+    def _turn(self) -> None:
         to_record = self.focused is self.history_list or self.focused is None
         self.set_class(to_record, "-record")
         self.query_one("#history-record" if to_record else "#history-list").focus()
@@ -182,7 +163,9 @@ class HistoryScreen(Screen[None]):
     @on(HistoryList.CursorMoved)
     async def _show_chosen(self, event: HistoryList.CursorMoved) -> None:
         event.stop()
-        self._image = event.image
+        had_image, self._image = self._image is not None, event.image
+        if had_image != (event.image is not None):
+            self._show_keys()
         self.run_worker(self._show_image(), group="record", exclusive=True, exit_on_error=False)
 
     async def _show_image(self) -> None:
@@ -225,7 +208,7 @@ class HistoryScreen(Screen[None]):
         self._facts = (image, verifications, jobs)
         width = self.query_one("#history-record").scrollable_content_region.width or 60
         text = describe_record(
-            image, verifications, jobs, width=width, has_unicode=self._has_unicode
+            image, verifications, jobs, width=width, has_unicode=self._glyphs.has_unicode
         )
         self.query_one("#history-text", Static).update(text)
         self.query_one("#history-right").border_title = f"image {image.id[:8]}"
@@ -237,52 +220,110 @@ class HistoryScreen(Screen[None]):
     # Actions
 
     def say(self, message: str) -> None:
-        """Show a sentence in the last line."""
-        self.query_one("#history-status", Static).update(show_safely(message))
+        """Show a sentence in the last line until the next key."""
+        self.query_one(KeyLine).say(message)
 
-    def action_load(self, parts: Parts) -> None:
-        """Put parts of the chosen image into the editor and go there."""
-        if self._image is None:
-            self.say("There is no image to load.")
+    def get_situation(self) -> Situation:
+        """What decides which actions can be done now."""
+        return Situation(has_image=self._image is not None, is_read_only=self._is_read_only)
+
+    def _show_keys(self) -> None:
+        is_typing = isinstance(self.focused, Input)
+        part = "record" if self.focused is self.query_one(RecordScroll) else "history list"
+        contexts = ("typing",) if is_typing else (part, "history")
+        self.query_one(KeyLine).show(contexts, self.get_situation(), is_typing=is_typing)
+
+    def on_descendant_focus(self) -> None:
+        """Other keys hold."""
+        self._show_keys()
+
+    def on_key(self) -> None:
+        """A key ends the message in the last line."""
+        self.say("")
+
+    async def action_perform(self, action_id: str, key: str = "") -> None:
+        """Do what the action says, or say why it cannot be done now."""
+        if reason := BY_ID[action_id].explain(self.get_situation()):
+            self.say(reason)
             return
-        self.post_message(self.DraftLoaded(self._image, parts))
-        self.dismiss()
+        match action_id:
+            case "history.load":
+                self._load("all")
+            case "history.load.all" | "history.load.all_but_seed" | "history.load.prompts":
+                self._load(action_id.removeprefix("history.load.").replace("_", " "))
+            case "history.load.parameters" | "history.load.seed":
+                self._load(action_id.removeprefix("history.load."))
+            case "history.leave":
+                self._leave()
+            case "history.search":
+                self._open_search()
+            case "history.turn":
+                self._turn()
+            case "history.verify":
+                await self._queue(Purpose.VERIFY)
+            case "history.regenerate":
+                await self._queue(Purpose.REGENERATE)
+            case "history.copy":
+                self._copy_command()
+            case "history.thumbnails":
+                self._wants_thumbnails = not self.history_list.has_thumbnails
+                self.history_list.has_thumbnails = self._wants_thumbnails
+            case "history.help":
+                await self._open_help()
+            case "history.cursor":
+                self.history_list.move(key)
+            case "record.scroll":
+                self._scroll_record(key)
 
-    async def action_regenerate(self) -> None:
-        """Make the chosen image again, as its child."""
-        await self._queue(Purpose.REGENERATE)
+    def _scroll_record(self, key: str) -> None:
+        record = self.query_one(RecordScroll)
+        page = max(1, record.size.height - 1)
+        rows = {"up": -1, "k": -1, "down": 1, "j": 1, "pageup": -page, "pagedown": page}
+        if key in rows:
+            record.scroll_relative(y=rows[key], animate=False)
+        elif key in ("home", "g"):
+            record.scroll_home(animate=False)
+        else:
+            record.scroll_end(animate=False)
 
-    async def action_verify(self) -> None:
-        """Make the chosen image again and compare."""
-        await self._queue(Purpose.VERIFY)
+    async def _open_help(self) -> None:
+        from tui.screens.help import HelpScreen
+
+        part = "record" if self.focused is self.query_one(RecordScroll) else "history list"
+        focused = ("history", part)
+        contexts = {name: CONTEXTS[name] for name in ("history", "history list", "record")}
+        await self.app.push_screen(
+            HelpScreen(contexts, self.get_situation(), self._glyphs, focused)
+        )
+
+    def _load(self, parts: str) -> None:
+        if self._image is not None:
+            self.post_message(self.DraftLoaded(self._image, parts))
+            self.dismiss()
 
     async def _queue(self, purpose: Purpose) -> None:
         if self._image is None:
-            self.say("There is no image yet.")
             return
-        run = self._darkroom.verify if purpose is Purpose.VERIFY else self._darkroom.regenerate
-        doing = "Verifying" if purpose is Purpose.VERIFY else "Regenerating"
+        is_verification = purpose is Purpose.VERIFY
+        run = self._darkroom.verify if is_verification else self._darkroom.regenerate
         try:
             await run(self._image.id)
         except SafelightError as error:
             self.say(str(error))
             return
+        doing = "Verifying" if is_verification else "Regenerating"
         self.say(f"{doing} {self._image.id[:8]}; the record shows how it goes.")
         await self._refresh_record()
 
-    def action_copy_command(self) -> None:
-        """Copy the command that makes the chosen image again."""
-        if self._image is None:
-            self.say("There is no image yet.")
-            return
-        command = make_command(self._image.request)
-        self.app.copy_to_clipboard(command)
-        self.say(f"Sent to the terminal's clipboard: {command}")
+    def _copy_command(self) -> None:
+        if self._image is not None:
+            command = make_command(self._image.request)
+            self.app.copy_to_clipboard(command)
+            self.say(f"Sent to the terminal's clipboard: {command}")
 
     # Search
 
-    def action_search(self) -> None:
-        """Open the search field."""
+    def _open_search(self) -> None:
         self.add_class("-searching")
         self.remove_class("-record")
         self.query_one(Input).focus()
@@ -309,14 +350,13 @@ class HistoryScreen(Screen[None]):
 
     @on(HistoryList.Opened)
     def _list_opened(self) -> None:
-        self.action_load("all")
+        self._load("all")
 
     @on(HistoryList.Failed)
     def _list_failed(self, event: HistoryList.Failed) -> None:
         self.say(str(event.error))
 
-    def action_leave(self) -> None:
-        """Leave the search, the record, and then the screen."""
+    def _leave(self) -> None:
         if self.has_class("-searching"):
             self.remove_class("-searching")
             self.query_one(Input).value = ""

@@ -15,10 +15,12 @@ from textual.widgets.option_list import Option
 
 from store.errors import SafelightError
 from store.records import Job, JobState, Purpose
+from tui.actions import BY_ID, CONTEXTS, Situation, make_bindings
 from tui.darkroom import Darkroom
-from tui.detection import has_unicode
+from tui.glyphs import choose_glyphs
 from tui.record import show_moment
 from tui.text import show_safely
+from tui.widgets.key_line import KeyLine
 
 _LISTED = 200
 _BAR = 12
@@ -151,24 +153,19 @@ class JobsScreen(Screen[None]):
             padding: 0 1; }
         #jobs-text { height: auto; }
         #jobs-empty { display: none; height: 1fr; padding: 1 2; color: $secondary; }
-        #jobs-status { height: 1; padding: 0 1; color: $secondary; }
+        #jobs-keys { height: 1; }
     }
     JobsScreen.-empty #jobs-empty { display: block; }
     JobsScreen.-empty #jobs-list { display: none; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("x", "cancel", "cancel", id="jobs.cancel"),
-        Binding("R", "retry", "retry", id="jobs.retry"),
-        Binding("j", "cursor(1)", "down", id="jobs.down", show=False),
-        Binding("k", "cursor(-1)", "up", id="jobs.up", show=False),
-        Binding("escape", "leave", "back", id="jobs.leave"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = make_bindings("jobs")
 
     def __init__(self, darkroom: Darkroom, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
         self._darkroom = darkroom
         self._jobs: list[Job] = []
-        self._has_blocks = has_unicode(os.environ)
+        self._is_read_only = False
+        self._glyphs = choose_glyphs(os.environ)
 
     def compose(self) -> ComposeResult:
         """List and story."""
@@ -176,7 +173,7 @@ class JobsScreen(Screen[None]):
         yield OptionList(id="jobs-list", markup=False)
         with VerticalScroll(id="jobs-story", can_focus=False):
             yield Static(id="jobs-text", markup=False)
-        yield Static(id="jobs-status", markup=False)
+        yield KeyLine(self._glyphs, id="jobs-keys")
 
     @property
     def options(self) -> OptionList:
@@ -191,6 +188,7 @@ class JobsScreen(Screen[None]):
 
     async def _follow(self) -> None:
         try:
+            self._is_read_only = self._darkroom.is_read_only
             async for _ in self._darkroom.watch():
                 await self._refresh_jobs()
         except SafelightError as error:
@@ -216,7 +214,7 @@ class JobsScreen(Screen[None]):
         self._tell()
 
     def _describe(self, job: Job) -> Content:
-        return describe_job(job, has_blocks=self._has_blocks)
+        return describe_job(job, has_blocks=self._glyphs.has_unicode)
 
     @property
     def chosen(self) -> Job | None:
@@ -231,21 +229,52 @@ class JobsScreen(Screen[None]):
     def _tell(self) -> None:
         job = self.chosen
         self.query_one("#jobs-text", Static).update(explain_job(job) if job else "")
+        self.query_one(KeyLine).show(("jobs",), self.get_situation(), is_typing=False)
+
+    def get_situation(self) -> Situation:
+        """What decides which actions can be done now."""
+        job = self.chosen
+        return Situation(
+            is_read_only=self._is_read_only,
+            has_unfinished_job=job is not None and not job.state.is_final,
+            has_ended_job=job is not None and job.state.is_final and job.state is not JobState.DONE,
+        )
 
     def say(self, message: str) -> None:
-        """Show a sentence in the last line."""
-        self.query_one("#jobs-status", Static).update(show_safely(message))
+        """Show a sentence in the last line until the next key."""
+        self.query_one(KeyLine).say(message)
 
-    def action_cursor(self, places: int) -> None:
-        """Move in the list."""
-        move = self.options.action_cursor_down if places > 0 else self.options.action_cursor_up
-        move()
+    def on_key(self) -> None:
+        """A key ends the message in the last line."""
+        self.say("")
 
-    async def action_cancel(self) -> None:
-        """Ask the chosen job to stop."""
-        job = self.chosen
-        if job is None or job.state.is_final:
-            self.say("Only a job that waits or runs can be cancelled.")
+    async def action_perform(self, action_id: str, key: str = "") -> None:
+        """Do what the action says, or say why it cannot be done now."""
+        if reason := BY_ID[action_id].explain(self.get_situation()):
+            self.say(reason)
+            return
+        match action_id:
+            case "jobs.cancel":
+                await self._cancel()
+            case "jobs.retry":
+                self._ask_and_retry()
+            case "jobs.cursor" if key == "j":
+                self.options.action_cursor_down()
+            case "jobs.cursor":
+                self.options.action_cursor_up()
+            case "jobs.help":
+                await self._open_help()
+            case "jobs.leave":
+                self.dismiss()
+
+    async def _open_help(self) -> None:
+        from tui.screens.help import HelpScreen
+
+        contexts = {"jobs": CONTEXTS["jobs"]}
+        await self.app.push_screen(HelpScreen(contexts, self.get_situation(), self._glyphs))
+
+    async def _cancel(self) -> None:
+        if (job := self.chosen) is None:
             return
         try:
             await self._darkroom.cancel(job.id)
@@ -254,12 +283,10 @@ class JobsScreen(Screen[None]):
         else:
             self.say("It stops within one step.")
 
-    def action_retry(self) -> None:
-        """Queue the chosen job again; one that may have been charged asks first."""
-        job = self.chosen
-        if job is None or not job.state.is_final or job.state is JobState.DONE:
-            self.say("Only a job that ended without an image can be tried again.")
-        elif job.state is JobState.UNKNOWN:
+    def _ask_and_retry(self) -> None:
+        if (job := self.chosen) is None:
+            return
+        if job.state is JobState.UNKNOWN:
             self.app.push_screen(ChargeQuestion(), lambda wanted: self._answered(job, wanted))
         else:
             self._start_retry(job)
@@ -280,7 +307,3 @@ class JobsScreen(Screen[None]):
             self.say(str(error))
         else:
             self.say("Queued again with the same seed.")
-
-    def action_leave(self) -> None:
-        """Back."""
-        self.dismiss()

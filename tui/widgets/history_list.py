@@ -10,7 +10,7 @@ from typing import ClassVar
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.filter import ANSIToTruecolor, LineFilter
 from textual.geometry import Region, Size
 from textual.message import Message
@@ -20,6 +20,7 @@ from textual.strip import Strip
 
 from store.errors import SafelightError
 from store.records import Image
+from tui.actions import make_bindings
 from tui.darkroom import Darkroom
 from tui.detection import has_unicode
 from tui.pages import HistoryPages
@@ -64,14 +65,7 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         *mark_classes(),
     }
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down,j", "move(1)", "older", id="history.older", show=False),
-        Binding("up,k", "move(-1)", "newer", id="history.newer", show=False),
-        Binding("pagedown,ctrl+f", "page(1)", "page down", id="history.page_down", show=False),
-        Binding("pageup", "page(-1)", "page up", id="history.page_up", show=False),
-        Binding("home,g", "move(-1000000000)", "newest", id="history.newest", show=False),
-        Binding("end,G", "move(1000000000)", "oldest", id="history.oldest", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = make_bindings("history list")
 
     cursor = reactive(0)
     has_thumbnails = reactive(False)
@@ -240,13 +234,11 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         self._tell()
         self._start_loading()
 
-    def action_move(self, rows: int) -> None:
-        """Move the cursor, as far as the list goes."""
-        self.cursor += rows
-
-    def action_page(self, pages: int) -> None:
-        """Move the cursor by what is in sight."""
-        self.cursor += pages * self.page_rows
+    def move(self, key: str) -> None:
+        """Move the cursor as the key says, as far as the list goes."""
+        page, all_rows = self.page_rows, len(self.pages)
+        rows = {"up": -1, "k": -1, "down": 1, "j": 1, "pageup": -page, "pagedown": page}
+        self.cursor += rows.get(key, -all_rows if key in ("home", "g") else all_rows)
 
     def on_click(self, event: events.Click) -> None:
         """Choose the row; a click on the chosen one opens it."""
