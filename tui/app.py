@@ -31,7 +31,7 @@ class SafelightApp(App[None]):
     """
 
     TITLE = "safelight"
-    CSS_PATH = "styles/app.tcss"
+    CSS_PATH: ClassVar[list[str]] = ["styles/app.tcss", "styles/compose.tcss"]
     HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
         (0, "-tiny"),
         (72, "-narrow"),
@@ -188,9 +188,9 @@ def run_app(session: str | None = None) -> int:
     Raises `SettingsError` when the configuration cannot be read.
     """
     from engines.settings import load_settings
-    from store.places import find_data_directory
+    from store.places import find_config_file, find_data_directory
 
-    settings = load_settings()
+    settings = load_settings(os.environ, find_config_file())
     app = SafelightApp(Darkroom(find_data_directory(), settings), session=session)
     watch_hangup(app)
     app.run(mouse=settings.interface.mouse)

@@ -27,7 +27,9 @@ class Glyphs(msgspec.Struct, frozen=True, kw_only=True):
     ellipsis: str = "…"
     warning: str = "!"
     times: str = "×"
-    keys: Mapping[str, str] = {"left": "←", "right": "→", "up": "↑", "down": "↓"}
+    keys: Mapping[str, str] = msgspec.field(
+        default_factory=lambda: {"left": "←", "right": "→", "up": "↑", "down": "↓"}
+    )
 
 
 UNICODE = Glyphs()

@@ -50,7 +50,6 @@ class ComposeScreen(Screen[None]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = make_bindings("compose")
-    CSS_PATH = "../styles/compose.tcss"
     AUTO_FOCUS = None
     app: SafelightApp
 
@@ -112,6 +111,11 @@ class ComposeScreen(Screen[None]):
 
     # Opening
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether the history was opened, or could not be."""
+        return not self._is_opening
+
     @work(group="open", exclusive=True, exit_on_error=False)
     async def open_darkroom(self) -> None:
         """Open the history, restore the session, and watch from then on."""
@@ -120,7 +124,7 @@ class ComposeScreen(Screen[None]):
             await self._darkroom.open()
             session = await self._darkroom.load_session(self._session)
         except SafelightError as error:
-            self._is_opening, self._trouble = False, str(error)
+            self._trouble = str(error)
             await self._read_engines()
             await self.making.fail(error)
             if self._early_keys or self.focused is None:
@@ -130,11 +134,12 @@ class ComposeScreen(Screen[None]):
             draft = session.draft
             if not self._is_open:
                 draft = drafts.merge_typed_ahead(draft, self.desk.draft)
-            self._is_open, self._is_opening, self._trouble = True, False, ""
+            self._is_open, self._trouble = True, ""
             await self._read_engines()
             self.making.forget_trouble()
             await self._restore(drafts.show_seed(draft))
             self._watch()
+        self._is_opening = False
         for key in self._early_keys:
             self.app.post_message(events.Key(key.key, key.character))
         self._early_keys = []
