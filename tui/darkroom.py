@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from array import array
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -226,6 +227,12 @@ class Darkroom:
         return await asyncio.to_thread(
             history.list_images, self.database, before=before, limit=limit, search=search
         )
+
+    async def list_image_numbers(self, *, search: str | None = None) -> array[int]:
+        """The numbers of all images that match, newest first: eight bytes an image."""
+        from store import history
+
+        return await asyncio.to_thread(history.list_image_numbers, self.database, search=search)
 
     async def get_image(self, reference: str) -> Image:
         """The whole record by a unique beginning of its id, `@1` for the newest."""
