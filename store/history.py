@@ -15,8 +15,9 @@ from store.fulltext import parse_search
 from store.inspection import check_record
 from store.records import Comparison, EnvironmentRecord, Image, Stage, Verification
 from store.results import store_verification
-from store.rows import as_text, find_row, suffix_of, to_images, to_verification
+from store.rows import as_text
 from store.tables import EnvironmentRow, ImageRow, StageRow, ThumbnailRow, VerificationRow
+from store.values import find_row, suffix_of, to_images, to_verification
 
 __all__ = [
     "add_verification",
