@@ -43,7 +43,7 @@ def describe_image(image: Image, place: int | None, glyphs: Glyphs) -> Content:
         ("seed ", "$role-quiet"),
         str(image.seed),
         (f"{dot}{image.seconds:.1f} s{dot}", "$role-quiet"),
-        (f"{sign} {words}", _STYLES.get(image.verdict, "")),
+        (words if image.verdict is None else f"{sign} {words}", _STYLES.get(image.verdict, "")),
         (f"{dot}{place_text}{image.id[:4]}", "$role-quiet"),
     ]
     if image.finish_reason is FinishReason.FILTER:

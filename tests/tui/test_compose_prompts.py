@@ -45,6 +45,11 @@ def show_screen(app: SafelightApp) -> str:
     return "\n".join(strip.text[:width] for strip in lines[:height])
 
 
+def join_lines(shown: str) -> str:
+    """What stands on the screen without its frames, so that a sentence may be wrapped."""
+    return " ".join(shown.replace("│", " ").split())
+
+
 def texts(draft: Draft) -> list[str]:
     return [prompt.text for prompt in draft.prompts]
 
@@ -138,7 +143,8 @@ async def test_a_wrong_weight_is_explained_and_not_accepted(tmp_path: Path, wron
     async with running(darkroom) as (app, pilot):
         await pilot.press("equals_sign", *["backspace"] * 5, *wrong, "enter")
         assert app.compose_screen.is_typing
-        assert "-10 to 10" in show_screen(app).replace("\n", " ")
+        await pilot.pause()
+        assert "from -10 to 10" in join_lines(show_screen(app))
         assert darkroom.draft.prompts[0].weight == 1.0
         assert darkroom.draft.pending == {"prompts.0.weight": wrong}
         await pilot.press("ctrl+j")
@@ -186,4 +192,6 @@ async def test_sixty_four_prompts_are_the_most(tmp_path: Path) -> None:
         assert "full" in app.compose_screen.message
         await pilot.press("end")
         stack = app.compose_screen.query_one(PromptStack)
-        assert stack.rows[63].region.bottom <= stack.region.bottom
+        await wait_for(
+            lambda: stack.rows[63].region.bottom <= stack.region.bottom, "the last row in sight"
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 
 from store.errors import RequestError
@@ -229,7 +230,12 @@ def parse_weight(text: str) -> float:
     try:
         number = float(written)
     except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
         raise RequestError(
-            "weight", text, f"{text!r} is not a number.", "Give -10 to 10, like -1 or 0.5."
-        ) from None
+            "weight",
+            text,
+            f"{text!r} is not a number.",
+            "Give a number from -10 to 10, like -1 or 0.5.",
+        )
     return check_weight(number)

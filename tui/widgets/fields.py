@@ -9,7 +9,9 @@ from rich.style import Style
 from rich.text import Text
 from textual import events
 from textual.binding import BindingType
+from textual.geometry import Region
 from textual.message import Message
+from textual.strip import Strip
 from textual.widgets import Input, TextArea
 
 _PICTURES = {code: chr(0x2400 + code) for code in range(0x20) if code not in (0x09, 0x0A)}
@@ -19,6 +21,10 @@ _PICTURES |= {0x7F: "\u2421"} | dict.fromkeys(range(0x80, 0xA0), "\ufffd")
 def clean_paste(text: str) -> str:
     """Pasted text as it may stand in a prompt: its control characters as visible pictures."""
     return text.replace("\r\n", "\n").replace("\r", "\n").translate(_PICTURES)
+
+
+def _draw_blank(crop: Region) -> list[Strip]:
+    return [Strip.blank(crop.width) for _ in range(crop.height)]
 
 
 class PromptEditor(TextArea):
@@ -49,6 +55,7 @@ class PromptEditor(TextArea):
         self.cursor_blink = False
         self.match_cursor_bracket = False
         self.kept: int | None = None
+        self.set_class(not text, "-empty")
 
     def show_kept(self, kept: int | None) -> None:
         """Show what follows the first `kept` characters as dropped; None for nothing."""
@@ -67,6 +74,9 @@ class PromptEditor(TextArea):
                 text.stylize(Style(strike=True, dim=True), border)
         return text
 
+    def _on_text_area_changed(self) -> None:
+        self.set_class(not self.text, "-empty")
+
     async def _on_key(self, event: events.Key) -> None:
         if event.key in ("enter", "escape"):
             event.stop()
@@ -78,6 +88,10 @@ class PromptEditor(TextArea):
     async def _on_paste(self, event: events.Paste) -> None:
         event.prevent_default()
         await super()._on_paste(events.Paste(clean_paste(event.text)))
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Blank once it was taken away: then its styles are gone before it leaves the screen."""
+        return super().render_lines(crop) if self.is_attached else _draw_blank(crop)
 
     def put_cursor(self, line: int, column: int) -> None:
         """Put the cursor there, or as near as the text goes."""
@@ -103,6 +117,10 @@ class ValueInput(Input):
         super().__init__(value, compact=True, select_on_focus=False, max_length=limit)
         self.cursor_blink = False
         self.cursor_position = len(value)
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Blank once it was taken away: then its styles are gone before it leaves the screen."""
+        return super().render_lines(crop) if self.is_attached else _draw_blank(crop)
 
     async def _on_key(self, event: events.Key) -> None:
         if event.key == "escape":

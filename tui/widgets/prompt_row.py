@@ -21,6 +21,7 @@ Counter = Callable[[str], TokenCount]
 
 EXAMPLE = "beautiful night sky above a japanese town, anime style"
 WEIGHT_CHARACTERS = 12
+DROPPED_SHOWN = 6
 
 
 class PromptRow(Vertical):
@@ -81,7 +82,7 @@ class PromptRow(Vertical):
         """Say below the row what is wrong with a value; "" takes it away."""
         if text != self._explanation:
             self._explanation = text
-            self._refresh_note(None)
+            self._refresh_text()
 
     def _refresh_cells(self) -> None:
         if not self.is_attached:
@@ -132,11 +133,13 @@ class PromptRow(Vertical):
                 (f"{self._glyphs.warning} ", "bold $role-negative"), show_safely(self._explanation)
             )
         elif count is not None and count.is_over:
-            words = len(count.dropped.split())
-            noun = "word falls" if words == 1 else "words fall"
-            note = Content.styled(
-                f"{self._glyphs.warning} {words} {noun} off after {count.limit} tokens",
-                "$role-negative",
+            words = count.dropped.split()
+            noun = "word falls" if len(words) == 1 else "words fall"
+            said = f"{len(words)} {noun} off after {count.limit} tokens: "
+            note = Content.assemble(
+                (f"{self._glyphs.warning} {said}", "$role-negative"),
+                (show_safely(" ".join(words[:DROPPED_SHOWN])), "strike $role-quiet"),
+                (self._glyphs.ellipsis if len(words) > DROPPED_SHOWN else "", "$role-quiet"),
             )
         else:
             note = Content("")
