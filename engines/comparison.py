@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from PIL import Image, ImageChops, ImageStat
 
 from store.records import Comparison, EnvironmentRecord, Stage, Verdict
+from store.records import Image as ImageRecord
+
+if TYPE_CHECKING:
+    from store.database import Database
 
 
 def name_stage(stage: Stage) -> str:
@@ -50,6 +55,33 @@ def describe_environment_change(then: EnvironmentRecord, now: EnvironmentRecord)
         if then.values.get(name) != now.values.get(name)
     ]
     return "; ".join(changes)
+
+
+FILE_FINDINGS = frozenset({"file", "file_bytes", "size", "pixels_sha256"})
+"""Findings about the stored file: the record may still be proven without it."""
+
+
+def judge_record(database: Database, image: ImageRecord) -> Comparison | None:
+    """The verdict when the record itself was changed after it was written; else None.
+
+    Nothing is made again then: what would be made is not what was recorded.
+    """
+    from store import history
+
+    findings = [
+        finding
+        for finding in history.check_record(database, image)
+        if finding.partition(":")[0] not in FILE_FINDINGS
+    ]
+    if not findings:
+        return None
+    named = [finding.partition(":")[0] for finding in findings]
+    fields = [name for name in named if name != "request"]
+    return Comparison(
+        verdict=Verdict.DIFFERENT,
+        first_difference=f"request: {', '.join(fields)}" if fields else named[0],
+        detail="The record was changed after it was written. " + "; ".join(findings) + ".",
+    )
 
 
 def compare(

@@ -38,7 +38,7 @@ class EngineRegistry:
         if engine == "stability":
             from engines.stability.capabilities import make_capabilities
 
-            return make_capabilities(self.settings.stability)
+            return make_capabilities(self.settings.stability.models)
         raise EngineError(
             Failure.UNKNOWN_ENGINE,
             f"There is no engine {engine!r}.",

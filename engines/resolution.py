@@ -36,7 +36,7 @@ def resolve_draft(draft: Draft, capabilities: Capabilities) -> list[Request]:
         )
     stack = _resolve_stack(draft)
     seed = draw_seed() if draft.seed is None else check_seed(draft.seed)
-    width, height = capabilities.sizes.default
+    width, height = capabilities.for_model(draft.model).sizes.default
     requests = [
         Request(
             engine=capabilities.engine,

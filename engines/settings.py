@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ import msgspec
 
 from engines.key import SettingsError, check_key, read_key_command, read_key_file
 from engines.secret import Secret
+from store.places import find_config_file
 from store.request import check_name
 
 HOSTED = "grpc.stability.ai:443"
@@ -23,7 +25,7 @@ IDLE_SECONDS = 120.0
 Images = Literal["auto", "kitty", "sixel", "cells", "none"]
 Seconds = Annotated[float, msgspec.Meta(ge=1, le=24 * 3600)]
 
-__all__ = ["Settings", "SettingsError", "StabilitySettings", "load_settings"]
+__all__ = ["Settings", "SettingsError", "StabilitySettings", "load_settings", "load_user_settings"]
 
 
 class StabilitySettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,6 +89,11 @@ class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     builtin: BuiltinSettings = BuiltinSettings()
     interface: InterfaceSettings = InterfaceSettings()
     worker: WorkerSettings = WorkerSettings()
+
+
+def load_user_settings() -> Settings:
+    """The settings of the person who runs this process. Raises `SettingsError`."""
+    return load_settings(os.environ, find_config_file())
 
 
 def load_settings(environ: Mapping[str, str], config_file: Path) -> Settings:

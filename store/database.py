@@ -39,6 +39,12 @@ _OPENING = threading.Lock()
 """Two openings in one process must not meet: making the file drops this process's locks on it."""
 
 
+class _Occupied(threading.local):
+    """How many transactions this thread is in."""
+
+    depth = 0
+
+
 class Database:
     """One open history. Safe to share between threads; a session belongs to one thread.
 
@@ -60,6 +66,7 @@ class Database:
         self._watch_lock = threading.Lock()
         self._watching: sqlite3.Connection | None = None
         self._last_version = 0
+        self._occupied = _Occupied()
         self._engine = create_engine(
             "sqlite://", creator=self._connect, poolclass=QueuePool, pool_size=4, max_overflow=12
         )
@@ -83,7 +90,11 @@ class Database:
     @contextlib.contextmanager
     def read(self) -> Iterator[Session]:
         """A session that sees one unchanging state and cannot write. Keep it short."""
-        with self._translate(), Session(self._engine, expire_on_commit=False) as session:
+        with (
+            self._occupy(),
+            self._translate(),
+            Session(self._engine, expire_on_commit=False) as session,
+        ):
             yield session
 
     @contextlib.contextmanager
@@ -97,7 +108,14 @@ class Database:
             raise StoreError(
                 f"The history {self.path} is open for reading only.", self._folder.why_read_only
             )
-        with self._translate(), Session(self._writer, expire_on_commit=False) as session:
+        if self._occupied.depth:
+            # It would wait for itself until the time is over.
+            raise RuntimeError("a transaction cannot write inside another one")
+        with (
+            self._occupy(),
+            self._translate(),
+            Session(self._writer, expire_on_commit=False) as session,
+        ):
             # Taken at once: what the block reads must not be older than what it writes.
             connection = session.connection()
             yield session
@@ -192,6 +210,14 @@ class Database:
                 time.sleep(random.uniform(0.002, 0.02))
             else:
                 return
+
+    @contextlib.contextmanager
+    def _occupy(self) -> Iterator[None]:
+        self._occupied.depth += 1
+        try:
+            yield
+        finally:
+            self._occupied.depth -= 1
 
     @contextlib.contextmanager
     def _translate(self) -> Iterator[None]:

@@ -6,108 +6,39 @@ this list.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
-import msgspec
 from textual.binding import Binding, BindingType
 
+from tui.action import (
+    Action,
+    Situation,
+    needs_ended_job,
+    needs_history,
+    needs_image,
+    needs_job,
+    needs_previous_seed,
+    needs_room,
+    needs_trouble,
+    needs_two_prompts,
+    needs_undo,
+    needs_writing,
+)
+from tui.history_actions import HISTORY_ACTIONS, JOBS_ACTIONS
+
+__all__ = [
+    "ACTIONS",
+    "BY_ID",
+    "CONTEXTS",
+    "DIGITS",
+    "Action",
+    "Situation",
+    "list_actions",
+    "make_bindings",
+    "write_keys",
+]
+
 DIGITS = tuple("0123456789")
-
-
-class Situation(msgspec.Struct, frozen=True, kw_only=True):
-    """What decides whether an action can be done now.
-
-    `trouble` says why the history is not open ("" when it is).
-    """
-
-    trouble: str = ""
-    is_read_only: bool = False
-    has_image: bool = False
-    has_unfinished_job: bool = False
-    has_ended_job: bool = False
-    has_undo: bool = False
-    has_previous_seed: bool = False
-    prompts: int = 1
-    prompt_limit: int = 64
-    row: int = 0
-
-
-Reason = Callable[[Situation], str]
-
-
-def _always(_: Situation) -> str:
-    return ""
-
-
-def _needs_history(situation: Situation) -> str:
-    return situation.trouble
-
-
-def _needs_writing(situation: Situation) -> str:
-    if situation.trouble:
-        return situation.trouble
-    return "This history can only be read." if situation.is_read_only else ""
-
-
-def _needs_image(situation: Situation) -> str:
-    return _needs_writing(situation) or (
-        "" if situation.has_image else "There is no image yet: generate one first."
-    )
-
-
-def _needs_job(situation: Situation) -> str:
-    return situation.trouble or (
-        "" if situation.has_unfinished_job else "No job is waiting or running."
-    )
-
-
-def _needs_ended_job(situation: Situation) -> str:
-    return _needs_writing(situation) or (
-        "" if situation.has_ended_job else "The last job did not fail."
-    )
-
-
-def _needs_undo(situation: Situation) -> str:
-    return "" if situation.has_undo else "There is nothing to undo."
-
-
-def _needs_previous_seed(situation: Situation) -> str:
-    return "" if situation.has_previous_seed else "There is no previous seed yet."
-
-
-def _needs_room(situation: Situation) -> str:
-    limit = situation.prompt_limit
-    return "" if situation.prompts < limit else f"The stack is full: {limit} prompts."
-
-
-def _needs_two_prompts(situation: Situation) -> str:
-    return "" if situation.prompts > 1 else "There is only one prompt."
-
-
-def _needs_trouble(situation: Situation) -> str:
-    return "" if situation.trouble else "The history is open."
-
-
-class Action(msgspec.Struct, frozen=True, kw_only=True):
-    """Something a person can do.
-
-    `context` is where its keys hold: `compose` everywhere on that screen, `prompts` and
-    `parameters` on that part, `typing` in an open field. `shown` is how its keys are
-    written. `rank` orders the line of keys (lower first, 0 not in it); `label` is the short
-    word there. `explain` gives the reason why it cannot be done, "" when it can.
-    `is_priority`: holds while typing, too.
-    """
-
-    id: str
-    keys: tuple[str, ...]
-    description: str
-    context: str
-    label: str = ""
-    shown: str = ""
-    rank: int = 0
-    explain: Reason = _always
-    is_priority: bool = False
-    is_in_palette: bool = True
 
 
 ACTIONS: tuple[Action, ...] = (
@@ -119,7 +50,7 @@ ACTIONS: tuple[Action, ...] = (
         context="compose",
         label="generate",
         rank=1,
-        explain=_needs_writing,
+        explain=needs_writing,
         is_priority=True,
     ),
     Action(
@@ -128,7 +59,7 @@ ACTIONS: tuple[Action, ...] = (
         description="Cancel the job that runs, else the next one that waits",
         context="compose",
         label="cancel",
-        explain=_needs_job,
+        explain=needs_job,
     ),
     Action(
         id="retry",
@@ -136,7 +67,7 @@ ACTIONS: tuple[Action, ...] = (
         description="Run the job that failed once more, with the same seed",
         context="compose",
         label="retry",
-        explain=_needs_ended_job,
+        explain=needs_ended_job,
     ),
     Action(
         id="verify",
@@ -145,7 +76,7 @@ ACTIONS: tuple[Action, ...] = (
         context="compose",
         label="verify",
         rank=6,
-        explain=_needs_image,
+        explain=needs_image,
     ),
     Action(
         id="regenerate",
@@ -154,7 +85,7 @@ ACTIONS: tuple[Action, ...] = (
         context="compose",
         label="regenerate",
         rank=7,
-        explain=_needs_image,
+        explain=needs_image,
     ),
     Action(
         id="history",
@@ -163,7 +94,7 @@ ACTIONS: tuple[Action, ...] = (
         context="compose",
         label="history",
         rank=5,
-        explain=_needs_history,
+        explain=needs_history,
     ),
     Action(
         id="jobs",
@@ -172,7 +103,7 @@ ACTIONS: tuple[Action, ...] = (
         context="compose",
         label="jobs",
         rank=8,
-        explain=_needs_history,
+        explain=needs_history,
     ),
     Action(
         id="undo",
@@ -181,7 +112,7 @@ ACTIONS: tuple[Action, ...] = (
         context="compose",
         label="undo",
         rank=9,
-        explain=_needs_undo,
+        explain=needs_undo,
     ),
     Action(
         id="seed.lock",
@@ -205,7 +136,7 @@ ACTIONS: tuple[Action, ...] = (
         description="Go back to the previous seed",
         context="compose",
         label="previous seed",
-        explain=_needs_previous_seed,
+        explain=needs_previous_seed,
     ),
     Action(
         id="part",
@@ -221,7 +152,7 @@ ACTIONS: tuple[Action, ...] = (
         keys=("o",),
         description="Try again to open the history",
         context="compose",
-        explain=_needs_trouble,
+        explain=needs_trouble,
     ),
     Action(
         id="theme",
@@ -273,7 +204,7 @@ ACTIONS: tuple[Action, ...] = (
         context="prompts",
         label="add",
         rank=1,
-        explain=_needs_room,
+        explain=needs_room,
     ),
     Action(
         id="prompt.weight",
@@ -309,7 +240,7 @@ ACTIONS: tuple[Action, ...] = (
         context="prompts",
         label="move",
         rank=5,
-        explain=_needs_two_prompts,
+        explain=needs_two_prompts,
         is_in_palette=False,
     ),
     Action(
@@ -319,7 +250,7 @@ ACTIONS: tuple[Action, ...] = (
         context="prompts",
         label="duplicate",
         rank=7,
-        explain=_needs_room,
+        explain=needs_room,
     ),
     Action(
         id="prompt.remove",
@@ -394,6 +325,8 @@ ACTIONS: tuple[Action, ...] = (
         rank=2,
         is_in_palette=False,
     ),
+    *HISTORY_ACTIONS,
+    *JOBS_ACTIONS,
 )
 
 BY_ID: Mapping[str, Action] = {action.id: action for action in ACTIONS}
@@ -403,6 +336,10 @@ CONTEXTS: Mapping[str, str] = {
     "prompts": "on the prompt stack",
     "parameters": "on the parameters",
     "typing": "while typing",
+    "history": "in the history",
+    "history list": "in the list of images",
+    "record": "on the record of an image",
+    "jobs": "in the list of jobs",
 }
 """The contexts in the order of the help screen, and their titles."""
 

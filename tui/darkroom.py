@@ -8,6 +8,8 @@ text for the person. Making the object does nothing; `open` makes folders and da
 from __future__ import annotations
 
 import asyncio
+import logging
+from array import array
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +28,11 @@ from tui.writer import DraftWriter
 if TYPE_CHECKING:
     from engines.settings import Settings
     from store.database import Database
+
+
+FIRST_SESSION = "main"
+WORKER_SECONDS = 1.0
+"""How often a watching darkroom makes sure that a worker runs while jobs are left."""
 
 
 class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,9 +105,8 @@ class Darkroom:
     def _load_session(self, name: str | None) -> Session:
         from store import sessions
 
-        return sessions.load_session(
-            self.database, name or sessions.last_session_name(self.database)
-        )
+        wanted = name or sessions.last_session_name(self.database) or FIRST_SESSION
+        return sessions.load_session(self.database, wanted)
 
     def save_draft(self, name: str, draft: Draft) -> None:
         """Write the draft through. Returns at once; a thread writes the newest one."""
@@ -128,22 +134,41 @@ class Darkroom:
         from store import queue
 
         jobs = queue.enqueue(self.database, requests, session=session, parent_id=parent_id)
-        ensure_worker(self.directory, self.settings)
+        self._start_worker(jobs)
         return jobs
+
+    def _start_worker(self, jobs: Sequence[Job]) -> None:
+        ensure_worker(
+            self.directory, is_remote=any(job.request.engine != "builtin" for job in jobs)
+        )
 
     async def regenerate(self, image_id: str) -> Job:
         """Queue a child of the image, made from its stored request and compared with it."""
         return await asyncio.to_thread(self._enqueue_comparison, image_id, Purpose.REGENERATE)
 
-    async def verify(self, image_id: str) -> Job:
-        """Queue a comparison; the verdict is stored, no image is added."""
-        return await asyncio.to_thread(self._enqueue_comparison, image_id, Purpose.VERIFY)
+    async def verify(self, image_id: str) -> Job | None:
+        """Queue a comparison; the verdict is stored, no image is added.
+
+        None when the record itself was changed after it was written: the verdict is then
+        stored at once, because what would be made is not what was recorded.
+        """
+        return await asyncio.to_thread(self._verify, image_id)
+
+    def _verify(self, image_id: str) -> Job | None:
+        from engines.comparison import judge_record
+        from store import history
+
+        image = history.get_image(self.database, image_id)
+        if image.is_damaged and (comparison := judge_record(self.database, image)) is not None:
+            history.add_verification(self.database, image.id, comparison)
+            return None
+        return self._enqueue_comparison(image.id, Purpose.VERIFY)
 
     def _enqueue_comparison(self, image_id: str, purpose: Purpose) -> Job:
         from store import queue
 
         job = queue.enqueue_comparison(self.database, image_id, purpose)
-        ensure_worker(self.directory, self.settings)
+        self._start_worker([job])
         return job
 
     async def cancel(self, job_id: str) -> Job:
@@ -160,18 +185,8 @@ class Darkroom:
         from store import queue
 
         job = queue.retry(self.database, job_id)
-        ensure_worker(self.directory, self.settings)
+        self._start_worker([job])
         return job
-
-    async def ensure_worker(self) -> None:
-        """Start the worker when jobs wait and none runs (after a crash, say)."""
-        await asyncio.to_thread(self._ensure_worker)
-
-    def _ensure_worker(self) -> None:
-        from store import queue
-
-        if not self.is_read_only and queue.count_active(self.database):
-            ensure_worker(self.directory, self.settings)
 
     async def get_job(self, job_id: str) -> Job:
         """The job, with its last progress and preview."""
@@ -213,6 +228,12 @@ class Darkroom:
             history.list_images, self.database, before=before, limit=limit, search=search
         )
 
+    async def list_image_numbers(self, *, search: str | None = None) -> array[int]:
+        """The numbers of all images that match, newest first: eight bytes an image."""
+        from store import history
+
+        return await asyncio.to_thread(history.list_image_numbers, self.database, search=search)
+
     async def get_image(self, reference: str) -> Image:
         """The whole record by a unique beginning of its id, `@1` for the newest."""
         from store import history
@@ -242,16 +263,33 @@ class Darkroom:
     async def watch(self, seconds: float = 0.2) -> AsyncIterator[None]:
         """Yields once at the start and then whenever anybody changed history or progress.
 
-        Looks every `seconds`; while nothing changes it costs two small queries and sends
-        nothing to the terminal.
+        Looks every `seconds`; while nothing changes it costs two small queries. A worker
+        that died with jobs left is replaced on the way.
         """
         seen: tuple[int, int] | None = None
+        looks = 0
         while self._opened is not None:
+            if looks * seconds % WORKER_SECONDS < seconds:
+                await asyncio.to_thread(self._revive_worker)
+            looks += 1
             version = await asyncio.to_thread(self._read_versions)
             if version != seen:
                 seen = version
                 yield
             await asyncio.sleep(seconds)
+
+    def _revive_worker(self) -> None:
+        database = self._opened
+        if database is None or database.is_read_only or find_worker(self.directory).is_running:
+            return
+        from store import queue
+
+        active = (JobState.WAITING, JobState.RUNNING)
+        try:
+            if jobs := queue.list_jobs(database, states=active, limit=1):
+                self._start_worker(jobs)
+        except StoreError as error:
+            logging.getLogger(__name__).warning("the worker was not replaced: %s", error)
 
     def _read_versions(self) -> tuple[int, int]:
         database = self._opened

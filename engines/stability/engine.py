@@ -39,7 +39,7 @@ from engines.stability.failures import (
 )
 from engines.stability.message import build_message, serialize
 from engines.stability.wire import generation_grpc
-from store.errors import RequestError
+from store.errors import RequestError, StoreError
 from store.records import EnvironmentRecord
 from store.request import Request
 
@@ -160,7 +160,7 @@ class StabilityEngine:
                 raise explain_unreachable(target, await _find_reason(channel))
             yield channel
         finally:
-            await channel.close()
+            await channel.close()  # cancels what still runs, on the server too
 
     async def _receive(
         self,
@@ -174,13 +174,13 @@ class StabilityEngine:
     ) -> None:
         """Send `message` and add each answer to `answers`, spooled first, until `end`.
 
-        A failure after the image has arrived becomes a warning.
+        A failure after the image or the filter's refusal has arrived becomes a warning.
         """
         stream = _start_call(channel, message, call, end, self._settings.key)
         self._calls.add(stream)
         try:
             while True:
-                limit = TAIL_SECONDS if answers.has_image else self._settings.idle_seconds
+                limit = TAIL_SECONDS if answers.has_result else self._settings.idle_seconds
                 data = await _read(stream, call, limit, end)
                 if data is None:
                     return
@@ -192,10 +192,9 @@ class StabilityEngine:
             failure = error
         finally:
             self._calls.discard(stream)
-            stream.cancel()
-        if not answers.has_image:
+        if not answers.has_result:
             raise failure from None
-        warnings.append(f"The image arrived, but then the call failed. {failure.message}")
+        warnings.append(f"The answer arrived, but then the call failed. {failure.message}")
 
 
 class _RawChannel:
@@ -247,7 +246,7 @@ async def _read(stream: Any, call: Call, limit: float, end: float) -> bytes | No
 def _spool_answer(spool: Callable[[bytes], None], data: bytes, warnings: list[str]) -> None:
     try:
         spool(data)
-    except OSError as error:
+    except (OSError, StoreError) as error:
         # The image may be paid for: better to go on with it in memory than to give it up.
         text = f"The answer could not be put aside before reading it: {clean_text(error)}."
         if text not in warnings:

@@ -17,7 +17,7 @@ from engines.base import (
     StageReached,
     Warned,
 )
-from engines.comparison import compare, measure_psnr
+from engines.comparison import compare, judge_record, measure_psnr
 from store import history, queue
 from store.errors import SafelightError, StoreError
 from store.pixels import digest_pixels, make_thumbnail, open_image
@@ -35,9 +35,8 @@ from store.records import (
 )
 
 if TYPE_CHECKING:
-    from store.database import Database
-
     from engines.registry import EngineRegistry
+    from store.database import Database
 
 PROGRESS_SECONDS = 0.05
 CANCEL_SECONDS = 0.1
@@ -56,17 +55,22 @@ class JobExecution:
         self._produced: Produced | None = None
         self._began = time.monotonic()
         self._reported = 0.0
+        self._task: asyncio.Task[None] | None = None
+        self._is_given_back = False
 
     async def run(self) -> None:
         """Make the image and store it; a failure is stored with its kind and text."""
-        work = asyncio.create_task(self._work())
+        self._task = work = asyncio.create_task(self._work())
         watch = asyncio.create_task(self._watch_cancel(work))
         try:
             await work
         except asyncio.CancelledError:
             if not work.cancelled():
                 raise
-            self._fail(Failure.CANCELLED, "Cancelled.", JobState.CANCELLED)
+            if self._is_given_back:
+                queue.release(self._database, self._job.id, self._epoch)
+            else:
+                self._fail(Failure.CANCELLED, "Cancelled.", JobState.CANCELLED)
         except EngineError as error:
             self._end_with(error)
         except SafelightError as error:
@@ -78,6 +82,13 @@ class JobExecution:
             watch.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await watch
+
+    def give_back(self) -> None:
+        """Stop and put the job back into the queue, unless it may already cost money."""
+        if self._job.request.engine in self._registry.paid_engines or self._task is None:
+            return
+        self._is_given_back = True
+        self._task.cancel()
 
     async def _watch_cancel(self, work: asyncio.Task[None]) -> None:
         while not work.done():
@@ -94,7 +105,6 @@ class JobExecution:
             queue.finish(self._database, job, self._epoch, result)
         else:
             await self._compare()
-        self._database.vault.clear_spool(job.id)
 
     def _get_engine(self) -> Engine:
         engine = self._registry.get_engine(self._job.request.engine)
@@ -124,7 +134,6 @@ class JobExecution:
         queue.finish(
             self._database, self._job, self._epoch, self._build_result(engine.environment())
         )
-        self._database.vault.clear_spool(self._job.id)
         return True
 
     def _take(self, event: object) -> None:
@@ -196,22 +205,14 @@ class JobExecution:
         )
 
     def _find_obstacle(self, image: Image) -> Comparison | None:
-        problems = [p for p in history.check_record(self._database, image) if p.field != "file"]
-        if problems:
-            return Comparison(
-                verdict=Verdict.DIFFERENT,
-                first_difference=problems[0].field,
-                detail="The record was changed after it was written: "
-                + "; ".join(problem.text for problem in problems),
-            )
+        if (comparison := judge_record(self._database, image)) is not None:
+            return comparison
         if self._job.purpose is Purpose.REGENERATE:
             return None
         capabilities = self._registry.get_capabilities(image.request.engine)
         if capabilities.is_deterministic:
             return None
-        return Comparison(
-            verdict=Verdict.NOT_VERIFIABLE, detail=capabilities.why_not, first_difference="engine"
-        )
+        return Comparison(verdict=Verdict.NOT_VERIFIABLE, detail=capabilities.why_not)
 
     def _judge(self, image: Image, result: Result) -> Comparison:
         now = open_image(result.data)

@@ -9,14 +9,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from store.database import Database
-
+from engines.base import Failure
 from engines.registry import EngineRegistry
 from engines.worker.execution import JobExecution
 from engines.worker.process import WorkerLock, hold_startup_lock
 from store import queue
+from store.database import Database
 from store.errors import SafelightError
-from store.records import Job
+from store.records import Job, JobState
 
 if TYPE_CHECKING:
     from engines.settings import Settings
@@ -37,10 +37,11 @@ class Worker:
         self._registry = EngineRegistry(settings)
         self._lock = WorkerLock(directory)
         self._is_leaving = False
+        self._execution: JobExecution | None = None
 
     async def run(self) -> int:
         """Run jobs until idle for the configured minutes or told to leave (SIGTERM)."""
-        if not self._lock.acquire(self._settings):
+        if not self._lock.acquire():
             log.info("another worker has this data directory")
             return ALREADY_RUNNING
         loop = asyncio.get_running_loop()
@@ -57,12 +58,13 @@ class Worker:
 
     def _leave(self) -> None:
         self._is_leaving = True
+        if self._execution is not None:
+            self._execution.give_back()
 
     async def _run_jobs(self, database: Database) -> None:
-        recovery = queue.start_epoch(database, paid_engines=self._registry.paid_engines)
-        epoch = recovery.epoch
-        for job in recovery.spooled:
-            self._recover(database, epoch, job)
+        epoch = queue.start_epoch(database, paid_engines=self._registry.paid_engines)
+        for orphan in queue.list_spooled(database, epoch):
+            self._recover(database, epoch, orphan)
         busy_at = time.monotonic()
         while not self._is_leaving:
             version = await asyncio.to_thread(database.data_version)
@@ -84,10 +86,13 @@ class Worker:
 
     async def _run_job(self, database: Database, epoch: int, job: Job) -> None:
         log.info("job %s: %s", job.id, job.purpose.value)
+        self._execution = JobExecution(database, self._registry, job, epoch)
         try:
-            await JobExecution(database, self._registry, job, epoch).run()
+            await self._execution.run()
         except Exception:
             log.exception("job %s ended by a fault", job.id)
+        finally:
+            self._execution = None
 
     async def _wait_for_change(self, database: Database, version: int, until: float) -> None:
         while not self._is_leaving and time.monotonic() < until:
@@ -103,4 +108,12 @@ class Worker:
                 return
         except SafelightError as error:
             log.warning("job %s: its spool could not be read: %s", job.id, error)
-        queue.give_up_recovery(database, job.id, epoch)
+        queue.fail(
+            database,
+            job.id,
+            epoch,
+            Failure.OUTCOME_UNKNOWN.value,
+            "The worker ended before the whole answer was there. It may have been charged. "
+            "Trying again uses the same id and seed.",
+            state=JobState.UNKNOWN,
+        )

@@ -17,22 +17,22 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from store.errors import StoreError
-
-if TYPE_CHECKING:
-    from engines.settings import Settings
+from store.places import find_config_file
 
 LOCK_NAME = "worker.lock"
 STARTUP_NAME = "startup.lock"
 LOG_NAME = "worker.log"
 START_SECONDS = 20.0
 LEAVE_SECONDS = 60.0
+HOST_VARIABLE = "STABILITY_HOST"
+KEY_VARIABLE = "STABILITY_KEY"
 
 
 class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,7 +64,7 @@ class WorkerLock:
         self._path = directory / LOCK_NAME
         self._descriptor: int | None = None
 
-    def acquire(self, settings: Settings, seconds: float = 2.0) -> bool:
+    def acquire(self, seconds: float = 2.0) -> bool:
         """Take the lock and note who holds it. False when another worker has it.
 
         Somebody who merely looks holds the lock for an instant, so it is tried for
@@ -82,7 +82,7 @@ class WorkerLock:
                     return False
                 time.sleep(0.02)
         salt = secrets.token_hex(8)
-        note = {"pid": os.getpid(), "salt": salt, "settings": fingerprint_settings(settings, salt)}
+        note = {"pid": os.getpid(), "salt": salt, "surroundings": fingerprint_surroundings(salt)}
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(note).encode(), 0)
         self._descriptor = descriptor
@@ -96,15 +96,20 @@ class WorkerLock:
             self._descriptor = None
 
 
-def fingerprint_settings(settings: Settings, salt: str) -> str:
-    """A salted digest of what a worker reads once from its surroundings: host and key.
+def fingerprint_surroundings(salt: str, environ: Mapping[str, str] = os.environ) -> str:
+    """A salted digest of what a worker reads once: host, key and the configuration file.
 
     It tells a client whether the running worker speaks for the same account; nothing can
     be read back from it.
     """
-    stability = settings.stability
-    key = stability.key.reveal() if stability.key is not None else ""
-    parts = "\0".join([salt, str(stability.host), str(stability.tls), key])
+    config = find_config_file(environ)
+    try:
+        state = config.stat()
+        version = f"{state.st_mtime_ns} {state.st_size}"
+    except OSError:
+        version = ""
+    variables = [environ.get(HOST_VARIABLE, ""), environ.get(KEY_VARIABLE, "")]
+    parts = "\0".join([salt, *variables, str(config), version])
     return hashlib.sha256(parts.encode()).hexdigest()[:16]
 
 
@@ -131,15 +136,16 @@ def find_worker(directory: Path) -> WorkerStatus:
     return WorkerStatus(is_running=False)
 
 
-def ensure_worker(directory: Path, settings: Settings) -> WorkerStatus:
+def ensure_worker(directory: Path, *, is_remote: bool = False) -> WorkerStatus:
     """Start the worker of `directory` unless one runs; returns once it holds its lock.
 
-    A worker that was started with another host or key is asked to leave after its job, and
-    a new one takes its place. Raises `StoreError` when none comes up; its log says why.
+    With `is_remote` (a job will use a service) a worker that was started with another host,
+    key or configuration is asked to leave, and a new one takes its place. Raises
+    `StoreError` when none comes up; its log says why.
     """
     with hold_startup_lock(directory):
         status = find_worker(directory)
-        if status.is_running and not _speaks_for(directory, settings):
+        if is_remote and status.is_running and not _speaks_for(directory):
             _ask_to_leave(directory, status)
             status = find_worker(directory)
         if status.is_running:
@@ -156,10 +162,10 @@ def ensure_worker(directory: Path, settings: Settings) -> WorkerStatus:
     raise StoreError("The worker did not start.", f"Its log says why: {directory / LOG_NAME}")
 
 
-def _speaks_for(directory: Path, settings: Settings) -> bool:
+def _speaks_for(directory: Path) -> bool:
     note = _read_note(directory)
     salt = note.get("salt")
-    return not isinstance(salt, str) or note.get("settings") == fingerprint_settings(settings, salt)
+    return isinstance(salt, str) and note.get("surroundings") == fingerprint_surroundings(salt)
 
 
 def _ask_to_leave(directory: Path, status: WorkerStatus) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import io
 import uuid
+from array import array
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -173,7 +174,13 @@ class MemoryDarkroom(Darkroom):
         self, *, before: int | None = None, limit: int = 50, search: str | None = None
     ) -> list[Image]:
         self.calls.append(("list_images", f"{before} {limit} {search}"))
-        found = [
+        return self._find(before, search)[:limit]
+
+    async def list_image_numbers(self, *, search: str | None = None) -> array[int]:
+        return array("q", [image.number for image in self._find(None, search)])
+
+    def _find(self, before: int | None, search: str | None) -> list[Image]:
+        return [
             image
             for image in reversed(self.images if before is None else self.images[: before - 1])
             if not search
@@ -182,7 +189,6 @@ class MemoryDarkroom(Darkroom):
                 for word in search.split()
             )
         ]
-        return found[:limit]
 
     async def get_image(self, reference: str) -> Image:
         for image in self.images:

@@ -21,9 +21,9 @@ def engines(as_json: JsonOption = False) -> None:
 
     async def work() -> None:
         from engines.registry import EngineRegistry
-        from engines.settings import load_settings
+        from engines.settings import load_user_settings
 
-        registry = EngineRegistry(load_settings())
+        registry = EngineRegistry(load_user_settings())
         found = [registry.get_capabilities(name) for name in registry.list_engines()]
         if as_json:
             print_json({"engines": [msgspec.to_builtins(row) for row in found]})

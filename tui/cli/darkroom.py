@@ -18,9 +18,9 @@ T = TypeVar("T")
 @contextlib.asynccontextmanager
 async def open_darkroom() -> AsyncIterator[Darkroom]:
     """The darkroom of the data directory that the environment names, open."""
-    from engines.settings import load_settings
+    from engines.settings import load_user_settings
 
-    darkroom = Darkroom(find_data_directory(), load_settings())
+    darkroom = Darkroom(find_data_directory(), load_user_settings())
     await darkroom.open()
     try:
         yield darkroom

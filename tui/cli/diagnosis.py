@@ -8,12 +8,15 @@ import sqlite3
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engines.base import EngineError
 from store.errors import SafelightError
 from store.places import find_config_file
-from tui.terminal import describe_terminal
+from tui.detection import describe_terminal
+
+if TYPE_CHECKING:
+    from engines.settings import StabilitySettings
 
 PACKAGES = ("safelight", "textual", "numpy", "sqlmodel", "stability-sdk", "grpcio", "chafa.py")
 
@@ -30,6 +33,11 @@ async def diagnose(directory: Path) -> tuple[dict[str, dict[str, Any]], list[str
     await _examine_history(directory, facts["history"], problems)
     _examine_engines(facts["engines"], problems)
     return facts, problems
+
+
+def describe_stability(settings: StabilitySettings) -> str:
+    """Host and whether a key is set, never the key."""
+    return f"{settings.host}, {'a key is set' if settings.key is not None else 'no key is set'}"
 
 
 def _describe_program() -> dict[str, Any]:
@@ -49,11 +57,11 @@ def _describe_program() -> dict[str, Any]:
 
 
 async def _examine_history(directory: Path, facts: dict[str, Any], problems: list[str]) -> None:
-    from engines.settings import load_settings
+    from engines.settings import load_user_settings
     from tui.darkroom import Darkroom
 
     try:
-        darkroom = Darkroom(directory, load_settings())
+        darkroom = Darkroom(directory, load_user_settings())
         await darkroom.open()
     except SafelightError as error:
         problems.append(str(error))
@@ -74,10 +82,10 @@ def _examine_engines(facts: dict[str, Any], problems: list[str]) -> None:
     from engines.builtin.weights import check_files
 
     try:
-        from engines.settings import load_settings
+        from engines.settings import load_user_settings
 
-        stability = load_settings().stability
-        facts["stability"] = stability.describe()
+        stability = load_user_settings().stability
+        facts["stability"] = describe_stability(stability)
     except SafelightError as error:
         problems.append(str(error))
     try:

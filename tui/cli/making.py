@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -251,12 +252,13 @@ async def _choose_images(
 
 
 async def _print_compared(
-    darkroom: Darkroom, images: list[Image], jobs: list[Job], as_json: bool
+    darkroom: Darkroom, images: list[Image], jobs: Sequence[Job | None], as_json: bool
 ) -> int:
-    jobs = await wait_for_jobs(darkroom, jobs)
+    ended = await wait_for_jobs(darkroom, [job for job in jobs if job is not None])
+    by_id = {job.id: job for job in ended}
     results, is_all_identical = [], True
     for image, job in zip(images, jobs, strict=True):
-        row = await _describe_verdict(darkroom, image, job)
+        row = await _describe_verdict(darkroom, image, by_id[job.id] if job else None)
         detail = row.pop("detail")
         results.append(row)
         is_identical = row["verdict"] == Verdict.IDENTICAL.value
@@ -273,7 +275,7 @@ async def _print_compared(
     return 0 if is_all_identical else EXIT_DIFFERENT
 
 
-async def _describe_verdict(darkroom: Darkroom, image: Image, job: Job) -> dict[str, Any]:
+async def _describe_verdict(darkroom: Darkroom, image: Image, job: Job | None) -> dict[str, Any]:
     row: dict[str, Any] = {
         "image_id": image.id,
         "verdict": Verdict.CANNOT_RUN.value,
@@ -282,10 +284,10 @@ async def _describe_verdict(darkroom: Darkroom, image: Image, job: Job) -> dict[
         "first_difference": None,
         "psnr_db": None,
         "regenerated_id": None,
-        "detail": job.error or "",
+        "detail": (job.error if job else None) or "",
     }
     for verification in await darkroom.list_verifications(image.id):
-        if verification.number == job.verification_number:
+        if job is None or verification.number == job.verification_number:
             row |= {
                 "verdict": verification.verdict.value,
                 "pixels_sha256_now": verification.pixels_sha256_now,
@@ -294,6 +296,7 @@ async def _describe_verdict(darkroom: Darkroom, image: Image, job: Job) -> dict[
                 "regenerated_id": verification.regenerated_id,
                 "detail": verification.detail,
             }
+            break
     return row
 
 

@@ -45,6 +45,7 @@ class Behaviour(StrEnum):
     GOOD = "good"
     FILTER_IMAGE = "filter_image"
     FILTER_TEXT = "filter_text"
+    FILTER_THEN_FAIL = "filter_then_fail"
     FILTER_EMPTY = "filter_empty"
     ERROR_TEXT = "error_text"
     UNAUTHENTICATED = "unauthenticated"
@@ -57,6 +58,7 @@ class Behaviour(StrEnum):
     INTERNAL = "internal"
     UNKNOWN = "unknown"
     UNAVAILABLE = "unavailable"
+    GIVEN_UP = "given_up"
     ESCAPES = "escapes"
     SILENCE = "silence"
     NO_IMAGE = "no_image"
@@ -84,6 +86,7 @@ _ABORTS = {
     Behaviour.INTERNAL: (Code.INTERNAL, "CUDA out of memory"),
     Behaviour.UNKNOWN: (Code.UNKNOWN, "Exception iterating responses: image too large"),
     Behaviour.UNAVAILABLE: (Code.UNAVAILABLE, "no such host"),
+    Behaviour.GIVEN_UP: (Code.CANCELLED, "operation cancelled"),
     Behaviour.ESCAPES: (
         Code.INVALID_ARGUMENT,
         "bad \x1b]0;title\x07\u009b31m [bold]size[/nope] \u202eevil " + "x" * 5000,
@@ -193,6 +196,8 @@ class Server:
                     type=generation.ARTIFACT_TEXT, text=text, finish_reason=reason
                 )
                 yield _make_answer(run_id, 1, artifact)
+            if behaviour is Behaviour.FILTER_THEN_FAIL:
+                await context.abort(Code.INTERNAL, "worker lost")
             return
         try:
             async with contextlib.aclosing(
@@ -257,6 +262,7 @@ class Server:
 
 _TEXTS = {
     Behaviour.FILTER_TEXT: ("Invalid prompts detected", generation.FILTER),
+    Behaviour.FILTER_THEN_FAIL: ("Invalid prompts detected", generation.FILTER),
     Behaviour.ERROR_TEXT: ("out of memory", generation.ERROR),
     Behaviour.TEXT_ONLY: ("I would rather not.", generation.STOP),
 }
