@@ -82,6 +82,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """What an engine accepts and promises, readable without loading its model.
 
     `weights` is the recommended range; outside it is accepted within [-10, 10].
+    `sizes_by_model` holds the sizes of the models that differ from `sizes`; ask `for_model`.
     `token_limit`: CLIP tokens a prompt may have before the rest falls off, None without one.
     `is_deterministic`: the same request gives the same pixels in the same environment;
     `why_not` says why it does not. `is_paid`: an image may cost money.
@@ -96,6 +97,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     steps: Span
     cfg_scale: Span
     sizes: Sizes
+    sizes_by_model: dict[str, Sizes] = {}
     weights: tuple[float, float] = (-2.0, 2.0)
     prompt_limit: int = 64
     token_limit: int | None = 77
@@ -108,6 +110,11 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
         """The model that is used when none is named."""
         return self.models[0]
 
+    def for_model(self, name: str | None) -> Capabilities:
+        """The same with `sizes` as the model `name` has them (None: the default model)."""
+        sizes = self.sizes_by_model.get(name or self.default_model, self.sizes)
+        return msgspec.structs.replace(self, sizes=sizes, sizes_by_model={})
+
     def check(self, request: Request) -> None:
         """Raise `RequestError` for the first field that this engine does not accept."""
         parameters = request.parameters
@@ -117,7 +124,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
             _check_choice("parameters.style_preset", parameters.style_preset, self.style_presets)
         self._check_span("steps", parameters.steps, self.steps)
         self._check_span("cfg_scale", parameters.cfg_scale, self.cfg_scale)
-        self._check_size(parameters)
+        self._check_size(parameters, self.for_model(request.model).sizes)
         if len(request.stack.active) > self.prompt_limit:
             raise RequestError(
                 "prompts",
@@ -135,8 +142,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
                 f"Give {span.low:g} to {span.high:g}.",
             )
 
-    def _check_size(self, parameters: Parameters) -> None:
-        sizes, size = self.sizes, (parameters.width, parameters.height)
+    def _check_size(self, parameters: Parameters, sizes: Sizes) -> None:
+        size = (parameters.width, parameters.height)
         text = f"The size {size[0]}x{size[1]} does not fit the engine {self.engine}."
         if sizes.only:
             if size not in sizes.only:

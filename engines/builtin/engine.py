@@ -1,0 +1,119 @@
+"""The embedded model as an engine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from engines.base import Capabilities, EngineError, Event, Failure, Run
+from engines.builtin.capabilities import CAPABILITIES
+from engines.builtin.kernels import (
+    describe_kernels,
+    find_kernel_problem,
+    has_pinned_environment,
+    is_exact_machine,
+)
+from engines.builtin.weights import load_weights
+from store.records import EnvironmentRecord
+from store.request import Request
+
+if TYPE_CHECKING:
+    from engines.builtin.pipeline import Pipeline
+
+
+class BuiltinEngine:
+    """Makes images with the network in the package, on the CPU, in a thread of its own."""
+
+    def __init__(self) -> None:
+        self._pipeline: Pipeline | None = None
+        self._thread = ThreadPoolExecutor(1, "builtin")
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it accepts; cheap."""
+        return CAPABILITIES
+
+    def environment(self) -> EnvironmentRecord:
+        """Revision, weights, kernels and named methods. Loads the model; raises `EngineError`."""
+        self._check_process()
+        import platform
+
+        import numpy
+        import PIL
+
+        from engines.builtin.guidance import GUIDANCE
+        from engines.builtin.noise import NOISE
+        from engines.builtin.schedule import SCHEDULE
+
+        manifest = load_weights().manifest
+        return EnvironmentRecord(
+            values={
+                "engine": "builtin",
+                "engine revision": str(manifest.revision),
+                "model": manifest.model,
+                "weights": manifest.files["model.npz"],
+                "vocabulary": manifest.files["vocabulary.txt"],
+                "guidance": GUIDANCE,
+                "noise": NOISE,
+                "schedule": SCHEDULE,
+                "kernels": describe_kernels(),
+                "machine": platform.machine(),
+                "numpy": numpy.__version__,
+                "Pillow": PIL.__version__,
+                "equal bits promised": "yes" if find_kernel_problem() is None else "no",
+            }
+        )
+
+    def wire_message(self, request: Request, run_id: str) -> bytes | None:
+        """None: nothing leaves the machine."""
+        return None
+
+    async def generate(self, request: Request, run: Run) -> AsyncGenerator[Event, None]:
+        """Make the image of `request`; each step runs in the engine's thread."""
+        loop = asyncio.get_running_loop()
+        self._check_process()
+        pipeline = await loop.run_in_executor(self._thread, self._load)
+        events = pipeline.generate(request)
+        try:
+            while True:
+                work = loop.run_in_executor(self._thread, next, events, None)
+                event = await asyncio.shield(work)
+                if event is None:
+                    return
+                yield event
+        finally:
+            # A step that runs cannot be broken off: the thread closes the generator after it.
+            self._thread.submit(events.close)
+
+    def recover(self, request: Request, answers: Sequence[bytes]) -> list[Event]:
+        """Nothing: no answer is ever spooled."""
+        return []
+
+    async def close(self) -> None:
+        """Let go of the threads."""
+        self._thread.shutdown()
+        if self._pipeline is not None:
+            self._pipeline.close()
+            self._pipeline = None
+
+    def _load(self) -> Pipeline:
+        if self._pipeline is None:
+            from engines.builtin.pipeline import Pipeline
+
+            self._pipeline = Pipeline(load_weights())
+        return self._pipeline
+
+    def _check_process(self) -> None:
+        """Raise `EngineError` in a process whose kernels would give other bits."""
+        if not is_exact_machine():
+            return
+        problem = None if has_pinned_environment() else "it was started without pinned kernels"
+        problem = problem or find_kernel_problem()
+        if problem is not None:
+            raise EngineError(
+                Failure.WRONG_PROCESS,
+                f"This process cannot make exact images: {problem}.",
+                "Start it with the variables that engines.builtin.kernels.pin_environment gives.",
+            )

@@ -1,0 +1,76 @@
+"""Scalar and element-wise functions with the same bits on every machine.
+
+System libraries differ in the last bit of exp, log and powers. Scalars go through `decimal`,
+which is exact by its specification. Arrays use only IEEE 754 basic operations, one ufunc each,
+so nothing can be fused or reordered.
+"""
+
+from __future__ import annotations
+
+from decimal import Context, Decimal
+
+import numpy as np
+from numpy.typing import NDArray
+
+_CONTEXT = Context(prec=25)
+
+Floats = NDArray[np.float32]
+
+
+def log(value: float) -> float:
+    """Natural logarithm of a positive number."""
+    return float(_CONTEXT.ln(Decimal(value)))
+
+
+def exp(value: float) -> float:
+    """e to the power of a number."""
+    return float(_CONTEXT.exp(Decimal(value)))
+
+
+def power(base: float, exponent: float) -> float:
+    """`base` (positive) to the power of a number."""
+    return float(_CONTEXT.power(Decimal(base), Decimal(exponent)))
+
+
+_LOG2_E = np.float32(1.44269504)
+_LN2_HIGH = np.float32(0.693359375)
+_LN2_LOW = np.float32(-2.12194440e-4)
+_TERMS = tuple(np.float32(1.0 / k) for k in (720.0, 120.0, 24.0, 6.0, 2.0, 1.0, 1.0))
+
+
+def exp_in_place(x: Floats, scratch: Floats, whole: NDArray[np.int32]) -> None:
+    """Replace `x` (at most 0) by its exponential, within 3e-7 relative.
+
+    `scratch` and `whole` have the shape of `x` and are overwritten. exp x = 2^k exp r with
+    r = x - k ln 2, |r| <= 0.35, by a polynomial of degree 6.
+    """
+    np.maximum(x, np.float32(-80), out=x)
+    np.multiply(x, _LOG2_E, out=scratch)
+    np.rint(scratch, out=scratch)
+    np.copyto(whole, scratch, casting="unsafe")
+    rest = x
+    rest -= scratch * _LN2_HIGH
+    scratch *= _LN2_LOW
+    rest -= scratch
+    np.multiply(rest, _TERMS[0], out=scratch)
+    for term in _TERMS[1:-1]:
+        scratch += term
+        scratch *= rest
+    scratch += _TERMS[-1]
+    whole += 127
+    whole <<= 23
+    np.multiply(scratch, whole.view(np.float32), out=x)
+
+
+def log_of_unit(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Natural logarithm of numbers in (0, 1], within 1e-14."""
+    mantissa, exponent = np.frexp(x)
+    low = mantissa < 0.7071067811865476
+    mantissa = np.where(low, mantissa * 2, mantissa)
+    exponent = exponent - low
+    s = (mantissa - 1) / (mantissa + 1)
+    square = s * s
+    series = np.zeros_like(s)
+    for odd in range(21, 0, -2):
+        series = series * square + 1.0 / odd
+    return np.asarray(exponent * 0.6931471805599453 + 2 * s * series)

@@ -1,0 +1,196 @@
+"""The samplers, in noise levels (sigma) over a predictor of clean data.
+
+Each is a generator: it takes one step at a time and yields (x, clean): the noisy data after
+the step and the clean data predicted in it. `denoise(x, sigma)` predicts; `noise(step, part)`
+draws. Sources: DDIM (Song et al. 2020), DDPM (Ho et al. 2020), Heun and Euler as in Karras et
+al. 2022, DPM-Solver-2 (Lu et al. 2022), DPM-Solver++ (Lu et al. 2022), linear multistep
+(Adams-Bashforth), each in the form that k-diffusion made usual.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from engines.builtin.precise import Floats, log
+
+Denoise = Callable[[Floats, float], Floats]
+Noise = Callable[[int, int], Floats]
+Steps = Iterator[tuple[Floats, Floats]]
+Sampler = Callable[[Denoise, Floats, Sequence[float], Noise], Steps]
+
+
+def _blend(share: float, x: Floats, clean: Floats) -> Floats:
+    """`share` x + (1 - share) clean: the noise of `x` shrunk to that share."""
+    return np.float32(share) * x + np.float32(1 - share) * clean
+
+
+def _slope(x: Floats, clean: Floats, sigma: float) -> Floats:
+    """dx / dsigma."""
+    return (x - clean) * np.float32(1 / sigma)
+
+
+def _split(high: float, low: float) -> tuple[float, float]:
+    """An ancestral step: the level to go down to, and the fresh noise that leads to `low`."""
+    down = low * low / high
+    return down, (low * low - down * down) ** 0.5
+
+
+def euler(denoise: Denoise, x: Floats, sigmas: Sequence[float], noise: Noise) -> Steps:
+    """First order, deterministic. In these terms DDIM is the same formula."""
+    for high, low in itertools.pairwise(sigmas):
+        clean = denoise(x, high)
+        x = _blend(low / high, x, clean)
+        yield x, clean
+
+
+def euler_ancestral(denoise: Denoise, x: Floats, sigmas: Sequence[float], noise: Noise) -> Steps:
+    """First order with fresh noise at each step. In these terms DDPM is the same formula."""
+    for step, (high, low) in enumerate(itertools.pairwise(sigmas)):
+        clean = denoise(x, high)
+        down, up = _split(high, low)
+        x = _blend(down / high, x, clean)
+        if low > 0:
+            x = x + np.float32(up) * noise(step, 0)
+        yield x, clean
+
+
+def heun(denoise: Denoise, x: Floats, sigmas: Sequence[float], noise: Noise) -> Steps:
+    """Second order: the mean of the slopes at both ends."""
+    for high, low in itertools.pairwise(sigmas):
+        clean = denoise(x, high)
+        if low == 0:
+            x = clean
+        else:
+            slope = _slope(x, clean, high)
+            guess = x + slope * np.float32(low - high)
+            end = _slope(guess, denoise(guess, low), low)
+            x = x + (slope + end) * np.float32((low - high) / 2)
+        yield x, clean
+
+
+def _midpoint(denoise: Denoise, x: Floats, clean: Floats, high: float, low: float) -> Floats:
+    """A second-order step by the slope at the geometric mean of the levels."""
+    middle = (high * low) ** 0.5
+    guess = _blend(middle / high, x, clean)
+    return x + _slope(guess, denoise(guess, middle), middle) * np.float32(low - high)
+
+
+def dpm_2(denoise: Denoise, x: Floats, sigmas: Sequence[float], noise: Noise) -> Steps:
+    """DPM-Solver-2: second order by the midpoint."""
+    for high, low in itertools.pairwise(sigmas):
+        clean = denoise(x, high)
+        x = clean if low == 0 else _midpoint(denoise, x, clean, high, low)
+        yield x, clean
+
+
+def dpm_2_ancestral(denoise: Denoise, x: Floats, sigmas: Sequence[float], noise: Noise) -> Steps:
+    """The midpoint step down, then fresh noise up."""
+    for step, (high, low) in enumerate(itertools.pairwise(sigmas)):
+        clean = denoise(x, high)
+        if low == 0:
+            x = clean
+        else:
+            down, up = _split(high, low)
+            x = _midpoint(denoise, x, clean, high, down) + np.float32(up) * noise(step, 0)
+        yield x, clean
+
+
+def _lagrange_integral(nodes: Sequence[float], index: int, start: float, end: float) -> float:
+    """The integral of the polynomial that is 1 at `nodes[index]` and 0 at the other nodes."""
+    terms = [1.0]
+    for k, node in enumerate(nodes):
+        if k != index:
+            gap = nodes[index] - node
+            shifted = [0.0, *terms]
+            terms = [s / gap - node * t / gap for s, t in zip(shifted, [*terms, 0.0], strict=True)]
+    return sum(c / (n + 1) * (end ** (n + 1) - start ** (n + 1)) for n, c in enumerate(terms))
+
+
+def lms(denoise: Denoise, x: Floats, sigmas: Sequence[float], noise: Noise) -> Steps:
+    """Linear multistep of up to fourth order: one prediction a step, past slopes reused."""
+    slopes: list[Floats] = []
+    for step, (high, low) in enumerate(itertools.pairwise(sigmas)):
+        clean = denoise(x, high)
+        slopes = [_slope(x, clean, high), *slopes[:3]]
+        nodes = [sigmas[step - k] for k in range(len(slopes))]
+        if low == 0:
+            x = clean
+        else:
+            for k, slope in enumerate(slopes):
+                x = x + slope * np.float32(_lagrange_integral(nodes, k, high, low))
+        yield x, clean
+
+
+def dpmpp_2s_ancestral(denoise: Denoise, x: Floats, sigmas: Sequence[float], noise: Noise) -> Steps:
+    """DPM-Solver++ (2S): second order in the logarithm of sigma, then fresh noise."""
+    for step, (high, low) in enumerate(itertools.pairwise(sigmas)):
+        clean = denoise(x, high)
+        if low == 0:
+            x = clean
+        else:
+            down, up = _split(high, low)
+            middle = (high * down) ** 0.5
+            better = denoise(_blend(middle / high, x, clean), middle)
+            x = _blend(down / high, x, better) + np.float32(up) * noise(step, 0)
+        yield x, clean
+
+
+def dpmpp_2m(denoise: Denoise, x: Floats, sigmas: Sequence[float], noise: Noise) -> Steps:
+    """DPM-Solver++ (2M): second order, one prediction a step, the last one reused."""
+    previous: Floats | None = None
+    before = 0.0
+    for high, low in itertools.pairwise(sigmas):
+        clean = denoise(x, high)
+        if low == 0:
+            x = clean
+        else:
+            width = log(high / low)
+            better = clean
+            if previous is not None:
+                share = np.float32(width / (2 * before))
+                better = clean + share * (clean - previous)
+            x, before = _blend(low / high, x, better), width
+        previous = clean
+        yield x, clean
+
+
+def dpmpp_sde(denoise: Denoise, x: Floats, sigmas: Sequence[float], noise: Noise) -> Steps:
+    """DPM-Solver++ (SDE): a noisy half step to look, then the noisy whole step.
+
+    The noise of the whole step contains that of the half step, as in one Brownian path.
+    """
+    for step, (high, low) in enumerate(itertools.pairwise(sigmas)):
+        clean = denoise(x, high)
+        if low == 0:
+            x = clean
+        else:
+            middle = (high * low) ** 0.5
+            first, second = noise(step, 0), noise(step, 1)
+            down, up = _split(high, middle)
+            guess = _blend(down / high, x, clean) + np.float32(up) * first
+            better = denoise(guess, middle)
+            down, up = _split(high, low)
+            early = ((high - middle) / (high - low)) ** 0.5
+            late = ((middle - low) / (high - low)) ** 0.5
+            fresh: Floats = np.float32(early) * first + np.float32(late) * second
+            x = _blend(down / high, x, better) + np.float32(up) * fresh
+        yield x, clean
+
+
+FORMULAS: dict[str, Sampler] = {
+    "ddim": euler,
+    "ddpm": euler_ancestral,
+    "k_euler": euler,
+    "k_euler_ancestral": euler_ancestral,
+    "k_heun": heun,
+    "k_dpm_2": dpm_2,
+    "k_dpm_2_ancestral": dpm_2_ancestral,
+    "k_lms": lms,
+    "k_dpmpp_2s_ancestral": dpmpp_2s_ancestral,
+    "k_dpmpp_2m": dpmpp_2m,
+    "k_dpmpp_sde": dpmpp_sde,
+}
+"""Sampler names of the API and their formulas."""

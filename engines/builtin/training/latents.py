@@ -1,0 +1,74 @@
+"""Training data of the denoiser: latents and captions in shards, made once and read often.
+
+``python -m engines.builtin.training.latents --sprites DIR --autoencoder FILE --words FILE
+--out DIR --count N``. A shard holds pictures of one shape: latents ``z`` (n, C, h, w) in
+float16 and ``ids`` (n, 4, T), four captions each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from engines.builtin.training.autoencoder import Autoencoder
+from engines.builtin.training.captions import caption
+from engines.builtin.training.generator import make
+from engines.builtin.training.things import Sprites
+from engines.builtin.training.words import Vocabulary
+
+SHARD = 2048
+SIZES = ((128, 128),) * 4 + ((192, 128), (128, 128), (128, 128), (128, 192))
+CAPTIONS = 4
+
+
+def _shard(
+    number: int, size: tuple[int, int], sprites: Sprites, vocabulary: Vocabulary, model: Autoencoder
+) -> tuple[np.ndarray, np.ndarray]:
+    """Latents and token numbers of the pictures of one shard."""
+    latents, ids = [], []
+    for first in range(number * SHARD, (number + 1) * SHARD, 64):
+        made = [make(k, sprites, size, seed=2) for k in range(first, first + 64)]
+        data = np.stack([np.asarray(image) for image, _, _ in made])
+        x = torch.from_numpy(data).permute(0, 3, 1, 2).float() / 127.5 - 1
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            z = model.encode(x.contiguous(memory_format=torch.channels_last))
+        latents.append(z.contiguous().half().numpy())
+        for k, (_, text, facts) in enumerate(made):
+            rng = random.Random(f"captions:{number}:{first + k}")
+            texts = [text, *(caption(facts, rng) for _ in range(CAPTIONS - 1))]
+            ids.append(np.stack([vocabulary.encode(t) for t in texts]))
+    return np.concatenate(latents), np.stack(ids)
+
+
+def main() -> None:
+    """Command line: write shards until ``--count`` pictures are there; resumes."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sprites", type=Path, required=True)
+    parser.add_argument("--autoencoder", type=Path, required=True)
+    parser.add_argument("--words", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--count", type=int, default=400_000)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    sprites, vocabulary = Sprites(args.sprites), Vocabulary.load(args.words)
+    model = Autoencoder().to(memory_format=torch.channels_last)
+    model.load_state_dict(torch.load(args.autoencoder))
+    args.out.mkdir(parents=True, exist_ok=True)
+    for number in range(args.count // SHARD):
+        path = args.out / f"{number:05d}.npz"
+        if path.exists():
+            continue
+        size = SIZES[number % len(SIZES)]
+        z, ids = _shard(number, size, sprites, vocabulary, model)
+        partial = path.with_suffix(".tmp")
+        with partial.open("wb") as file:
+            np.savez(file, z=z, ids=ids)
+        partial.rename(path)
+
+
+if __name__ == "__main__":
+    main()

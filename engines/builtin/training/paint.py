@@ -1,0 +1,97 @@
+"""Brushes of the data generator: colours, gradients and soft shapes.
+
+Pictures are drawn at ``SCALE`` times their size and reduced at the end, which smooths edges.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from PIL import Image, ImageDraw
+
+Color = tuple[int, int, int]
+SCALE = 2
+
+
+def mix(a: Color, b: Color, share: float) -> Color:
+    """The colour that lies ``share`` (0 to 1) of the way from ``a`` to ``b``."""
+    return (
+        round(a[0] + (b[0] - a[0]) * share),
+        round(a[1] + (b[1] - a[1]) * share),
+        round(a[2] + (b[2] - a[2]) * share),
+    )
+
+
+def light(color: Color, lamp: tuple[float, float, float]) -> Color:
+    """The colour under a light: each channel multiplied and clipped to 0..255."""
+    r, g, b = (min(255, max(0, round(c * k))) for c, k in zip(color, lamp, strict=True))
+    return (r, g, b)
+
+
+def jitter(rng: random.Random, color: Color, spread: int = 10) -> Color:
+    """The colour moved by up to ``spread`` steps in brightness and a third of that in hue."""
+    shift = rng.randint(-spread, spread)
+    third = max(1, spread // 3)
+    r, g, b = (min(255, max(0, c + shift + rng.randint(-third, third))) for c in color)
+    return (r, g, b)
+
+
+def gradient(size: tuple[int, int], stops: Sequence[Color]) -> Image.Image:
+    """A vertical gradient through ``stops`` from top to bottom."""
+    strip = Image.new("RGB", (1, len(stops)))
+    strip.putdata(list(stops))
+    # The outer half texel of a resize is flat; a box between texel centres has no flat ends.
+    return strip.resize(size, Image.Resampling.BILINEAR, box=(0, 0.5, 1, len(stops) - 0.5))
+
+
+@dataclass(slots=True)
+class Canvas:
+    """A picture being drawn. ``width`` and ``height`` are in units of final pixels."""
+
+    width: int
+    height: int
+    rng: random.Random
+    lamp: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    night: bool = False
+    image: Image.Image = field(init=False)
+    draw: ImageDraw.ImageDraw = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.image = Image.new("RGB", (self.width * SCALE, self.height * SCALE))
+        self.draw = ImageDraw.Draw(self.image)
+
+    def lit(self, color: Color) -> Color:
+        """The colour as it looks under this picture's light."""
+        return light(color, self.lamp)
+
+    def polygon(self, points: Sequence[tuple[float, float]], color: Color) -> None:
+        """A filled polygon; points in final pixels."""
+        self.draw.polygon([(x * SCALE, y * SCALE) for x, y in points], fill=color)
+
+    def rect(self, x0: float, y0: float, x1: float, y1: float, color: Color) -> None:
+        """A filled rectangle; an empty one is skipped."""
+        if x1 > x0 and y1 > y0:
+            self.draw.rectangle(
+                (x0 * SCALE, y0 * SCALE, x1 * SCALE - 1, y1 * SCALE - 1), fill=color
+            )
+
+    def ellipse(self, x: float, y: float, rx: float, ry: float, color: Color) -> None:
+        """A filled ellipse around (x, y)."""
+        self.draw.ellipse(
+            ((x - rx) * SCALE, (y - ry) * SCALE, (x + rx) * SCALE, (y + ry) * SCALE), fill=color
+        )
+
+    def line(self, points: Sequence[tuple[float, float]], color: Color, width: float = 1) -> None:
+        """A line through ``points``."""
+        scaled = [(x * SCALE, y * SCALE) for x, y in points]
+        self.draw.line(scaled, fill=color, width=max(1, round(width * SCALE)))
+
+    def lay(self, patch: Image.Image, top: float) -> None:
+        """Paste an opaque patch, its left upper corner at (0, top)."""
+        self.image.paste(patch, (0, round(top * SCALE)))
+
+    def finish(self) -> Image.Image:
+        """The picture at its final size."""
+        return self.image.reduce(SCALE)

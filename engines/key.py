@@ -1,0 +1,86 @@
+"""Where the key of a paid service comes from: a command or a private file.
+
+No message here holds any part of a key, or of what a command printed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from engines.secret import Secret
+from store.errors import SafelightError
+
+COMMAND_SECONDS = 60
+FILE_LIMIT = 4096
+_KEY = re.compile(r"[\x21-\x7e]+")
+
+
+class SettingsError(SafelightError):
+    """A setting that cannot be used; the message names the file and the field."""
+
+
+def check_key(key: Secret, source: str) -> Secret:
+    """`key` itself when it can be one. Raises `SettingsError`.
+
+    A key is one word of printable ASCII; anything else would not survive in a header.
+    """
+    if not _KEY.fullmatch(key.reveal()):
+        raise SettingsError(
+            f"{source} gives no key: a key is one word of ASCII letters, digits and signs.",
+            "Copy it again from the page of your account.",
+        )
+    return key
+
+
+def read_key_command(argv: Sequence[str]) -> Secret:
+    """The key that the program `argv` prints. No shell is used. Raises `SettingsError`."""
+    source = f"key_command ({Path(argv[0]).name})"
+    try:
+        result = subprocess.run(
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=COMMAND_SECONDS,
+            check=False,
+        )
+    except OSError as error:
+        raise SettingsError(f"{source} cannot be started: {error.strerror or error}.") from None
+    except subprocess.TimeoutExpired:
+        raise SettingsError(f"{source} gave no key within {COMMAND_SECONDS} seconds.") from None
+    if result.returncode != 0:
+        raise SettingsError(
+            f"{source} ended with status {result.returncode}.",
+            "Run it in a terminal to see why.",
+        )
+    key = Secret(result.stdout.decode("ascii", "replace").strip())
+    del result  # it would show what was printed in a traceback with variables
+    return check_key(key, source)
+
+
+def read_key_file(path: Path) -> Secret:
+    """The key in `path`, which only its owner may read. Raises `SettingsError`."""
+    source = f"key_file {path}"
+    try:
+        # Not blocking: a FIFO would otherwise hold the worker until somebody writes to it.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        raise SettingsError(f"{source} cannot be read: {error.strerror or error}.") from None
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise SettingsError(f"{source} is not a file.")
+        if status.st_mode & 0o077 or status.st_uid not in (os.getuid(), 0):
+            raise SettingsError(
+                f"{source} may be read by others (mode {stat.S_IMODE(status.st_mode):04o}).",
+                f"Run: chmod 600 {path}",
+            )
+        if status.st_size > FILE_LIMIT:
+            raise SettingsError(f"{source} has more than {FILE_LIMIT} bytes; that is no key.")
+        key = Secret(file.read(FILE_LIMIT).decode("ascii", "replace").strip())
+    return check_key(key, source)

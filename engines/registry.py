@@ -1,0 +1,68 @@
+"""Names to engines. Listing them and reading capabilities loads no model and no SDK."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engines.base import Capabilities, Engine, EngineError, Failure
+
+if TYPE_CHECKING:
+    from engines.settings import Settings
+
+ENGINES = ("builtin", "stability")
+"""The engines' ids, the one that always works first."""
+
+
+class EngineRegistry:
+    """The engines of one configuration; each is made when it is first asked for."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._engines: dict[str, Engine] = {}
+
+    def list_engines(self) -> tuple[str, ...]:
+        """The ids, `builtin` first."""
+        return ENGINES
+
+    @property
+    def paid_engines(self) -> frozenset[str]:
+        """The engines whose images may cost money."""
+        return frozenset(name for name in ENGINES if self.get_capabilities(name).is_paid)
+
+    def get_capabilities(self, engine: str) -> Capabilities:
+        """What `engine` accepts. Raises `EngineError` with the known names otherwise."""
+        if engine == "builtin":
+            from engines.builtin.capabilities import CAPABILITIES
+
+            return CAPABILITIES
+        if engine == "stability":
+            from engines.stability.capabilities import make_capabilities
+
+            return make_capabilities(self.settings.stability.models)
+        raise EngineError(
+            Failure.UNKNOWN_ENGINE,
+            f"There is no engine {engine!r}.",
+            f"Known: {', '.join(ENGINES)}.",
+        )
+
+    def get_engine(self, engine: str) -> Engine:
+        """The engine itself, kept for the next time. Raises `EngineError`."""
+        if engine not in self._engines:
+            self._engines[engine] = self._make(engine)
+        return self._engines[engine]
+
+    def _make(self, engine: str) -> Engine:
+        self.get_capabilities(engine)
+        if engine == "builtin":
+            from engines.builtin.engine import BuiltinEngine
+
+            return BuiltinEngine()
+        from engines.stability.engine import StabilityEngine
+
+        return StabilityEngine(self.settings.stability)
+
+    async def close(self) -> None:
+        """Close every engine that was made."""
+        for engine in self._engines.values():
+            await engine.close()
+        self._engines.clear()

@@ -1,0 +1,77 @@
+"""From what stands in an editor to complete requests, nothing left to a default elsewhere."""
+
+from __future__ import annotations
+
+from engines.base import Capabilities
+from store.errors import RequestError
+from store.records import Draft
+from store.request import (
+    Parameters,
+    Prompt,
+    PromptStack,
+    Request,
+    check_seed,
+    draw_seed,
+    following_seed,
+)
+
+IMAGES_MAXIMUM = 100
+"""Most images that one call queues."""
+
+
+def resolve_draft(draft: Draft, capabilities: Capabilities) -> list[Request]:
+    """The requests of `draft`, one an image, every parameter resolved.
+
+    What the draft leaves open takes the engine's default; a missing seed is drawn, and the
+    further images get the seeds that follow it. Empty prompts that are switched off are
+    left out. Raises `RequestError` for the first thing that cannot be accepted, with the
+    position of the prompt in its field (`prompts.2.weight`).
+    """
+    if not 1 <= draft.images <= IMAGES_MAXIMUM:
+        raise RequestError(
+            "images",
+            draft.images,
+            f"{draft.images} images cannot be made in one go.",
+            f"Give 1 to {IMAGES_MAXIMUM}.",
+        )
+    stack = _resolve_stack(draft)
+    seed = draw_seed() if draft.seed is None else check_seed(draft.seed)
+    width, height = capabilities.for_model(draft.model).sizes.default
+    requests = [
+        Request(
+            engine=capabilities.engine,
+            model=draft.model or capabilities.default_model,
+            stack=stack,
+            parameters=Parameters(
+                seed=following_seed(seed, offset),
+                steps=int(capabilities.steps.default) if draft.steps is None else draft.steps,
+                cfg_scale=(
+                    capabilities.cfg_scale.default if draft.cfg_scale is None else draft.cfg_scale
+                ),
+                sampler=draft.sampler or capabilities.default_sampler,
+                width=width if draft.width is None else draft.width,
+                height=height if draft.height is None else draft.height,
+                style_preset=draft.style_preset,
+            ),
+        )
+        for offset in range(draft.images)
+    ]
+    capabilities.check(requests[0])
+    return requests
+
+
+def _resolve_stack(draft: Draft) -> PromptStack:
+    prompts = []
+    for position, row in enumerate(draft.prompts, start=1):
+        if not row.enabled and not row.text.strip():
+            continue
+        try:
+            prompts.append(Prompt(text=row.text, weight=row.weight, enabled=row.enabled))
+        except RequestError as error:
+            raise RequestError(
+                f"prompts.{position}.{error.field}",
+                error.value,
+                f"Prompt {position}: {error.message}",
+                error.hint,
+            ) from None
+    return PromptStack(prompts=tuple(prompts))

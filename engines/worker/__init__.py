@@ -1,0 +1,1 @@
+"""The process that runs jobs: one per data directory, detached from every terminal."""

@@ -1,0 +1,37 @@
+"""`python -m engines.worker --directory DIR`: be the worker of a data directory."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import resource
+import sys
+from pathlib import Path
+
+
+def main() -> int:
+    """Run a worker until it is idle; status 3 when one runs already."""
+    parser = argparse.ArgumentParser(prog="python -m engines.worker")
+    parser.add_argument("--directory", type=Path, required=True)
+    directory = parser.parse_args().directory
+    os.umask(0o077)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
+    )
+
+    from engines.settings import load_user_settings
+    from engines.worker.loop import Worker
+    from store.errors import SafelightError
+
+    try:
+        return asyncio.run(Worker(directory, load_user_settings()).run())
+    except SafelightError as error:
+        logging.getLogger("safelight.worker").error("%s", error)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Tests of the engine that speaks the Stability API over gRPC."""

@@ -1,0 +1,63 @@
+"""Requests, settings and servers for the tests of this engine."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from engines.base import Event, Run
+from engines.secret import Secret
+from engines.settings import StabilitySettings
+from engines.stability.engine import StabilityEngine
+from store.request import Parameters, Prompt, PromptStack, Request
+from tests.engines.stability.painter import MODEL, Painter
+from tests.engines.stability.server import Server
+
+Serve = Callable[..., Awaitable[Server]]
+
+
+@pytest.fixture
+async def serve() -> AsyncGenerator[Serve, None]:
+    """Start a server; `engine` is a `Painter` unless one is given."""
+    servers: list[Server] = []
+
+    async def start(*arguments: Any, engine: Painter | None = None, **options: Any) -> Server:
+        server = Server(engine or Painter(), *arguments, **options)
+        await server.start()
+        servers.append(server)
+        return server
+
+    yield start
+    for server in servers:
+        await server.stop()
+
+
+def make_request(model: str = MODEL, prompts: Any = None, **changes: Any) -> Request:
+    values: dict[str, Any] = {
+        "seed": 1229080980,
+        "steps": 30,
+        "cfg_scale": 7.0,
+        "sampler": "k_dpmpp_2m",
+        "width": 128,
+        "height": 128,
+        "style_preset": None,
+    }
+    texts = prompts or [("night sky above a town", 1.0), ("clouds", -1.3)]
+    return Request(
+        engine="stability",
+        model=model,
+        stack=PromptStack(prompts=tuple(Prompt(text=text, weight=w) for text, w in texts)),
+        parameters=Parameters(**values | changes),
+    )
+
+
+def make_engine(host: str, key: str | None = None, **options: Any) -> StabilityEngine:
+    options.setdefault("models", (MODEL,))
+    secret = None if key is None else Secret(key)
+    return StabilityEngine(StabilitySettings(host=host, key=secret, **options))
+
+
+async def collect(engine: StabilityEngine, request: Request, run: Run | None = None) -> list[Event]:
+    return [event async for event in engine.generate(request, run or Run(id="run-1"))]

@@ -1,0 +1,211 @@
+"""What `config.toml` and the environment set, and what a mistake in them says."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from engines.settings import (
+    HOSTED,
+    InterfaceSettings,
+    Settings,
+    SettingsError,
+    StabilitySettings,
+    load_settings,
+)
+
+CANARY = "sk-CANARY-0123456789"
+FULL = """
+[stability]
+host = "localhost:50051"
+tls = true
+certificates = "authority.pem"
+deadline_seconds = 60
+idle_seconds = 12.5
+models = ["builtin", "mine-1"]
+
+[builtin]
+
+[interface]
+images = "sixel"
+mouse = false
+
+[worker]
+idle_minutes = 0
+"""
+
+
+def load(folder: Path, text: str | None = None, **environ: str) -> Settings:
+    file = folder / "config.toml"
+    if text is not None:
+        file.write_text(text, "utf-8")
+    return load_settings(environ, file)
+
+
+def fail(folder: Path, text: str, **environ: str) -> str:
+    with pytest.raises(SettingsError) as caught:
+        load(folder, text, **environ)
+    assert str(folder / "config.toml") in caught.value.message
+    return str(caught.value)
+
+
+def test_without_a_file_everything_has_a_default(tmp_path: Path) -> None:
+    settings = load(tmp_path)
+    assert settings == Settings()
+    assert settings.stability.host == HOSTED
+    assert settings.stability.key is None
+
+
+def test_every_setting_is_read(tmp_path: Path) -> None:
+    settings = load(tmp_path, FULL)
+    assert settings.stability == StabilitySettings(
+        host="localhost:50051",
+        tls=True,
+        certificates=tmp_path / "authority.pem",
+        deadline_seconds=60.0,
+        idle_seconds=12.5,
+        models=("builtin", "mine-1"),
+    )
+    assert settings.interface == InterfaceSettings(images="sixel", mouse=False)
+    assert settings.worker.idle_minutes == 0
+
+
+def test_the_environment_wins(tmp_path: Path) -> None:
+    settings = load(tmp_path, FULL, STABILITY_HOST="example.org:1", STABILITY_KEY=CANARY)
+    assert settings.stability.host == "example.org:1"
+    assert settings.stability.key is not None
+    assert settings.stability.key.reveal() == CANARY
+    assert load(tmp_path, FULL, STABILITY_HOST="").stability.host == "localhost:50051"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[stability]\ntls = 'yes'", "[stability] tls: expected true or false"),
+        ("[stability]\nhots = 'x'", "[stability] hots: there is no such setting. Known: host,"),
+        ("[stabilty]\nhost = 'x'", "[stabilty]: there is no such setting. Known: stability,"),
+        ("[builtin]\nspeed = 3", "[builtin] speed: there is no such setting. Known: none"),
+        (
+            "[interface]\nimages = 'ascii'",
+            "images: invalid enum value 'ascii'. Known: auto,",
+        ),
+        ("[interface]\nimages = 3", "images: expected a text, got a number. Known: auto,"),
+        ("[interface]\nmouse = 1", "[interface] mouse: expected true or false, got a number"),
+        ("[worker]\nidle_minutes = -1", "[worker] idle_minutes: expected a number >= 0"),
+        ("[stability]\ndeadline_seconds = 0", "deadline_seconds: expected a number >= 1"),
+        ("[stability]\nmodels = 'builtin'", "[stability] models: expected a list"),
+        ("[stability]\nmodels = ['Big Model']", "[stability] models: 'Big Model' is not a name"),
+        ("[stability]\nkey_command = []", "[stability] key_command: expected a list"),
+        ("stability = 3", "[stability]: expected a section, got a number"),
+        ("[stability\n", "is not valid TOML"),
+    ],
+)
+def test_a_mistake_names_the_file_and_the_field(tmp_path: Path, text: str, words: str) -> None:
+    assert words in fail(tmp_path, text)
+
+
+def test_a_key_in_the_file_is_refused_without_showing_it(tmp_path: Path) -> None:
+    message = fail(tmp_path, f"[stability]\nkey = '{CANARY}'")
+    assert "does not belong in this file" in message
+    assert CANARY not in message
+
+
+def test_a_file_that_cannot_be_read_says_so(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(SettingsError, match="not UTF-8"):
+        load(tmp_path)
+    (tmp_path / "folder.toml").mkdir()
+    with pytest.raises(SettingsError, match="cannot be read"):
+        load_settings({}, tmp_path / "folder.toml")
+
+
+def write_key(folder: Path, text: str = f"  {CANARY}\n", mode: int = 0o600) -> Path:
+    file = folder / "key"
+    file.write_text(text)
+    file.chmod(mode)
+    return file
+
+
+def test_a_private_key_file_is_read_when_it_is_needed(tmp_path: Path) -> None:
+    settings = load(tmp_path, "[stability]\nkey_file = 'key'")
+    write_key(tmp_path)  # made after the settings were read
+    assert settings.stability.key is not None
+    assert settings.stability.key.reveal() == CANARY
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o620, 0o604])
+def test_a_key_file_that_others_may_read_is_refused(tmp_path: Path, mode: int) -> None:
+    settings = load(tmp_path, "[stability]\nkey_file = 'key'")
+    file = write_key(tmp_path, mode=mode)
+    assert settings.stability.key is not None
+    with pytest.raises(SettingsError, match=r"may be read by others") as caught:
+        settings.stability.key.reveal()
+    assert caught.value.hint == f"Run: chmod 600 {file}"
+
+
+@pytest.mark.parametrize("text", ["", "two words", "a\nb", "schlüssel", "x" * 5000])
+def test_a_key_file_without_a_key_is_refused(tmp_path: Path, text: str) -> None:
+    settings = load(tmp_path, "[stability]\nkey_file = 'key'")
+    write_key(tmp_path, text)
+    assert settings.stability.key is not None
+    with pytest.raises(SettingsError) as caught:
+        settings.stability.key.reveal()
+    assert not text or text not in str(caught.value)
+
+
+def test_key_files_that_are_no_files(tmp_path: Path) -> None:
+    settings = load(tmp_path, "[stability]\nkey_file = 'key'")
+    assert settings.stability.key is not None
+    with pytest.raises(SettingsError, match="cannot be read: No such file"):
+        settings.stability.key.reveal()
+    os.mkfifo(tmp_path / "key", 0o600)
+    with pytest.raises(SettingsError, match="is not a file"):
+        settings.stability.key.reveal()
+
+
+def command(code: str) -> str:
+    return f"[stability]\nkey_command = [{sys.executable!r}, '-c', {code!r}]\nkey_file = 'key'"
+
+
+def test_a_key_command_is_run_without_a_shell_when_it_is_needed(tmp_path: Path) -> None:
+    trace = tmp_path / "ran"
+    code = f"open('{trace}', 'w'); print('{CANARY}')".replace("'", '"')
+    settings = load(tmp_path, command(code))
+    assert not trace.exists()
+    assert settings.stability.key is not None
+    assert settings.stability.key.reveal() == CANARY
+    assert trace.exists()
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (f'print("{CANARY}"); raise SystemExit(3)', "ended with status 3"),
+        (f'print("{CANARY} and more")', "gives no key"),
+        ("pass", "gives no key"),
+    ],
+)
+def test_a_key_command_that_fails_shows_nothing_of_the_key(
+    tmp_path: Path, code: str, words: str
+) -> None:
+    key = load(tmp_path, command(code)).stability.key
+    assert key is not None
+    with pytest.raises(SettingsError, match=words) as caught:
+        key.reveal()
+    assert CANARY not in str(caught.value)
+
+
+def test_a_key_command_that_does_not_exist(tmp_path: Path) -> None:
+    key = load(tmp_path, "[stability]\nkey_command = ['/nowhere/pass', 'show']").stability.key
+    assert key is not None
+    with pytest.raises(SettingsError, match="cannot be started"):
+        key.reveal()
+
+
+def test_a_variable_with_a_broken_key_is_refused_without_showing_it(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="STABILITY_KEY") as caught:
+        load(tmp_path, STABILITY_KEY=f"{CANARY} x")
+    assert CANARY not in str(caught.value)

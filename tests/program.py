@@ -1,0 +1,72 @@
+"""The program as a process of its own, as a person runs it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from engines.worker.process import find_worker
+
+SECONDS = 60.0
+
+
+def wait_until(is_reached: Callable[[], object], what: str, seconds: float = SECONDS) -> None:
+    """Return when `is_reached()` is true; fail with `what` after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not is_reached():
+        assert time.monotonic() < deadline, f"waited in vain for: {what}"
+        time.sleep(0.02)
+
+
+class Program:
+    """Runs `safelight` commands on one home."""
+
+    def __init__(self, home: Path, **environ: str) -> None:
+        self.home = home
+        self.directory = home / "safelight" / "data"
+        self.environ = {
+            **{key: value for key, value in os.environ.items() if not key.startswith("STABILITY_")},
+            "HOME": str(home),
+            "SAFELIGHT_HOME": str(home / "safelight"),
+            **environ,
+        }
+
+    def run(self, *arguments: str, status: int = 0) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end; the exit status must be `status`."""
+        done = self.run_wrapped([], *arguments)
+        assert done.returncode == status, f"{arguments}: {done.returncode}\n{done.stderr}"
+        return done
+
+    def run_wrapped(self, wrapper: list[str], *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end behind the words of `wrapper`, with whatever status."""
+        return subprocess.run(
+            [*wrapper, sys.executable, "-m", "tui", *arguments],
+            env=self.environ,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+
+    def run_json(self, *arguments: str, status: int = 0) -> Any:
+        """Run a command with `--json` and decode what it prints: one document, nothing else."""
+        return json.loads(self.run(*arguments, "--json", status=status).stdout)
+
+    def kill_worker(self) -> None:
+        """`kill -9` the worker of this home."""
+        status = find_worker(self.directory)
+        if status.process_id is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(status.process_id, signal.SIGKILL)
+        wait_until(lambda: not find_worker(self.directory).is_running, "the worker's end")
+
+    end_worker = kill_worker

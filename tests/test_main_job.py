@@ -1,0 +1,186 @@
+"""The promise: an image made from a request can be made again, and proven the same."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engines.worker.process import find_worker
+from tests.program import Program, wait_until
+
+EXAMPLE = (
+    "beautiful night sky above japanese town, anime style",
+    "clouds::-1",
+    "-S",
+    "1229080980",
+)
+QUICK = ("-s", "8")
+
+
+def make(program: Program, *arguments: str) -> Any:
+    document = program.run_json("generate", *arguments)
+    assert document["failed"] == []
+    return document["images"]
+
+
+def test_the_same_request_gives_the_same_pixels_anywhere(program: Program, tmp_path: Path) -> None:
+    (image,) = make(program, *EXAMPLE)
+    assert image["seed"] == 1229080980
+    assert (image["width"], image["height"]) == (128, 128)
+    assert Path(image["path"]).read_bytes()[:4] == b"\x89PNG"
+    other = Program(tmp_path / "other")
+    other.home.mkdir()
+    try:
+        (again,) = make(other, *EXAMPLE)
+    finally:
+        other.end_worker()
+    assert again["pixels_sha256"] == image["pixels_sha256"]
+    assert again["request_id"] == image["request_id"]
+    assert again["id"] != image["id"]
+
+
+def test_images_of_one_call_equal_those_made_alone(program: Program) -> None:
+    together = make(program, "a cat on a beach", *QUICK, "-S", "7", "-n", "3")
+    assert [image["seed"] for image in together] == [7, 8, 9]
+    assert len({image["pixels_sha256"] for image in together}) == 3
+    (alone,) = make(program, "a cat on a beach", *QUICK, "-S", "9")
+    assert alone["pixels_sha256"] == together[2]["pixels_sha256"]
+
+
+def test_every_parameter_counts(program: Program) -> None:
+    base = ("night sky", "clouds::-1", *QUICK, "-S", "7")
+    variants = (
+        base,
+        (*base[:-1], "8"),
+        ("night sky", "clouds::-0.5", *QUICK, "-S", "7"),
+        ("night sky::1.5", "clouds::-1", *QUICK, "-S", "7"),
+        ("night sea", "clouds::-1", *QUICK, "-S", "7"),
+        ("night sky", "clouds::-1", "-s", "9", "-S", "7"),
+        (*base, "-C", "3"),
+        (*base, "-A", "k_euler_ancestral"),
+    )
+    digests = [make(program, *variant)[0]["pixels_sha256"] for variant in variants]
+    assert len(set(digests)) == len(variants)
+
+
+def test_regenerate_makes_a_proven_child_and_verify_adds_none(program: Program) -> None:
+    (image,) = make(program, "sunset over the sea", *QUICK)
+    (result,) = program.run_json("regenerate", "@1")["results"]
+    assert result["verdict"] == "identical"
+    assert result["image_id"] == image["id"]
+    assert result["pixels_sha256_then"] == result["pixels_sha256_now"] == image["pixels_sha256"]
+    assert result["first_difference"] is result["psnr_db"] is None
+    child = program.run_json("show", result["regenerated_id"])
+    assert child["parent_id"] == image["id"]
+    assert child["purpose"] == "regenerate"
+    assert [row["id"] for row in program.run_json("history")["images"]] == [
+        child["id"],
+        image["id"],
+    ]
+    results = program.run_json("verify", "--all")["results"]
+    assert [row["verdict"] for row in results] == ["identical", "identical"]
+    assert len(program.run_json("history")["images"]) == 2
+    shown = program.run_json("show", image["id"][:8])
+    assert shown["verdict"] == "identical"
+    assert shown["request"]["parameters"]["seed"] == image["seed"]
+
+
+def change_row(program: Program, statement: str) -> None:
+    connection = sqlite3.connect(program.directory / "history.sqlite3")
+    with connection:
+        assert connection.execute(statement).rowcount == 1
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("statement", "named"),
+    [
+        ("UPDATE request SET json = replace(json, '\"steps\":8', '\"steps\":9')", "steps"),
+        ("UPDATE request SET cfg_scale = 9.0", "cfg_scale"),
+    ],
+)
+def test_a_changed_record_is_noticed_and_named(
+    program: Program, statement: str, named: str
+) -> None:
+    make(program, "sunset over the sea", *QUICK)
+    program.end_worker()
+    change_row(program, statement)
+    done = program.run("verify", "--all", status=1)
+    assert named in done.stdout + done.stderr
+
+
+def test_a_damaged_image_file_is_noticed(program: Program) -> None:
+    (image,) = make(program, "sunset over the sea", *QUICK)
+    path = Path(image["path"])
+    data = bytearray(path.read_bytes())
+    data[-20] ^= 1
+    path.write_bytes(data)
+    (result,) = program.run_json("verify", "@1", status=1)["results"]
+    assert result["first_difference"] == "file"
+    assert result["pixels_sha256_now"] == image["pixels_sha256"]
+
+
+def test_show_command_makes_the_same_image(program: Program) -> None:
+    (image,) = make(program, "it's a [bold] cat::1.3", "fog::-0.2", *QUICK)
+    command = program.run("show", "@1", "--command").stdout.strip()
+    shell = f'exec "{sys.executable}" -m tui {command.removeprefix("safelight ")} --json'
+    done = subprocess.run(
+        ["sh", "-c", shell],
+        env=program.environ,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert image["pixels_sha256"] in done.stdout
+
+
+def test_a_job_survives_kill_9_of_its_worker(program: Program) -> None:
+    slow = ("a lighthouse in a storm", "-s", "150", "-S", "5")
+    (job,) = program.run_json("generate", *slow, "--no-wait")["jobs"]
+
+    def read_job() -> Any:
+        return program.run_json("jobs")["jobs"][0]
+
+    wait_until(lambda: read_job()["step"] > 0, "the first step")
+    program.kill_worker()
+    assert read_job()["image_id"] is None
+    make(program, "a cat", *QUICK)
+    wait_until(lambda: read_finished(program, job["id"]), "the job's end")
+    (again,) = make(program, *slow)
+    assert read_finished(program, job["id"])["pixels_sha256"] == again["pixels_sha256"]
+
+
+def read_finished(program: Program, job_id: str) -> Any:
+    for job in program.run_json("jobs")["jobs"]:
+        if job["id"] == job_id and job["state"] == "done":
+            return program.run_json("show", job["image_id"])
+    return None
+
+
+def test_cancel_stops_a_job(program: Program) -> None:
+    (job,) = program.run_json("generate", "a cat", "-s", "150", "--no-wait")["jobs"]
+    program.run("cancel", job["id"])
+    wait_until(lambda: program.run_json("jobs")["jobs"][0]["state"] == "cancelled", "the job's end")
+    assert program.run_json("history")["images"] == []
+
+
+def test_one_worker_for_two_callers_at_once(program: Program) -> None:
+    command = [sys.executable, "-m", "tui", "generate", "a cat", *QUICK, "--json"]
+    both = [
+        subprocess.Popen(command, env=program.environ, stdout=subprocess.PIPE) for _ in range(2)
+    ]
+    for process in both:
+        process.communicate(timeout=60)
+        assert process.returncode == 0
+    assert len(program.run_json("history")["images"]) == 2
+    status = find_worker(program.directory)
+    assert status.process_id is not None
+    os.kill(status.process_id, signal.SIGTERM)
+    wait_until(lambda: not find_worker(program.directory).is_running, "the worker's leave")

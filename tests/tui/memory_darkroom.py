@@ -1,0 +1,252 @@
+"""A history in memory, for tests of screens: the same door, no disk, no worker."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import uuid
+from array import array
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+from PIL import Image as Pillow
+
+from store.errors import NotFound, StoreError
+from store.pixels import make_thumbnail
+from store.records import (
+    EnvironmentRecord,
+    FinishReason,
+    Image,
+    Job,
+    JobState,
+    Purpose,
+    Stage,
+    Verdict,
+    Verification,
+)
+from store.request import Parameters, Prompt, PromptStack, Request
+from tui.darkroom import Darkroom
+
+NOON = 1_780_000_000.0
+
+
+def make_request(*texts: str, **changes: Any) -> Request:
+    """A request of `builtin`; `TEXT::WEIGHT` as on the command line, parameters by name."""
+    values: dict[str, Any] = {
+        "seed": 1229080980,
+        "steps": 50,
+        "cfg_scale": 8.0,
+        "sampler": "k_dpmpp_2m",
+        "width": 128,
+        "height": 128,
+        "style_preset": None,
+    }
+    prompts = tuple(Prompt.parse(text) for text in texts or ("beautiful night sky",))
+    return Request(
+        engine=changes.pop("engine", "builtin"),
+        model="safelight-1",
+        stack=PromptStack(prompts=prompts),
+        parameters=Parameters(**(values | changes)),
+    )
+
+
+def make_picture(seed: int, side: int = 16) -> bytes:
+    """A PNG whose colours depend on `seed`."""
+    red, green, blue = hashlib.sha256(str(seed).encode()).digest()[:3]
+    image = Pillow.new("RGB", (side, side))
+    for x in range(side):
+        for y in range(side):
+            image.putpixel((x, y), (red, (green + 9 * x) % 256, (blue + 11 * y) % 256))
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+class MemoryDarkroom(Darkroom):
+    """Keeps images, jobs and verifications in lists; `change` tells those who watch."""
+
+    def __init__(self) -> None:
+        super().__init__(Path("/nowhere"), cast(Any, None))
+        self.images: list[Image] = []
+        self.files: dict[str, bytes] = {}
+        self.jobs: list[Job] = []
+        self.verifications: list[Verification] = []
+        self.calls: list[tuple[str, str]] = []
+        self.version = 0
+
+    def change(self) -> None:
+        """Tell those who watch that something changed."""
+        self.version += 1
+
+    def add_image(self, request: Request | None = None, **facts: Any) -> Image:
+        """Add an image, the newest; any field of `Image` may be given."""
+        request = request or make_request()
+        data = facts.pop("data", None) or make_picture(request.parameters.seed)
+        number = len(self.images) + 1
+        values: dict[str, Any] = {
+            "number": number,
+            "id": uuid.uuid5(uuid.NAMESPACE_OID, str(number)).hex,
+            "job_id": uuid.uuid5(uuid.NAMESPACE_URL, str(number)).hex,
+            "request": request,
+            "request_digest": request.digest,
+            "seed": request.parameters.seed,
+            "width": request.parameters.width,
+            "height": request.parameters.height,
+            "mime": "image/png",
+            "pixels_sha256": hashlib.sha256(data).hexdigest(),
+            "file_sha256": hashlib.sha256(data).hexdigest(),
+            "file_bytes": len(data),
+            "path": Path(f"/nowhere/images/{number}.png"),
+            "finish_reason": FinishReason.SUCCESS,
+            "warning": None,
+            "seconds": 0.6,
+            "created_at": NOON + 60 * number,
+            "purpose": Purpose.GENERATE,
+            "environment_digest": "ab" * 32,
+            "environment": EnvironmentRecord(values={"engine revision": "r1", "kernels": "avx2"}),
+            "stages": (Stage(name="noise", step=0, sha256="cd" * 32),),
+        }
+        image = Image(**(values | facts))
+        self.images.append(image)
+        self.files[image.id] = data
+        self.change()
+        return image
+
+    def add_verification(
+        self, image: Image, verdict: Verdict, first_difference: str | None = None, detail: str = ""
+    ) -> None:
+        """Store a verdict, as a worker does, and put it on the image's record."""
+        self.verifications.append(
+            Verification(
+                number=len(self.verifications) + 1,
+                image_id=image.id,
+                verdict=verdict,
+                pixels_sha256_then=image.pixels_sha256,
+                pixels_sha256_now=image.pixels_sha256,
+                first_difference=first_difference,
+                detail=detail,
+                psnr_db=None,
+                regenerated_id=None,
+                environment_digest=None,
+                created_at=NOON,
+            )
+        )
+        self.images[image.number - 1] = msgspec.structs.replace(
+            self.images[image.number - 1], verdict=verdict, first_difference=first_difference
+        )
+        self.change()
+
+    def add_job(self, state: JobState = JobState.WAITING, **facts: Any) -> Job:
+        """Add a job, the newest."""
+        number = len(self.jobs) + 1
+        request = facts.pop("request", None) or make_request()
+        values: dict[str, Any] = {
+            "number": number,
+            "id": uuid.uuid5(uuid.NAMESPACE_DNS, str(number)).hex,
+            "request": request,
+            "request_digest": request.digest,
+            "purpose": Purpose.GENERATE,
+            "state": state,
+            "created_at": NOON + number,
+        }
+        job = Job(**(values | facts))
+        self.jobs.append(job)
+        self.change()
+        return job
+
+    def replace_job(self, job_id: str, **facts: Any) -> Job:
+        """Change a job, as a worker does."""
+        for index, job in enumerate(self.jobs):
+            if job.id == job_id:
+                self.jobs[index] = msgspec.structs.replace(job, **facts)
+                self.change()
+                return self.jobs[index]
+        raise NotFound(f"No job {job_id}.")
+
+    @property
+    def is_read_only(self) -> bool:
+        return False
+
+    async def list_images(
+        self, *, before: int | None = None, limit: int = 50, search: str | None = None
+    ) -> list[Image]:
+        self.calls.append(("list_images", f"{before} {limit} {search}"))
+        return self._find(before, search)[:limit]
+
+    async def list_image_numbers(self, *, search: str | None = None) -> array[int]:
+        return array("q", [image.number for image in self._find(None, search)])
+
+    def _find(self, before: int | None, search: str | None) -> list[Image]:
+        return [
+            image
+            for image in reversed(self.images if before is None else self.images[: before - 1])
+            if not search
+            or all(
+                word in " ".join(prompt.text for prompt in image.request.stack.prompts)
+                for word in search.split()
+            )
+        ]
+
+    async def get_image(self, reference: str) -> Image:
+        for image in self.images:
+            if image.id.startswith(reference):
+                return image
+        raise NotFound(f"No image {reference}.")
+
+    async def read_image(self, image: Image) -> bytes:
+        if image.id not in self.files:
+            raise StoreError(f"The file {image.path} is missing.")
+        return self.files[image.id]
+
+    async def get_thumbnails(self, numbers: Sequence[int]) -> dict[int, bytes]:
+        def make() -> dict[int, bytes]:
+            return {
+                number: make_thumbnail(
+                    Pillow.open(io.BytesIO(self.files[self.images[number - 1].id]))
+                )
+                for number in numbers
+                if self.images[number - 1].id in self.files
+            }
+
+        return await asyncio.to_thread(make)
+
+    async def list_verifications(self, image_id: str) -> list[Verification]:
+        return [row for row in reversed(self.verifications) if row.image_id == image_id]
+
+    async def regenerate(self, image_id: str) -> Job:
+        self.calls.append(("regenerate", image_id))
+        image = await self.get_image(image_id)
+        return self.add_job(request=image.request, purpose=Purpose.REGENERATE, parent_id=image_id)
+
+    async def verify(self, image_id: str) -> Job:
+        self.calls.append(("verify", image_id))
+        image = await self.get_image(image_id)
+        return self.add_job(request=image.request, purpose=Purpose.VERIFY, parent_id=image_id)
+
+    async def cancel(self, job_id: str) -> Job:
+        self.calls.append(("cancel", job_id))
+        return self.replace_job(job_id, cancel_requested=True)
+
+    async def retry(self, job_id: str) -> Job:
+        self.calls.append(("retry", job_id))
+        return self.replace_job(job_id, state=JobState.WAITING, error=None, error_kind=None)
+
+    async def get_job(self, job_id: str) -> Job:
+        return next(job for job in self.jobs if job.id == job_id)
+
+    async def list_jobs(
+        self, states: Sequence[JobState] | None = None, limit: int = 100
+    ) -> list[Job]:
+        found = [job for job in reversed(self.jobs) if states is None or job.state in states]
+        return found[:limit]
+
+    async def watch(self, seconds: float = 0.2) -> AsyncIterator[None]:
+        seen = -1
+        while True:
+            if self.version != seen:
+                seen = self.version
+                yield
+            await asyncio.sleep(0.01)

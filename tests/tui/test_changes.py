@@ -1,0 +1,78 @@
+"""What changed from one request to the next, said in a few words."""
+
+from __future__ import annotations
+
+import pytest
+
+from store.request import Prompt, PromptStack, Request
+from tests.tui.memory_darkroom import make_request
+from tui.changes import describe_change
+
+
+def test_a_parameter_is_named_with_its_old_and_new_value() -> None:
+    older = make_request("night", cfg_scale=7.0)
+    assert describe_change(older, make_request("night", cfg_scale=8.0)) == "cfg 7→8"
+    newer = make_request("night", cfg_scale=7.5)
+    assert describe_change(older, newer, has_unicode=False) == "cfg 7->7.5"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"seed": 5}, "seed"),
+        ({"steps": 30}, "steps 50→30"),
+        ({"sampler": "ddim"}, "sampler k_dpmpp_2m→ddim"),
+        ({"width": 192}, "size 128x128→192x128"),
+        ({"style_preset": "anime"}, "style none→anime"),
+        ({"engine": "stability"}, "engine builtin→stability"),
+        ({}, "same request"),
+    ],
+)
+def test_every_parameter_has_its_words(change: dict[str, object], said: str) -> None:
+    assert describe_change(make_request("night"), make_request("night", **change)) == said
+
+
+@pytest.mark.parametrize(
+    ("older", "newer", "said"),
+    [
+        (["night"], ["night", "fog::0.6"], "+ fog 0.6"),
+        (["night"], ["night", "clouds::-1"], "+ clouds -1"),
+        (["night", "fog"], ["night"], "- fog"),
+        (["night", "fog::0.6"], ["night", "fog::0.8"], "fog 0.6→0.8"),
+        (["night", "fog"], ["day", "fog"], "night→day"),
+        (["night::1", "fog"], ["day::2", "fog"], "night→day, day 1→2"),
+        (["night", "fog"], ["fog", "night"], "order"),
+        (["fog", "fog::2"], ["fog::2"], "- fog, fog 1→2"),
+    ],
+)
+def test_prompts_are_told_apart_by_their_text(
+    older: list[str], newer: list[str], said: str
+) -> None:
+    changed = describe_change(make_request(*older), make_request(*newer))
+    assert set(changed.split(", ")) == set(said.split(", "))
+
+
+def test_a_prompt_that_is_switched_off_is_said() -> None:
+    on = make_request("night", "fog")
+    prompts = (on.stack.prompts[0], Prompt(text="fog", enabled=False))
+    off = Request(
+        engine=on.engine,
+        model=on.model,
+        stack=PromptStack(prompts=prompts),
+        parameters=on.parameters,
+    )
+    assert describe_change(on, off) == "fog off"
+    assert describe_change(off, on) == "fog on"
+
+
+def test_several_changes_are_all_listed_prompts_first() -> None:
+    older, newer = make_request("night"), make_request("night", "fog", seed=7, steps=20)
+    assert describe_change(older, newer) == "+ fog, seed, steps 50→20"
+
+
+def test_a_long_or_tabbed_prompt_takes_one_short_line() -> None:
+    newer = make_request("night", "a\tvery\nlong prompt about mountains and the sea")
+    changed = describe_change(make_request("night"), newer)
+    assert changed.startswith("+ a very long prompt")
+    assert len(changed) <= 27
+    assert "\n" not in changed

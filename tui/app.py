@@ -1,0 +1,197 @@
+"""The app: themes, screens, palette. Wiring only."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import ClassVar
+
+from textual import events
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.filter import LineFilter
+from textual.screen import Screen
+from textual.types import AnimationLevel
+
+from tui.actions import ACTIONS, CONTEXTS, Situation
+from tui.darkroom import Darkroom
+from tui.glyphs import choose_glyphs
+from tui.screens.compose import ComposeScreen
+from tui.terminal import ControlFilter, choose_image_protocol, watch_hangup
+from tui.themes import ROLES, THEMES, choose_theme, name_following
+
+NO_ANIMATION: AnimationLevel = "none"
+
+
+class SafelightApp(App[None]):
+    """Safelight in a terminal.
+
+    `darkroom` is opened after the first paint and closed at the end. `session` names the
+    session, None for the last one. `environ` tells what the terminal can show.
+    """
+
+    TITLE = "safelight"
+    CSS_PATH: ClassVar[list[str]] = ["styles/app.tcss", "styles/compose.tcss"]
+    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
+        (0, "-tiny"),
+        (72, "-narrow"),
+        (100, "-wide"),
+    ]
+    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
+        (0, "-flat"),
+        (20, "-low"),
+        (32, "-high"),
+    ]
+    ENABLE_COMMAND_PALETTE = True
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+q", "quit", "Quit", show=False, priority=True),
+    ]
+
+    def __init__(
+        self,
+        darkroom: Darkroom,
+        *,
+        session: str | None = None,
+        environ: Mapping[str, str] = os.environ,
+    ) -> None:
+        super().__init__()
+        self.animation_level = NO_ANIMATION
+        self.darkroom = darkroom
+        self._session = session
+        self._is_closed = False
+        self.glyphs = choose_glyphs(environ)
+        images = darkroom.settings.interface.images
+        self.image_protocol = choose_image_protocol(environ, images)
+        self._control_filter = ControlFilter(has_pictures=self.glyphs.has_unicode)
+        for theme in THEMES:
+            self.register_theme(theme)
+        for name in set(self.available_themes) - {theme.name for theme in THEMES}:
+            self.unregister_theme(name)
+        self.theme = choose_theme(environ)
+        self.compose_screen = ComposeScreen(darkroom, session, self.glyphs)
+
+    def get_default_screen(self) -> Screen[None]:
+        """The compose screen is always at the bottom."""
+        return self.compose_screen
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """The roles, for themes that do not define them."""
+        return dict(ROLES)
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """No control character that stands in a text reaches the terminal."""
+        return [*super().get_line_filters(), self._control_filter]
+
+    async def on_event(self, event: events.Event) -> None:
+        """A key ends the message in the last line."""
+        if isinstance(event, events.Key) and self.screen is self.compose_screen:
+            self.compose_screen.say("")
+        await super().on_event(event)
+
+    # Screens
+
+    async def open_history(self) -> None:
+        """Show the history."""
+        from tui.screens.history import HistoryScreen
+
+        await self.push_screen(HistoryScreen(self.darkroom))
+
+    async def open_jobs(self) -> None:
+        """Show the jobs."""
+        from tui.screens.jobs import JobsScreen
+
+        await self.push_screen(JobsScreen(self.darkroom))
+
+    async def open_help(self, situation: Situation, focused: Sequence[str]) -> None:
+        """Show every key."""
+        from tui.screens.help import HelpScreen
+
+        await self.push_screen(HelpScreen(CONTEXTS, situation, self.glyphs, focused))
+
+    async def open_palette(self) -> None:
+        """Show the command palette."""
+        self.action_command_palette()
+
+    def open_choice(
+        self,
+        title: str,
+        choices: Sequence[str],
+        now: str,
+        enter: Callable[[str], Awaitable[None]],
+    ) -> None:
+        """Let the person choose one of `choices` and hand it to `enter`."""
+        from tui.screens.choice import ChoiceScreen
+
+        async def take(chosen: str | None) -> None:
+            if chosen is not None:
+                await enter(chosen)
+
+        self.push_screen(ChoiceScreen(title, choices, now), take)
+
+    async def turn_theme(self) -> None:
+        """The next look; it is kept with the session."""
+        self.theme = name_following(self.theme)
+        self.compose_screen.desk.set_place(theme=self.theme)
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """Every action that needs no key; one that cannot be done says why when chosen."""
+        if screen is not self.compose_screen:
+            return
+        for action in ACTIONS:
+            if action.is_in_palette:
+                reason = action.explain(self.compose_screen.get_situation())
+                yield SystemCommand(
+                    action.description.partition(";")[0],
+                    f"not now: {reason}" if reason else f"key: {action.shown or action.keys[0]}",
+                    self._make_command(action.id, action.keys[0] if action.keys else ""),
+                )
+
+    def _make_command(self, action_id: str, key: str) -> Callable[[], Awaitable[None]]:
+        async def run() -> None:
+            await self.compose_screen.action_perform(action_id, key)
+
+        return run
+
+    # The end
+
+    async def action_quit(self) -> None:
+        """Write what is pending and leave; jobs go on in the worker."""
+        await self._close()
+        self.exit()
+
+    async def on_unmount(self) -> None:
+        """Write what is pending however the app ends."""
+        await self._close()
+
+    async def _close(self) -> None:
+        if not self._is_closed:
+            self._is_closed = True
+            self.workers.cancel_all()
+            await self.darkroom.close()
+
+    def _fatal_error(self) -> None:
+        """Leave with a traceback that shows no values: they may be prompts or keys."""
+        from rich.segment import Segments
+        from rich.traceback import Traceback
+
+        self.bell()
+        traceback = Traceback(show_locals=False, width=None)
+        self._exit_renderables.append(
+            Segments(self.console.render(traceback, self.console.options))
+        )
+        self._close_messages_no_wait()
+
+
+def run_app(session: str | None = None) -> int:
+    """Open the darkroom of this user's data directory; the exit status of the program.
+
+    Raises `SettingsError` when the configuration cannot be read.
+    """
+    from engines.settings import load_settings
+    from store.places import find_config_file, find_data_directory
+
+    settings = load_settings(os.environ, find_config_file())
+    app = SafelightApp(Darkroom(find_data_directory(), settings), session=session)
+    watch_hangup(app)
+    app.run(mouse=settings.interface.mouse)
+    return app.return_code or 0

@@ -1,0 +1,138 @@
+"""Commands that look after the machinery: engines, worker, cancel, retry, doctor."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from store.places import find_data_directory
+from tui.cli.darkroom import open_darkroom, run_command
+from tui.cli.making import JsonOption
+from tui.cli.output import EXIT_DIFFERENT, print_json, print_line, print_note
+
+
+def engines(as_json: JsonOption = False) -> None:
+    """List the engines and what they accept."""
+
+    async def work() -> None:
+        from engines.registry import EngineRegistry
+        from engines.settings import load_user_settings
+
+        registry = EngineRegistry(load_user_settings())
+        found = [registry.get_capabilities(name) for name in registry.list_engines()]
+        if as_json:
+            print_json({"engines": [msgspec.to_builtins(row) for row in found]})
+            return
+        for row in found:
+            print_line(f"{row.engine}: {row.title}")
+            print_line(f"  models    {', '.join(row.models)}")
+            print_line(f"  samplers  {', '.join(row.samplers)}")
+            print_line(f"  styles    {', '.join(row.style_presets) or 'none'}")
+            for name, span in (("steps", row.steps), ("cfg scale", row.cfg_scale)):
+                ends = f"{span.low:g} to {span.high:g}"
+                print_line(f"  {name:<9} {ends}, default {span.default:g}")
+            sizes = ", ".join(f"{width}x{height}" for width, height in row.sizes.suggested)
+            print_line(f"  sizes     {sizes}")
+            again = "yes" if row.is_deterministic else f"no: {row.why_not}"
+            print_line(f"  the same request gives the same pixels: {again}")
+
+    run_command(work(), as_json=as_json)
+
+
+def worker(
+    is_status: Annotated[bool, typer.Option("--status", help="Say whether one runs.")] = False,
+    is_stop: Annotated[bool, typer.Option("--stop", help="Ask it to leave after its job.")] = False,
+) -> None:
+    """Be the worker of the data directory in this terminal (it is started by itself otherwise)."""
+    from engines.worker.process import find_worker
+
+    directory = find_data_directory()
+    if is_status or is_stop:
+        status = find_worker(directory)
+        if not status.is_running or status.process_id is None:
+            print_line("no worker runs")
+        elif is_stop:
+            os.kill(status.process_id, signal.SIGTERM)
+            print_line(f"asked worker {status.process_id} to leave after its job")
+        else:
+            print_line(f"worker {status.process_id} runs")
+        return
+
+    from engines.builtin.kernels import pin_environment
+
+    async def prepare() -> None:
+        async with open_darkroom():
+            pass
+
+    run_command(prepare())
+    command = [sys.executable, "-P", "-m", "engines.worker", "--directory", str(directory)]
+    os.execve(sys.executable, command, pin_environment(dict(os.environ)))
+
+
+def cancel(
+    job: Annotated[str, typer.Argument(help="A job's id or its beginning; 'jobs' lists them.")],
+) -> None:
+    """Stop a job within one step."""
+
+    async def work() -> None:
+        async with open_darkroom() as darkroom:
+            found = await darkroom.get_job(job)
+            found = await darkroom.cancel(found.id)
+        print_line(f"{found.id[:8]}  {found.state.value}")
+
+    run_command(work())
+
+
+def retry(
+    job: Annotated[str, typer.Argument(help="A job's id or its beginning; 'jobs' lists them.")],
+) -> None:
+    """Queue an ended job again, with the same id and seed. One that may have been charged too."""
+
+    async def work() -> None:
+        async with open_darkroom() as darkroom:
+            found = await darkroom.get_job(job)
+            found = await darkroom.retry(found.id)
+        print_line(f"{found.id[:8]}  {found.state.value}")
+
+    run_command(work())
+
+
+def doctor(as_json: JsonOption = False) -> None:
+    """Look at everything that Safelight stands on; status 1 when something is wrong."""
+
+    async def work() -> int:
+        from tui.cli.diagnosis import diagnose
+
+        facts, problems = await diagnose(find_data_directory())
+        if as_json:
+            print_json({"facts": facts, "problems": problems})
+        else:
+            _print_facts(facts)
+            for problem in problems:
+                print_note(f"problem: {problem}")
+            if not problems:
+                print_line("no problem found")
+        return EXIT_DIFFERENT if problems else 0
+
+    raise typer.Exit(run_command(work(), as_json=as_json))
+
+
+def _print_facts(facts: dict[str, dict[str, Any]]) -> None:
+    for section, rows in facts.items():
+        print_line(section)
+        for name, value in rows.items():
+            print_line(f"  {name:<22} {value}")
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the program."""
+    app.command()(engines)
+    app.command()(worker)
+    app.command()(cancel)
+    app.command()(retry)
+    app.command()(doctor)

@@ -1,0 +1,88 @@
+"""The last line: moving or typing, a message, and the keys that hold here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual.content import Content
+from textual.widgets import Static
+
+from tui.actions import Action, Situation, list_actions, write_keys
+from tui.glyphs import Glyphs
+from tui.text import show_safely
+
+GAP = 3
+
+
+class KeyLine(Static):
+    """Shows as many keys as fit, those of the focused part first; the rest is under `?`."""
+
+    def __init__(self, glyphs: Glyphs, *, id: str) -> None:  # noqa: A002
+        super().__init__(id=id, markup=False)
+        self._glyphs = glyphs
+        self._contexts: Sequence[str] = ("compose",)
+        self._situation = Situation()
+        self._is_typing = False
+        self._message = ""
+
+    def show(self, contexts: Sequence[str], situation: Situation, *, is_typing: bool) -> None:
+        """Show the keys of `contexts`, the first one's first."""
+        self._contexts, self._situation, self._is_typing = contexts, situation, is_typing
+        self._refresh_line()
+
+    def say(self, message: str) -> None:
+        """Show `message` in the keys' place until the next key is pressed; "" ends it."""
+        if message != self._message:
+            self._message = message
+            self._refresh_line()
+
+    @property
+    def message(self) -> str:
+        """The message that is shown."""
+        return self._message
+
+    def on_resize(self) -> None:
+        """Other keys fit now."""
+        self._refresh_line()
+
+    def _refresh_line(self) -> None:
+        state = " typing " if self._is_typing else " moving "
+        style = "bold $role-on-focus on $role-focus" if self._is_typing else "bold $role-quiet"
+        parts: list[str | tuple[str, str]] = [(state, style)]
+        if self._message:
+            parts.append(f"  {show_safely(self._message)}")
+        else:
+            for key, label, is_enabled in self._choose_keys(self.size.width - len(state)):
+                parts.append(" " * GAP)
+                parts.append((key, "$role-focus" if is_enabled else "$role-quiet"))
+                parts.append((f" {label}", "" if is_enabled else "strike $role-quiet"))
+        self.update(Content.assemble(*parts))
+
+    def _choose_keys(self, width: int) -> list[tuple[str, str, bool]]:
+        chosen = []
+        for action in self._rank_actions():
+            key = write_keys(action, self._glyphs.keys)
+            if action.context == "compose":
+                key = key.split()[0]
+            taken = GAP + len(key) + 1 + len(action.label)
+            if taken > width:
+                continue
+            width -= taken
+            chosen.append((action, key))
+        order = {action.id: place for place, action in enumerate(self._order_actions())}
+        chosen.sort(key=lambda pair: order[pair[0].id])
+        return [(key, action.label, not action.explain(self._situation)) for action, key in chosen]
+
+    def _order_actions(self) -> list[Action]:
+        return [
+            action
+            for context in self._contexts
+            for action in sorted(list_actions(context), key=lambda action: action.rank)
+            if action.rank and (not self._is_typing or action.is_priority or context == "typing")
+        ]
+
+    def _rank_actions(self) -> list[Action]:
+        """In the order in which they get room: always `generate`, `help` and `quit`."""
+        actions = self._order_actions()
+        first = [action for action in actions if action.id in ("generate", "help", "quit")]
+        return first + [action for action in actions if action not in first]
