@@ -35,6 +35,8 @@ def _make_theme(name: str, roles: dict[str, str], *, dark: bool, ansi: bool = Fa
         ansi=ansi,
         variables={
             **{f"role-{role}": colour for role, colour in roles.items()},
+            "ansi-background": "ansi_black",
+            "ansi-foreground": "ansi_white",
             "border": focus,
             "border-blurred": roles["line"],
             "input-cursor-background": focus,

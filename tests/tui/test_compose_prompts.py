@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from textual.pilot import Pilot
 
 from store.records import Draft, DraftPrompt
-from tests.tui.desk_darkroom import DeskDarkroom, make_app, wait_for, with_place
-from tui.app import SafelightApp
+from tests.tui.desk_darkroom import DeskDarkroom, wait_for, with_place
+from tests.tui.pilot import join_lines, running, show_screen
 from tui.widgets.prompt_stack import PromptStack
 
 THREE = with_place(
@@ -24,30 +21,6 @@ THREE = with_place(
         seed=5,
     )
 )
-
-
-@asynccontextmanager
-async def running(
-    darkroom: DeskDarkroom, size: tuple[int, int] = (120, 40)
-) -> AsyncIterator[tuple[SafelightApp, Pilot[None]]]:
-    """The app on `darkroom`, its session restored."""
-    app = make_app(darkroom)
-    async with app.run_test(size=size) as pilot:
-        await wait_for(lambda: app.compose_screen.is_ready, "the session")
-        await pilot.pause()
-        yield app, pilot
-
-
-def show_screen(app: SafelightApp) -> str:
-    """What stands on the screen, line by line."""
-    width, height = app.size
-    lines = app.screen._compositor.render_strips()
-    return "\n".join(strip.text[:width] for strip in lines[:height])
-
-
-def join_lines(shown: str) -> str:
-    """What stands on the screen without its frames, so that a sentence may be wrapped."""
-    return " ".join(shown.replace("│", " ").split())
 
 
 def texts(draft: Draft) -> list[str]:

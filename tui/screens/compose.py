@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events, on, work
@@ -50,7 +50,7 @@ class ComposeScreen(Screen[None]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = make_bindings("compose")
-    AUTO_FOCUS = None
+    AUTO_FOCUS = ""
     app: SafelightApp
 
     def __init__(self, darkroom: Darkroom, session: str | None, glyphs: Glyphs) -> None:
@@ -163,6 +163,9 @@ class ComposeScreen(Screen[None]):
         await self._stack.close_fields(take_focus=False)
         await self._parameters.close_fields(take_focus=False)
         is_new = not draft.place
+        theme = draft.place.get("theme")
+        if isinstance(theme, str) and theme in self.app.available_themes:
+            self.app.theme = theme
         self.desk.change(draft)
         await self.show()
         place = draft.place
@@ -328,7 +331,7 @@ class ComposeScreen(Screen[None]):
         """Remember the part, and close a field that was left for another part."""
         part = self.get_part(event.widget)
         self._show_part(part)
-        if not isinstance(event.widget, PromptEditor | ValueInput) and self._has_open_field():
+        if not self.is_typing and self._has_open_field():
             await self._settle()
             if event.widget.is_attached:
                 self.set_focus(event.widget)
@@ -395,6 +398,11 @@ class ComposeScreen(Screen[None]):
             "reopen": self._reopen,
             "quit": lambda _: self.app.action_quit(),
         }
+
+    @property
+    def handled_actions(self) -> Iterable[str]:
+        """The ids of the actions that this screen can do."""
+        return self._handlers
 
     def _contexts(self) -> tuple[str, ...]:
         return tuple(name for name in (self.get_part(),) if name in CONTEXTS)

@@ -18,6 +18,7 @@ class ImagePanel(Vertical, can_focus=True):
         self.border_title = Content("image")
         self._line = Static(id="image-line", markup=False)
         self._picture = Picture(id="picture")
+        self._line.display = False
         self._said = Content("")
 
     def compose(self) -> ComposeResult:
@@ -34,6 +35,7 @@ class ImagePanel(Vertical, can_focus=True):
         if content != self._said:
             self._said = content
             self._line.update(content)
+            self._line.display = bool(content)
 
     @property
     def said(self) -> str:
