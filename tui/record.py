@@ -35,8 +35,8 @@ def describe_record(
     *,
     width: int = 80,
     has_unicode: bool = True,
-) -> Content:
-    """The whole record: verdicts first, then what made the image, then how and where.
+) -> list[Content]:
+    """The whole record, by lines: verdicts, then what made the image, then how and where.
 
     `jobs` are the image's own, newest first: one that runs shows its progress, the newest
     one that failed its reason. Nothing is cut: what is longer than `width` goes on below.
@@ -47,7 +47,7 @@ def describe_record(
     lines += _describe_digests(image)
     lines += _describe_environment(image)
     lines += _describe_older(verifications, has_unicode)
-    return Content("\n").join([laid for line in lines for laid in _lay(line, width)])
+    return [laid for line in lines for laid in _lay(line, width)]
 
 
 def _lay(line: Line, width: int) -> list[Content]:
