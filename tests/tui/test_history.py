@@ -233,8 +233,10 @@ async def test_an_empty_history_says_what_to_do_and_no_key_fails() -> None:
         await pilot.press("enter", "v", "r", "y", "down", "end", "z", "1", "tab", "tab")
         assert pilot.app.screen is screen
         assert not darkroom.jobs
-        image = darkroom.add_image()
+        first, image = darkroom.add_image(), darkroom.add_image()
         await wait_for_record(pilot, screen, image.id)
+        await pilot.press("down")
+        await wait_for_record(pilot, screen, first.id)
         assert "No image yet" not in read_screen(pilot.app)
 
 

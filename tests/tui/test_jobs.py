@@ -20,7 +20,7 @@ async def open_jobs(
 ) -> AsyncIterator[Pilot[None]]:
     app = Host(lambda: JobsScreen(darkroom))
     async with app.run_test(size=size) as pilot:
-        await wait_until(pilot, lambda: "─ jobs ─" in read_screen(app), "the screen")
+        await wait_until(pilot, lambda: isinstance(app.screen, JobsScreen), "the screen")
         if darkroom.jobs:
             state = darkroom.jobs[-1].state.value.replace("_", " ")
             await wait_until(pilot, lambda: state in read_screen(app), "the jobs")
@@ -113,6 +113,10 @@ async def test_no_job_says_what_to_do_and_an_error_is_never_markup() -> None:
         await wait_until(
             pilot, lambda: "[/x] [@click=app.quit]press" in read_screen(pilot.app), "the error"
         )
+        darkroom.add_job(JobState.WAITING)
+        await wait_until(pilot, lambda: "waiting" in read_screen(pilot.app), "the other job")
+        await pilot.press("up", "x")
+        await wait_until(pilot, lambda: bool(darkroom.calls), "the keys to hold again")
         await pilot.press("escape")
         await wait_until(
             pilot, lambda: not isinstance(pilot.app.screen, JobsScreen), "the end of the screen"

@@ -132,6 +132,8 @@ class HistoryScreen(Screen[None]):
     def _show_state(self) -> None:
         pages = self.history_list.pages
         self.set_class(not len(pages), "-empty")
+        if len(pages) and self.focused is None:
+            self.call_after_refresh(self.history_list.focus)
         self.query_one("#history-empty", Static).update(_NOT_FOUND if pages.search else _EMPTY)
         count = f"{len(pages):,} image{'' if len(pages) == 1 else 's'}"
         found = f"{count} found" if pages.search else count

@@ -120,6 +120,8 @@ class JobsScreen(Screen[None]):
     async def _refresh_jobs(self) -> None:
         jobs = await self._darkroom.list_jobs(limit=_LISTED)
         self.set_class(not jobs, "-empty")
+        if jobs and self.focused is None:
+            self.call_after_refresh(self.options.focus)
         if jobs == self._jobs:
             return
         chosen = self.chosen
