@@ -31,13 +31,13 @@ class SafelightApp(App[None]):
     """
 
     TITLE = "safelight"
-    CSS_PATH: ClassVar[list[str]] = ["styles/app.tcss", "styles/compose.tcss"]
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
+    CSS_PATH = ["styles/app.tcss", "styles/compose.tcss"]
+    HORIZONTAL_BREAKPOINTS = [
         (0, "-tiny"),
         (72, "-narrow"),
         (100, "-wide"),
     ]
-    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
+    VERTICAL_BREAKPOINTS = [
         (0, "-flat"),
         (20, "-low"),
         (32, "-high"),
@@ -83,9 +83,13 @@ class SafelightApp(App[None]):
         return [*super().get_line_filters(), self._control_filter]
 
     async def on_event(self, event: events.Event) -> None:
-        """A key ends the message in the last line."""
-        if isinstance(event, events.Key) and self.screen is self.compose_screen:
+        """A key ends the message in the last line; commands are done before the next key."""
+        is_key = isinstance(event, events.Key) and not event.is_forwarded
+        if is_key and self.screen is self.compose_screen:
+            assert isinstance(event, events.Key)
             self.compose_screen.say("")
+            if await self.compose_screen.take_key(event):
+                return
         await super().on_event(event)
 
     # Screens
