@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from sqlmodel import Session, col, select
 
 from store.errors import RequestError
-from store.records import (
-    EnvironmentRecord,
-)
+from store.records import EnvironmentRecord
 from store.request import REQUEST_FORMAT, Parameters, Prompt, PromptStack, Request
-from store.tables import (
-    EnvironmentRow,
-    PromptRow,
-    RequestRow,
-)
+from store.tables import EnvironmentRow, PromptRow, RequestRow
 
-if TYPE_CHECKING:
-    pass
+_Value = TypeVar("_Value")
 
 _PLACEHOLDER = Request(
     engine="damaged",
@@ -157,9 +150,6 @@ def _prompt_values(row: PromptRow) -> dict[str, Any]:
 
 def _dig(values: object, name: str) -> Any:
     return values.get(name) if isinstance(values, dict) else None
-
-
-_Value = TypeVar("_Value")
 
 
 def _convert(values: Any, kind: type[_Value]) -> _Value | None:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engines.builtin.kernels import pin_environment
 
+from engines.builtin.kernels import pin_environment
 from tests.program import Program
 
 # numpy reads these once, when it is first imported: nothing above imports it.

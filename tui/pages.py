@@ -132,13 +132,16 @@ class HistoryPages:
             elif not isinstance(parent, NotFound):
                 raise parent
 
-    def describe(self, row: int) -> str:
-        """What changed from the parent, or from the image before where there is no parent."""
+    def describe(self, row: int, *, names_parent: bool = True) -> str:
+        """What changed from the parent, or from the image before where there is no parent.
+
+        With `names_parent` the parent's id is said too.
+        """
         image = self.get(row)
         if image is None:
             return ""
         if image.parent_id:
-            return self._describe_child(image)
+            return self._describe_child(image, names_parent)
         older = self.get(row + 1) if row + 1 < len(self) and not self.search else None
         if older is None:
             return ""
@@ -146,15 +149,17 @@ class HistoryPages:
             return "new prompts"
         return describe_change(older.request, image.request, has_unicode=self._has_unicode)
 
-    def _describe_child(self, image: Image) -> str:
+    def _describe_child(self, image: Image, names_parent: bool) -> str:
         assert image.parent_id is not None
-        if image.purpose is Purpose.REGENERATE:
-            return f"{image.parent_id[:4]} made again"
+        name = f"from {image.parent_id[:4]}"
         parent = self._parents.get(image.parent_id)
-        if parent is None:
-            return f"from {image.parent_id[:4]}"
-        change = describe_change(parent, image.request, has_unicode=self._has_unicode)
-        return f"from {image.parent_id[:4]}: {change}"
+        if image.purpose is Purpose.REGENERATE:
+            change = "made again"
+        elif parent is None:
+            return name
+        else:
+            change = describe_change(parent, image.request, has_unicode=self._has_unicode)
+        return f"{name}: {change}" if names_parent else change
 
 
 def _has_common_prompt(one: Request, other: Request) -> bool:

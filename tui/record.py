@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from textual.content import Content
 
-from store.records import Image, Job, JobState, Purpose, Verification
+from store.records import Image, Job, JobState, Purpose, Stage, Verification
 from store.request import Prompt
 from tui.text import show_safely
 from tui.verdicts import STYLES, describe_verdict, mark_verdict
@@ -179,7 +179,18 @@ def _describe_environment(image: Image) -> list[Line]:
         for name, value in sorted(values.items())
     ]
     if image.stages:
-        lines.append(_line("stages", f"{len(image.stages)} digests along the way"))
+        lines += _describe_stages(image.stages)
+    return lines
+
+
+def _describe_stages(stages: Sequence[Stage]) -> list[Line]:
+    """Name and digest of each, so that two records can be compared by eye."""
+    lines = []
+    for place, stage in enumerate(stages):
+        name = f"{stage.name} {stage.step}" if stage.step else stage.name
+        label = "stages" if place == 0 else ""
+        digest = (stage.sha256[:16], _QUIET)
+        lines.append(_line(label, f"{show_safely(name)}  ", digest))
     return lines
 
 

@@ -53,13 +53,13 @@ def make_request(*texts: str, **changes: Any) -> Request:
     )
 
 
-def make_picture(seed: int, side: int = 64) -> bytes:
+def make_picture(seed: int, side: int = 16) -> bytes:
     """A PNG whose colours depend on `seed`."""
     red, green, blue = hashlib.sha256(str(seed).encode()).digest()[:3]
     image = Pillow.new("RGB", (side, side))
     for x in range(side):
         for y in range(side):
-            image.putpixel((x, y), (red, (green + 2 * x) % 256, (blue + 3 * y) % 256))
+            image.putpixel((x, y), (red, (green + 9 * x) % 256, (blue + 11 * y) % 256))
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     return buffer.getvalue()
@@ -208,6 +208,7 @@ class MemoryDarkroom(Darkroom):
                     Pillow.open(io.BytesIO(self.files[self.images[number - 1].id]))
                 )
                 for number in numbers
+                if self.images[number - 1].id in self.files
             }
 
         return await asyncio.to_thread(make)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -47,9 +48,22 @@ def open_darkroom(
         print_note("safelight: the darkroom needs a terminal.")
         print_note("  In a script use a command: safelight --help lists them.")
         raise typer.Exit(EXIT_ERROR)
+    _prepare_terminal()
     from tui.app import run_app
 
     raise typer.Exit(run_app(session))
+
+
+def _prepare_terminal() -> None:
+    """Set what Textual reads when it is imported. A faulty setting is reported later."""
+    from engines.settings import SettingsError, load_user_settings
+    from tui.detection import choose_image_protocol, prepare_environment
+
+    try:
+        images = load_user_settings().interface.images
+    except SettingsError:
+        images = "auto"
+    prepare_environment(os.environ, choose_image_protocol(os.environ, images))
 
 
 def run() -> None:

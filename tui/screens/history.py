@@ -8,7 +8,7 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Horizontal, Vertical
 from textual.events import Resize
 from textual.message import Message
 from textual.screen import Screen
@@ -20,10 +20,10 @@ from tui.actions import BY_ID, CONTEXTS, Situation, make_bindings
 from tui.commands import make_command
 from tui.darkroom import Darkroom
 from tui.glyphs import choose_glyphs
-from tui.record import describe_record
 from tui.widgets.history_list import HistoryList
 from tui.widgets.key_line import KeyLine
 from tui.widgets.picture import Picture
+from tui.widgets.record_view import RecordView
 
 _WIDE_FROM = 100
 _TALL_FROM = 30
@@ -31,13 +31,8 @@ _EMPTY = (
     "No image yet.\n\nGo back with esc, type a prompt and press ctrl+j: each image that is made "
     "is listed here, with everything that is needed to make it again."
 )
+_NOT_FOUND = "No prompt has words that begin so.\n\nesc shows all images again."
 _JOBS_READ = 50
-
-
-class RecordScroll(VerticalScroll, can_focus=True, inherit_bindings=False):
-    """Scrolls the record."""
-
-    BINDINGS: ClassVar[list[BindingType]] = make_bindings("record")
 
 
 class HistoryScreen(Screen[None]):
@@ -53,8 +48,7 @@ class HistoryScreen(Screen[None]):
         #history-right { width: 1fr; border: round $border-blurred; }
         #history-right:focus-within { border: round $border; }
         #history-picture { height: 55%; }
-        #history-record { height: 1fr; padding: 0 1; scrollbar-size-vertical: 1; }
-        #history-text { height: auto; }
+        #history-record { height: 1fr; }
         #history-empty { height: auto; padding: 1 2; display: none; color: $secondary; }
         #history-keys { height: 1; }
     }
@@ -90,7 +84,6 @@ class HistoryScreen(Screen[None]):
         self._shown_id: str | None = None
         self._wants_thumbnails = True
         self._is_read_only = False
-        self._facts: tuple[Image, list[Verification], list[Job]] | None = None
 
     def compose(self) -> ComposeResult:
         """List, picture, record, and one line for what is to be said."""
@@ -101,8 +94,7 @@ class HistoryScreen(Screen[None]):
                 yield HistoryList(self._darkroom, id="history-list")
             with Vertical(id="history-right"):
                 yield Picture(id="history-picture")
-                with RecordScroll(id="history-record"):
-                    yield Static(id="history-text", markup=False)
+                yield RecordView(id="history-record", has_unicode=self._glyphs.has_unicode)
         yield KeyLine(self._glyphs, id="history-keys")
 
     @property
@@ -110,13 +102,18 @@ class HistoryScreen(Screen[None]):
         """The list."""
         return self.query_one(HistoryList)
 
+    @property
+    def record(self) -> RecordView:
+        """The record of the chosen image."""
+        return self.query_one(RecordView)
+
     async def on_mount(self) -> None:
         """Read the history and follow it."""
         self.query_one("#history-left").border_title = "history"
         self.query_one("#history-right").border_title = "image"
         self._arrange()
         self.history_list.focus()
-        self.run_worker(self._follow(), group="follow", exit_on_error=False)
+        self.run_worker(self._follow(), group="follow")
 
     async def _follow(self) -> None:
         try:
@@ -133,19 +130,17 @@ class HistoryScreen(Screen[None]):
 
     def _show_state(self) -> None:
         pages = self.history_list.pages
-        self.set_class(not len(pages) and not pages.search, "-empty")
+        self.set_class(not len(pages), "-empty")
+        self.query_one("#history-empty", Static).update(_NOT_FOUND if pages.search else _EMPTY)
         count = f"{len(pages):,} image{'' if len(pages) == 1 else 's'}"
         found = f"{count} found" if pages.search else count
         self.query_one("#history-left").border_subtitle = found if len(pages) else ""
-        if pages.search and not len(pages):
-            self.say("No prompt has these words. esc shows all images again.")
 
     # Layout
 
     def on_resize(self, event: Resize) -> None:
-        """One column in a narrow terminal; the record's lines end elsewhere."""
+        """One column in a narrow terminal."""
         self._arrange()
-        self.call_after_refresh(self._rewrite_record)
 
     def _arrange(self) -> None:
         width, height = self.app.size
@@ -156,7 +151,6 @@ class HistoryScreen(Screen[None]):
         to_record = self.focused is self.history_list or self.focused is None
         self.set_class(to_record, "-record")
         self.query_one("#history-record" if to_record else "#history-list").focus()
-        self.call_after_refresh(self._rewrite_record)
 
     # The chosen image
 
@@ -166,14 +160,14 @@ class HistoryScreen(Screen[None]):
         had_image, self._image = self._image is not None, event.image
         if had_image != (event.image is not None):
             self._show_keys()
-        self.run_worker(self._show_image(), group="record", exclusive=True, exit_on_error=False)
+        self.run_worker(self._show_image(), group="record", exclusive=True)
 
     async def _show_image(self) -> None:
         image, picture = self._image, self.query_one(Picture)
         if image is None:
             picture.show_image(None)
             self._shown_id = None
-            self.query_one("#history-text", Static).update("")
+            self.record.show_record(None, [], [])
             return
         self._write_record(image, [], [])
         if image.id != self._shown_id:
@@ -184,7 +178,6 @@ class HistoryScreen(Screen[None]):
             else:
                 picture.show_image(data, caption=image.request.stack.prompts[0].text)
             self._shown_id = image.id
-            self.query_one("#history-record").scroll_home(animate=False)
         await self._refresh_record()
 
     async def _refresh_record(self) -> None:
@@ -205,17 +198,8 @@ class HistoryScreen(Screen[None]):
     def _write_record(
         self, image: Image, verifications: list[Verification], jobs: list[Job]
     ) -> None:
-        self._facts = (image, verifications, jobs)
-        width = self.query_one("#history-record").scrollable_content_region.width or 60
-        text = describe_record(
-            image, verifications, jobs, width=width, has_unicode=self._glyphs.has_unicode
-        )
-        self.query_one("#history-text", Static).update(text)
+        self.record.show_record(image, verifications, jobs)
         self.query_one("#history-right").border_title = f"image {image.id[:8]}"
-
-    def _rewrite_record(self) -> None:
-        if self._facts is not None:
-            self._write_record(*self._facts)
 
     # Actions
 
@@ -229,7 +213,7 @@ class HistoryScreen(Screen[None]):
 
     def _show_keys(self) -> None:
         is_typing = isinstance(self.focused, Input)
-        part = "record" if self.focused is self.query_one(RecordScroll) else "history list"
+        part = "record" if self.focused is self.record else "history list"
         contexts = ("typing",) if is_typing else (part, "history")
         self.query_one(KeyLine).show(contexts, self.get_situation(), is_typing=is_typing)
 
@@ -273,23 +257,12 @@ class HistoryScreen(Screen[None]):
             case "history.cursor":
                 self.history_list.move(key)
             case "record.scroll":
-                self._scroll_record(key)
-
-    def _scroll_record(self, key: str) -> None:
-        record = self.query_one(RecordScroll)
-        page = max(1, record.size.height - 1)
-        rows = {"up": -1, "k": -1, "down": 1, "j": 1, "pageup": -page, "pagedown": page}
-        if key in rows:
-            record.scroll_relative(y=rows[key], animate=False)
-        elif key in ("home", "g"):
-            record.scroll_home(animate=False)
-        else:
-            record.scroll_end(animate=False)
+                self.record.scroll_by_key(key)
 
     async def _open_help(self) -> None:
         from tui.screens.help import HelpScreen
 
-        part = "record" if self.focused is self.query_one(RecordScroll) else "history list"
+        part = "record" if self.focused is self.record else "history list"
         focused = ("history", part)
         contexts = {name: CONTEXTS[name] for name in ("history", "history list", "record")}
         await self.app.push_screen(
@@ -331,9 +304,7 @@ class HistoryScreen(Screen[None]):
     @on(Input.Changed, "#history-search")
     def _search_changed(self, event: Input.Changed) -> None:
         event.stop()
-        self.run_worker(
-            self._search(event.value.strip()), group="search", exclusive=True, exit_on_error=False
-        )
+        self.run_worker(self._search(event.value.strip()), group="search", exclusive=True)
 
     async def _search(self, words: str) -> None:
         self.say("")

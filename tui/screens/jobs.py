@@ -14,93 +14,15 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from store.errors import SafelightError
-from store.records import Job, JobState, Purpose
+from store.records import Job, JobState
 from tui.actions import BY_ID, CONTEXTS, Situation, make_bindings
 from tui.darkroom import Darkroom
 from tui.glyphs import choose_glyphs
-from tui.record import show_moment
-from tui.text import show_safely
+from tui.job_words import describe_job, explain_job
 from tui.widgets.key_line import KeyLine
 
 _LISTED = 200
-_BAR = 12
 _EMPTY = "No job yet. A job is one image to be made: go back with esc and press ctrl+j."
-_SIGNS = {
-    JobState.WAITING: (" ", " "),
-    JobState.RUNNING: ("▶", ">"),
-    JobState.DONE: ("✓", "="),
-    JobState.FAILED: ("✗", "x"),
-    JobState.CANCELLED: ("–", "-"),
-    JobState.UNKNOWN: ("?", "?"),
-    JobState.SET_ASIDE: ("!", "!"),
-}
-_STYLES = {
-    JobState.RUNNING: "$accent",
-    JobState.FAILED: "$error",
-    JobState.UNKNOWN: "$error",
-    JobState.SET_ASIDE: "$error",
-}
-_ADVICE = {
-    JobState.FAILED: "R tries it again with the same seed.",
-    JobState.CANCELLED: "R runs it after all.",
-    JobState.UNKNOWN: "It reached a paid service and no answer was recorded: it may have been "
-    "charged. R sends it again.",
-    JobState.SET_ASIDE: "It ended its worker twice. R tries once more.",
-}
-_DOING = {
-    Purpose.GENERATE: "generate",
-    Purpose.REGENERATE: "regenerate",
-    Purpose.VERIFY: "verify",
-}
-
-
-def describe_job(job: Job, *, has_blocks: bool = True) -> Content:
-    """One job in one line: sign, when, what, progress, seed, first prompt."""
-    sign = _SIGNS[job.state][0 if has_blocks else 1]
-    style = _STYLES.get(job.state, "")
-    state = job.state.value.replace("_", " ")
-    if job.cancel_requested and not job.state.is_final:
-        state = "stopping"
-    prompt = show_safely(" ".join(job.request.stack.prompts[0].text.split()))
-    parts: list[str | tuple[str, str]] = [
-        (f"{sign} {state:<10} ", style),
-        (f"{show_moment(job.created_at)}  ", "$secondary"),
-        f"{_DOING[job.purpose]:<11} ",
-        f"{_show_progress(job, has_blocks):<{_BAR + 9}}",
-        f"{job.request.parameters.seed:>10}  ",
-        (job.request.engine, "$secondary"),
-        f"  {prompt}",
-    ]
-    return Content.assemble(*parts)
-
-
-def _show_progress(job: Job, has_blocks: bool) -> str:
-    if job.state.is_final or not job.steps:
-        return ""
-    full, empty = ("━", "·") if has_blocks else ("#", ".")
-    done = round(_BAR * job.step / job.steps)
-    return f"{full * done}{empty * (_BAR - done)} {job.step}/{job.steps} "
-
-
-def explain_job(job: Job) -> Content:
-    """All that is known of a job, and what can be done about it."""
-    parts: list[str | tuple[str, str]] = [
-        (f"{job.state.value.replace('_', ' ')}  ", "bold"),
-        (f"job {job.id[:8]}, engine {job.request.engine}", "$secondary"),
-    ]
-    if job.attempts > 1:
-        parts.append((f", attempt {job.attempts}", "$secondary"))
-    if job.seconds_left is not None and not job.state.is_final:
-        parts.append(f"\nabout {job.seconds_left:.1f} s left")
-    if job.error:
-        parts.append((f"\n{show_safely(job.error, lines=True)}", "$error"))
-    if job.warning:
-        parts.append(f"\n{show_safely(job.warning, lines=True)}")
-    if advice := _ADVICE.get(job.state):
-        parts.append((f"\n{advice}", "$secondary"))
-    elif not job.state.is_final:
-        parts.append(("\nx stops it within one step.", "$secondary"))
-    return Content.assemble(*parts)
 
 
 class ChargeQuestion(ModalScreen[bool]):
@@ -184,7 +106,7 @@ class JobsScreen(Screen[None]):
         """Follow the queue."""
         self.options.border_title = "jobs"
         self.options.focus()
-        self.run_worker(self._follow(), group="follow", exit_on_error=False)
+        self.run_worker(self._follow(), group="follow")
 
     async def _follow(self) -> None:
         try:
@@ -298,7 +220,7 @@ class JobsScreen(Screen[None]):
             self.say("Left as it is.")
 
     def _start_retry(self, job: Job) -> None:
-        self.run_worker(self._retry(job), group="retry", exit_on_error=False)
+        self.run_worker(self._retry(job), group="retry")
 
     async def _retry(self, job: Job) -> None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 from typing import ClassVar
@@ -16,6 +17,7 @@ from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
+from store.errors import SafelightError
 from store.records import Image
 from tui.changes import describe_change
 from tui.darkroom import Darkroom
@@ -133,21 +135,19 @@ class FilmStrip(Widget, can_focus=True):
 
     def _start_drawing(self) -> None:
         if self._images:
-            self.run_worker(
-                self._draw_thumbnails(), group="thumbnails", exclusive=True, exit_on_error=False
-            )
+            self.run_worker(self._draw_thumbnails(), group="thumbnails", exclusive=True)
 
     async def _draw_thumbnails(self) -> None:
         rows = self._thumbnail_rows
         seen = self._images[self._first : self._first + self._frames]
-        if rows and await self._thumbnails.draw(
-            [image.number for image in seen],
-            self._frame_width - _GAP,
-            rows,
-            get_colours(self.app),
-            self._has_unicode,
-        ):
-            self.refresh()
+        numbers = [image.number for image in seen]
+        size = (self._frame_width - _GAP, rows)
+        # Without thumbnails seeds and changes still stand there.
+        with contextlib.suppress(SafelightError):
+            if rows and await self._thumbnails.draw(
+                numbers, *size, get_colours(self.app), self._has_unicode
+            ):
+                self.refresh()
 
     # Keys and mouse
 

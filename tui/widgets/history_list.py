@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from datetime import datetime
 from typing import ClassVar
 
 from rich.segment import Segment
-from rich.style import Style
 from textual import events
 from textual.binding import BindingType
 from textual.filter import ANSIToTruecolor, LineFilter
@@ -24,16 +22,12 @@ from tui.actions import make_bindings
 from tui.darkroom import Darkroom
 from tui.detection import has_unicode
 from tui.pages import HistoryPages
-from tui.text import show_safely
-from tui.verdicts import ROLES, mark_verdict
+from tui.verdicts import ROLES
+from tui.widgets.history_rows import THUMBNAIL, RowFacts, RowStyles, draw_flat, draw_tall
 from tui.widgets.lines import fit_text, mark_classes
 from tui.widgets.picture import get_colours, get_image_protocol
 from tui.widgets.thumbnails import Thumbnails
 
-_THUMBNAIL = (8, 4)
-"""Columns and rows of a thumbnail."""
-
-_ENGINE_FROM = 88
 _MARGIN = 8
 """Rows that are read beyond those in sight."""
 
@@ -169,12 +163,12 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
             return
         numbers = [image.number for row in range(first, last + 1) if (image := self.pages.get(row))]
         colours = get_colours(self.app)
-        if await self._thumbnails.draw(numbers, *_THUMBNAIL, colours, self._has_unicode):
+        if await self._thumbnails.draw(numbers, *THUMBNAIL, colours, self._has_unicode):
             self.refresh()
 
     def _start_loading(self) -> None:
         if not self._is_loading and self.is_mounted and len(self.pages):
-            self.run_worker(self._load(), group="pages", exit_on_error=False)
+            self.run_worker(self._load(), group="pages")
 
     def _tell(self) -> None:
         image = self.chosen
@@ -187,12 +181,12 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
     @property
     def row_height(self) -> int:
         """Lines of one image."""
-        return _THUMBNAIL[1] if self.has_thumbnails else 1
+        return THUMBNAIL[1] if self.has_thumbnails else 1
 
     def _rows_in_sight(self) -> tuple[int, int]:
         top, height = self.scroll_offset.y, max(1, self.scrollable_content_region.height)
         last = (top + height - 1) // self.row_height
-        return top // self.row_height, max(0, min(last, len(self.pages) - 1))
+        return top // self.row_height, min(last, len(self.pages) - 1)
 
     @property
     def page_rows(self) -> int:
@@ -267,79 +261,22 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
             return Strip.blank(width, style)
         if row == self.cursor:
             style += self.get_component_rich_style("list--cursor", partial=True)
+        quiet = style + self.get_component_rich_style("list--quiet", partial=True)
         image = self.pages.get(row)
         if image is None:
-            quiet = style + self.get_component_rich_style("list--quiet", partial=True)
-            text = f"  … image {self.pages.numbers[row]}" if part == 0 else ""
+            text = f"  {self.pages.numbers[row]}" if part == 0 else ""
             return Strip([Segment(fit_text(text, width), quiet)], width)
-        if self.has_thumbnails:
-            segments = self._render_tall(row, image, part, width, style)
-        else:
-            segments = self._render_flat(row, image, width, style)
-        return Strip(segments).adjust_cell_length(width, style)
-
-    def _render_head(self, row: int, image: Image, style: Style) -> list[Segment]:
-        is_focused = row == self.cursor and self.has_focus
-        pointer_style = style
-        if is_focused:
-            pointer_style += self.get_component_rich_style("list--focused", partial=True)
-        pointer = ("›" if self._has_unicode else ">") if row == self.cursor else " "
+        pointer = style
+        if row == self.cursor and self.has_focus:
+            pointer += self.get_component_rich_style("list--focused", partial=True)
         role = f"verdict--{ROLES[image.verdict]}"
-        return [
-            Segment(pointer, pointer_style),
-            Segment(
-                mark_verdict(image.verdict, has_unicode=self._has_unicode),
-                style + self.get_component_rich_style(role, partial=True),
-            ),
-            Segment(f" {image.id[:8]} ", pointer_style),
-        ]
-
-    def _render_flat(self, row: int, image: Image, width: int, style: Style) -> list[Segment]:
-        quiet = style + self.get_component_rich_style("list--quiet", partial=True)
-        segments = [
-            *self._render_head(row, image, style),
-            Segment(f" {show_time(image.created_at)} ", quiet),
-            Segment(f" {image.seed:>10} ", style),
-        ]
-        if width >= _ENGINE_FROM:
-            segments.append(Segment(fit_text(f" {image.request.engine}", 11), quiet))
-        rest = width - sum(segment.cell_length for segment in segments) - 2
-        change = show_safely(self.pages.describe(row))
-        change_width = min(len(change), max(0, rest // 2))
-        if change_width:
-            segments += [Segment(f" {fit_text(change, change_width)}", quiet)]
-            rest -= change_width + 1
-        segments.append(Segment(fit_text(f" {show_prompt(image)}", rest + 2), style))
-        return segments
-
-    def _render_tall(
-        self, row: int, image: Image, part: int, width: int, style: Style
-    ) -> list[Segment]:
-        quiet = style + self.get_component_rich_style("list--quiet", partial=True)
-        drawn = self._thumbnails.get(image.number) or []
-        line = drawn[part] if part < len(drawn) else []
-        cells = [Segment(text, style + own if own else style) for text, own, _ in line]
-        used = sum(len(segment.text) for segment in cells)
-        cells.append(Segment(" " * (_THUMBNAIL[0] + 1 - used), style))
-        room = width - _THUMBNAIL[0] - 2
-        texts = (
-            "",
-            show_prompt(image),
-            f"seed {image.seed}  {image.request.engine}",
-            show_safely(self.pages.describe(row)),
-        )
-        if part == 0:
-            head = self._render_head(row, image, style)
-            return [*cells, *head, Segment(show_time(image.created_at), quiet)]
-        text_style = style if part == 1 else quiet
-        return [*cells, Segment(fit_text(f"  {texts[part]}", room), text_style)]
-
-
-def show_time(seconds: float) -> str:
-    """Local date and time to the minute, 16 characters."""
-    return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M")
-
-
-def show_prompt(image: Image) -> str:
-    """The first prompt in one line."""
-    return show_safely(" ".join(image.request.stack.prompts[0].text.split()))
+        mark = style + self.get_component_rich_style(role, partial=True)
+        styles = RowStyles(base=style, quiet=quiet, pointer=pointer, mark=mark)
+        change = self.pages.describe(row, names_parent=self.has_thumbnails)
+        facts = RowFacts(image, change, row == self.cursor, self._has_unicode)
+        if self.has_thumbnails:
+            drawn = self._thumbnails.get(image.number) or []
+            segments = draw_tall(facts, styles, width, part, drawn)
+        else:
+            segments = draw_flat(facts, styles, width)
+        return Strip(segments).adjust_cell_length(width, style)

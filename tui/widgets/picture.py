@@ -110,7 +110,7 @@ class Picture(Widget):
 
     def _start_drawing(self) -> None:
         if self.is_mounted and self.content_size.area and (self._data is not None or self._child):
-            self.run_worker(self._draw(), group="picture", exclusive=True, exit_on_error=False)
+            self.run_worker(self._draw(), group="picture", exclusive=True)
 
     async def _draw(self) -> None:
         data, size = self._data, self.content_size

@@ -23,6 +23,7 @@ import grpc.aio
 import msgspec
 
 from engines.base import Engine, EngineError, Failure, Produced, Progressed, Run
+from engines.builtin.kernels import pin_environment
 from engines.stability.message import read_message
 from engines.stability.wire import Message, generation
 from store.errors import RequestError
@@ -305,6 +306,8 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0, help="0: a free one")
     parser.add_argument("--socket", help="serve on this Unix socket instead of a port")
     parser.add_argument("--behaviour", default="good", choices=[b.value for b in Behaviour])
+    # numpy reads these once, when it is first imported: nothing above imports it.
+    os.environ.update(pin_environment(dict(os.environ)))
     asyncio.run(_serve(parser.parse_args()))
 
 
