@@ -145,13 +145,11 @@ async def test_a_history_that_does_not_open_is_explained_in_place(tmp_path: Path
         assert darkroom.draft.prompts[0].text == "still typing"
 
 
-async def test_quitting_closes_the_darkroom(tmp_path: Path) -> None:
-    for key in ("q", "ctrl+q"):
-        darkroom = DeskDarkroom(tmp_path, TWO)
-        app = make_app(darkroom)
-        async with app.run_test() as pilot:
-            await wait_for(lambda app=app: app.compose_screen.is_ready, "the session")
-            await pilot.press(key)
-            await wait_for(lambda darkroom=darkroom: darkroom.is_closed, "the end")
-        assert app.return_code == 0
-        assert darkroom.draft.prompts == TWO.prompts
+@pytest.mark.parametrize("key", ["q", "ctrl+q"])
+async def test_quitting_closes_the_darkroom(tmp_path: Path, key: str) -> None:
+    darkroom = DeskDarkroom(tmp_path, TWO)
+    async with running(darkroom) as (app, pilot):
+        await pilot.press(key)
+        await wait_for(lambda: darkroom.is_closed, "the end")
+    assert app.return_code == 0
+    assert darkroom.draft.prompts == TWO.prompts

@@ -19,7 +19,7 @@ from engines.base import Capabilities
 from store.errors import RequestError, SafelightError
 from store.records import Draft, Image
 from tui import drafts, fields
-from tui.actions import BY_ID, CONTEXTS, Situation, find_action, make_bindings
+from tui.actions import BY_ID, Situation, find_action, make_bindings
 from tui.darkroom import Darkroom
 from tui.desk import Desk
 from tui.glyphs import Glyphs
@@ -50,6 +50,7 @@ class ComposeScreen(Screen[None]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = make_bindings("compose")
+    ACTION_CONTEXTS: ClassVar[tuple[str, ...]] = ("compose", "prompts", "parameters", "typing")
     AUTO_FOCUS = ""
     app: SafelightApp
 
@@ -409,7 +410,7 @@ class ComposeScreen(Screen[None]):
         return self._handlers
 
     def _contexts(self) -> tuple[str, ...]:
-        return tuple(name for name in (self.get_part(),) if name in CONTEXTS)
+        return tuple(name for name in (self.get_part(),) if name in self.ACTION_CONTEXTS)
 
     async def take_key(self, event: events.Key) -> bool:
         """Do at once what the key says here; False when it is for the focused widget.
