@@ -64,6 +64,7 @@ class HistoryScreen(Screen[None]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = make_bindings("history")
+    ACTION_CONTEXTS: ClassVar[tuple[str, ...]] = ("history", "history list", "record")
 
     class DraftLoaded(Message):
         """`parts` of `image` are wanted in the editor.

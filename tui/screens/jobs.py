@@ -81,6 +81,7 @@ class JobsScreen(Screen[None]):
     JobsScreen.-empty #jobs-list { display: none; }
     """
     BINDINGS: ClassVar[list[BindingType]] = make_bindings("jobs")
+    ACTION_CONTEXTS: ClassVar[tuple[str, ...]] = ("jobs",)
 
     def __init__(self, darkroom: Darkroom, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
