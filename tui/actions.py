@@ -6,7 +6,7 @@ this list.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from textual.binding import Binding, BindingType
 
@@ -347,6 +347,15 @@ CONTEXTS: Mapping[str, str] = {
 def list_actions(context: str) -> Iterator[Action]:
     """The actions whose keys hold in `context`."""
     return (action for action in ACTIONS if action.context == context)
+
+
+def find_action(key: str, contexts: Sequence[str]) -> Action | None:
+    """What `key` does in the first of `contexts` that knows it."""
+    for context in contexts:
+        for action in list_actions(context):
+            if key in action.keys:
+                return action
+    return None
 
 
 def make_bindings(context: str) -> list[BindingType]:

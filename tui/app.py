@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import ClassVar
+from pathlib import PurePath
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 from textual import events
 from textual.app import App, SystemCommand
@@ -13,14 +15,36 @@ from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.types import AnimationLevel
 
-from tui.actions import ACTIONS, CONTEXTS, Situation
+from tui.actions import CONTEXTS, Situation, list_actions, write_keys
 from tui.darkroom import Darkroom
 from tui.glyphs import choose_glyphs
 from tui.screens.compose import ComposeScreen
 from tui.terminal import ControlFilter, choose_image_protocol, watch_hangup
 from tui.themes import ROLES, THEMES, choose_theme, name_following
 
+if TYPE_CHECKING:
+    from tui.screens.history import DraftLoaded
+
 NO_ANIMATION: AnimationLevel = "none"
+STYLES: list[str | PurePath] = ["styles/app.tcss", "styles/compose.tcss"]
+WIDTHS = [(0, "-tiny"), (72, "-narrow"), (100, "-wide")]
+HEIGHTS = [(0, "-flat"), (20, "-low"), (32, "-high")]
+"""From how many columns or rows on a screen has that class."""
+
+
+@runtime_checkable
+class ActionScreen(Protocol):
+    """A screen whose actions are in the palette: those of `ACTION_CONTEXTS`."""
+
+    ACTION_CONTEXTS: ClassVar[tuple[str, ...]]
+
+    def get_situation(self) -> Situation:
+        """What can be done now."""
+        ...
+
+    async def action_perform(self, action_id: str, key: str = "") -> None:
+        """Do what the action says."""
+        ...
 
 
 class SafelightApp(App[None]):
@@ -31,17 +55,9 @@ class SafelightApp(App[None]):
     """
 
     TITLE = "safelight"
-    CSS_PATH: ClassVar[list[str]] = ["styles/app.tcss", "styles/compose.tcss"]
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
-        (0, "-tiny"),
-        (72, "-narrow"),
-        (100, "-wide"),
-    ]
-    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
-        (0, "-flat"),
-        (20, "-low"),
-        (32, "-high"),
-    ]
+    CSS_PATH = STYLES
+    HORIZONTAL_BREAKPOINTS = WIDTHS
+    VERTICAL_BREAKPOINTS = HEIGHTS
     ENABLE_COMMAND_PALETTE = True
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "quit", "Quit", show=False, priority=True),
@@ -83,10 +99,18 @@ class SafelightApp(App[None]):
         return [*super().get_line_filters(), self._control_filter]
 
     async def on_event(self, event: events.Event) -> None:
-        """A key ends the message in the last line."""
-        if isinstance(event, events.Key) and self.screen is self.compose_screen:
+        """A key ends the message in the last line; commands are done before the next key."""
+        is_key = isinstance(event, events.Key) and not event.is_forwarded
+        if is_key and self.screen is self.compose_screen:
+            assert isinstance(event, events.Key)
             self.compose_screen.say("")
+            if await self.compose_screen.take_key(event):
+                return
         await super().on_event(event)
+
+    async def on_history_screen_draft_loaded(self, event: DraftLoaded) -> None:
+        """Parts of a past image go into the editor."""
+        await self.compose_screen.load_image(event.image, event.parts)
 
     # Screens
 
@@ -106,7 +130,8 @@ class SafelightApp(App[None]):
         """Show every key."""
         from tui.screens.help import HelpScreen
 
-        await self.push_screen(HelpScreen(CONTEXTS, situation, self.glyphs, focused))
+        contexts = {name: CONTEXTS[name] for name in ComposeScreen.ACTION_CONTEXTS}
+        await self.push_screen(HelpScreen(contexts, situation, self.glyphs, focused))
 
     async def open_palette(self) -> None:
         """Show the command palette."""
@@ -134,23 +159,19 @@ class SafelightApp(App[None]):
         self.compose_screen.desk.set_place(theme=self.theme)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """Every action that needs no key; one that cannot be done says why when chosen."""
-        if screen is not self.compose_screen:
+        """The screen's actions; one that cannot be done now says why."""
+        if not isinstance(screen, ActionScreen):
             return
-        for action in ACTIONS:
+        situation = screen.get_situation()
+        for action in (each for name in screen.ACTION_CONTEXTS for each in list_actions(name)):
             if action.is_in_palette:
-                reason = action.explain(self.compose_screen.get_situation())
+                reason = action.explain(situation)
+                keys = write_keys(action, self.glyphs.keys)
                 yield SystemCommand(
                     action.description.partition(";")[0],
-                    f"not now: {reason}" if reason else f"key: {action.shown or action.keys[0]}",
-                    self._make_command(action.id, action.keys[0] if action.keys else ""),
+                    f"not now: {reason}" if reason else f"key: {keys}",
+                    functools.partial(screen.action_perform, action.id, action.keys[0]),
                 )
-
-    def _make_command(self, action_id: str, key: str) -> Callable[[], Awaitable[None]]:
-        async def run() -> None:
-            await self.compose_screen.action_perform(action_id, key)
-
-        return run
 
     # The end
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from textual import events
 
 from store.errors import StoreError
 from store.records import Draft, DraftPrompt
@@ -98,6 +99,19 @@ async def test_keys_pressed_while_the_history_opens_take_effect_afterwards(tmp_p
         assert darkroom.draft.prompts[1].weight == -0.4
 
 
+async def test_keys_in_one_burst_do_what_they_would_one_by_one(tmp_path: Path) -> None:
+    darkroom = DeskDarkroom(tmp_path, TWO)
+    async with running(darkroom) as (app, _):
+        keys = ["a", *"dusk", "enter", "right", "down", "d", "equals_sign", *"1", "escape", "D"]
+        for key in keys:
+            app.post_message(events.Key(key, key if len(key) == 1 else None))
+        wanted = [("night sky", 1.0), ("dusk", 1.1), ("dusk", 1.1)]
+        await wait_for(
+            lambda: [(row.text, row.weight) for row in darkroom.draft.prompts] == wanted,
+            "what the keys say",
+        )
+
+
 async def test_a_first_launch_takes_text_before_the_history_is_there(tmp_path: Path) -> None:
     darkroom = DeskDarkroom(tmp_path / "none")
     darkroom.gate = asyncio.Event()
@@ -131,13 +145,11 @@ async def test_a_history_that_does_not_open_is_explained_in_place(tmp_path: Path
         assert darkroom.draft.prompts[0].text == "still typing"
 
 
-async def test_quitting_closes_the_darkroom(tmp_path: Path) -> None:
-    for key in ("q", "ctrl+q"):
-        darkroom = DeskDarkroom(tmp_path, TWO)
-        app = make_app(darkroom)
-        async with app.run_test() as pilot:
-            await wait_for(lambda app=app: app.compose_screen.is_ready, "the session")
-            await pilot.press(key)
-            await wait_for(lambda darkroom=darkroom: darkroom.is_closed, "the end")
-        assert app.return_code == 0
-        assert darkroom.draft.prompts == TWO.prompts
+@pytest.mark.parametrize("key", ["q", "ctrl+q"])
+async def test_quitting_closes_the_darkroom(tmp_path: Path, key: str) -> None:
+    darkroom = DeskDarkroom(tmp_path, TWO)
+    async with running(darkroom) as (app, pilot):
+        await pilot.press(key)
+        await wait_for(lambda: darkroom.is_closed, "the end")
+    assert app.return_code == 0
+    assert darkroom.draft.prompts == TWO.prompts

@@ -19,7 +19,7 @@ from engines.base import Capabilities
 from store.errors import RequestError, SafelightError
 from store.records import Draft, Image
 from tui import drafts, fields
-from tui.actions import BY_ID, CONTEXTS, Situation, make_bindings
+from tui.actions import BY_ID, Situation, find_action, make_bindings
 from tui.darkroom import Darkroom
 from tui.desk import Desk
 from tui.glyphs import Glyphs
@@ -50,6 +50,7 @@ class ComposeScreen(Screen[None]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = make_bindings("compose")
+    ACTION_CONTEXTS: ClassVar[tuple[str, ...]] = ("compose", "prompts", "parameters", "typing")
     AUTO_FOCUS = ""
     app: SafelightApp
 
@@ -65,6 +66,7 @@ class ComposeScreen(Screen[None]):
         self._engines: tuple[str, ...] = ()
         self._early_keys: list[events.Key] = []
         self._worker = ""
+        self._is_field_left = False
         self.desk = Desk(Draft(), self._save)
         self._stack = PromptStack(glyphs, id="prompts")
         self._parameters = ParameterList(glyphs, id="parameters")
@@ -331,15 +333,18 @@ class ComposeScreen(Screen[None]):
         """Remember the part, and close a field that was left for another part."""
         part = self.get_part(event.widget)
         self._show_part(part)
-        if not self.is_typing and self._has_open_field():
+        if isinstance(event.widget, PromptEditor | ValueInput):
+            self._is_field_left = False
+        elif self._is_field_left and not self.is_typing and self._has_open_field():
             await self._settle()
             if event.widget.is_attached:
                 self.set_focus(event.widget)
         self.desk.set_place(part=part)
         self.show_keys()
 
-    def on_descendant_blur(self) -> None:
+    def on_descendant_blur(self, event: events.DescendantBlur) -> None:
         """Moving and typing may have changed."""
+        self._is_field_left |= isinstance(event.widget, PromptEditor | ValueInput)
         self.show_keys()
 
     def _has_open_field(self) -> bool:
@@ -405,7 +410,26 @@ class ComposeScreen(Screen[None]):
         return self._handlers
 
     def _contexts(self) -> tuple[str, ...]:
-        return tuple(name for name in (self.get_part(),) if name in CONTEXTS)
+        return tuple(name for name in (self.get_part(),) if name in self.ACTION_CONTEXTS)
+
+    async def take_key(self, event: events.Key) -> bool:
+        """Do at once what the key says here; False when it is for the focused widget.
+
+        Textual passes a key on to the focused widget and goes on to the next one, so of keys
+        that come in one burst (a slow line, a paste) the second would go to the old focus.
+        Keys that come before the session is there are kept.
+        """
+        if self._is_opening and self.focused is None and event.key != "ctrl+q":
+            self._early_keys.append(event)
+            return True
+        part = self.get_part()
+        if self.is_typing or part == "recent":
+            return False
+        action = find_action(event.key, (part, "compose"))
+        if action is None:
+            return False
+        await self.action_perform(action.id, event.key)
+        return True
 
     async def action_perform(self, action_id: str, key: str = "") -> None:
         """Do what the action says, or say why it cannot be done now."""
@@ -446,13 +470,6 @@ class ComposeScreen(Screen[None]):
         self.say(f"Loaded {parts} of {image.id[:4]}; u takes it back.")
 
     # Messages of the parts
-
-    def on_key(self, event: events.Key) -> None:
-        """Keep keys that come before the session is there."""
-        if self._is_opening and self.focused is None and event.key != "ctrl+q":
-            event.stop()
-            event.prevent_default()
-            self._early_keys.append(event)
 
     def on_resize(self) -> None:
         """The header is as wide as the screen."""

@@ -81,6 +81,7 @@ class JobsScreen(Screen[None]):
     JobsScreen.-empty #jobs-list { display: none; }
     """
     BINDINGS: ClassVar[list[BindingType]] = make_bindings("jobs")
+    ACTION_CONTEXTS: ClassVar[tuple[str, ...]] = ("jobs",)
 
     def __init__(self, darkroom: Darkroom, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
@@ -106,6 +107,7 @@ class JobsScreen(Screen[None]):
         """Follow the queue."""
         self.options.border_title = "jobs"
         self.options.focus()
+        self._tell()
         self.run_worker(self._follow(), group="follow")
 
     async def _follow(self) -> None:
@@ -118,12 +120,14 @@ class JobsScreen(Screen[None]):
 
     async def _refresh_jobs(self) -> None:
         jobs = await self._darkroom.list_jobs(limit=_LISTED)
+        self.set_class(not jobs, "-empty")
+        if jobs and self.focused is None:
+            self.call_after_refresh(self.options.focus)
         if jobs == self._jobs:
             return
         chosen = self.chosen
         is_same = [job.id for job in jobs] == [job.id for job in self._jobs]
         before, self._jobs = self._jobs, jobs
-        self.set_class(not jobs, "-empty")
         if is_same:
             for old, new in zip(before, jobs, strict=True):
                 if old != new:

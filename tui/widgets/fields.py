@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rich.style import Style
 from rich.text import Text
 from textual import events
+from textual.app import App
 from textual.binding import BindingType
 from textual.geometry import Region
 from textual.message import Message
@@ -21,6 +22,32 @@ _PICTURES |= {0x7F: "\u2421"} | dict.fromkeys(range(0x80, 0xA0), "\ufffd")
 def clean_paste(text: str) -> str:
     """Pasted text as it may stand in a prompt: its control characters as visible pictures."""
     return text.replace("\r\n", "\n").replace("\r", "\n").translate(_PICTURES)
+
+
+class LateKeys:
+    """Keys that reached a field after the one that closes it; they are for what comes next."""
+
+    def __init__(self) -> None:
+        self._keys: list[events.Key] = []
+        self._is_leaving = False
+
+    def begin(self) -> None:
+        """Keep keys from now on."""
+        self._is_leaving = True
+
+    def take(self, event: events.Key) -> bool:
+        """Keep the key; False while the field is still open."""
+        if self._is_leaving:
+            event.stop()
+            event.prevent_default()
+            self._keys.append(event)
+        return self._is_leaving
+
+    def give_back(self, app: App[Any]) -> None:
+        """Press the kept keys again, once the field is closed."""
+        keys, self._keys, self._is_leaving = self._keys, [], False
+        for key in keys:
+            app.post_message(events.Key(key.key, key.character))
 
 
 def _draw_blank(crop: Region) -> list[Strip]:
@@ -55,6 +82,7 @@ class PromptEditor(TextArea):
         self.cursor_blink = False
         self.match_cursor_bracket = False
         self.kept: int | None = None
+        self.late_keys = LateKeys()
         self.set_class(not text, "-empty")
 
     def show_kept(self, kept: int | None) -> None:
@@ -78,9 +106,12 @@ class PromptEditor(TextArea):
         self.set_class(not self.text, "-empty")
 
     async def _on_key(self, event: events.Key) -> None:
+        if self.late_keys.take(event):
+            return
         if event.key in ("enter", "escape"):
             event.stop()
             event.prevent_default()
+            self.late_keys.begin()
             self.post_message(self.Left(self, event.key == "enter"))
             return
         await super()._on_key(event)
@@ -100,7 +131,18 @@ class PromptEditor(TextArea):
 
 
 class ValueInput(Input):
-    """A value typed where it stands; `enter` accepts, `esc` restores, up and down step out."""
+    """A value typed where it stands; `enter` asks to accept it, `esc` to restore the old one."""
+
+    @dataclass
+    class Entered(Message):
+        """`enter` was pressed."""
+
+        field: ValueInput
+
+        @property
+        def control(self) -> ValueInput:
+            """The field."""
+            return self.field
 
     @dataclass
     class Left(Message):
@@ -117,16 +159,21 @@ class ValueInput(Input):
         super().__init__(value, compact=True, select_on_focus=False, max_length=limit)
         self.cursor_blink = False
         self.cursor_position = len(value)
+        self.late_keys = LateKeys()
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """Blank once it was taken away: then its styles are gone before it leaves the screen."""
         return super().render_lines(crop) if self.is_attached else _draw_blank(crop)
 
     async def _on_key(self, event: events.Key) -> None:
-        if event.key == "escape":
+        if self.late_keys.take(event):
+            return
+        if event.key in ("enter", "escape"):
             event.stop()
             event.prevent_default()
-            self.post_message(self.Left(self))
+            self.late_keys.begin()
+            message = self.Entered if event.key == "enter" else self.Left
+            self.post_message(message(self))
             return
         await super()._on_key(event)
 

@@ -164,17 +164,24 @@ class ParameterList(VerticalScroll, can_focus=True, inherit_bindings=False):
 
     async def close_fields(self, *, take_focus: bool) -> None:
         """Close whatever is open."""
+        closed = []
         for row in self._rows.values():
             if row.input is not None:
+                closed.append(row.input)
                 await row.close()
         self._refresh_note()
         if take_focus:
             self.screen.set_focus(self)
+        for field in closed:
+            field.late_keys.give_back(self.app)
 
     def explain(self, field: str, text: str) -> None:
         """Say at `field` what is wrong with it."""
-        self._rows[field].explain(text)
+        row = self._rows[field]
+        row.explain(text)
         self._refresh_note()
+        if text and row.input is not None:
+            row.input.late_keys.give_back(self.app)
 
     def _refresh_note(self) -> None:
         wrong = [row for row in self._rows.values() if row.has_explanation]
@@ -197,11 +204,11 @@ class ParameterList(VerticalScroll, can_focus=True, inherit_bindings=False):
             self.explain(name, "")
             self.post_message(self.ValueTyped(name, event.value))
 
-    @on(Input.Submitted)
-    def _report_entered(self, event: Input.Submitted) -> None:
+    @on(ValueInput.Entered)
+    def _report_entered(self, event: ValueInput.Entered) -> None:
         event.stop()
-        if (name := self._find_field(event.input)) is not None:
-            self.post_message(self.ValueEntered(name, event.value))
+        if (name := self._find_field(event.field)) is not None:
+            self.post_message(self.ValueEntered(name, event.field.value))
 
     @on(ValueInput.Left)
     def _report_left(self, event: ValueInput.Left) -> None:

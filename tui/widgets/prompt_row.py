@@ -166,12 +166,15 @@ class PromptRow(Vertical):
             await self.query_one(".row-line").mount(self.weight_input, before=self._bar)
         return self.weight_input
 
-    async def close(self) -> None:
-        """Take open fields away and show the values again."""
+    async def close(self) -> list[PromptEditor | ValueInput]:
+        """Take open fields away and show the values again; the fields, for their late keys."""
+        left: list[PromptEditor | ValueInput] = []
         for field in (self.editor, self.weight_input):
             if field is not None:
                 await field.remove()
+                left.append(field)
         self.editor = self.weight_input = None
         self._text.display = self._weight.display = True
         self.explain("")
         self._refresh_cells()
+        return left

@@ -168,15 +168,18 @@ class PromptStack(VerticalScroll, can_focus=True, inherit_bindings=False):
 
     async def close_fields(self, *, take_focus: bool) -> None:
         """Close whatever is open."""
-        for row in self.rows:
-            if row.editor is not None or row.weight_input is not None:
-                await row.close()
+        closed = [field for row in self.rows for field in await row.close()]
         if take_focus:
             self.screen.set_focus(self)
+        for field in closed:
+            field.late_keys.give_back(self.app)
 
     def explain(self, row: int, text: str) -> None:
         """Say at `row` what is wrong with it."""
         self.rows[row].explain(text)
+        field = self.rows[row].weight_input
+        if text and field is not None:
+            field.late_keys.give_back(self.app)
 
     def _find_row(self, field: TextArea | Input) -> int | None:
         for index, row in enumerate(self.rows):
@@ -215,11 +218,11 @@ class PromptStack(VerticalScroll, can_focus=True, inherit_bindings=False):
             self.rows[row].explain("")
             self.post_message(self.WeightTyped(row, event.value))
 
-    @on(Input.Submitted)
-    def _report_weight_entered(self, event: Input.Submitted) -> None:
+    @on(ValueInput.Entered)
+    def _report_weight_entered(self, event: ValueInput.Entered) -> None:
         event.stop()
-        if (row := self._find_row(event.input)) is not None:
-            self.post_message(self.WeightEntered(row, event.value))
+        if (row := self._find_row(event.field)) is not None:
+            self.post_message(self.WeightEntered(row, event.field.value))
 
     @on(ValueInput.Left)
     def _report_weight_left(self, event: ValueInput.Left) -> None:
