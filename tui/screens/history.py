@@ -213,7 +213,8 @@ class HistoryScreen(Screen[None]):
 
     def get_situation(self) -> Situation:
         """What decides which actions can be done now."""
-        return Situation(has_image=self._image is not None, is_read_only=self._is_read_only)
+        chosen = self.history_list.chosen
+        return Situation(has_image=chosen is not None, is_read_only=self._is_read_only)
 
     def _show_keys(self) -> None:
         is_typing = isinstance(self.focused, Input)
@@ -273,28 +274,31 @@ class HistoryScreen(Screen[None]):
             HelpScreen(contexts, self.get_situation(), self._glyphs, focused)
         )
 
+    # What is done is done to the image under the cursor at that moment: the record beside it
+    # may still be on its way.
+
     def _load(self, parts: str) -> None:
-        if self._image is not None:
-            self.post_message(self.DraftLoaded(self._image, parts))
+        if (image := self.history_list.chosen) is not None:
+            self.post_message(self.DraftLoaded(image, parts))
             self.dismiss()
 
     async def _queue(self, purpose: Purpose) -> None:
-        if self._image is None:
+        if (image := self.history_list.chosen) is None:
             return
         is_verification = purpose is Purpose.VERIFY
         run = self._darkroom.verify if is_verification else self._darkroom.regenerate
         try:
-            await run(self._image.id)
+            await run(image.id)
         except SafelightError as error:
             self.say(str(error))
             return
         doing = "Verifying" if is_verification else "Regenerating"
-        self.say(f"{doing} {self._image.id[:8]}; the record shows how it goes.")
+        self.say(f"{doing} {image.id[:8]}; the record shows how it goes.")
         await self._refresh_record()
 
     def _copy_command(self) -> None:
-        if self._image is not None:
-            command = make_command(self._image.request)
+        if (image := self.history_list.chosen) is not None:
+            command = make_command(image.request)
             self.app.copy_to_clipboard(command)
             self.say(f"Sent to the terminal's clipboard: {command}")
 
