@@ -85,6 +85,8 @@ class HistoryScreen(Screen[None]):
         self._shown_id: str | None = None
         self._wants_thumbnails = True
         self._is_read_only = False
+        self._words = ""
+        self._is_searching = False
 
     def compose(self) -> ComposeResult:
         """List, picture, record, and one line for what is to be said."""
@@ -312,15 +314,25 @@ class HistoryScreen(Screen[None]):
     @on(Input.Changed, "#history-search")
     def _search_changed(self, event: Input.Changed) -> None:
         event.stop()
-        self.run_worker(self._search(event.value.strip()), group="search", exclusive=True)
+        self._words = event.value.strip()
+        if not self._is_searching:
+            self._is_searching = True
+            self.run_worker(self._search(), group="search")
 
-    async def _search(self, words: str) -> None:
-        self.say("")
+    async def _search(self) -> None:
+        """Search for what stands in the field, and again while it changes meanwhile.
+
+        A search that has begun cannot be stopped, so they never run side by side: what was
+        typed last would wait for all that was typed before.
+        """
         try:
-            await self.history_list.open_search(words)
+            while self._words != self.history_list.pages.search:
+                await self.history_list.open_search(self._words)
+                self._show_state()
         except SafelightError as error:
             self.say(str(error))
-        self._show_state()
+        finally:
+            self._is_searching = False
 
     @on(Input.Submitted, "#history-search")
     def _search_submitted(self, event: Input.Submitted) -> None:
