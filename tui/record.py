@@ -8,13 +8,18 @@ from typing import NamedTuple
 
 from textual.content import Content
 
-from store.records import Image, Job, JobState, Purpose, Stage, Verification
+from store.records import Image, Job, JobState, Purpose, Relation, Stage, Verification
 from store.request import Prompt
 from tui.text import show_safely
 from tui.verdicts import STYLES, describe_verdict, mark_verdict
 
 LABEL = 10
 _QUIET = "$secondary"
+_RELATIONS = {
+    None: "edited from",
+    Relation.EDIT: "edited from",
+    Relation.VARIATION: "a variation of",
+}
 _MINUS = "\u2212"
 
 Part = str | tuple[str, str]
@@ -35,8 +40,8 @@ def describe_record(
     *,
     width: int = 80,
     has_unicode: bool = True,
-) -> Content:
-    """The whole record: verdicts first, then what made the image, then how and where.
+) -> list[Content]:
+    """The whole record, by lines: verdicts, then what made the image, then how and where.
 
     `jobs` are the image's own, newest first: one that runs shows its progress, the newest
     one that failed its reason. Nothing is cut: what is longer than `width` goes on below.
@@ -47,7 +52,7 @@ def describe_record(
     lines += _describe_digests(image)
     lines += _describe_environment(image)
     lines += _describe_older(verifications, has_unicode)
-    return Content("\n").join([laid for line in lines for laid in _lay(line, width)])
+    return [laid for line in lines for laid in _lay(line, width)]
 
 
 def _lay(line: Line, width: int) -> list[Content]:
@@ -84,6 +89,9 @@ def _describe_certainty(
         lines.append(_line("", (f"verified {show_moment(newest.created_at)}", _QUIET)))
     if job := _find_telling_job(jobs, newest):
         lines += _describe_job(job)
+    if image.is_damaged:
+        said = "this record no longer fits its digest: what is shown may not be what was run"
+        lines.append(_line("damaged", (said, "bold $error")))
     if image.warning:
         lines.append(_line("warning", (show_safely(image.warning), "bold")))
     if image.finish_reason != "success":
@@ -148,7 +156,7 @@ def _describe_origin(image: Image) -> list[Line]:
     if image.parent_id:
         how = {
             Purpose.REGENERATE: "made again from",
-            Purpose.GENERATE: "edited from",
+            Purpose.GENERATE: _RELATIONS[image.relation],
             Purpose.VERIFY: "verified from",
         }[image.purpose]
         lines.append(_line("lineage", f"{how} {image.parent_id}"))
@@ -177,6 +185,10 @@ def _describe_environment(image: Image) -> list[Line]:
     lines += [
         _line("", (f"{show_safely(name)}: ", _QUIET), show_safely(value))
         for name, value in sorted(values.items())
+    ]
+    lines += [
+        _line("", (f"{show_safely(name)}: ", _QUIET), show_safely(value))
+        for name, value in sorted(image.meta.items())
     ]
     if image.stages:
         lines += _describe_stages(image.stages)

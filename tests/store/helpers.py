@@ -95,13 +95,14 @@ def start_python(
     code: str, *arguments: object, before: Sequence[str] = ()
 ) -> subprocess.Popen[str]:
     """Another Python process running `code`, with pipes for standard input and output."""
+    inherited = os.environ.get("PYTHONPATH")
     return subprocess.Popen(
         [*before, sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [inherited])])},
     )
 
 

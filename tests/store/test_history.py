@@ -28,6 +28,17 @@ def test_pages_follow_each_other_without_gaps(db: Database) -> None:
     assert len(history.list_images(db, limit=4)) == 4
 
 
+def test_the_numbers_of_all_images_are_those_that_the_pages_show(db: Database) -> None:
+    make_images(db, [make_request(text) for text in ("red dog", "blue cat", "red 猫", "fish")])
+    for search in (None, "", "red", "re do", "猫", "nothing"):
+        images = history.list_images(db, search=search)
+        assert list(history.list_image_numbers(db, search=search)) == [
+            image.number for image in images
+        ]
+    assert len(history.list_image_numbers(db)) == 4
+    assert len(history.list_image_numbers(db, search="red")) == 2
+
+
 def test_order_does_not_follow_the_clock(db: Database) -> None:
     first, second = make_images(db, [make_request("first"), make_request("second")])
     execute(db.directory, "UPDATE image SET created_at = 9e9 WHERE id = ?", first.id)

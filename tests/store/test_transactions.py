@@ -205,9 +205,10 @@ def test_nothing_we_do_drops_the_lock_of_our_own_transaction(
         db.live.write("a" * 32, 1, 2)
         Database.open(directory).close()
         assert "locked" in run_python(TRY_LOCK, path)
-        # The trap itself, so that the lines above are known to be able to fail.
-        path.open("rb").close()
-        assert run_python(TRY_LOCK, path) == "taken"
+        if db.journal_mode != "wal":
+            # The trap itself, so that the lines above are known to be able to fail.
+            path.open("rb").close()
+            assert run_python(TRY_LOCK, path) == "taken"
 
 
 HALF = """

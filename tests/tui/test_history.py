@@ -10,7 +10,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from store.records import JobState, Purpose, Verdict
+from store.records import JobState, Purpose, Relation, Verdict
 from tests.tui.host import Host, read_screen, wait_until
 from tests.tui.memory_darkroom import MemoryDarkroom, make_request
 from tui.commands import make_command
@@ -101,6 +101,14 @@ async def test_the_record_holds_everything_that_made_the_image() -> None:
         ):
             assert digest in lines
         assert text.count("✓ identical") == 1
+
+
+async def test_a_damaged_record_says_that_it_may_not_be_what_was_run() -> None:
+    darkroom = MemoryDarkroom()
+    darkroom.add_image(is_damaged=True, meta={"answer id": "a1"}, relation=Relation.VARIATION)
+    async with open_history(darkroom) as (pilot, screen):
+        await wait_until(pilot, lambda: "no longer fits" in screen.record.text, "the warning")
+        assert "answer id: a1" in screen.record.text
 
 
 async def test_moving_shows_another_picture_and_record() -> None:
@@ -233,8 +241,10 @@ async def test_an_empty_history_says_what_to_do_and_no_key_fails() -> None:
         await pilot.press("enter", "v", "r", "y", "down", "end", "z", "1", "tab", "tab")
         assert pilot.app.screen is screen
         assert not darkroom.jobs
-        image = darkroom.add_image()
+        first, image = darkroom.add_image(), darkroom.add_image()
         await wait_for_record(pilot, screen, image.id)
+        await pilot.press("down")
+        await wait_for_record(pilot, screen, first.id)
         assert "No image yet" not in read_screen(pilot.app)
 
 

@@ -114,6 +114,7 @@ class HistoryScreen(Screen[None]):
         self.query_one("#history-right").border_title = "image"
         self._arrange()
         self.history_list.focus()
+        self._show_keys()
         self.run_worker(self._follow(), group="follow")
 
     async def _follow(self) -> None:
@@ -132,6 +133,8 @@ class HistoryScreen(Screen[None]):
     def _show_state(self) -> None:
         pages = self.history_list.pages
         self.set_class(not len(pages), "-empty")
+        if len(pages) and self.focused is None:
+            self.call_after_refresh(self.history_list.focus)
         self.query_one("#history-empty", Static).update(_NOT_FOUND if pages.search else _EMPTY)
         count = f"{len(pages):,} image{'' if len(pages) == 1 else 's'}"
         found = f"{count} found" if pages.search else count
@@ -170,16 +173,16 @@ class HistoryScreen(Screen[None]):
             self._shown_id = None
             self.record.show_record(None, [], [])
             return
-        self._write_record(image, [], [])
-        if image.id != self._shown_id:
-            try:
-                data = await self._darkroom.read_image(image)
-            except SafelightError as error:
-                picture.show_image(None, caption=str(error))
-            else:
-                picture.show_image(data, caption=image.request.stack.prompts[0].text)
-            self._shown_id = image.id
         await self._refresh_record()
+        if image.id == self._shown_id:
+            return
+        try:
+            data = await self._darkroom.read_image(image)
+        except SafelightError as error:
+            picture.show_image(None, caption=str(error))
+        else:
+            picture.show_image(data, caption=image.request.stack.prompts[0].text)
+        self._shown_id = image.id
 
     async def _refresh_record(self) -> None:
         if self._image is None:

@@ -107,6 +107,7 @@ class JobsScreen(Screen[None]):
         """Follow the queue."""
         self.options.border_title = "jobs"
         self.options.focus()
+        self._tell()
         self.run_worker(self._follow(), group="follow")
 
     async def _follow(self) -> None:
@@ -119,12 +120,14 @@ class JobsScreen(Screen[None]):
 
     async def _refresh_jobs(self) -> None:
         jobs = await self._darkroom.list_jobs(limit=_LISTED)
+        self.set_class(not jobs, "-empty")
+        if jobs and self.focused is None:
+            self.call_after_refresh(self.options.focus)
         if jobs == self._jobs:
             return
         chosen = self.chosen
         is_same = [job.id for job in jobs] == [job.id for job in self._jobs]
         before, self._jobs = self._jobs, jobs
-        self.set_class(not jobs, "-empty")
         if is_same:
             for old, new in zip(before, jobs, strict=True):
                 if old != new:

@@ -201,7 +201,7 @@ class FilmStrip(Widget, can_focus=True):
         if y < rows:
             drawn = self._thumbnails.get(self._images[place].number) or []
             line = drawn[y] if y < len(drawn) else []
-            cells = [Segment(text, style + own if own else style) for text, own, _ in line]
+            cells = [Segment(text, own or style) for text, own, _ in line]
             used = sum(len(segment.text) for segment in cells)
             return [*cells, Segment(" " * (width - used), style)]
         if y == rows:

@@ -12,7 +12,7 @@ from textual.binding import BindingType
 from textual.filter import ANSIToTruecolor, LineFilter
 from textual.geometry import Region, Size
 from textual.message import Message
-from textual.reactive import reactive
+from textual.reactive import var
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
@@ -61,8 +61,8 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
 
     BINDINGS: ClassVar[list[BindingType]] = make_bindings("history list")
 
-    cursor = reactive(0)
-    has_thumbnails = reactive(False)
+    cursor = var(0)
+    has_thumbnails = var(False)
 
     class CursorMoved(Message):
         """Another image is under the cursor; None when there is none."""
@@ -221,10 +221,11 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         """Within the list."""
         return max(0, min(row, len(self.pages) - 1))
 
-    def watch_cursor(self) -> None:
-        """Keep it in sight and tell."""
+    def watch_cursor(self, old_row: int, row: int) -> None:
+        """Keep it in sight and tell. Only the two rows are drawn again, unless it scrolls."""
         self._keep_in_sight()
-        self.refresh()
+        for changed in (old_row, row):
+            self.refresh_lines(changed * self.row_height, self.row_height)
         self._tell()
         self._start_loading()
 

@@ -66,7 +66,7 @@ def draw_tall(
     """Line `part` of four: a row of the thumbnail, and id, prompt, seed or change."""
     image = facts.image
     line = thumbnail[part] if part < len(thumbnail) else []
-    cells = [Segment(text, styles.base + own if own else styles.base) for text, own, _ in line]
+    cells = [Segment(text, own or styles.base) for text, own, _ in line]
     used = sum(len(segment.text) for segment in cells)
     cells.append(Segment(" " * (THUMBNAIL[0] + 1 - used), styles.base))
     if part == 0:

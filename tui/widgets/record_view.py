@@ -6,25 +6,31 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from textual import events
-from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.widgets import Static
+from textual.geometry import Size
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+from textual.visual import Visual
 
 from store.records import Image, Job, Verification
 from tui.actions import make_bindings
 from tui.record import describe_record
 
 
-class RecordView(VerticalScroll, can_focus=True, inherit_bindings=False):
-    """Shows what `describe_record` says, its lines as long as there is room."""
+class RecordView(ScrollView, can_focus=True, inherit_bindings=False):
+    """Shows what `describe_record` says, its lines as long as there is room.
+
+    It draws its own lines, so that another record, or one more step of a verification, lays
+    nothing out anew and sends only the lines in sight.
+    """
 
     DEFAULT_CSS = """
     RecordView {
+        overflow-x: hidden;
+        overflow-y: auto;
         padding: 0 1;
         scrollbar-size-vertical: 1;
-        & > Static { height: auto; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = make_bindings("record")
@@ -33,16 +39,12 @@ class RecordView(VerticalScroll, can_focus=True, inherit_bindings=False):
         super().__init__(id=id)
         self._has_unicode = has_unicode
         self._facts: tuple[Image, Sequence[Verification], Sequence[Job]] | None = None
-        self._text = Content("")
-
-    def compose(self) -> ComposeResult:
-        """One text."""
-        yield Static(id="record-text", markup=False)
+        self._lines: list[Content] = []
 
     @property
     def text(self) -> str:
         """What is shown."""
-        return self._text.plain
+        return "\n".join(line.plain for line in self._lines)
 
     def show_record(
         self, image: Image | None, verifications: Sequence[Verification], jobs: Sequence[Job]
@@ -55,17 +57,34 @@ class RecordView(VerticalScroll, can_focus=True, inherit_bindings=False):
         self._write()
 
     def _write(self) -> None:
-        text = Content("")
+        lines: list[Content] = []
         if self._facts:
             width = self.scrollable_content_region.width or 60
-            text = describe_record(*self._facts, width=width, has_unicode=self._has_unicode)
-        if text != self._text:
-            self._text = text
-            self.query_one("#record-text", Static).update(text)
+            lines = describe_record(*self._facts, width=width, has_unicode=self._has_unicode)
+        before, self._lines = self._lines, lines
+        if len(lines) != len(before):
+            self.virtual_size = Size(self.scrollable_content_region.width, len(lines))
+        for place in range(max(len(lines), len(before))):
+            if place >= min(len(lines), len(before)) or lines[place] != before[place]:
+                self.refresh_line(place)
+
+    def notify_style_update(self) -> None:
+        """Other colours."""
+        super().notify_style_update()
+        self.refresh()
 
     def on_resize(self, event: events.Resize) -> None:
         """Lines end elsewhere."""
         self._write()
+
+    def render_line(self, y: int) -> Strip:
+        """One line of the record."""
+        width = self.scrollable_content_region.width
+        place = y + self.scroll_offset.y
+        if place >= len(self._lines):
+            return Strip.blank(width, self.rich_style)
+        strips = Visual.to_strips(self, self._lines[place], width, 1, self.visual_style, pad=True)
+        return strips[0] if strips else Strip.blank(width, self.rich_style)
 
     def scroll_by_key(self, key: str) -> None:
         """Scroll as the key says."""
