@@ -35,6 +35,9 @@ from store.vault import Vault
 BUSY_SECONDS = 15.0
 """How long a transaction waits for others before it gives up."""
 
+STATEMENT_SECONDS = 0.25
+"""How long one statement waits inside SQLite; the rest of the waiting is done here."""
+
 _OPENING = threading.Lock()
 """Two openings in one process must not meet: making the file drops this process's locks on it."""
 
@@ -182,7 +185,7 @@ class Database:
         self.close()
 
     def _connect(self, seconds: float | None = None) -> sqlite3.Connection:
-        wait = min(self._busy_seconds, 5.0) if seconds is None else seconds
+        wait = min(self._busy_seconds, STATEMENT_SECONDS) if seconds is None else seconds
         return self._folder.connect(wait)
 
     def _begin(self, connection: Connection) -> None:
@@ -194,6 +197,9 @@ class Database:
             self._wait(lambda: dbapi.execute("BEGIN IMMEDIATE"))
         else:
             dbapi.execute("BEGIN")
+            # The lock is taken here, where waiting for it is ours: SQLite's own waiting
+            # sleeps so long between its tries that busy writers starve a reader.
+            self._wait(lambda: dbapi.execute("SELECT 1 FROM meta").fetchone())
 
     def _wait(self, action: Callable[[], object]) -> None:
         """Do `action`, again while others hold the lock, until the time is over.

@@ -266,16 +266,20 @@ class Darkroom:
         Looks every `seconds`; while nothing changes it costs two small queries. A worker
         that died with jobs left is replaced on the way.
         """
-        seen: tuple[int, int] | None = None
+        versions: tuple[int, int] | None = None
+        seen: object = None
         looks = 0
         while self._opened is not None:
             if looks * seconds % WORKER_SECONDS < seconds:
                 await asyncio.to_thread(self._revive_worker)
             looks += 1
-            version = await asyncio.to_thread(self._read_versions)
-            if version != seen:
-                seen = version
-                yield
+            now = await asyncio.to_thread(self._read_versions)
+            if now != versions:
+                versions = now
+                state = (await asyncio.to_thread(self._read_fingerprint), now[1])
+                if state != seen:
+                    seen = state
+                    yield
             await asyncio.sleep(seconds)
 
     def _revive_worker(self) -> None:
@@ -290,6 +294,12 @@ class Darkroom:
                 self._start_worker(jobs)
         except StoreError as error:
             logging.getLogger(__name__).warning("the worker was not replaced: %s", error)
+
+    def _read_fingerprint(self) -> object:
+        from store.changes import read_fingerprint
+
+        database = self._opened
+        return None if database is None else read_fingerprint(database)
 
     def _read_versions(self) -> tuple[int, int]:
         database = self._opened
