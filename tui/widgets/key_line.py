@@ -61,9 +61,7 @@ class KeyLine(Static):
     def _choose_keys(self, width: int) -> list[tuple[str, str, bool]]:
         chosen = []
         for action in self._rank_actions():
-            key = write_keys(action, self._glyphs.keys)
-            if action.context == "compose":
-                key = key.split()[0]
+            key = self._write_key(action)
             taken = GAP + len(key) + 1 + len(action.label)
             if taken > width:
                 continue
@@ -78,8 +76,18 @@ class KeyLine(Static):
             action
             for context in self._contexts
             for action in sorted(list_actions(context), key=lambda action: action.rank)
-            if action.rank and (not self._is_typing or action.is_priority or context == "typing")
+            if action.rank and self._write_key(action)
         ]
+
+    def _write_key(self, action: Action) -> str:
+        """The keys as they are written; while typing only one that is no text, or nothing."""
+        key = write_keys(action, self._glyphs.keys)
+        if action.context != "compose":
+            return key
+        keys = key.split()
+        if self._is_typing:
+            keys = [each for each in keys if len(each) > 1]
+        return keys[0] if keys else ""
 
     def _rank_actions(self) -> list[Action]:
         """In the order in which they get room: always `generate`, `help` and `quit`."""
