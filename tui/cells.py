@@ -187,7 +187,8 @@ def _map_colours(colours: Any, depth: Colours) -> list[Color]:
     import numpy as np
 
     if depth == "truecolor":
-        rounded = np.clip(colours + 0.5, 0, 255).astype(np.uint8)
+        # To even values: nobody sees it, and one cell in six is equal to its neighbour more.
+        rounded = np.clip(np.round(colours / 2) * 2, 0, 254).astype(np.uint8)
         return [Color.from_rgb(*map(int, row)) for row in rounded]
     palette, first = _load_palette(depth)
     distances = (
@@ -224,8 +225,13 @@ def _join(columns: int, glyphs: list[str], ink: list[Color], paper: list[Color])
         row: Row = []
         for index in range(start, start + columns):
             glyph = " " if ink[index] == paper[index] else glyphs[index]
-            if row and glyph == " " and row[-1].style and row[-1].style.bgcolor == paper[index]:
-                row[-1] = Segment(row[-1].text + " ", row[-1].style)
+            style = row[-1].style if row else None
+            if (
+                style is not None
+                and style.bgcolor == paper[index]
+                and (glyph == " " or style.color == ink[index])
+            ):
+                row[-1] = Segment(row[-1].text + glyph, style)
             else:
                 row.append(Segment(glyph, Style.from_color(ink[index], paper[index])))
         lines.append(row)

@@ -126,6 +126,15 @@ async def test_moving_shows_another_picture_and_record() -> None:
         await wait_for_record(pilot, screen, darkroom.images[0].id)
 
 
+async def test_a_key_right_after_moving_means_the_image_moved_to() -> None:
+    darkroom = make_history(20)
+    async with open_history(darkroom) as (pilot, screen):
+        await pilot.pause()
+        screen.history_list.cursor += 7
+        await screen.action_perform("history.verify")
+        assert ("verify", darkroom.images[-8].id) in darkroom.calls
+
+
 @pytest.mark.parametrize(
     ("key", "parts"),
     [

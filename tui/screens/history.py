@@ -85,6 +85,8 @@ class HistoryScreen(Screen[None]):
         self._shown_id: str | None = None
         self._wants_thumbnails = True
         self._is_read_only = False
+        self._words = ""
+        self._is_searching = False
 
     def compose(self) -> ComposeResult:
         """List, picture, record, and one line for what is to be said."""
@@ -213,7 +215,8 @@ class HistoryScreen(Screen[None]):
 
     def get_situation(self) -> Situation:
         """What decides which actions can be done now."""
-        return Situation(has_image=self._image is not None, is_read_only=self._is_read_only)
+        chosen = self.history_list.chosen
+        return Situation(has_image=chosen is not None, is_read_only=self._is_read_only)
 
     def _show_keys(self) -> None:
         is_typing = isinstance(self.focused, Input)
@@ -273,28 +276,31 @@ class HistoryScreen(Screen[None]):
             HelpScreen(contexts, self.get_situation(), self._glyphs, focused)
         )
 
+    # What is done is done to the image under the cursor at that moment: the record beside it
+    # may still be on its way.
+
     def _load(self, parts: str) -> None:
-        if self._image is not None:
-            self.post_message(self.DraftLoaded(self._image, parts))
+        if (image := self.history_list.chosen) is not None:
+            self.post_message(self.DraftLoaded(image, parts))
             self.dismiss()
 
     async def _queue(self, purpose: Purpose) -> None:
-        if self._image is None:
+        if (image := self.history_list.chosen) is None:
             return
         is_verification = purpose is Purpose.VERIFY
         run = self._darkroom.verify if is_verification else self._darkroom.regenerate
         try:
-            await run(self._image.id)
+            await run(image.id)
         except SafelightError as error:
             self.say(str(error))
             return
         doing = "Verifying" if is_verification else "Regenerating"
-        self.say(f"{doing} {self._image.id[:8]}; the record shows how it goes.")
+        self.say(f"{doing} {image.id[:8]}; the record shows how it goes.")
         await self._refresh_record()
 
     def _copy_command(self) -> None:
-        if self._image is not None:
-            command = make_command(self._image.request)
+        if (image := self.history_list.chosen) is not None:
+            command = make_command(image.request)
             self.app.copy_to_clipboard(command)
             self.say(f"Sent to the terminal's clipboard: {command}")
 
@@ -308,15 +314,25 @@ class HistoryScreen(Screen[None]):
     @on(Input.Changed, "#history-search")
     def _search_changed(self, event: Input.Changed) -> None:
         event.stop()
-        self.run_worker(self._search(event.value.strip()), group="search", exclusive=True)
+        self._words = event.value.strip()
+        if not self._is_searching:
+            self._is_searching = True
+            self.run_worker(self._search(), group="search")
 
-    async def _search(self, words: str) -> None:
-        self.say("")
+    async def _search(self) -> None:
+        """Search for what stands in the field, and again while it changes meanwhile.
+
+        A search that has begun cannot be stopped, so they never run side by side: what was
+        typed last would wait for all that was typed before.
+        """
         try:
-            await self.history_list.open_search(words)
+            while self._words != self.history_list.pages.search:
+                await self.history_list.open_search(self._words)
+                self._show_state()
         except SafelightError as error:
             self.say(str(error))
-        self._show_state()
+        finally:
+            self._is_searching = False
 
     @on(Input.Submitted, "#history-search")
     def _search_submitted(self, event: Input.Submitted) -> None:

@@ -144,18 +144,20 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         self._is_loading = True
         try:
             while True:
-                first, last = self._rows_in_sight()
-                if not await self.pages.load(first - _MARGIN, last + _MARGIN):
+                pages, rows = self.pages, self._rows_in_sight()
+                if await pages.load(rows[0] - _MARGIN, rows[1] + _MARGIN):
+                    self.refresh()
+                    self._tell()
+                elif (pages, rows) == (self.pages, self._rows_in_sight()):
                     break
-                self.refresh()
-                self._tell()
             self._tell()
-            await self._draw_thumbnails(first, last)
+            await self._draw_thumbnails(*rows)
         except SafelightError as error:
             self.post_message(self.Failed(error))
+            return
         finally:
             self._is_loading = False
-        if self._rows_in_sight() != (first, last):
+        if (pages, rows) != (self.pages, self._rows_in_sight()):
             self._start_loading()
 
     async def _draw_thumbnails(self, first: int, last: int) -> None:
