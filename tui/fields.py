@@ -94,7 +94,8 @@ def show_range(field: str, context: Context) -> str:
     capabilities = context.capabilities
     match field:
         case "seed":
-            return "locked" if context.draft.seed_locked else "next run draws a new one"
+            lock = "locked" if context.draft.seed_locked else "l lock"
+            return f"{lock}   n new   p previous"
         case "steps":
             return _show_span(capabilities.steps)
         case "cfg":

@@ -11,7 +11,8 @@ from tui.actions import Action, Situation, list_actions, write_keys
 from tui.glyphs import Glyphs
 from tui.text import show_safely
 
-GAP = 3
+WIDE, WIDE_GAP, GAP = 100, 3, 2
+FIRST = ("typing.accept", "typing.leave", "generate", "help", "part", "quit")
 
 
 class KeyLine(Static):
@@ -45,6 +46,10 @@ class KeyLine(Static):
         """Other keys fit now."""
         self._refresh_line()
 
+    @property
+    def _gap(self) -> int:
+        return WIDE_GAP if self.size.width >= WIDE else GAP
+
     def _refresh_line(self) -> None:
         state = " typing " if self._is_typing else " moving "
         style = "bold $role-on-focus on $role-focus" if self._is_typing else "bold $role-quiet"
@@ -53,7 +58,7 @@ class KeyLine(Static):
             parts.append(f"  {show_safely(self._message)}")
         else:
             for key, label, is_enabled in self._choose_keys(self.size.width - len(state)):
-                parts.append(" " * GAP)
+                parts.append(" " * self._gap)
                 parts.append((key, "$role-focus" if is_enabled else "$role-quiet"))
                 parts.append((f" {label}", "" if is_enabled else "strike $role-quiet"))
         self.update(Content.assemble(*parts))
@@ -62,7 +67,7 @@ class KeyLine(Static):
         chosen = []
         for action in self._rank_actions():
             key = self._write_key(action)
-            taken = GAP + len(key) + 1 + len(action.label)
+            taken = self._gap + len(key) + 1 + len(action.label)
             if taken > width:
                 continue
             width -= taken
@@ -90,7 +95,7 @@ class KeyLine(Static):
         return keys[0] if keys else ""
 
     def _rank_actions(self) -> list[Action]:
-        """In the order in which they get room: always `generate`, `help` and `quit`."""
+        """In the order in which they get room: what leads everywhere else comes first."""
         actions = self._order_actions()
-        first = [action for action in actions if action.id in ("generate", "help", "quit")]
+        first = [action for name in FIRST for action in actions if action.id == name]
         return first + [action for action in actions if action not in first]
