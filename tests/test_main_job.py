@@ -130,7 +130,8 @@ def test_a_damaged_image_file_is_noticed(program: Program) -> None:
 def test_show_command_makes_the_same_image(program: Program) -> None:
     (image,) = make(program, "it's a [bold] cat::1.3", "fog::-0.2", *QUICK)
     command = program.run("show", "@1", "--command").stdout.strip()
-    shell = f'exec "{sys.executable}" -m tui {command.removeprefix("safelight ")} --json'
+    words = command.removeprefix("safelight generate ")
+    shell = f'exec "{sys.executable}" -m tui generate --json {words}'
     done = subprocess.run(
         ["sh", "-c", shell],
         env=program.environ,

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 _SAMPLES = 8
 """Samples a side of one cell: block elements divide a cell in eighths."""
 
+_GRAIN = 0.3
+"""How much the grain of a mixture of two colours counts against it."""
+
 _RAMP = " .:-=+*#%@"
 _QUADRANTS = " ▘▝▀▖▌▞▛▗▚▐▜▄▙▟█"
 _ANSI_16 = (
@@ -100,19 +103,76 @@ def _draw_blocks(image: PillowImage, columns: int, rows: int, colours: Colours) 
 
     glyphs, masks = _load_blocks()
     small = _resize(image, columns, rows, _SAMPLES)
-    if colours == "16":
-        small = _dither(_resize(image, columns, rows, 2)).resize(small.size, 0)
     cells = np.asarray(small, np.float32).reshape(rows, _SAMPLES, columns, _SAMPLES, 3)
     cells = cells.transpose(0, 2, 4, 1, 3).reshape(rows * columns, 3, _SAMPLES**2)
     inside = cells @ masks.T
     outside = cells.sum(2, keepdims=True) - inside
     area = masks.sum(1)
     rest = _SAMPLES**2 - area
+    if colours == "16":
+        return _draw_sixteen(columns, cells, inside / area, outside / rest)
     best = ((inside**2).sum(1) / area + (outside**2).sum(1) / rest).argmax(1)
     every = np.arange(len(best))
     ink = _map_colours(inside[every, :, best] / area[best, None], colours)
     paper = _map_colours(outside[every, :, best] / rest[best, None], colours)
     return _join(columns, [glyphs[index] for index in best], ink, paper)
+
+
+def _draw_sixteen(columns: int, cells: Any, inks: Any, papers: Any) -> list[Row]:
+    """Each cell as a block of two of the sixteen colours, or as a shade that mixes two.
+
+    `cells` (count, 3, 64); `inks`, `papers` (count, 3, blocks): the colours that each block
+    would like to have. Mixing gives a few hundred colours in the place of sixteen; colours
+    far from each other are mixed only where it is worth the grain.
+    """
+    import numpy as np
+
+    glyphs, masks = _load_blocks()
+    palette, _ = _load_palette("16")
+    shades, mixed, grain = _load_mixtures()
+    area = masks.sum(1)
+    ink, ink_error = _find_nearest(inks.transpose(0, 2, 1), palette)
+    paper, paper_error = _find_nearest(papers.transpose(0, 2, 1), palette)
+    total = (cells**2).sum((1, 2))[:, None]
+    spread = total - (inks**2).sum(1) * area - (papers**2).sum(1) * (_SAMPLES**2 - area)
+    block_error = spread + ink_error * area + paper_error * (_SAMPLES**2 - area)
+    mean = cells.mean(2)
+    far = ((mean[:, None] - mixed[None]) ** 2).sum(2) + grain
+    shade_error = far * _SAMPLES**2 + total - (mean**2).sum(1)[:, None] * _SAMPLES**2
+    block, shade = block_error.argmin(1), shade_error.argmin(1)
+    every = np.arange(len(cells))
+    is_shade = shade_error[every, shade] <= block_error[every, block]
+    chosen = [
+        shades[shade[at]]
+        if is_shade[at]
+        else (glyphs[block[at]], ink[at, block[at]], paper[at, block[at]])
+        for at in every
+    ]
+    return _join(
+        columns,
+        [glyph for glyph, _, _ in chosen],
+        [_color_from_number(int(number)) for _, number, _ in chosen],
+        [_color_from_number(int(number)) for _, _, number in chosen],
+    )
+
+
+@cache
+def _load_mixtures() -> tuple[list[tuple[str, int, int]], Any, Any]:
+    """Shades as (glyph, ink, paper), the colour that each looks like, and its grain."""
+    import numpy as np
+
+    palette, _ = _load_palette("16")
+    shades = [(" ", number, number) for number in range(16)]
+    amounts = [1.0] * 16
+    for glyph, amount in (("░", 0.25), ("▒", 0.5)):
+        pairs = [(one, other) for one in range(16) for other in range(16) if one != other]
+        shades += [(glyph, ink, paper) for ink, paper in pairs if amount < 0.5 or ink < paper]
+        amounts += [amount] * (len(shades) - len(amounts))
+    ink, paper = palette[[shade[1] for shade in shades]], palette[[shade[2] for shade in shades]]
+    share = np.array(amounts, np.float32)
+    mixed = ink * share[:, None] + paper * (1 - share[:, None])
+    grain = _GRAIN * share * (1 - share) * ((ink - paper) ** 2).sum(1)
+    return shades, mixed, grain
 
 
 @cache
@@ -143,10 +203,7 @@ def _load_blocks() -> tuple[str, Any]:
 def _draw_spaces(image: PillowImage, columns: int, rows: int, colours: Colours) -> list[Row]:
     import numpy as np
 
-    small = _resize(image, columns, rows, 1)
-    if colours == "16":
-        small = _dither(small)
-    pixels = np.asarray(small, np.float32).reshape(rows * columns, 3)
+    pixels = np.asarray(_resize(image, columns, rows, 1), np.float32).reshape(rows * columns, 3)
     paper = _map_colours(pixels, colours)
     return _join(columns, [" "] * len(paper), paper, paper)
 
@@ -173,27 +230,24 @@ def _resize(image: PillowImage, columns: int, rows: int, samples: int) -> Pillow
     return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
 
 
-def _dither(image: PillowImage) -> PillowImage:
-    """In the sixteen colours, errors spread to the neighbours (Floyd and Steinberg)."""
-    from PIL import Image
-
-    palette = Image.new("P", (1, 1))
-    palette.putpalette([part for colour in _ANSI_16 for part in colour] * 16)
-    return image.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG).convert("RGB")
-
-
 def _map_colours(colours: Any, depth: Colours) -> list[Color]:
     """Rich colours for the rows of `colours` (count, 3), values 0 to 255."""
     import numpy as np
 
     if depth == "truecolor":
-        rounded = np.clip(colours + 0.5, 0, 255).astype(np.uint8)
+        # To even values: nobody sees it, and one cell in six is equal to its neighbour more.
+        rounded = np.clip(np.round(colours / 2) * 2, 0, 254).astype(np.uint8)
         return [Color.from_rgb(*map(int, row)) for row in rounded]
     palette, first = _load_palette(depth)
-    distances = (
-        (colours**2).sum(1)[:, None] - 2 * colours @ palette.T + (palette**2).sum(1)[None, :]
-    )
-    return [_color_from_number(first + int(index)) for index in distances.argmin(1)]
+    nearest, _ = _find_nearest(colours, palette)
+    return [_color_from_number(first + int(index)) for index in nearest]
+
+
+def _find_nearest(colours: Any, palette: Any) -> tuple[Any, Any]:
+    """Index of the nearest of `palette` (count, 3) for `colours` (…, 3), and how far squared."""
+    square = (colours**2).sum(-1)[..., None]
+    distances = square - 2 * colours @ palette.T + (palette**2).sum(1)
+    return distances.argmin(-1), distances.min(-1)
 
 
 @cache
@@ -224,8 +278,13 @@ def _join(columns: int, glyphs: list[str], ink: list[Color], paper: list[Color])
         row: Row = []
         for index in range(start, start + columns):
             glyph = " " if ink[index] == paper[index] else glyphs[index]
-            if row and glyph == " " and row[-1].style and row[-1].style.bgcolor == paper[index]:
-                row[-1] = Segment(row[-1].text + " ", row[-1].style)
+            style = row[-1].style if row else None
+            if (
+                style is not None
+                and style.bgcolor == paper[index]
+                and (glyph == " " or style.color == ink[index])
+            ):
+                row[-1] = Segment(row[-1].text + glyph, style)
             else:
                 row.append(Segment(glyph, Style.from_color(ink[index], paper[index])))
         lines.append(row)

@@ -10,8 +10,8 @@ import msgspec
 
 from engines.base import Capabilities, Span
 from store.errors import RequestError
+from store.fields import SEED_MINIMUM, check_seed, check_side, following_seed
 from store.records import Draft
-from store.request import SEED_MINIMUM, check_seed, check_side, following_seed
 
 FIELDS = ("seed", "steps", "cfg", "sampler", "size", "images", "style", "engine", "model")
 CHOICES = frozenset({"sampler", "style", "engine", "model"})
@@ -94,7 +94,8 @@ def show_range(field: str, context: Context) -> str:
     capabilities = context.capabilities
     match field:
         case "seed":
-            return "locked" if context.draft.seed_locked else "next run draws a new one"
+            lock = "locked" if context.draft.seed_locked else "l lock"
+            return f"{lock}   n new   p previous"
         case "steps":
             return _show_span(capabilities.steps)
         case "cfg":

@@ -5,9 +5,10 @@ weight and s the cfg scale, the guided prediction is
 
     g = u + s (w_1 (d_1 - u) + w_2 (d_2 - u) + ...)
 
-whose deviation is then pulled towards that of the positive prompts' weighted mean p:
+whose deviation is then pulled towards a natural one, n = max(sd(p), sd(u)) with p the positive
+prompts' weighted mean:
 
-    g' = g (RESCALE sd(p) / sd(g) + 1 - RESCALE)   where sd(g) > sd(p)
+    g' = g (RESCALE n / sd(g) + 1 - RESCALE)   where sd(g) > n
 
 which keeps large scales and weights from burning. Terms are added in an order of their own
 (weight, then text), so that the order of the stack has no effect at all.
@@ -41,7 +42,8 @@ def compose(empty: Floats, terms: Sequence[tuple[float, Floats]], scale: float) 
         guided += np.float32(scale * weight) * (clean - empty)
         if weight > 0:
             positive += np.float32(weight / total) * clean
-    wanted, found = _deviation(positive), _deviation(guided)
+    wanted = max(_deviation(positive), _deviation(empty))
+    found = _deviation(guided)
     if found > wanted:
         guided *= np.float32(RESCALE * wanted / found + 1 - RESCALE)
     return guided

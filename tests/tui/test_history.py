@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from array import array
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,7 +12,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from store.records import JobState, Purpose, Relation, Verdict
+from store.records import Image, JobState, Purpose, Relation, Verdict
 from tests.tui.host import Host, read_screen, wait_until
 from tests.tui.memory_darkroom import MemoryDarkroom, make_request
 from tui.commands import make_command
@@ -124,6 +126,15 @@ async def test_moving_shows_another_picture_and_record() -> None:
         await wait_for_record(pilot, screen, darkroom.images[3].id)
         await pilot.press("end")
         await wait_for_record(pilot, screen, darkroom.images[0].id)
+
+
+async def test_a_key_right_after_moving_means_the_image_moved_to() -> None:
+    darkroom = make_history(20)
+    async with open_history(darkroom) as (pilot, screen):
+        await pilot.pause()
+        screen.history_list.cursor += 7
+        await screen.action_perform("history.verify")
+        assert ("verify", darkroom.images[-8].id) in darkroom.calls
 
 
 @pytest.mark.parametrize(
@@ -290,3 +301,58 @@ async def test_help_lists_the_keys_that_hold_here() -> None:
         await wait_until(
             pilot, lambda: "Load prompts of the image" in read_screen(pilot.app), "the help"
         )
+
+
+class GatedDarkroom(MemoryDarkroom):
+    """Answers nothing about the history while the gate is closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = asyncio.Event()
+        self.asked: list[str] = []
+
+    async def _wait(self, what: str) -> None:
+        self.asked.append(what)
+        await self.gate.wait()
+
+    async def list_image_numbers(self, *, search: str | None = None) -> array[int]:
+        await self._wait("numbers")
+        return await super().list_image_numbers(search=search)
+
+    async def list_images(
+        self, *, before: int | None = None, limit: int = 50, search: str | None = None
+    ) -> list[Image]:
+        await self._wait("images")
+        return await super().list_images(before=before, limit=limit, search=search)
+
+    async def get_image(self, reference: str) -> Image:
+        await self._wait("record")
+        return await super().get_image(reference)
+
+
+@pytest.mark.parametrize("what", ["numbers", "images", "record"])
+@pytest.mark.parametrize("ways", ["key", "app"])
+async def test_leaving_while_the_history_is_still_being_read_does_no_harm(
+    what: str, ways: str
+) -> None:
+    darkroom = GatedDarkroom()
+    for seed in range(1, 4):
+        darkroom.add_image(make_request("night", seed=seed))
+    app = Host(lambda: HistoryScreen(darkroom))
+    async with app.run_test(size=WIDE) as pilot:
+        while what not in darkroom.asked:
+            darkroom.gate.set()
+            await pilot.pause()
+            darkroom.gate.clear()
+        darkroom.add_image(make_request("day", seed=9))
+        if ways == "key":
+            await pilot.press("escape")
+        else:
+            await app.pop_screen()
+        await wait_until(
+            pilot, lambda: not isinstance(app.screen, HistoryScreen), "the end of the screen"
+        )
+        darkroom.gate.set()
+        for _ in range(20):
+            await pilot.pause()
+        assert app.is_running

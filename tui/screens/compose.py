@@ -6,16 +6,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import events, on, work
+from textual import events, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Static
 
-from engines.base import Capabilities
 from store.errors import RequestError, SafelightError
 from store.records import Draft, Image
 from tui import drafts, fields
@@ -23,12 +20,14 @@ from tui.actions import BY_ID, Situation, find_action, make_bindings
 from tui.darkroom import Darkroom
 from tui.desk import Desk
 from tui.glyphs import Glyphs
+from tui.keeper import OPENING, Keeper, read_cursor, read_place
+from tui.screens.compose_messages import ComposeMessages
 from tui.screens.making import Making
 from tui.screens.parameter_actions import ParameterActions
 from tui.screens.prompt_actions import PromptActions
-from tui.text import show_safely
 from tui.widgets.fields import PromptEditor, ValueInput
 from tui.widgets.film_strip import FilmStrip
+from tui.widgets.header_line import HeaderLine
 from tui.widgets.image_panel import ImagePanel
 from tui.widgets.key_line import KeyLine
 from tui.widgets.parameter_list import ParameterList
@@ -38,10 +37,10 @@ if TYPE_CHECKING:
     from tui.app import SafelightApp
 
 PARTS = ("prompts", "parameters", "image", "recent")
-OPENING = "The history is being opened."
+WATCH_AGAIN_SECONDS = 1.0
 
 
-class ComposeScreen(Screen[None]):
+class ComposeScreen(ComposeMessages):
     """Wires the parts to the draft on the desk and to the darkroom.
 
     It can be used while the history is being opened and when that fails: the draft is then
@@ -57,17 +56,11 @@ class ComposeScreen(Screen[None]):
     def __init__(self, darkroom: Darkroom, session: str | None, glyphs: Glyphs) -> None:
         super().__init__()
         self._darkroom = darkroom
-        self._session = session
         self._glyphs = glyphs
-        self._is_open = False
-        self._is_opening = True
-        self._trouble = OPENING
-        self._capabilities: dict[str, Capabilities] = {}
-        self._engines: tuple[str, ...] = ()
         self._early_keys: list[events.Key] = []
-        self._worker = ""
         self._is_field_left = False
-        self.desk = Desk(Draft(), self._save)
+        self.keeper = Keeper(darkroom, session)
+        self.desk = Desk(Draft(), self.keeper.save)
         self._stack = PromptStack(glyphs, id="prompts")
         self._parameters = ParameterList(glyphs, id="parameters")
         self._panel = ImagePanel(id="image")
@@ -75,10 +68,15 @@ class ComposeScreen(Screen[None]):
         self._recent = Vertical(self._strip, id="recent")
         self._recent.border_title = Content("recent")
         self._keys = KeyLine(glyphs, id="keys")
-        self._header = Static(id="header", markup=False)
+        self._header = HeaderLine(glyphs, id="header")
         self.prompts = PromptActions(self.desk, self._stack, glyphs, self.show, self.say)
         self.parameters = ParameterActions(
-            self.desk, self._parameters, self.get_context, self.show, self.say, self._choose
+            self.desk,
+            self._parameters,
+            self.keeper.get_context,
+            self.show,
+            self.say,
+            self._choose,
         )
         self.making = Making(
             darkroom,
@@ -107,7 +105,7 @@ class ComposeScreen(Screen[None]):
         """Show an empty draft at once; open the history after the first paint."""
         self.set_class(not self._glyphs.has_unicode, "-ascii")
         await self.show()
-        if not self._darkroom.directory.exists():
+        if self.keeper.is_first_launch:
             await self.prompts.edit("")
         self.call_after_refresh(self.open_darkroom)
 
@@ -116,91 +114,63 @@ class ComposeScreen(Screen[None]):
     @property
     def is_ready(self) -> bool:
         """Whether the history was opened, or could not be."""
-        return not self._is_opening
+        return not self.keeper.is_opening
 
-    @work(group="open", exclusive=True, exit_on_error=False)
+    @work(group="open", exclusive=True)
     async def open_darkroom(self) -> None:
         """Open the history, restore the session, and watch from then on."""
-        self._is_opening, self._trouble = True, OPENING
+        self.keeper.begin()
         try:
-            await self._darkroom.open()
-            session = await self._darkroom.load_session(self._session)
+            draft = await self.keeper.open(lambda: self.desk.draft)
         except SafelightError as error:
-            self._trouble = str(error)
-            await self._read_engines()
             await self.making.fail(error)
-            if self._early_keys or self.focused is None:
+            if self.focused is None:
                 await self.prompts.edit("")
         else:
-            self._session = session.name
-            draft = session.draft
-            if not self._is_open:
-                draft = drafts.merge_typed_ahead(draft, self.desk.draft)
-            self._is_open, self._trouble = True, ""
-            await self._read_engines()
             self.making.forget_trouble()
-            await self._restore(drafts.show_seed(draft))
+            await self._restore(draft)
             self._watch()
-        self._is_opening = False
-        for key in self._early_keys:
+        self.keeper.is_opening = False
+        keys, self._early_keys = self._early_keys, []
+        for key in keys:
             self.app.post_message(events.Key(key.key, key.character))
-        self._early_keys = []
+        await self.show()
         self._load_tokenizer()
-
-    async def _read_engines(self) -> None:
-        def read() -> dict[str, Capabilities]:
-            found = {}
-            for engine in self._darkroom.list_engines():
-                try:
-                    found[engine] = self._darkroom.get_capabilities(engine)
-                except SafelightError:
-                    continue
-            return found
-
-        self._engines = self._darkroom.list_engines()
-        self._capabilities = await asyncio.to_thread(read)
 
     async def _restore(self, draft: Draft) -> None:
         """Put `draft` on the desk and the person where it says."""
         await self._stack.close_fields(take_focus=False)
         await self._parameters.close_fields(take_focus=False)
-        is_new = not draft.place
-        theme = draft.place.get("theme")
-        if isinstance(theme, str) and theme in self.app.available_themes:
-            self.app.theme = theme
         self.desk.change(draft)
+        if (theme := read_place(draft, "theme")) in self.app.available_themes:
+            self.app.theme = theme
         await self.show()
-        place = draft.place
-        typing = "text" if is_new else place.get("typing")
-        part = place.get("part")
-        self.focus_part(part if isinstance(part, str) and part in PARTS else "prompts")
-        row, field = self.prompts.row, self.parameters.field
-        if typing == "text":
-            line, column = place.get("line"), place.get("column")
-            has_place = isinstance(line, int) and isinstance(column, int)
-            await self.prompts.reopen_text(int(line or 0), int(column or 0) if has_place else 0)
-            self.desk.set_place(typing="text")
-        elif typing == "weight" and f"prompts.{row}.weight" in draft.pending:
-            await self.prompts.open_weight(draft.pending[f"prompts.{row}.weight"])
-        elif typing == "value" and f"parameters.{field}" in draft.pending:
-            await self.parameters.open(draft.pending[f"parameters.{field}"])
-        self.show_keys()
+        part = read_place(draft, "part")
+        self.focus_part(part if part in PARTS else PARTS[0])
+        weight = draft.pending.get(f"prompts.{self.prompts.row}.weight")
+        value = draft.pending.get(f"parameters.{self.parameters.field}")
+        match "text" if not draft.place else read_place(draft, "typing"):
+            case "text":
+                await self.prompts.edit("", read_cursor(draft))
+            case "weight" if weight is not None:
+                await self.prompts.open_weight(weight)
+            case "value" if value is not None:
+                await self.parameters.open(value)
 
-    @work(group="watch", exclusive=True, exit_on_error=False)
+    @work(group="watch", exclusive=True)
     async def _watch(self) -> None:
-        async for _ in self._darkroom.watch():
+        while True:
             try:
-                await self.making.update()
-                status = await self._darkroom.get_worker_status()
+                async for _ in self._darkroom.watch():
+                    await self.making.update()
+                    await self.keeper.read_worker()
+                    self._show_header()
+                    self.show_keys()
             except SafelightError as error:
                 await self.making.fail(error)
-                continue
-            worker = "worker ready" if status.is_running else "worker asleep"
-            self._worker = f"{status.jobs} in the queue" if status.jobs else worker
-            self._show_header()
-            self.show_keys()
+            await asyncio.sleep(WATCH_AGAIN_SECONDS)
 
-    @work(group="tokenizer", exclusive=True, exit_on_error=False)
+    @work(group="tokenizer", exclusive=True)
     async def _load_tokenizer(self) -> None:
         from engines.tokens import count_tokens
 
@@ -208,49 +178,30 @@ class ComposeScreen(Screen[None]):
         self._stack.set_counting(count_tokens)
         await self.show()
 
-    def _save(self, draft: Draft) -> None:
-        if self._is_open and self._session is not None:
-            self._darkroom.save_draft(self._session, draft)
-
     # Showing
-
-    def get_context(self, draft: Draft) -> fields.Context | None:
-        """`draft` with what its engine accepts; the first engine stands in for a missing one."""
-        capabilities = self._capabilities.get(draft.engine)
-        if capabilities is None and self._capabilities:
-            capabilities = next(iter(self._capabilities.values()))
-        if capabilities is None:
-            return None
-        return fields.Context(draft, capabilities, self._engines)
 
     async def show(self) -> None:
         """Show the draft on the desk."""
         draft = self.desk.draft
-        context = self.get_context(draft)
+        context = self.keeper.get_context(draft)
         full = 2.0 if context is None else max(abs(end) for end in context.capabilities.weights)
         limit = 77 if context is None else context.capabilities.token_limit
         await self._stack.show(draft.prompts, self.prompts.row, full, limit)
         self._parameters.show(context, self.parameters.field)
-        if draft.engine not in self._capabilities and self._capabilities:
+        if self.keeper.is_missing(draft.engine):
             self._parameters.explain("engine", f"There is no engine {draft.engine!r}.")
         self._show_header()
         self.show_keys()
 
     def _show_header(self) -> None:
-        dot = f" {self._glyphs.dot} "
-        session = show_safely(self._session or "")
-        left = f" safelight{dot}{session}" if session else " safelight"
-        context = self.get_context(self.desk.draft)
-        said = [self._worker] if self._worker else []
+        context = self.keeper.get_context(self.desk.draft)
+        facts = [self.keeper.worker] if self.keeper.worker else []
         if context is not None:
-            model = fields.show_value("model", context)
-            size = fields.show_value("size", context)
-            said = [f"{context.draft.engine} {model}", size, *said]
-        if self._trouble:
-            said = ["opening" if self._is_opening else "history not open"]
-        right = show_safely(dot.join(said)) + " "
-        gap = max(1, self.size.width - len(left) - len(right))
-        self._header.update(Content.assemble((left, "bold"), " " * gap, (right, "$role-quiet")))
+            model, size = fields.show_value("model", context), fields.show_value("size", context)
+            facts = [f"{context.draft.engine} {model}", size, *facts]
+        if self.keeper.trouble:
+            facts = ["opening" if self.keeper.is_opening else "history not open"]
+        self._header.show(self.keeper.session or "", facts)
 
     def show_keys(self) -> None:
         """Show the keys that hold where the focus is."""
@@ -301,8 +252,8 @@ class ComposeScreen(Screen[None]):
         for node in widget.ancestors_with_self if widget is not None else ():
             if isinstance(node, Widget) and node in known:
                 return known[node]
-        part = self.desk.draft.place.get("part")
-        return part if isinstance(part, str) and part in PARTS else "prompts"
+        part = read_place(self.desk.draft, "part")
+        return part if part in PARTS else PARTS[0]
 
     def focus_part(self, part: str) -> None:
         """Give the focus to a part."""
@@ -355,10 +306,10 @@ class ComposeScreen(Screen[None]):
     def get_situation(self) -> Situation:
         """What can be done now."""
         draft = self.desk.draft
-        context = self.get_context(draft)
+        context = self.keeper.get_context(draft)
         return Situation(
-            trouble=self._trouble,
-            is_read_only=self._is_open and self._darkroom.is_read_only,
+            trouble=self.keeper.trouble,
+            is_read_only=self.keeper.is_read_only,
             has_image=self.making.image is not None,
             has_unfinished_job=self.making.has_unfinished_job,
             has_ended_job=self.making.ended_job is not None,
@@ -419,7 +370,7 @@ class ComposeScreen(Screen[None]):
         that come in one burst (a slow line, a paste) the second would go to the old focus.
         Keys that come before the session is there are kept.
         """
-        if self._is_opening and self.focused is None and event.key != "ctrl+q":
+        if self.keeper.is_opening and self.focused is None and event.key != "ctrl+q":
             self._early_keys.append(event)
             return True
         part = self.get_part()
@@ -433,7 +384,7 @@ class ComposeScreen(Screen[None]):
 
     async def action_perform(self, action_id: str, key: str = "") -> None:
         """Do what the action says, or say why it cannot be done now."""
-        if self._is_opening and action_id not in ("quit", "help", "palette", "theme", "part"):
+        if self.keeper.is_opening and action_id not in ("quit", "help", "palette", "theme", "part"):
             self.say(OPENING)
             return
         if reason := BY_ID[action_id].explain(self.get_situation()):
@@ -444,7 +395,7 @@ class ComposeScreen(Screen[None]):
 
     async def _generate(self, _: str) -> None:
         if await self.prompts.accept() and await self.parameters.accept():
-            await self.making.generate(self._session or "")
+            await self.making.generate(self.keeper.session or "")
 
     async def _undo(self, _: str) -> None:
         if (label := self.desk.undo()) is not None:
@@ -468,57 +419,3 @@ class ComposeScreen(Screen[None]):
         self.desk.change(drafts.merge_draft(self.desk.draft, image, parts), f"loading {parts}")
         await self.show()
         self.say(f"Loaded {parts} of {image.id[:4]}; u takes it back.")
-
-    # Messages of the parts
-
-    def on_resize(self) -> None:
-        """The header is as wide as the screen."""
-        self._show_header()
-
-    @on(PromptStack.TextTyped)
-    async def _note_text(self, event: PromptStack.TextTyped) -> None:
-        await self.prompts.note_text(event.row, event.text)
-
-    @on(PromptStack.CursorMoved)
-    def _note_cursor(self, event: PromptStack.CursorMoved) -> None:
-        self.prompts.note_cursor(event.line, event.column)
-
-    @on(PromptStack.TextLeft)
-    async def _leave_text(self, event: PromptStack.TextLeft) -> None:
-        await self.prompts.leave_text(event.row)
-
-    @on(PromptStack.WeightTyped)
-    def _note_weight(self, event: PromptStack.WeightTyped) -> None:
-        self.prompts.note_weight(event.row, event.text)
-
-    @on(PromptStack.WeightEntered)
-    async def _enter_weight(self, event: PromptStack.WeightEntered) -> None:
-        await self.prompts.enter_weight(event.row, event.text)
-
-    @on(PromptStack.WeightLeft)
-    async def _leave_weight(self, event: PromptStack.WeightLeft) -> None:
-        await self.prompts.leave_weight(event.row)
-
-    @on(PromptStack.RowChosen)
-    async def _choose_row(self, event: PromptStack.RowChosen) -> None:
-        await self.prompts.choose_row(event.row)
-
-    @on(ParameterList.ValueTyped)
-    def _note_value(self, event: ParameterList.ValueTyped) -> None:
-        self.parameters.note(event.field, event.text)
-
-    @on(ParameterList.ValueEntered)
-    async def _enter_value(self, event: ParameterList.ValueEntered) -> None:
-        await self.parameters.enter(event.field, event.text)
-
-    @on(ParameterList.ValueLeft)
-    async def _leave_value(self, event: ParameterList.ValueLeft) -> None:
-        await self.parameters.leave(event.field)
-
-    @on(ParameterList.FieldChosen)
-    async def _choose_field(self, event: ParameterList.FieldChosen) -> None:
-        await self.parameters.choose_field(event.field)
-
-    @on(FilmStrip.ImageChosen)
-    async def _choose_image(self, event: FilmStrip.ImageChosen) -> None:
-        await self.making.choose(event.image)

@@ -89,19 +89,18 @@ class JobsScreen(Screen[None]):
         self._jobs: list[Job] = []
         self._is_read_only = False
         self._glyphs = choose_glyphs(os.environ)
+        # Held, not looked for: what was on its way when the screen is left finds them still.
+        self.options = OptionList(id="jobs-list", markup=False)
+        self._story = Static(id="jobs-text", markup=False)
+        self._keys = KeyLine(self._glyphs, id="jobs-keys")
 
     def compose(self) -> ComposeResult:
         """List and story."""
         yield Static(_EMPTY, id="jobs-empty", markup=False)
-        yield OptionList(id="jobs-list", markup=False)
+        yield self.options
         with VerticalScroll(id="jobs-story", can_focus=False):
-            yield Static(id="jobs-text", markup=False)
-        yield KeyLine(self._glyphs, id="jobs-keys")
-
-    @property
-    def options(self) -> OptionList:
-        """The list."""
-        return self.query_one(OptionList)
+            yield self._story
+        yield self._keys
 
     def on_mount(self) -> None:
         """Follow the queue."""
@@ -154,8 +153,8 @@ class JobsScreen(Screen[None]):
 
     def _tell(self) -> None:
         job = self.chosen
-        self.query_one("#jobs-text", Static).update(explain_job(job) if job else "")
-        self.query_one(KeyLine).show(("jobs",), self.get_situation(), is_typing=False)
+        self._story.update(explain_job(job) if job else "")
+        self._keys.show(("jobs",), self.get_situation(), is_typing=False)
 
     def get_situation(self) -> Situation:
         """What decides which actions can be done now."""
@@ -168,7 +167,7 @@ class JobsScreen(Screen[None]):
 
     def say(self, message: str) -> None:
         """Show a sentence in the last line until the next key."""
-        self.query_one(KeyLine).say(message)
+        self._keys.say(message)
 
     def on_key(self) -> None:
         """A key ends the message in the last line."""
@@ -191,6 +190,7 @@ class JobsScreen(Screen[None]):
             case "jobs.help":
                 await self._open_help()
             case "jobs.leave":
+                self.workers.cancel_node(self)
                 self.dismiss()
 
     async def _open_help(self) -> None:

@@ -6,8 +6,8 @@ import math
 from collections.abc import Awaitable, Callable
 
 from store.errors import RequestError
+from store.fields import check_weight
 from store.records import DraftPrompt
-from store.request import check_weight
 from tui import drafts
 from tui.desk import Desk
 from tui.glyphs import Glyphs
@@ -157,16 +157,11 @@ class PromptActions:
 
     # Text
 
-    async def edit(self, _: str) -> None:
-        """Type in the prompt under the cursor."""
+    async def edit(self, _: str, cursor: tuple[int, int] | None = None) -> None:
+        """Type in the prompt under the cursor, at `cursor` (line, column) or at its end."""
         self._text_before, self._is_new = self._desk.draft, False
         self._desk.set_place(typing="text")
-        await self._stack.open_text(self.row)
-
-    async def reopen_text(self, line: int, column: int) -> None:
-        """Type again where the person was."""
-        self._text_before, self._is_new = self._desk.draft, False
-        await self._stack.open_text(self.row, (line, column))
+        await self._stack.open_text(self.row, cursor)
 
     async def note_text(self, row: int, text: str) -> None:
         """Keep what is typed."""

@@ -105,6 +105,8 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         before = self.chosen
         pages = HistoryPages(self.pages.darkroom, has_unicode=self._has_unicode)
         await pages.open(search)
+        if not self.is_attached:
+            return
         self.pages = pages
         row = self.pages.find_row(before.number) if before else None
         self._fit()
@@ -116,6 +118,8 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         """Show what others added or changed. The cursor stays on its image."""
         try:
             added = await self.pages.find_newer()
+            if not self.is_attached:
+                return
             if added:
                 was_at_top = self.scroll_offset.y == 0
                 self._fit()
@@ -139,23 +143,26 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
 
     async def _load(self) -> None:
         """Read the rows in sight until none is missing, then their thumbnails."""
-        if self._is_loading:
+        if self._is_loading or not self.is_attached:
             return
         self._is_loading = True
+        pages, rows = self.pages, self._rows_in_sight()
         try:
-            while True:
-                first, last = self._rows_in_sight()
-                if not await self.pages.load(first - _MARGIN, last + _MARGIN):
+            while self.is_attached:
+                pages, rows = self.pages, self._rows_in_sight()
+                if await pages.load(rows[0] - _MARGIN, rows[1] + _MARGIN):
+                    self.refresh()
+                    self._tell()
+                elif (pages, rows) == (self.pages, self._rows_in_sight()):
                     break
-                self.refresh()
-                self._tell()
             self._tell()
-            await self._draw_thumbnails(first, last)
+            await self._draw_thumbnails(*rows)
         except SafelightError as error:
             self.post_message(self.Failed(error))
+            return
         finally:
             self._is_loading = False
-        if self._rows_in_sight() != (first, last):
+        if (pages, rows) != (self.pages, self._rows_in_sight()):
             self._start_loading()
 
     async def _draw_thumbnails(self, first: int, last: int) -> None:

@@ -11,7 +11,8 @@ from tui.actions import Action, Situation, list_actions, write_keys
 from tui.glyphs import Glyphs
 from tui.text import show_safely
 
-GAP = 3
+WIDE, WIDE_GAP, GAP = 100, 3, 2
+FIRST = ("typing.accept", "typing.leave", "generate", "help", "part", "quit")
 
 
 class KeyLine(Static):
@@ -45,6 +46,10 @@ class KeyLine(Static):
         """Other keys fit now."""
         self._refresh_line()
 
+    @property
+    def _gap(self) -> int:
+        return WIDE_GAP if self.size.width >= WIDE else GAP
+
     def _refresh_line(self) -> None:
         state = " typing " if self._is_typing else " moving "
         style = "bold $role-on-focus on $role-focus" if self._is_typing else "bold $role-quiet"
@@ -53,7 +58,7 @@ class KeyLine(Static):
             parts.append(f"  {show_safely(self._message)}")
         else:
             for key, label, is_enabled in self._choose_keys(self.size.width - len(state)):
-                parts.append(" " * GAP)
+                parts.append(" " * self._gap)
                 parts.append((key, "$role-focus" if is_enabled else "$role-quiet"))
                 parts.append((f" {label}", "" if is_enabled else "strike $role-quiet"))
         self.update(Content.assemble(*parts))
@@ -61,10 +66,8 @@ class KeyLine(Static):
     def _choose_keys(self, width: int) -> list[tuple[str, str, bool]]:
         chosen = []
         for action in self._rank_actions():
-            key = write_keys(action, self._glyphs.keys)
-            if action.context == "compose":
-                key = key.split()[0]
-            taken = GAP + len(key) + 1 + len(action.label)
+            key = self._write_key(action)
+            taken = self._gap + len(key) + 1 + len(action.label)
             if taken > width:
                 continue
             width -= taken
@@ -78,11 +81,21 @@ class KeyLine(Static):
             action
             for context in self._contexts
             for action in sorted(list_actions(context), key=lambda action: action.rank)
-            if action.rank and (not self._is_typing or action.is_priority or context == "typing")
+            if action.rank and self._write_key(action)
         ]
 
+    def _write_key(self, action: Action) -> str:
+        """The keys as they are written; while typing only one that is no text, or nothing."""
+        key = write_keys(action, self._glyphs.keys)
+        if action.context != "compose":
+            return key
+        keys = key.split()
+        if self._is_typing:
+            keys = [each for each in keys if len(each) > 1]
+        return keys[0] if keys else ""
+
     def _rank_actions(self) -> list[Action]:
-        """In the order in which they get room: always `generate`, `help` and `quit`."""
+        """In the order in which they get room: what leads everywhere else comes first."""
         actions = self._order_actions()
-        first = [action for action in actions if action.id in ("generate", "help", "quit")]
+        first = [action for name in FIRST for action in actions if action.id == name]
         return first + [action for action in actions if action not in first]

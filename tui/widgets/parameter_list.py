@@ -8,7 +8,7 @@ from typing import ClassVar
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import Container, Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input, Static
@@ -20,6 +20,8 @@ from tui.text import show_safely
 from tui.widgets.fields import ValueInput
 
 VALUE_CHARACTERS = 32
+LEFT_ROWS = 5
+"""Fields in the left column where there are two."""
 
 
 class ParameterRow(Horizontal):
@@ -46,9 +48,7 @@ class ParameterRow(Horizontal):
         """Show the field's value in `context`, dashes while there is none."""
         self.set_class(is_current, "-current")
         marker = self._glyphs.cursor if is_current else " "
-        self._label.update(
-            Content.assemble((marker, "$role-focus"), (f" {self.field}", "$role-quiet"))
-        )
+        self._label.update(Content.assemble(marker, (f" {self.field}", "$role-quiet")))
         if context is None:
             self._value.update(Content.styled(self._glyphs.ellipsis, "$role-quiet"))
             return
@@ -141,8 +141,11 @@ class ParameterList(VerticalScroll, can_focus=True, inherit_bindings=False):
         self._note = Static(id="parameter-note", markup=False)
 
     def compose(self) -> ComposeResult:
-        """The rows, and a line for the chosen one's range where they are narrow."""
-        yield from self._rows.values()
+        """The rows, and a line for the chosen one's range where they stand in two columns."""
+        rows = list(self._rows.values())
+        with Container(id="columns"):
+            yield Vertical(*rows[:LEFT_ROWS], classes="column")
+            yield Vertical(*rows[LEFT_ROWS:], classes="column")
         yield self._note
 
     def show(self, context: fields.Context | None, current: str) -> None:

@@ -92,9 +92,7 @@ class PromptRow(Vertical):
         self.set_class(not prompt.enabled, "-off")
         self.set_class(prompt.weight < 0, "-negative")
         marker = glyphs.cursor if self._is_current else " "
-        self._head.update(
-            Content.assemble((marker, "$role-focus"), (f"{self._index + 1:>2}", "$role-quiet"))
-        )
+        self._head.update(Content.assemble(marker, (f"{self._index + 1:>2}", "$role-quiet")))
         weight = write_weight(prompt.weight, prompt.enabled, glyphs)
         negative = prompt.enabled and prompt.weight < 0
         style = "bold $role-negative" if negative else "" if prompt.enabled else "$role-quiet"

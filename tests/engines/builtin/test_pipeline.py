@@ -1,0 +1,158 @@
+"""The embedded model makes images that its parameters decide, all of them and nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engines.base import Produced, Progressed
+from engines.builtin.capabilities import CAPABILITIES, SAMPLERS, STYLE_WORDS
+from engines.builtin.kernels import pin_environment
+from engines.builtin.pipeline import Pipeline, choose_native_size
+from engines.builtin.weights import read_manifest
+from tests.engines.builtin.making import BASE, make_request, pixels, run, stages, warnings
+
+GOLDEN = Path(__file__).with_name("golden.json")
+ROOT = Path(__file__).parents[3]
+
+SCRIPT = """
+import json, sys
+from engines.builtin.pipeline import Pipeline
+from engines.builtin.weights import load_weights
+from tests.engines.builtin.making import make_request, run, stages
+print(json.dumps(stages(run(Pipeline(load_weights()), make_request()))))
+"""
+
+
+def test_golden_digests(pipeline: Pipeline) -> None:
+    golden = json.loads(GOLDEN.read_text())
+    revision = str(read_manifest().revision)
+    assert revision in golden, "a new revision needs its digests: see the model card"
+    for sampler, digests in golden[revision].items():
+        found = stages(run(pipeline, make_request(sampler=sampler)))
+        assert {name: found[name] for name in digests} == digests, sampler
+
+
+def test_another_process_gives_the_same_bits(pipeline: Pipeline) -> None:
+    here = stages(run(pipeline, make_request()))
+    environment = pin_environment({**os.environ, "PYTHONPATH": str(ROOT)})
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+    )
+    assert json.loads(done.stdout) == here
+
+
+def test_repeats_are_equal_and_leave_nothing_behind(pipeline: Pipeline) -> None:
+    first = stages(run(pipeline, make_request()))
+    run(pipeline, make_request(width=192, seed=3))
+    assert stages(run(pipeline, make_request())) == first
+
+
+def test_order_of_the_stack_changes_nothing(pipeline: Pipeline) -> None:
+    one = run(pipeline, make_request(BASE))
+    other = run(pipeline, make_request(BASE[::-1]))
+    np.testing.assert_array_equal(pixels(one), pixels(other))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"seed": 8},
+        {"steps": 4},
+        {"cfg_scale": 3.0},
+        {"style_preset": "anime"},
+        *({"sampler": name} for name in SAMPLERS if name != "k_dpmpp_2m"),
+    ],
+    ids=lambda c: "-".join(map(str, *c.items())),
+)
+def test_each_parameter_changes_the_image(pipeline: Pipeline, changes: dict[str, Any]) -> None:
+    base = pixels(run(pipeline, make_request()))
+    assert (pixels(run(pipeline, make_request(**changes))) != base).any()
+
+
+def test_prompts_and_weights_change_the_image(pipeline: Pipeline) -> None:
+    stacks = (
+        BASE,
+        (BASE[0], ("clouds", -0.5)),
+        (("night sky above japanese town", 1.5), BASE[1]),
+        (("blue sky above japanese town", 1.0), BASE[1]),
+        BASE[:1],
+    )
+    found = {pixels(run(pipeline, make_request(stack))).tobytes() for stack in stacks}
+    assert len(found) == len(stacks)
+
+
+def test_samplers_differ_from_each_other(pipeline: Pipeline) -> None:
+    found = {
+        name: pixels(run(pipeline, make_request(sampler=name, steps=4))).tobytes()
+        for name in SAMPLERS
+    }
+    assert len(set(found.values())) == len(found)
+
+
+def test_no_guidance_is_the_prompt_alone(pipeline: Pipeline) -> None:
+    alone = pixels(run(pipeline, make_request(BASE[:1], cfg_scale=1.0)))
+    without = pixels(run(pipeline, make_request(BASE[:1], cfg_scale=0.0)))
+    other = pixels(run(pipeline, make_request((("a cat", 1.0),), cfg_scale=0.0)))
+    assert (alone != without).any()
+    np.testing.assert_array_equal(without, other)
+
+
+@pytest.mark.parametrize(
+    ("size", "native"),
+    [
+        ((128, 128), (128, 128)),
+        ((192, 128), (192, 128)),
+        ((128, 192), (128, 192)),
+        ((1024, 1024), (128, 128)),
+        ((1024, 128), (192, 128)),
+        ((576, 1024), (128, 192)),
+    ],
+)
+def test_sizes(pipeline: Pipeline, size: tuple[int, int], native: tuple[int, int]) -> None:
+    assert choose_native_size(*size) == native
+    events = run(pipeline, make_request(steps=1, width=size[0], height=size[1]))
+    assert pixels(events).shape == (size[1], size[0], 3)
+    produced = events[-1]
+    assert isinstance(produced, Produced)
+    assert produced.meta["made at"] == f"{native[0]}x{native[1]}"
+    assert (produced.meta["resizing"] == "none") == (size == native)
+
+
+def test_progress_has_a_preview_at_each_step(pipeline: Pipeline) -> None:
+    events = run(pipeline, make_request(steps=5))
+    progress = [e for e in events if isinstance(e, Progressed)]
+    assert [(e.step, e.steps) for e in progress] == [(k, 5) for k in range(1, 6)]
+    assert all(e.preview is not None and e.preview[:4] == b"\x89PNG" for e in progress)
+
+
+def test_unknown_and_surplus_words_are_reported(pipeline: Pipeline) -> None:
+    assert warnings(run(pipeline, make_request((("cats and a blorptak", 1.0),), steps=1))) == (
+        "The model does not know: blorptak."
+    )
+    long = " ".join(["cat"] * 60)
+    assert "ignored: cat" in warnings(run(pipeline, make_request(((long, 1.0),), steps=1)))
+    assert warnings(run(pipeline, make_request((("a cat on the beach", 1.0),), steps=1))) == ""
+
+
+def test_a_prompt_without_known_words_still_gives_an_image(pipeline: Pipeline) -> None:
+    events = run(pipeline, make_request((("blorptak", 1.0),), steps=1))
+    assert isinstance(events[-1], Produced)
+
+
+def test_capabilities_agree_with_the_tables() -> None:
+    assert set(CAPABILITIES.style_presets) == set(STYLE_WORDS)
+    assert CAPABILITIES.default_sampler in SAMPLERS
+    assert len(SAMPLERS) == 11
