@@ -7,7 +7,7 @@ from engines.stability.message import SAMPLER_NUMBERS
 from engines.stability.unsupported import check_supported
 from engines.stability.wire import Message, generation
 from store.errors import RequestError
-from store.request import draw_seed, following_seed
+from store.fields import draw_seed, following_seed
 
 SAMPLES_LIMIT = 10
 """Most images that one message may ask for, as the API documents it."""

@@ -90,7 +90,7 @@ def _serve(
     from engines.settings import load_user_settings
     from engines.stability.server import ServerSettings
     from engines.stability.server import serve as serve_engine
-    from store.request import check_name
+    from store.fields import check_name
 
     for name in names:
         check_name("--as", name)
