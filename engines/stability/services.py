@@ -73,6 +73,11 @@ class GenerationService:
         self._taken = 0
         self._turn = asyncio.Lock()
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a request is in work."""
+        return self._taken > 0
+
     async def generate(self, data: bytes, context: Any) -> None:
         """Answer the serialised request `data`: empty answers while it works, then the images."""
         try:

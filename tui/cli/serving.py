@@ -88,8 +88,8 @@ def _serve(
     from engines.base import EngineError, Failure
     from engines.registry import EngineRegistry
     from engines.settings import load_user_settings
-    from engines.stability.server import ServerSettings
-    from engines.stability.server import serve as serve_engine
+    from engines.stability.serving import ServerSettings
+    from engines.stability.serving import serve as serve_engine
     from store.fields import check_name
 
     for name in names:

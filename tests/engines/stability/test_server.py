@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -13,6 +15,8 @@ import pytest
 
 from engines.base import Event, Failure, Produced, Run, Warned
 from engines.stability.account_wire import dashboard, listing
+from engines.stability.serving import ServerSettings
+from engines.stability.serving import serve as serve_engine
 from engines.stability.wire import generation
 from store.fields import SEED_MAXIMUM
 from store.request import Parameters, Prompt, PromptStack, Request
@@ -260,3 +264,21 @@ async def test_our_client_gets_the_pixels_that_the_engine_makes(serve: Serve) ->
     (produced,) = await collect(make_engine(server.host), request)
     assert isinstance(produced, Produced)
     assert produced.data == paint(msgspec.structs.replace(request, engine="painter"))
+
+
+async def test_a_second_signal_ends_what_is_in_work(caplog: pytest.LogCaptureFixture) -> None:
+    painter, address = Painter(is_held=True), asyncio.Queue[str]()
+    work = asyncio.create_task(serve_engine(painter, ServerSettings(port=0), address.put_nowait))
+    async with grpc.aio.insecure_channel(await address.get()) as channel:
+        stream = channel.unary_stream("/gooseai.GenerationService/Generate")(
+            make_message().SerializeToString()
+        )
+        await stream.read()
+        os.kill(os.getpid(), signal.SIGTERM)
+        while "once more" not in caplog.text:
+            await asyncio.sleep(0)
+        assert not work.done()
+        os.kill(os.getpid(), signal.SIGINT)
+        await work
+        assert await stream.code() is Code.UNAVAILABLE
+    assert painter.was_stopped.is_set()
