@@ -125,24 +125,12 @@ def test_a_program_of_the_documentation_gets_the_pixels_of_generate(
 ) -> None:
     printed = run_client(served, tmp_path, str(SDK_PROGRAM))
     assert "withheld" not in printed
-    same = [
-        "-S",
-        "1229080980",
-        "-s",
-        "50",
-        "-C",
-        "8",
-        "-A",
-        "k_dpmpp_2m",
-        "-W",
-        "1024",
-        "-H",
-        "1024",
-    ]
+    same = ("-S", "1229080980", "-s", "50", "-C", "8", "-A", "k_dpmpp_2m")
+    size = ("-W", "1024", "-H", "1024")
     for folder, prompts in (("plain", (EXAMPLE,)), ("weighted", (EXAMPLE, "clouds::-1"))):
         (file,) = (tmp_path / folder).iterdir()
         assert file.name == "1229080980.png"
-        assert digest_file(file) == make(program, *prompts, *same)
+        assert digest_file(file) == make(program, *prompts, *same, *size)
 
 
 async def test_the_sdks_own_command_saves_what_the_engine_makes(
