@@ -331,28 +331,32 @@ class GatedDarkroom(MemoryDarkroom):
 
 
 @pytest.mark.parametrize("what", ["numbers", "images", "record"])
-@pytest.mark.parametrize("ways", ["key", "app"])
-async def test_leaving_while_the_history_is_still_being_read_does_no_harm(
-    what: str, ways: str
-) -> None:
+async def test_leaving_while_the_history_is_still_being_read_does_no_harm(what: str) -> None:
     darkroom = GatedDarkroom()
     for seed in range(1, 4):
         darkroom.add_image(make_request("night", seed=seed))
     app = Host(lambda: HistoryScreen(darkroom))
-    async with app.run_test(size=WIDE) as pilot:
+    async with app.run_test(size=NARROW) as pilot:
         while what not in darkroom.asked:
             darkroom.gate.set()
             await pilot.pause()
             darkroom.gate.clear()
-        darkroom.add_image(make_request("day", seed=9))
-        if ways == "key":
-            await pilot.press("escape")
-        else:
-            await app.pop_screen()
+        app.screen.dismiss()
+        darkroom.gate.set()
         await wait_until(
             pilot, lambda: not isinstance(app.screen, HistoryScreen), "the end of the screen"
         )
-        darkroom.gate.set()
-        for _ in range(20):
-            await pilot.pause()
+        await pilot.pause()
         assert app.is_running
+
+
+async def test_news_that_come_when_the_parts_of_the_screen_are_already_gone_do_no_harm() -> None:
+    darkroom = make_history(3)
+    async with open_history(darkroom) as (pilot, screen):
+        # A screen that is left loses its parts before its workers end.
+        await screen.remove_children()
+        darkroom.add_image()
+        asked = len(darkroom.calls)
+        await wait_until(pilot, lambda: len(darkroom.calls) > asked, "the question for news")
+        await pilot.pause()
+        assert pilot.app.is_running
