@@ -28,7 +28,8 @@ from tui.widgets.picture import get_colours, get_image_protocol
 from tui.widgets.thumbnails import Thumbnails
 
 _LABEL_ROWS = 2
-_FRAME_LEAST = 18
+_FRAME_LEAST = 16
+_SEED_WIDTH = 13
 _GAP = 2
 
 
@@ -118,6 +119,8 @@ class FilmStrip(Widget, can_focus=True):
 
     @property
     def _frame_width(self) -> int:
+        if self.content_size.height < _LABEL_ROWS:
+            return _SEED_WIDTH + _GAP
         return max(_FRAME_LEAST, 2 * self._thumbnail_rows) + _GAP
 
     @property
