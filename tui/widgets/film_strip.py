@@ -26,6 +26,7 @@ from tui.verdicts import ROLES, mark_verdict
 from tui.widgets.lines import fit_text, mark_classes
 from tui.widgets.picture import get_colours, get_image_protocol
 from tui.widgets.thumbnails import Thumbnails
+from tui.work import start_work
 
 _LABEL_ROWS = 2
 _FRAME_LEAST = 16
@@ -138,7 +139,7 @@ class FilmStrip(Widget, can_focus=True):
 
     def _start_drawing(self) -> None:
         if self._images:
-            self.run_worker(self._draw_thumbnails(), group="thumbnails", exclusive=True)
+            start_work(self, self._draw_thumbnails, "thumbnails", is_exclusive=True)
 
     async def _draw_thumbnails(self) -> None:
         rows = self._thumbnail_rows
