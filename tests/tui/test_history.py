@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from rich.cells import cell_len
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -111,6 +112,29 @@ async def test_a_damaged_record_says_that_it_may_not_be_what_was_run() -> None:
     async with open_history(darkroom) as (pilot, screen):
         await wait_until(pilot, lambda: "no longer fits" in screen.record.text, "the warning")
         assert "answer id: a1" in screen.record.text
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW, (61, 20)])
+async def test_no_end_of_a_long_line_of_the_record_is_lost(size: tuple[int, int]) -> None:
+    darkroom = MemoryDarkroom()
+    word = "".join(f"{number:03}" for number in range(200))
+    darkroom.add_image(make_request(word))
+    async with open_history(darkroom, size) as (pilot, screen):
+        await pilot.press("tab")
+        view = screen.record
+        await wait_until(pilot, lambda: view.size.area > 0, "the record")
+        await wait_until(
+            pilot,
+            lambda: (
+                max(map(cell_len, view.text.splitlines())) <= view.scrollable_content_region.width
+            ),
+            "lines that fit",
+        )
+        lines = [line.rstrip() for line in view.text.splitlines()]
+        pieces = [line.split()[-1] for line in lines if line]
+        assert word in "".join(pieces)
+        shown = read_screen(pilot.app)
+        assert all(line in shown for line in lines[: view.size.height])
 
 
 async def test_moving_shows_another_picture_and_record() -> None:
