@@ -13,11 +13,21 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from rich.color import Color
 from rich.segment import Segment
-from rich.style import Style
 
 from tui.detection import Colours
+from tui.palette import (
+    ASCII_SHADES,
+    BLOCK_SHADES,
+    Row,
+    find_nearest,
+    join_cells,
+    join_shades,
+    load_mixtures,
+    load_palette,
+    map_colours,
+    measure_mixtures,
+)
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
@@ -25,32 +35,8 @@ if TYPE_CHECKING:
 _SAMPLES = 8
 """Samples a side of one cell: block elements divide a cell in eighths."""
 
-_GRAIN = 0.3
-"""How much the grain of a mixture of two colours counts against it."""
-
 _RAMP = " .:-=+*#%@"
 _QUADRANTS = " ▘▝▀▖▌▞▛▗▚▐▜▄▙▟█"
-_ANSI_16 = (
-    (0, 0, 0),
-    (205, 0, 0),
-    (0, 205, 0),
-    (205, 205, 0),
-    (0, 0, 238),
-    (205, 0, 205),
-    (0, 205, 205),
-    (229, 229, 229),
-    (127, 127, 127),
-    (255, 0, 0),
-    (0, 255, 0),
-    (255, 255, 0),
-    (92, 92, 255),
-    (255, 0, 255),
-    (0, 255, 255),
-    (255, 255, 255),
-)
-"""The sixteen colours as xterm shows them; a terminal's own palette may differ."""
-
-Row = list[Segment]
 
 
 def fit_cells(width: int, height: int, columns: int, rows: int) -> tuple[int, int]:
@@ -113,9 +99,9 @@ def _draw_blocks(image: PillowImage, columns: int, rows: int, colours: Colours) 
         return _draw_sixteen(columns, cells, inside / area, outside / rest)
     best = ((inside**2).sum(1) / area + (outside**2).sum(1) / rest).argmax(1)
     every = np.arange(len(best))
-    ink = _map_colours(inside[every, :, best] / area[best, None], colours)
-    paper = _map_colours(outside[every, :, best] / rest[best, None], colours)
-    return _join(columns, [glyphs[index] for index in best], ink, paper)
+    ink = map_colours(inside[every, :, best] / area[best, None], colours)
+    paper = map_colours(outside[every, :, best] / rest[best, None], colours)
+    return join_cells(columns, [glyphs[index] for index in best], ink, paper)
 
 
 def _draw_sixteen(columns: int, cells: Any, inks: Any, papers: Any) -> list[Row]:
@@ -128,16 +114,16 @@ def _draw_sixteen(columns: int, cells: Any, inks: Any, papers: Any) -> list[Row]
     import numpy as np
 
     glyphs, masks = _load_blocks()
-    palette, _ = _load_palette("16")
-    shades, mixed, grain = _load_mixtures()
+    palette, _ = load_palette("16")
+    shades, mixed, grain = load_mixtures(BLOCK_SHADES)
     area = masks.sum(1)
-    ink, ink_error = _find_nearest(inks.transpose(0, 2, 1), palette)
-    paper, paper_error = _find_nearest(papers.transpose(0, 2, 1), palette)
+    ink, ink_error = find_nearest(inks.transpose(0, 2, 1), palette)
+    paper, paper_error = find_nearest(papers.transpose(0, 2, 1), palette)
     total = (cells**2).sum((1, 2))[:, None]
     spread = total - (inks**2).sum(1) * area - (papers**2).sum(1) * (_SAMPLES**2 - area)
     block_error = spread + ink_error * area + paper_error * (_SAMPLES**2 - area)
     mean = cells.mean(2)
-    far = ((mean[:, None] - mixed[None]) ** 2).sum(2) + grain
+    far = measure_mixtures(mean, mixed, grain)
     shade_error = far * _SAMPLES**2 + total - (mean**2).sum(1)[:, None] * _SAMPLES**2
     block, shade = block_error.argmin(1), shade_error.argmin(1)
     every = np.arange(len(cells))
@@ -145,34 +131,10 @@ def _draw_sixteen(columns: int, cells: Any, inks: Any, papers: Any) -> list[Row]
     chosen = [
         shades[shade[at]]
         if is_shade[at]
-        else (glyphs[block[at]], ink[at, block[at]], paper[at, block[at]])
+        else (glyphs[block[at]], int(ink[at, block[at]]), int(paper[at, block[at]]))
         for at in every
     ]
-    return _join(
-        columns,
-        [glyph for glyph, _, _ in chosen],
-        [_color_from_number(int(number)) for _, number, _ in chosen],
-        [_color_from_number(int(number)) for _, _, number in chosen],
-    )
-
-
-@cache
-def _load_mixtures() -> tuple[list[tuple[str, int, int]], Any, Any]:
-    """Shades as (glyph, ink, paper), the colour that each looks like, and its grain."""
-    import numpy as np
-
-    palette, _ = _load_palette("16")
-    shades = [(" ", number, number) for number in range(16)]
-    amounts = [1.0] * 16
-    for glyph, amount in (("░", 0.25), ("▒", 0.5)):
-        pairs = [(one, other) for one in range(16) for other in range(16) if one != other]
-        shades += [(glyph, ink, paper) for ink, paper in pairs if amount < 0.5 or ink < paper]
-        amounts += [amount] * (len(shades) - len(amounts))
-    ink, paper = palette[[shade[1] for shade in shades]], palette[[shade[2] for shade in shades]]
-    share = np.array(amounts, np.float32)
-    mixed = ink * share[:, None] + paper * (1 - share[:, None])
-    grain = _GRAIN * share * (1 - share) * ((ink - paper) ** 2).sum(1)
-    return shades, mixed, grain
+    return join_shades(columns, chosen)
 
 
 @cache
@@ -203,9 +165,13 @@ def _load_blocks() -> tuple[str, Any]:
 def _draw_spaces(image: PillowImage, columns: int, rows: int, colours: Colours) -> list[Row]:
     import numpy as np
 
-    pixels = np.asarray(_resize(image, columns, rows, 1), np.float32).reshape(rows * columns, 3)
-    paper = _map_colours(pixels, colours)
-    return _join(columns, [" "] * len(paper), paper, paper)
+    pixels = np.asarray(_resize(image, columns, rows, 1), np.float32).reshape(-1, 3)
+    if colours == "16":
+        shades, mixed, grain = load_mixtures(ASCII_SHADES)
+        best = measure_mixtures(pixels, mixed, grain).argmin(1)
+        return join_shades(columns, [shades[index] for index in best])
+    paper = map_colours(pixels, colours)
+    return join_cells(columns, [" "] * len(paper), paper, paper)
 
 
 def _draw_shades(image: PillowImage, columns: int, rows: int, has_blocks: bool) -> list[Row]:
@@ -228,64 +194,3 @@ def _resize(image: PillowImage, columns: int, rows: int, samples: int) -> Pillow
 
     size = (columns * samples, rows * samples)
     return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
-
-
-def _map_colours(colours: Any, depth: Colours) -> list[Color]:
-    """Rich colours for the rows of `colours` (count, 3), values 0 to 255."""
-    import numpy as np
-
-    if depth == "truecolor":
-        # To even values: nobody sees it, and one cell in six is equal to its neighbour more.
-        rounded = np.clip(np.round(colours / 2) * 2, 0, 254).astype(np.uint8)
-        return [Color.from_rgb(*map(int, row)) for row in rounded]
-    palette, first = _load_palette(depth)
-    nearest, _ = _find_nearest(colours, palette)
-    return [_color_from_number(first + int(index)) for index in nearest]
-
-
-def _find_nearest(colours: Any, palette: Any) -> tuple[Any, Any]:
-    """Index of the nearest of `palette` (count, 3) for `colours` (…, 3), and how far squared."""
-    square = (colours**2).sum(-1)[..., None]
-    distances = square - 2 * colours @ palette.T + (palette**2).sum(1)
-    return distances.argmin(-1), distances.min(-1)
-
-
-@cache
-def _load_palette(depth: Colours) -> tuple[Any, int]:
-    """The palette (count, 3) and the number of its first colour.
-
-    Of 256 the lowest sixteen are left out: each terminal has its own.
-    """
-    import numpy as np
-
-    if depth == "16":
-        return np.array(_ANSI_16, np.float32), 0
-    steps = (0, 95, 135, 175, 215, 255)
-    cube = [(red, green, blue) for red in steps for green in steps for blue in steps]
-    greys = [(8 + 10 * level,) * 3 for level in range(24)]
-    return np.array(cube + greys, np.float32), 16
-
-
-@cache
-def _color_from_number(number: int) -> Color:
-    return Color.from_ansi(number)
-
-
-def _join(columns: int, glyphs: list[str], ink: list[Color], paper: list[Color]) -> list[Row]:
-    """Rows of segments, neighbours of one style joined."""
-    lines: list[Row] = []
-    for start in range(0, len(glyphs), columns):
-        row: Row = []
-        for index in range(start, start + columns):
-            glyph = " " if ink[index] == paper[index] else glyphs[index]
-            style = row[-1].style if row else None
-            if (
-                style is not None
-                and style.bgcolor == paper[index]
-                and (glyph == " " or style.color == ink[index])
-            ):
-                row[-1] = Segment(row[-1].text + glyph, style)
-            else:
-                row.append(Segment(glyph, Style.from_color(ink[index], paper[index])))
-        lines.append(row)
-    return lines

@@ -24,6 +24,7 @@ from tui.widgets.history_list import HistoryList
 from tui.widgets.key_line import KeyLine
 from tui.widgets.picture import Picture
 from tui.widgets.record_view import RecordView
+from tui.work import start_work
 
 _WIDE_FROM = 100
 _TALL_FROM = 30
@@ -115,7 +116,7 @@ class HistoryScreen(Screen[None]):
         self._arrange()
         self.history_list.focus()
         self._show_keys()
-        self.run_worker(self._follow(), group="follow")
+        start_work(self, self._follow, "follow")
 
     async def _follow(self) -> None:
         try:
@@ -164,7 +165,7 @@ class HistoryScreen(Screen[None]):
         had_image, self._image = self._image is not None, event.image
         if had_image != (event.image is not None):
             self._show_keys()
-        self.run_worker(self._show_image(), group="record", exclusive=True)
+        start_work(self, self._show_image, "record", is_exclusive=True)
 
     async def _show_image(self) -> None:
         image, picture = self._image, self.picture
@@ -315,7 +316,7 @@ class HistoryScreen(Screen[None]):
         self._words = event.value.strip()
         if not self._is_searching:
             self._is_searching = True
-            self.run_worker(self._search(), group="search")
+            start_work(self, self._search, "search")
 
     async def _search(self) -> None:
         """Search for what stands in the field, and again while it changes meanwhile.

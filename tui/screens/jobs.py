@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -20,6 +21,7 @@ from tui.darkroom import Darkroom
 from tui.glyphs import choose_glyphs
 from tui.job_words import describe_job, explain_job
 from tui.widgets.key_line import KeyLine
+from tui.work import start_work
 
 _LISTED = 200
 _EMPTY = "No job yet. A job is one image to be made: go back with esc and press ctrl+j."
@@ -107,7 +109,7 @@ class JobsScreen(Screen[None]):
         self.options.border_title = "jobs"
         self.options.focus()
         self._tell()
-        self.run_worker(self._follow(), group="follow")
+        start_work(self, self._follow, "follow")
 
     async def _follow(self) -> None:
         try:
@@ -224,7 +226,7 @@ class JobsScreen(Screen[None]):
             self.say("Left as it is.")
 
     def _start_retry(self, job: Job) -> None:
-        self.run_worker(self._retry(job), group="retry")
+        start_work(self, partial(self._retry, job), "retry")
 
     async def _retry(self, job: Job) -> None:
         try:

@@ -27,6 +27,7 @@ from tui.widgets.history_rows import THUMBNAIL, RowFacts, RowStyles, draw_flat, 
 from tui.widgets.lines import fit_text, mark_classes
 from tui.widgets.picture import get_colours, get_image_protocol
 from tui.widgets.thumbnails import Thumbnails
+from tui.work import start_work
 
 _MARGIN = 8
 """Rows that are read beyond those in sight."""
@@ -175,7 +176,7 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
 
     def _start_loading(self) -> None:
         if not self._is_loading and self.is_mounted and len(self.pages):
-            self.run_worker(self._load(), group="pages")
+            start_work(self, self._load, "pages")
 
     def _tell(self) -> None:
         image = self.chosen
