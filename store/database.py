@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import Connection
@@ -31,6 +31,8 @@ from store.errors import StoreError
 from store.folder import Folder, open_folder
 from store.live import LiveProgress
 from store.vault import Vault
+
+T = TypeVar("T")
 
 BUSY_SECONDS = 15.0
 """How long a transaction waits for others before it gives up."""
@@ -185,8 +187,10 @@ class Database:
         self.close()
 
     def _connect(self, seconds: float | None = None) -> sqlite3.Connection:
-        wait = min(self._busy_seconds, STATEMENT_SECONDS) if seconds is None else seconds
-        return self._folder.connect(wait)
+        if seconds is not None:
+            return self._folder.connect(seconds)
+        wait = min(self._busy_seconds, STATEMENT_SECONDS)
+        return self._wait(lambda: self._folder.connect(wait))
 
     def _begin(self, connection: Connection) -> None:
         """What SQLAlchemy calls where a transaction begins."""
@@ -201,21 +205,19 @@ class Database:
             # sleeps so long between its tries that busy writers starve a reader.
             self._wait(lambda: dbapi.execute("SELECT 1 FROM meta").fetchone())
 
-    def _wait(self, action: Callable[[], object]) -> None:
-        """Do `action`, again while others hold the lock, until the time is over.
+    def _wait(self, action: Callable[[], T]) -> T:
+        """The result of `action`, done again while others hold the lock, until the time is over.
 
         SQLite leaves the transaction as it is when it says busy, also at its end.
         """
         deadline = time.monotonic() + self._busy_seconds
         while True:
             try:
-                action()
+                return action()
             except sqlite3.OperationalError as error:
                 if not is_busy(error) or time.monotonic() >= deadline:
                     raise
                 time.sleep(random.uniform(0.002, 0.02))
-            else:
-                return
 
     @contextlib.contextmanager
     def _occupy(self) -> Iterator[None]:

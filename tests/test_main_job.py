@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import engines
 from engines.worker.process import find_worker
 from tests.program import Program, wait_until
 
@@ -125,6 +127,27 @@ def test_a_damaged_image_file_is_noticed(program: Program) -> None:
     (result,) = program.run_json("verify", "@1", status=1)["results"]
     assert result["first_difference"] == "file"
     assert result["pixels_sha256_now"] == image["pixels_sha256"]
+
+
+def test_a_changed_model_file_is_noticed_and_named(home: Path, tmp_path: Path) -> None:
+    code = Path(engines.__file__).parents[1]
+    for package in ("tui", "engines", "store"):
+        shutil.copytree(code / package, tmp_path / package)
+    program = Program(home, PYTHONPATH=str(tmp_path))
+    try:
+        make(program, "sunset over the sea", *QUICK)
+        path = tmp_path / "engines" / "builtin" / "weights" / "model.npz"
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        path.write_bytes(data)
+        (result,) = program.run_json("verify", "@1", status=1)["results"]
+        assert result["verdict"] == "cannot run"
+        assert result["first_difference"] == "model"
+        program.end_worker()
+        assert "model.npz" in program.run("verify", "--all", status=1).stderr
+        assert "model.npz" in program.run("doctor", status=1).stderr
+    finally:
+        program.end_worker()
 
 
 def test_show_command_makes_the_same_image(program: Program) -> None:

@@ -6,8 +6,8 @@ from enum import StrEnum
 
 import msgspec
 
+from store.fields import WEIGHT_MAXIMUM, WEIGHT_MINIMUM, draw_seed
 from store.records import Draft, DraftPrompt, Image
-from store.request import WEIGHT_MAXIMUM, WEIGHT_MINIMUM, draw_seed
 
 WEIGHT_STEP = 0.1
 PREVIOUS_SEEDS_KEPT = 100

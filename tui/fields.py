@@ -10,8 +10,8 @@ import msgspec
 
 from engines.base import Capabilities, Span
 from store.errors import RequestError
+from store.fields import SEED_MINIMUM, check_seed, check_side, following_seed
 from store.records import Draft
-from store.request import SEED_MINIMUM, check_seed, check_side, following_seed
 
 FIELDS = ("seed", "steps", "cfg", "sampler", "size", "images", "style", "engine", "model")
 CHOICES = frozenset({"sampler", "style", "engine", "model"})

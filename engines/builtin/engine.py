@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from engines.builtin.kernels import (
     has_pinned_environment,
     is_exact_machine,
 )
-from engines.builtin.weights import load_weights
+from engines.builtin.weights import check_files, load_weights
 from store.records import EnvironmentRecord
 from store.request import Request
 
@@ -47,6 +48,8 @@ class BuiltinEngine:
         from engines.builtin.noise import NOISE
         from engines.builtin.schedule import SCHEDULE
 
+        # The model in memory is the one that was read; the files may have changed since.
+        check_files()
         manifest = load_weights().manifest
         return EnvironmentRecord(
             values={
@@ -85,7 +88,8 @@ class BuiltinEngine:
                 yield event
         finally:
             # A step that runs cannot be broken off: the thread closes the generator after it.
-            self._thread.submit(events.close)
+            with contextlib.suppress(RuntimeError):
+                self._thread.submit(events.close)
 
     def recover(self, request: Request, answers: Sequence[bytes]) -> list[Event]:
         """Nothing: no answer is ever spooled."""

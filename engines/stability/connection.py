@@ -94,7 +94,7 @@ def open_channel(target: Target, key: Secret | None, certificates: Path | None =
     encryption. Otherwise it is `make_metadata` that carries it. Raises `EngineError`.
     """
     check_key_travels_safely(target, key)
-    _silence_grpc()
+    silence_grpc()
     if not target.is_tls:
         # A proxy would carry the plain text off this machine.
         options = (*OPTIONS, ("grpc.enable_http_proxy", 0))
@@ -114,10 +114,10 @@ def make_metadata(target: Target, key: Secret | None) -> tuple[tuple[str, str], 
     return (("authorization", _Header(f"Bearer {key.reveal()}")),)
 
 
-def _silence_grpc() -> None:
+def silence_grpc() -> None:
     """Keep gRPC from writing to the terminal: a trace would show headers with the key.
 
-    gRPC reads both variables when the first channel of the process is made.
+    gRPC reads both variables when the first channel or server of the process is made.
     """
     os.environ.pop("GRPC_TRACE", None)
     os.environ["GRPC_VERBOSITY"] = "NONE"

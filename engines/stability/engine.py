@@ -38,7 +38,7 @@ from engines.stability.failures import (
     make_missing_key_error,
 )
 from engines.stability.message import build_message, serialize
-from engines.stability.wire import generation_grpc
+from engines.stability.wire import WARNING_HEADER, generation_grpc
 from store.errors import RequestError, StoreError
 from store.records import EnvironmentRecord
 from store.request import Request
@@ -48,6 +48,7 @@ TAIL_SECONDS = 10.0
 """How long the end of the stream is awaited once the image is there."""
 
 _PACKAGES = ("stability-sdk", "grpcio", "protobuf")
+_WARNINGS_LIMIT = 10
 _LIST_ENGINES = "/gooseai.EnginesService/ListEngines"
 
 
@@ -183,6 +184,7 @@ class StabilityEngine:
                 limit = TAIL_SECONDS if answers.has_result else self._settings.idle_seconds
                 data = await _read(stream, call, limit, end)
                 if data is None:
+                    warnings += await _list_warnings(stream)
                     return
                 _spool_answer(spool, data, warnings)
                 answers.add(data)
@@ -241,6 +243,13 @@ async def _read(stream: Any, call: Call, limit: float, end: float) -> bytes | No
             may_be_charged=True,
         ) from None
     return None if data is grpc.aio.EOF else bytes(data)
+
+
+async def _list_warnings(stream: Any) -> list[str]:
+    """What the server's engine warned of; other servers than ours send nothing of the kind."""
+    pairs = await stream.trailing_metadata() or ()
+    found = [value for name, value in pairs if name == WARNING_HEADER and isinstance(value, bytes)]
+    return [clean_text(value.decode("utf-8", "replace")) for value in found[:_WARNINGS_LIMIT]]
 
 
 def _spool_answer(spool: Callable[[bytes], None], data: bytes, warnings: list[str]) -> None:

@@ -11,31 +11,31 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 import msgspec
 from hypothesis import strategies as st
 
-from store import request
+from store import fields
 from store.errors import RequestError
-from store.request import Parameters, Prompt, PromptStack, Request
+from store.request import REQUEST_FORMAT, Parameters, Prompt, PromptStack, Request
 
 Value = TypeVar("Value")
 
 NAMES = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,20}", fullmatch=True)
 TEXTS = st.text(min_size=1, max_size=60).filter(
-    lambda text: bool(text.strip()) and not request._CONTROL.search(text)
+    lambda text: bool(text.strip()) and not fields._CONTROL.search(text)
 )
 SIDES = st.integers(
-    request.SIZE_MINIMUM // request.SIZE_MULTIPLE, request.SIZE_MAXIMUM // request.SIZE_MULTIPLE
-).map(lambda count: count * request.SIZE_MULTIPLE)
+    fields.SIZE_MINIMUM // fields.SIZE_MULTIPLE, fields.SIZE_MAXIMUM // fields.SIZE_MULTIPLE
+).map(lambda count: count * fields.SIZE_MULTIPLE)
 
 LIMITED: dict[tuple[type, str], st.SearchStrategy[Any]] = {
     (Prompt, "text"): TEXTS,
-    (Prompt, "weight"): st.floats(request.WEIGHT_MINIMUM, request.WEIGHT_MAXIMUM),
-    (Parameters, "seed"): st.integers(request.SEED_MINIMUM, request.SEED_MAXIMUM),
-    (Parameters, "steps"): st.integers(1, request.STEPS_MAXIMUM),
-    (Parameters, "cfg_scale"): st.floats(0, request.CFG_SCALE_MAXIMUM),
+    (Prompt, "weight"): st.floats(fields.WEIGHT_MINIMUM, fields.WEIGHT_MAXIMUM),
+    (Parameters, "seed"): st.integers(fields.SEED_MINIMUM, fields.SEED_MAXIMUM),
+    (Parameters, "steps"): st.integers(1, fields.STEPS_MAXIMUM),
+    (Parameters, "cfg_scale"): st.floats(0, fields.CFG_SCALE_MAXIMUM),
     (Parameters, "sampler"): NAMES,
     (Parameters, "width"): SIDES,
     (Parameters, "height"): SIDES,
     (Parameters, "style_preset"): st.none() | NAMES,
-    (Request, "format"): st.just(request.REQUEST_FORMAT),
+    (Request, "format"): st.just(REQUEST_FORMAT),
     (Request, "engine"): NAMES,
     (Request, "model"): NAMES,
 }

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 from rich.color import ColorType
 
-from tui.cells import Row, draw_cells, fit_cells
+from tui.cells import draw_cells, fit_cells
+from tui.palette import Row
 
 
 def make_image(width: int = 64, height: int = 64) -> Image.Image:
@@ -132,6 +133,13 @@ def test_without_block_elements_only_ascii_is_used() -> None:
     rows = draw_cells(make_image(), 40, 20, "truecolor", has_blocks=False)
     assert {segment.text.strip() for row in rows for segment in row} == {""}
     assert measure(make_image(), replay(rows, 40)) > 18
+
+
+def test_sixteen_colours_without_block_elements_are_mixed_by_ascii_signs() -> None:
+    rows = draw_cells(make_image(), 40, 20, "16", has_blocks=False)
+    text = "".join(segment.text for row in rows for segment in row)
+    assert text.isascii()
+    assert set(text) > {" "}
 
 
 def test_a_flat_picture_takes_one_segment_a_row() -> None:

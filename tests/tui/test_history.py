@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from array import array
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from rich.cells import cell_len
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from store.records import JobState, Purpose, Relation, Verdict
+from store.records import Image, JobState, Purpose, Relation, Verdict
 from tests.tui.host import Host, read_screen, wait_until
 from tests.tui.memory_darkroom import MemoryDarkroom, make_request
 from tui.commands import make_command
@@ -109,6 +112,29 @@ async def test_a_damaged_record_says_that_it_may_not_be_what_was_run() -> None:
     async with open_history(darkroom) as (pilot, screen):
         await wait_until(pilot, lambda: "no longer fits" in screen.record.text, "the warning")
         assert "answer id: a1" in screen.record.text
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW, (61, 20)])
+async def test_no_end_of_a_long_line_of_the_record_is_lost(size: tuple[int, int]) -> None:
+    darkroom = MemoryDarkroom()
+    word = "".join(f"{number:03}" for number in range(200))
+    darkroom.add_image(make_request(word))
+    async with open_history(darkroom, size) as (pilot, screen):
+        await pilot.press("tab")
+        view = screen.record
+        await wait_until(pilot, lambda: view.size.area > 0, "the record")
+        await wait_until(
+            pilot,
+            lambda: (
+                max(map(cell_len, view.text.splitlines())) <= view.scrollable_content_region.width
+            ),
+            "lines that fit",
+        )
+        lines = [line.rstrip() for line in view.text.splitlines()]
+        pieces = [line.split()[-1] for line in lines if line]
+        assert word in "".join(pieces)
+        shown = read_screen(pilot.app)
+        assert all(line in shown for line in lines[: view.size.height])
 
 
 async def test_moving_shows_another_picture_and_record() -> None:
@@ -299,3 +325,62 @@ async def test_help_lists_the_keys_that_hold_here() -> None:
         await wait_until(
             pilot, lambda: "Load prompts of the image" in read_screen(pilot.app), "the help"
         )
+
+
+class GatedDarkroom(MemoryDarkroom):
+    """Answers nothing about the history while the gate is closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = asyncio.Event()
+        self.asked: list[str] = []
+
+    async def _wait(self, what: str) -> None:
+        self.asked.append(what)
+        await self.gate.wait()
+
+    async def list_image_numbers(self, *, search: str | None = None) -> array[int]:
+        await self._wait("numbers")
+        return await super().list_image_numbers(search=search)
+
+    async def list_images(
+        self, *, before: int | None = None, limit: int = 50, search: str | None = None
+    ) -> list[Image]:
+        await self._wait("images")
+        return await super().list_images(before=before, limit=limit, search=search)
+
+    async def get_image(self, reference: str) -> Image:
+        await self._wait("record")
+        return await super().get_image(reference)
+
+
+@pytest.mark.parametrize("what", ["numbers", "images", "record"])
+async def test_leaving_while_the_history_is_still_being_read_does_no_harm(what: str) -> None:
+    darkroom = GatedDarkroom()
+    for seed in range(1, 4):
+        darkroom.add_image(make_request("night", seed=seed))
+    app = Host(lambda: HistoryScreen(darkroom))
+    async with app.run_test(size=NARROW) as pilot:
+        while what not in darkroom.asked:
+            darkroom.gate.set()
+            await pilot.pause()
+            darkroom.gate.clear()
+        app.screen.dismiss()
+        darkroom.gate.set()
+        await wait_until(
+            pilot, lambda: not isinstance(app.screen, HistoryScreen), "the end of the screen"
+        )
+        await pilot.pause()
+        assert app.is_running
+
+
+async def test_news_that_come_when_the_parts_of_the_screen_are_already_gone_do_no_harm() -> None:
+    darkroom = make_history(3)
+    async with open_history(darkroom) as (pilot, screen):
+        # A screen that is left loses its parts before its workers end.
+        await screen.remove_children()
+        darkroom.add_image()
+        asked = len(darkroom.calls)
+        await wait_until(pilot, lambda: len(darkroom.calls) > asked, "the question for news")
+        await pilot.pause()
+        assert pilot.app.is_running

@@ -68,8 +68,8 @@ def _prepare_terminal() -> None:
 
 def run() -> None:
     """Parse the arguments and run; errors end with status 2 and a sentence."""
-    from tui.cli import care, making, record
+    from tui.cli import care, making, proving, record, serving
 
-    for module in (making, record, care):
+    for module in (making, proving, record, care, serving):
         module.register(app)
     app()

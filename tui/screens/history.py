@@ -24,6 +24,7 @@ from tui.widgets.history_list import HistoryList
 from tui.widgets.key_line import KeyLine
 from tui.widgets.picture import Picture
 from tui.widgets.record_view import RecordView
+from tui.work import start_work
 
 _WIDE_FROM = 100
 _TALL_FROM = 30
@@ -87,37 +88,35 @@ class HistoryScreen(Screen[None]):
         self._is_read_only = False
         self._words = ""
         self._is_searching = False
+        # Held, not looked for: what was on its way when the screen is left finds them still.
+        self.history_list = HistoryList(darkroom, id="history-list")
+        self.record = RecordView(id="history-record", has_unicode=self._glyphs.has_unicode)
+        self.picture = Picture(id="history-picture")
+        self._field = Input(placeholder="words of a prompt", id="history-search")
+        self._left, self._right = Vertical(id="history-left"), Vertical(id="history-right")
+        self._advice = Static(_EMPTY, id="history-empty", markup=False)
+        self._keys = KeyLine(self._glyphs, id="history-keys")
 
     def compose(self) -> ComposeResult:
         """List, picture, record, and one line for what is to be said."""
-        yield Input(placeholder="words of a prompt", id="history-search")
+        yield self._field
         with Horizontal(id="history-body"):
-            with Vertical(id="history-left"):
-                yield Static(_EMPTY, id="history-empty", markup=False)
-                yield HistoryList(self._darkroom, id="history-list")
-            with Vertical(id="history-right"):
-                yield Picture(id="history-picture")
-                yield RecordView(id="history-record", has_unicode=self._glyphs.has_unicode)
-        yield KeyLine(self._glyphs, id="history-keys")
-
-    @property
-    def history_list(self) -> HistoryList:
-        """The list."""
-        return self.query_one(HistoryList)
-
-    @property
-    def record(self) -> RecordView:
-        """The record of the chosen image."""
-        return self.query_one(RecordView)
+            with self._left:
+                yield self._advice
+                yield self.history_list
+            with self._right:
+                yield self.picture
+                yield self.record
+        yield self._keys
 
     async def on_mount(self) -> None:
         """Read the history and follow it."""
-        self.query_one("#history-left").border_title = "history"
-        self.query_one("#history-right").border_title = "image"
+        self._left.border_title = "history"
+        self._right.border_title = "image"
         self._arrange()
         self.history_list.focus()
         self._show_keys()
-        self.run_worker(self._follow(), group="follow")
+        start_work(self, self._follow, "follow")
 
     async def _follow(self) -> None:
         try:
@@ -137,10 +136,10 @@ class HistoryScreen(Screen[None]):
         self.set_class(not len(pages), "-empty")
         if len(pages) and self.focused is None:
             self.call_after_refresh(self.history_list.focus)
-        self.query_one("#history-empty", Static).update(_NOT_FOUND if pages.search else _EMPTY)
+        self._advice.update(_NOT_FOUND if pages.search else _EMPTY)
         count = f"{len(pages):,} image{'' if len(pages) == 1 else 's'}"
         found = f"{count} found" if pages.search else count
-        self.query_one("#history-left").border_subtitle = found if len(pages) else ""
+        self._left.border_subtitle = found if len(pages) else ""
 
     # Layout
 
@@ -156,7 +155,7 @@ class HistoryScreen(Screen[None]):
     def _turn(self) -> None:
         to_record = self.focused is self.history_list or self.focused is None
         self.set_class(to_record, "-record")
-        self.query_one("#history-record" if to_record else "#history-list").focus()
+        (self.record if to_record else self.history_list).focus()
 
     # The chosen image
 
@@ -166,10 +165,10 @@ class HistoryScreen(Screen[None]):
         had_image, self._image = self._image is not None, event.image
         if had_image != (event.image is not None):
             self._show_keys()
-        self.run_worker(self._show_image(), group="record", exclusive=True)
+        start_work(self, self._show_image, "record", is_exclusive=True)
 
     async def _show_image(self) -> None:
-        image, picture = self._image, self.query_one(Picture)
+        image, picture = self._image, self.picture
         if image is None:
             picture.show_image(None)
             self._shown_id = None
@@ -205,13 +204,13 @@ class HistoryScreen(Screen[None]):
         self, image: Image, verifications: list[Verification], jobs: list[Job]
     ) -> None:
         self.record.show_record(image, verifications, jobs)
-        self.query_one("#history-right").border_title = f"image {image.id[:8]}"
+        self._right.border_title = f"image {image.id[:8]}"
 
     # Actions
 
     def say(self, message: str) -> None:
         """Show a sentence in the last line until the next key."""
-        self.query_one(KeyLine).say(message)
+        self._keys.say(message)
 
     def get_situation(self) -> Situation:
         """What decides which actions can be done now."""
@@ -222,7 +221,7 @@ class HistoryScreen(Screen[None]):
         is_typing = isinstance(self.focused, Input)
         part = "record" if self.focused is self.record else "history list"
         contexts = ("typing",) if is_typing else (part, "history")
-        self.query_one(KeyLine).show(contexts, self.get_situation(), is_typing=is_typing)
+        self._keys.show(contexts, self.get_situation(), is_typing=is_typing)
 
     def on_descendant_focus(self) -> None:
         """Other keys hold."""
@@ -282,7 +281,7 @@ class HistoryScreen(Screen[None]):
     def _load(self, parts: str) -> None:
         if (image := self.history_list.chosen) is not None:
             self.post_message(self.DraftLoaded(image, parts))
-            self.dismiss()
+            self._close()
 
     async def _queue(self, purpose: Purpose) -> None:
         if (image := self.history_list.chosen) is None:
@@ -309,7 +308,7 @@ class HistoryScreen(Screen[None]):
     def _open_search(self) -> None:
         self.add_class("-searching")
         self.remove_class("-record")
-        self.query_one(Input).focus()
+        self._field.focus()
 
     @on(Input.Changed, "#history-search")
     def _search_changed(self, event: Input.Changed) -> None:
@@ -317,7 +316,7 @@ class HistoryScreen(Screen[None]):
         self._words = event.value.strip()
         if not self._is_searching:
             self._is_searching = True
-            self.run_worker(self._search(), group="search")
+            start_work(self, self._search, "search")
 
     async def _search(self) -> None:
         """Search for what stands in the field, and again while it changes meanwhile.
@@ -350,13 +349,17 @@ class HistoryScreen(Screen[None]):
     def _leave(self) -> None:
         if self.has_class("-searching"):
             self.remove_class("-searching")
-            self.query_one(Input).value = ""
+            self._field.value = ""
             self.history_list.focus()
         elif self.has_class("-record"):
             self.remove_class("-record")
             self.history_list.focus()
         else:
-            self.dismiss()
+            self._close()
+
+    def _close(self) -> None:
+        self.workers.cancel_node(self)
+        self.dismiss()
 
 
 DraftLoaded = HistoryScreen.DraftLoaded

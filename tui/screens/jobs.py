@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -20,6 +21,7 @@ from tui.darkroom import Darkroom
 from tui.glyphs import choose_glyphs
 from tui.job_words import describe_job, explain_job
 from tui.widgets.key_line import KeyLine
+from tui.work import start_work
 
 _LISTED = 200
 _EMPTY = "No job yet. A job is one image to be made: go back with esc and press ctrl+j."
@@ -89,26 +91,25 @@ class JobsScreen(Screen[None]):
         self._jobs: list[Job] = []
         self._is_read_only = False
         self._glyphs = choose_glyphs(os.environ)
+        # Held, not looked for: what was on its way when the screen is left finds them still.
+        self.options = OptionList(id="jobs-list", markup=False)
+        self._story = Static(id="jobs-text", markup=False)
+        self._keys = KeyLine(self._glyphs, id="jobs-keys")
 
     def compose(self) -> ComposeResult:
         """List and story."""
         yield Static(_EMPTY, id="jobs-empty", markup=False)
-        yield OptionList(id="jobs-list", markup=False)
+        yield self.options
         with VerticalScroll(id="jobs-story", can_focus=False):
-            yield Static(id="jobs-text", markup=False)
-        yield KeyLine(self._glyphs, id="jobs-keys")
-
-    @property
-    def options(self) -> OptionList:
-        """The list."""
-        return self.query_one(OptionList)
+            yield self._story
+        yield self._keys
 
     def on_mount(self) -> None:
         """Follow the queue."""
         self.options.border_title = "jobs"
         self.options.focus()
         self._tell()
-        self.run_worker(self._follow(), group="follow")
+        start_work(self, self._follow, "follow")
 
     async def _follow(self) -> None:
         try:
@@ -154,8 +155,8 @@ class JobsScreen(Screen[None]):
 
     def _tell(self) -> None:
         job = self.chosen
-        self.query_one("#jobs-text", Static).update(explain_job(job) if job else "")
-        self.query_one(KeyLine).show(("jobs",), self.get_situation(), is_typing=False)
+        self._story.update(explain_job(job) if job else "")
+        self._keys.show(("jobs",), self.get_situation(), is_typing=False)
 
     def get_situation(self) -> Situation:
         """What decides which actions can be done now."""
@@ -168,7 +169,7 @@ class JobsScreen(Screen[None]):
 
     def say(self, message: str) -> None:
         """Show a sentence in the last line until the next key."""
-        self.query_one(KeyLine).say(message)
+        self._keys.say(message)
 
     def on_key(self) -> None:
         """A key ends the message in the last line."""
@@ -191,6 +192,7 @@ class JobsScreen(Screen[None]):
             case "jobs.help":
                 await self._open_help()
             case "jobs.leave":
+                self.workers.cancel_node(self)
                 self.dismiss()
 
     async def _open_help(self) -> None:
@@ -224,7 +226,7 @@ class JobsScreen(Screen[None]):
             self.say("Left as it is.")
 
     def _start_retry(self, job: Job) -> None:
-        self.run_worker(self._retry(job), group="retry")
+        start_work(self, partial(self._retry, job), "retry")
 
     async def _retry(self, job: Job) -> None:
         try:

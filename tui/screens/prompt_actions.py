@@ -6,8 +6,8 @@ import math
 from collections.abc import Awaitable, Callable
 
 from store.errors import RequestError
+from store.fields import check_weight
 from store.records import DraftPrompt
-from store.request import check_weight
 from tui import drafts
 from tui.desk import Desk
 from tui.glyphs import Glyphs

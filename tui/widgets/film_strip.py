@@ -26,9 +26,11 @@ from tui.verdicts import ROLES, mark_verdict
 from tui.widgets.lines import fit_text, mark_classes
 from tui.widgets.picture import get_colours, get_image_protocol
 from tui.widgets.thumbnails import Thumbnails
+from tui.work import start_work
 
 _LABEL_ROWS = 2
-_FRAME_LEAST = 18
+_FRAME_LEAST = 16
+_SEED_WIDTH = 13
 _GAP = 2
 
 
@@ -118,6 +120,8 @@ class FilmStrip(Widget, can_focus=True):
 
     @property
     def _frame_width(self) -> int:
+        if self.content_size.height < _LABEL_ROWS:
+            return _SEED_WIDTH + _GAP
         return max(_FRAME_LEAST, 2 * self._thumbnail_rows) + _GAP
 
     @property
@@ -135,7 +139,7 @@ class FilmStrip(Widget, can_focus=True):
 
     def _start_drawing(self) -> None:
         if self._images:
-            self.run_worker(self._draw_thumbnails(), group="thumbnails", exclusive=True)
+            start_work(self, self._draw_thumbnails, "thumbnails", is_exclusive=True)
 
     async def _draw_thumbnails(self) -> None:
         rows = self._thumbnail_rows

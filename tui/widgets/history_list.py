@@ -27,6 +27,7 @@ from tui.widgets.history_rows import THUMBNAIL, RowFacts, RowStyles, draw_flat, 
 from tui.widgets.lines import fit_text, mark_classes
 from tui.widgets.picture import get_colours, get_image_protocol
 from tui.widgets.thumbnails import Thumbnails
+from tui.work import start_work
 
 _MARGIN = 8
 """Rows that are read beyond those in sight."""
@@ -105,6 +106,8 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         before = self.chosen
         pages = HistoryPages(self.pages.darkroom, has_unicode=self._has_unicode)
         await pages.open(search)
+        if not self.is_attached:
+            return
         self.pages = pages
         row = self.pages.find_row(before.number) if before else None
         self._fit()
@@ -116,6 +119,8 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         """Show what others added or changed. The cursor stays on its image."""
         try:
             added = await self.pages.find_newer()
+            if not self.is_attached:
+                return
             if added:
                 was_at_top = self.scroll_offset.y == 0
                 self._fit()
@@ -139,11 +144,12 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
 
     async def _load(self) -> None:
         """Read the rows in sight until none is missing, then their thumbnails."""
-        if self._is_loading:
+        if self._is_loading or not self.is_attached:
             return
         self._is_loading = True
+        pages, rows = self.pages, self._rows_in_sight()
         try:
-            while True:
+            while self.is_attached:
                 pages, rows = self.pages, self._rows_in_sight()
                 if await pages.load(rows[0] - _MARGIN, rows[1] + _MARGIN):
                     self.refresh()
@@ -170,7 +176,7 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
 
     def _start_loading(self) -> None:
         if not self._is_loading and self.is_mounted and len(self.pages):
-            self.run_worker(self._load(), group="pages")
+            start_work(self, self._load, "pages")
 
     def _tell(self) -> None:
         image = self.chosen

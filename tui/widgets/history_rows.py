@@ -9,7 +9,7 @@ from rich.segment import Segment
 from rich.style import Style
 
 from store.records import Image
-from tui.cells import Row
+from tui.palette import Row
 from tui.text import show_safely
 from tui.verdicts import mark_verdict
 from tui.widgets.lines import fit_text

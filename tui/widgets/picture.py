@@ -16,9 +16,11 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from store.errors import SafelightError
-from tui.cells import Row, draw_cells, fit_cells
+from tui.cells import draw_cells, fit_cells
 from tui.detection import Colours, ImageProtocol, choose_image_protocol, has_unicode
+from tui.palette import Row
 from tui.text import show_safely
+from tui.work import start_work
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -118,7 +120,7 @@ class Picture(Widget):
 
     def _start_drawing(self) -> None:
         if self.is_mounted and self.content_size.area and (self._data is not None or self._child):
-            self.run_worker(self._draw(), group="picture", exclusive=True)
+            start_work(self, self._draw, "picture", is_exclusive=True)
 
     async def _draw(self) -> None:
         data, size = self._data, self.content_size

@@ -31,6 +31,7 @@ class RecordView(ScrollView, can_focus=True, inherit_bindings=False):
         overflow-y: auto;
         padding: 0 1;
         scrollbar-size-vertical: 1;
+        scrollbar-gutter: stable;
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = make_bindings("record")
@@ -40,6 +41,7 @@ class RecordView(ScrollView, can_focus=True, inherit_bindings=False):
         self._has_unicode = has_unicode
         self._facts: tuple[Image, Sequence[Verification], Sequence[Job]] | None = None
         self._lines: list[Content] = []
+        self._width = 0
 
     @property
     def text(self) -> str:
@@ -59,8 +61,8 @@ class RecordView(ScrollView, can_focus=True, inherit_bindings=False):
     def _write(self) -> None:
         lines: list[Content] = []
         if self._facts:
-            width = self.scrollable_content_region.width or 60
-            lines = describe_record(*self._facts, width=width, has_unicode=self._has_unicode)
+            self._width = self.scrollable_content_region.width or 60
+            lines = describe_record(*self._facts, width=self._width, has_unicode=self._has_unicode)
         before, self._lines = self._lines, lines
         if len(lines) != len(before):
             self.virtual_size = Size(self.scrollable_content_region.width, len(lines))
@@ -80,6 +82,9 @@ class RecordView(ScrollView, can_focus=True, inherit_bindings=False):
     def render_line(self, y: int) -> Strip:
         """One line of the record."""
         width = self.scrollable_content_region.width
+        if self._facts and width != self._width:
+            # A line that is longer than the room would lose its end.
+            self.call_later(self._write)
         place = y + self.scroll_offset.y
         if place >= len(self._lines):
             return Strip.blank(width, self.rich_style)

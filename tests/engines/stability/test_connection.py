@@ -106,20 +106,6 @@ async def test_no_proxy_sees_what_goes_to_this_machine(
     assert isinstance(events[-1], Produced)
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with key.pem and cert.pem for localhost, made by openssl."""
-    folder = tmp_path_factory.mktemp("tls")
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
-    command += " -keyout key.pem -out cert.pem -subj /CN=localhost"
-    command += " -addext subjectAltName=DNS:localhost,IP:127.0.0.1"
-    try:
-        subprocess.run(command.split(), cwd=folder, check=True, capture_output=True)
-    except FileNotFoundError:
-        pytest.skip("openssl is not installed")
-    return folder
-
-
 def read_credentials(folder: Path) -> object:
     pair = ((folder / "key.pem").read_bytes(), (folder / "cert.pem").read_bytes())
     return grpc.ssl_server_credentials([pair])

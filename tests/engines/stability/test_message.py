@@ -14,14 +14,8 @@ from engines.stability.capabilities import SAMPLERS, STYLE_PRESETS
 from engines.stability.message import build_message, read_message, serialize, shorten_float
 from engines.stability.wire import generation
 from store.errors import RequestError
-from store.request import (
-    CFG_SCALE_MAXIMUM,
-    SEED_MAXIMUM,
-    Parameters,
-    Prompt,
-    PromptStack,
-    Request,
-)
+from store.fields import CFG_SCALE_MAXIMUM, SEED_MAXIMUM
+from store.request import Parameters, Prompt, PromptStack, Request
 from tests.engines.stability.conftest import make_request
 
 texts = st.text(
