@@ -54,7 +54,8 @@ class ComposeScreen(ComposeMessages):
     app: SafelightApp
 
     def __init__(self, darkroom: Darkroom, session: str | None, glyphs: Glyphs) -> None:
-        super().__init__()
+        ascii_class = "" if glyphs.has_unicode else " -ascii"
+        super().__init__(classes=f"-part-{PARTS[0]}{ascii_class}")
         self._darkroom = darkroom
         self._glyphs = glyphs
         self._early_keys: list[events.Key] = []
@@ -103,7 +104,6 @@ class ComposeScreen(ComposeMessages):
 
     async def on_mount(self) -> None:
         """Show an empty draft at once; open the history after the first paint."""
-        self.set_class(not self._glyphs.has_unicode, "-ascii")
         await self.show()
         if self.keeper.is_first_launch:
             await self.prompts.edit("")

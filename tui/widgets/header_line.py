@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from textual.content import Content
-from textual.widgets import Static
 
 from tui.glyphs import Glyphs
 from tui.text import show_safely
+from tui.widgets.cell import Cell
 
 
-class HeaderLine(Static):
+class HeaderLine(Cell):
     """Session left, facts right; the facts give way where the line is short."""
 
     def __init__(self, glyphs: Glyphs, *, id: str) -> None:  # noqa: A002
-        super().__init__(id=id, markup=False)
+        super().__init__(id=id)
         self._dot = f" {glyphs.dot} "
         self._session = ""
         self._facts: list[str] = []
@@ -35,4 +35,4 @@ class HeaderLine(Static):
             facts = facts[1:]
         right = f"{self._dot.join(facts)} "
         gap = max(1, self.size.width - len(left) - len(right))
-        self.update(Content.assemble((left, "bold"), " " * gap, (right, "$role-quiet")))
+        self.put(Content.assemble((left, "bold"), " " * gap, (right, "$role-quiet")))

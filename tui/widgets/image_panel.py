@@ -5,8 +5,8 @@ from __future__ import annotations
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
-from textual.widgets import Static
 
+from tui.widgets.cell import Cell
 from tui.widgets.picture import Picture
 
 
@@ -16,10 +16,9 @@ class ImagePanel(Vertical, can_focus=True):
     def __init__(self, *, id: str) -> None:  # noqa: A002
         super().__init__(id=id)
         self.border_title = Content("image")
-        self._line = Static(id="image-line", markup=False)
+        self._line = Cell(id="image-line")
         self._picture = Picture(id="picture")
         self._line.display = False
-        self._said = Content("")
 
     def compose(self) -> ComposeResult:
         """The picture and the line."""
@@ -32,12 +31,10 @@ class ImagePanel(Vertical, can_focus=True):
 
     def say(self, content: Content) -> None:
         """Show `content` under the picture."""
-        if content != self._said:
-            self._said = content
-            self._line.update(content)
-            self._line.display = bool(content)
+        self._line.put(content, resizes=True)
+        self._line.display = bool(content)
 
     @property
     def said(self) -> str:
         """The text under the picture."""
-        return self._said.plain
+        return self._line.shown.plain

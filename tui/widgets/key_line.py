@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from textual.content import Content
-from textual.widgets import Static
 
 from tui.actions import Action, Situation, list_actions, write_keys
 from tui.glyphs import Glyphs
 from tui.text import show_safely
+from tui.widgets.cell import Cell
 
 WIDE, WIDE_GAP, GAP = 100, 3, 2
 FIRST = ("typing.accept", "typing.leave", "generate", "help", "part", "quit")
 
 
-class KeyLine(Static):
+class KeyLine(Cell):
     """Shows as many keys as fit, those of the focused part first; the rest is under `?`."""
 
     def __init__(self, glyphs: Glyphs, *, id: str) -> None:  # noqa: A002
-        super().__init__(id=id, markup=False)
+        super().__init__(id=id)
         self._glyphs = glyphs
         self._contexts: Sequence[str] = ("compose",)
         self._situation = Situation()
@@ -61,7 +61,7 @@ class KeyLine(Static):
                 parts.append(" " * self._gap)
                 parts.append((key, "$role-focus" if is_enabled else "$role-quiet"))
                 parts.append((f" {label}", "" if is_enabled else "strike $role-quiet"))
-        self.update(Content.assemble(*parts))
+        self.put(Content.assemble(*parts))
 
     def _choose_keys(self, width: int) -> list[tuple[str, str, bool]]:
         chosen = []

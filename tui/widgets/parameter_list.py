@@ -11,56 +11,77 @@ from textual.binding import BindingType
 from textual.containers import Container, Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
 from tui import fields
 from tui.actions import make_bindings
 from tui.glyphs import Glyphs
 from tui.text import show_safely
+from tui.widgets.cell import Cell
 from tui.widgets.fields import ValueInput
 
 VALUE_CHARACTERS = 32
+LABEL_WIDTH, VALUE_WIDTH = 10, 16
 LEFT_ROWS = 5
 """Fields in the left column where there are two."""
 
 
 class ParameterRow(Horizontal):
-    """One field: label, value, and what it accepts or what is wrong with it."""
+    """One field: label, value, and what it accepts or what is wrong with it.
+
+    One cell shows it all; only a field that is typed into has parts.
+    """
 
     def __init__(self, field: str, glyphs: Glyphs) -> None:
         super().__init__(id=f"field-{field}")
         self.field = field
         self._glyphs = glyphs
         self.input: ValueInput | None = None
-        self._label = Static(classes="field-label", markup=False)
-        self._value = Static(classes="field-value", markup=False)
-        self._hint = Static(classes="field-hint", markup=False)
+        self._line = Cell(classes="field-line")
+        self._hint = Cell(classes="field-hint")
+        self._label = Content("")
+        self._value = Content("")
         self._explanation = ""
         self._shown_hint = ""
+        self._has_hint = True
 
     def compose(self) -> ComposeResult:
-        """Label, value, hint."""
-        yield self._label
-        yield self._value
-        yield self._hint
+        """The line; the hint beside an open field comes with it."""
+        yield self._line
 
-    def show(self, context: fields.Context | None, *, is_current: bool) -> None:
-        """Show the field's value in `context`, dashes while there is none."""
-        self.set_class(is_current, "-current")
+    def show(
+        self, context: fields.Context | None, *, is_current: bool, has_hint: bool, has_focus: bool
+    ) -> None:
+        """Show the field's value in `context`, dots while there is none."""
+        self._has_hint = has_hint
         marker = self._glyphs.cursor if is_current else " "
-        self._label.update(Content.assemble(marker, (f" {self.field}", "$role-quiet")))
+        self._label = Content.assemble(
+            (marker, "$role-focus" if has_focus else "$role-line"),
+            (f" {self.field}".ljust(LABEL_WIDTH), "$role-quiet"),
+        )
         if context is None:
-            self._value.update(Content.styled(self._glyphs.ellipsis, "$role-quiet"))
+            self._value = Content.styled(self._glyphs.ellipsis, "$role-quiet")
+        else:
+            value = show_safely(fields.show_value(self.field, context))
+            if self.field == "size":
+                value = value.replace("x", f" {self._glyphs.times} ")
+            is_locked = self.field == "seed" and context.draft.seed_locked
+            self._value = Content.assemble((value, "bold" if is_locked else ""))
+            is_default = fields.is_default(self.field, context.draft) and self.field != "images"
+            hint = fields.show_range(self.field, context)
+            self._shown_hint = f"{hint} {self._glyphs.dot} default" if is_default else hint
+        self._refresh_line()
+
+    def _refresh_line(self) -> None:
+        if self.input is not None:
+            self._line.put(self._label)
+            self._hint.put(self.note, resizes=True)
             return
-        value = show_safely(fields.show_value(self.field, context))
-        if self.field == "size":
-            value = value.replace("x", f" {self._glyphs.times} ")
-        is_default = fields.is_default(self.field, context.draft) and self.field != "images"
-        is_locked = self.field == "seed" and context.draft.seed_locked
-        self._value.update(Content.assemble((value, "bold" if is_locked else "")))
-        hint = fields.show_range(self.field, context)
-        self._shown_hint = f"{hint} {self._glyphs.dot} default" if is_default else hint
-        self._refresh_hint()
+        parts = [self._label, self._value]
+        if self._has_hint or self._explanation:
+            space = max(1, VALUE_WIDTH + 1 - self._value.cell_length)
+            parts += [Content(" " * space), self.note]
+        self._line.put(Content.assemble(*parts), resizes=bool(self._explanation))
 
     @property
     def note(self) -> Content:
@@ -80,25 +101,24 @@ class ParameterRow(Horizontal):
         """Say beside the field what is wrong with it; "" shows its range again."""
         self._explanation = text
         self.set_class(bool(text), "-wrong")
-        self._refresh_hint()
-
-    def _refresh_hint(self) -> None:
-        self._hint.update(self.note)
+        self._refresh_line()
 
     async def open(self, text: str) -> ValueInput:
         """Put an input with `text` in the value's place and return it."""
         if self.input is None:
             self.input = ValueInput(text, limit=VALUE_CHARACTERS)
-            self._value.display = False
-            await self.mount(self.input, before=self._hint)
+            self.add_class("-open")
+            await self.mount(self.input, self._hint)
+            self._refresh_line()
         return self.input
 
     async def close(self) -> None:
         """Take the input away and show the value again."""
         if self.input is not None:
-            await self.input.remove()
+            await self.remove_children([self.input, self._hint])
+            self._hint = Cell(classes="field-hint")
         self.input = None
-        self._value.display = True
+        self.remove_class("-open")
         self.explain("")
 
 
@@ -138,7 +158,8 @@ class ParameterList(VerticalScroll, can_focus=True, inherit_bindings=False):
         self.border_title = Content("parameters")
         self._rows = {name: ParameterRow(name, glyphs) for name in fields.FIELDS}
         self._current = fields.FIELDS[0]
-        self._note = Static(id="parameter-note", markup=False)
+        self._seen: fields.Context | None = None
+        self._note = Cell(id="parameter-note")
 
     def compose(self) -> ComposeResult:
         """The rows, and a line for the chosen one's range where they stand in two columns."""
@@ -150,11 +171,39 @@ class ParameterList(VerticalScroll, can_focus=True, inherit_bindings=False):
 
     def show(self, context: fields.Context | None, current: str) -> None:
         """Show the values in `context` with the cursor on the field `current`."""
-        self._current = current
+        if current != self._current:
+            self._rows[current].scroll_visible(animate=False)
+        self._current, self._seen = current, context
+        self._refresh_rows()
+
+    def _refresh_rows(self) -> None:
+        has_focus = self.has_focus or self.has_focus_within
+        has_hint = not self.is_narrow
         for name, row in self._rows.items():
-            row.show(context, is_current=name == current)
-        self._rows[current].scroll_visible(animate=False)
+            row.show(
+                self._seen,
+                is_current=name == self._current,
+                has_hint=has_hint,
+                has_focus=has_focus,
+            )
         self._refresh_note()
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether the fields stand in two columns, the chosen one's range below."""
+        return self._note.display
+
+    def on_resize(self) -> None:
+        """The fields may stand in two columns now."""
+        self._refresh_rows()
+
+    def on_focus(self) -> None:
+        """The cursor is brighter."""
+        self._refresh_rows()
+
+    def on_blur(self) -> None:
+        """The cursor is quieter."""
+        self._refresh_rows()
 
     @property
     def open_field(self) -> str | None:
@@ -189,7 +238,7 @@ class ParameterList(VerticalScroll, can_focus=True, inherit_bindings=False):
     def _refresh_note(self) -> None:
         wrong = [row for row in self._rows.values() if row.has_explanation]
         row = wrong[0] if wrong else self._rows[self._current]
-        self._note.update(row.note)
+        self._note.put(row.note, resizes=True)
 
     def _find_field(self, field: Input) -> str | None:
         return next((name for name, row in self._rows.items() if row.input is field), None)

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.widgets import Static
 
 from engines.tokens import TokenCount
 from store.records import DraftPrompt
 from tui.glyphs import Glyphs
 from tui.text import show_safely
+from tui.widgets.cell import Cell
 from tui.widgets.fields import PromptEditor, ValueInput
 from tui.widgets.weight_bar import show_bar, write_weight
 
@@ -41,12 +41,12 @@ class PromptRow(Vertical):
         self._explanation = ""
         self.editor: PromptEditor | None = None
         self.weight_input: ValueInput | None = None
-        self._head = Static(classes="row-head", markup=False)
-        self._weight = Static(classes="row-weight", markup=False)
-        self._bar = Static(classes="row-bar", markup=False)
-        self._text = Static(classes="row-text", markup=False)
-        self._meter = Static(classes="row-meter", markup=False)
-        self._note = Static(classes="row-note", markup=False)
+        self._head = Cell(classes="row-head")
+        self._weight = Cell(classes="row-weight")
+        self._bar = Cell(classes="row-bar")
+        self._text = Cell(classes="row-text")
+        self._meter = Cell(classes="row-meter")
+        self._note = Cell(classes="row-note")
 
     def compose(self) -> ComposeResult:
         """The cells of the row and, below them, what there is to explain."""
@@ -92,12 +92,12 @@ class PromptRow(Vertical):
         self.set_class(not prompt.enabled, "-off")
         self.set_class(prompt.weight < 0, "-negative")
         marker = glyphs.cursor if self._is_current else " "
-        self._head.update(Content.assemble(marker, (f"{self._index + 1:>2}", "$role-quiet")))
+        self._head.put(Content.assemble(marker, (f"{self._index + 1:>2}", "$role-quiet")))
         weight = write_weight(prompt.weight, prompt.enabled, glyphs)
         negative = prompt.enabled and prompt.weight < 0
         style = "bold $role-negative" if negative else "" if prompt.enabled else "$role-quiet"
-        self._weight.update(Content.assemble((f"{weight:>5}", style)))
-        self._bar.update(show_bar(prompt.weight, prompt.enabled, self._full, glyphs))
+        self._weight.put(Content.assemble((f"{weight:>5}", style)))
+        self._bar.put(show_bar(prompt.weight, prompt.enabled, self._full, glyphs))
         self._refresh_text()
 
     def _refresh_text(self) -> None:
@@ -107,22 +107,25 @@ class PromptRow(Vertical):
         if self.editor is not None:
             self.editor.show_kept(kept)
         style = "" if self._prompt.enabled else "$role-quiet"
-        if not text:
-            self._text.update(Content.styled("(empty: enter to type)", "$role-quiet"))
+        if self.editor is not None:
+            pass  # It is hidden; `close` shows the text again.
+        elif not text:
+            self._text.put(Content.styled("(empty: enter to type)", "$role-quiet"), resizes=True)
         else:
             border = len(text) if kept is None else kept
-            self._text.update(
+            self._text.put(
                 Content.assemble(
                     (show_safely(text[:border], lines=True), style),
                     (show_safely(text[border:], lines=True), "strike $role-quiet"),
-                )
+                ),
+                resizes=True,
             )
         if count is None:
-            self._meter.update("")
+            self._meter.put(Content(""))
         else:
             meter = f"{count.count:>3}/{count.limit}"
             style = "bold $role-negative" if count.is_over else "$role-quiet"
-            self._meter.update(Content.styled(meter, style))
+            self._meter.put(Content.styled(meter, style))
         self._refresh_note(count)
 
     def _refresh_note(self, count: TokenCount | None) -> None:
@@ -141,7 +144,7 @@ class PromptRow(Vertical):
             )
         else:
             note = Content("")
-        self._note.update(note)
+        self._note.put(note, resizes=True)
         self._note.display = bool(note)
 
     # Typing
