@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -85,7 +86,8 @@ class BuiltinEngine:
                 yield event
         finally:
             # A step that runs cannot be broken off: the thread closes the generator after it.
-            self._thread.submit(events.close)
+            with contextlib.suppress(RuntimeError):
+                self._thread.submit(events.close)
 
     def recover(self, request: Request, answers: Sequence[bytes]) -> list[Event]:
         """Nothing: no answer is ever spooled."""

@@ -11,7 +11,13 @@ from engines.builtin.layers import relu2, rms, softmax
 from engines.builtin.precise import Floats
 from engines.builtin.weights import Weights
 
-_WORD = re.compile(r"[a-z0-9]+")
+_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
+_SILENT_TEXT = (
+    "a an the and or of in on at to for by from with without is are was be it its this that "
+    "these those as very my your his her their our some i you he she we they"
+)
+_SILENT = frozenset(_SILENT_TEXT.split())
+"""Function words that are never reported: leaving them out loses nothing."""
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,8 +29,12 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def split_words(text: str) -> list[str]:
-    """The words of a text: lower case, letters and digits only."""
+    """The words of a text in lower case: letters and digits, with an apostrophe inside."""
     return _WORD.findall(text.lower())
+
+
+def _stem(word: str) -> str:
+    return re.split("['’]", word)[0]
 
 
 class TextEncoder:
@@ -37,8 +47,9 @@ class TextEncoder:
         self._length = weights.manifest.sizes["length"]
 
     def _find(self, word: str) -> int | None:
-        """The number of a word; a plural that is not known counts as its singular."""
-        for form in (word, word.removesuffix("s"), word.removesuffix("es")):
+        """The number of a word; an unknown plural or genitive counts as its singular."""
+        stem = _stem(word)
+        for form in (word, stem, stem.removesuffix("s"), stem.removesuffix("es")):
             if form in self._index:
                 return self._index[form]
         return None
@@ -54,7 +65,9 @@ class TextEncoder:
         room = self._length - 1 - len(tail)
         return Reading(
             ids=(0, *(n for _, n in known[:room]), *tail),
-            unknown=tuple(dict.fromkeys(word for word, n in numbers if n is None)),
+            unknown=tuple(
+                dict.fromkeys(w for w, n in numbers if n is None and _stem(w) not in _SILENT)
+            ),
             ignored=tuple(word for word, _ in known[room:]),
         )
 

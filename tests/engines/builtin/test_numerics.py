@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
 
 import numpy as np
@@ -58,7 +59,7 @@ def test_levels_fall_to_zero(sampler: str, steps: int) -> None:
     sigmas = make_sigmas(sampler, steps)
     assert len(sigmas) == steps + 1
     assert sigmas[-1] == 0
-    assert all(a > b for a, b in zip(sigmas, sigmas[1:], strict=False))
+    assert all(a > b for a, b in itertools.pairwise(sigmas))
 
 
 def test_guidance_acts_smoothly_and_monotonically() -> None:
@@ -69,7 +70,7 @@ def test_guidance_acts_smoothly_and_monotonically() -> None:
         float(((compose(empty, [(w, one), (1.0, two)], 2.0) - empty) * away).sum())
         for w in np.linspace(-1, 1, 21)
     ]
-    assert all(a < b for a, b in zip(along, along[1:], strict=False))
+    assert all(a < b for a, b in itertools.pairwise(along))
     np.testing.assert_allclose(compose(empty, [(1.0, one)], 1.0), one, atol=1e-6)
     np.testing.assert_array_equal(compose(empty, [(1.0, one)], 0.0), empty)
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -76,9 +77,7 @@ def test_order_of_the_stack_changes_nothing(pipeline: Pipeline) -> None:
     ],
     ids=lambda c: "-".join(map(str, *c.items())),
 )
-def test_each_parameter_changes_the_image(
-    pipeline: Pipeline, changes: dict[str, str | float]
-) -> None:
+def test_each_parameter_changes_the_image(pipeline: Pipeline, changes: dict[str, Any]) -> None:
     base = pixels(run(pipeline, make_request()))
     assert (pixels(run(pipeline, make_request(**changes))) != base).any()
 

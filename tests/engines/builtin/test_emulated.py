@@ -1,0 +1,48 @@
+"""The same bits on a processor without AVX-512: a run under an emulator against a native one.
+
+Takes minutes, so it runs only when asked: `SAFELIGHT_EMULATE=1 pytest -k emulated`, with
+`qemu-x86_64` (Debian package qemu-user) on the path.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from engines.builtin.kernels import pin_environment
+from engines.builtin.pipeline import Pipeline
+from tests.engines.builtin.making import make_request, run, stages
+
+ROOT = Path(__file__).parents[3]
+QEMU = shutil.which("qemu-x86_64")
+SCRIPT = """
+import json
+from engines.builtin.pipeline import Pipeline
+from engines.builtin.weights import load_weights
+from tests.engines.builtin.making import make_request, run, stages
+print(json.dumps(stages(run(Pipeline(load_weights()), make_request(steps=2)))))
+"""
+
+
+@pytest.mark.skipif(
+    QEMU is None or not os.environ.get("SAFELIGHT_EMULATE"),
+    reason="needs qemu-x86_64 and SAFELIGHT_EMULATE=1",
+)
+@pytest.mark.timeout(1800)
+def test_emulated_haswell_gives_the_same_bits(pipeline: Pipeline) -> None:
+    assert QEMU is not None
+    done = subprocess.run(
+        [QEMU, "-cpu", "Haswell-noTSX", sys.executable, "-c", SCRIPT],
+        env=pin_environment({**os.environ, "PYTHONPATH": str(ROOT)}),
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+    )
+    assert json.loads(done.stdout) == stages(run(pipeline, make_request(steps=2)))

@@ -1,0 +1,89 @@
+"""Two real training steps, an export, and numpy against PyTorch. Needs PyTorch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+torch = pytest.importorskip("torch")
+
+
+@pytest.fixture
+def sprites(tmp_path: Path) -> Path:
+    """A stand-in for the sprite package: one coloured square for each thing."""
+    from engines.builtin.training.things import things
+
+    folder = tmp_path / "img" / "google" / "64"
+    folder.mkdir(parents=True)
+    table = []
+    for k, thing in enumerate(things()):
+        name = f"{k}.png"
+        Image.new("RGBA", (64, 64), (k % 256, 90, 200, 255)).save(folder / name)
+        table.append({"short_names": [thing.sprite], "image": name})
+    (tmp_path / "emoji.json").write_text(json.dumps(table))
+    return tmp_path
+
+
+def test_two_steps_and_an_export(sprites: Path, tmp_path: Path) -> None:
+    from engines.builtin.autoencoder import Decoder
+    from engines.builtin.capabilities import MODEL
+    from engines.builtin.denoiser import Denoiser, PromptState
+    from engines.builtin.text import TextEncoder
+    from engines.builtin.training import autoencoder, export
+    from engines.builtin.training.denoiser import objective, optimizers
+    from engines.builtin.training.generator import make
+    from engines.builtin.training.networks import Model, Shape
+    from engines.builtin.training.things import Sprites
+    from engines.builtin.training.words import Vocabulary, split
+    from engines.builtin.weights import Manifest, load_weights
+
+    torch.manual_seed(0)
+    made = [make(k, Sprites(sprites)) for k in range(4)]
+    words = sorted({word for _, text, _ in made for word in split(text)})
+    shape = Shape()
+    rng = np.random.default_rng(0)
+    vectors = rng.standard_normal((len(words) + 1, shape.vector)).astype(np.float32)
+    vocabulary = Vocabulary(["", *words], vectors, len(words) + 1)
+    coder = autoencoder.Autoencoder()
+    data = torch.from_numpy(np.stack([np.asarray(image) for image, _, _ in made]))
+    pictures = data.permute(0, 3, 1, 2).float() / 127.5 - 1
+    with torch.no_grad():
+        latents = coder.encode(pictures)
+    ids = torch.from_numpy(np.stack([vocabulary.encode(text) for _, text, _ in made])).long()
+    model = Model(shape, torch.from_numpy(vectors), vocabulary.trained)
+    before = {name: value.detach().clone() for name, value in model.named_parameters()}
+    both = optimizers(model, 1e-3)
+    for _ in range(2):
+        loss = objective(model, latents, ids)
+        loss.backward()
+        for optimizer in both:
+            optimizer.step()
+            optimizer.zero_grad()
+        assert bool(torch.isfinite(loss))
+    now = {name: value.detach() for name, value in model.named_parameters()}
+    assert all(not torch.equal(before[name], now[name]) for name in ("denoiser.patch.weight",))
+    mean, deviation = torch.zeros(12, 1, 1), torch.ones(12, 1, 1)
+    arrays = export.denoiser_arrays(now, vectors, shape) | export.autoencoder_arrays(coder)
+    arrays |= export.preview_arrays(coder, latents, mean, deviation)
+    arrays |= {"latent.mean": np.zeros(12), "latent.deviation": np.ones(12)}
+    folder = tmp_path / "weights"
+    draft = Manifest(format=1, model=MODEL, revision=1, pictures=8, files={}, sizes=shape.as_dict())
+    export.write(folder, export.pack(arrays), vocabulary.words, draft)
+    weights = load_weights(folder)
+    encoder, denoiser = TextEncoder(weights), Denoiser(weights)
+    reading = encoder.read(made[0][1])
+    text = encoder.encode(reading.ids)
+    z = latents[:1]
+    clean = np.ascontiguousarray(z[0].permute(1, 2, 0).numpy())
+    ours = denoiser.predict(clean, denoiser.embed_time(0.4), PromptState(denoiser, text, 64))
+    with torch.no_grad():
+        theirs = model(z, torch.tensor([0.4]), ids[:1])[0].permute(1, 2, 0).numpy()
+        picture = coder.decode(z)[0].permute(1, 2, 0).numpy()
+    # The export rounds the weights to 8 and 16 bits; the rest is the same arithmetic.
+    assert np.abs(ours - theirs).max() < 0.05 * max(1.0, float(np.abs(theirs).max()))
+    decoded = Decoder(weights).decode(clean) / 127.5 - 1
+    assert np.abs(decoded - picture.clip(-1, 1)).max() < 0.03
