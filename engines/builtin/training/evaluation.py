@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from PIL import Image
 
@@ -28,10 +28,18 @@ from engines.builtin.weights import FOLDER, load_weights
 
 if TYPE_CHECKING:
     from engines.builtin.pipeline import Pipeline
-    from engines.builtin.training.classifier import Judge
 
 Task = tuple[str, int]
 """Prompts in one line, and the seed."""
+
+
+class Finder(Protocol):
+    """Finds concepts in pictures."""
+
+    def find(self, images: Sequence[Image.Image]) -> list[set[str]]:
+        """The concepts in each."""
+        ...
+
 
 Draw = Callable[[Sequence[Task]], list[Image.Image]]
 
@@ -145,7 +153,7 @@ def report_concepts(
     return lines
 
 
-def choose_cloudy(draw_all: Draw, judge: Judge, count: int) -> list[str]:
+def choose_cloudy(draw_all: Draw, judge: Finder, count: int) -> list[str]:
     """The first `count` prompts that bring clouds in at least two of three images."""
     tasks = [(line, seed) for line in CLOUDY for seed in (501, 502, 503)]
     found = ["clouds" in seen for seen in judge.find(draw_all(tasks))]
@@ -153,7 +161,7 @@ def choose_cloudy(draw_all: Draw, judge: Judge, count: int) -> list[str]:
 
 
 def report_clouds(
-    draw_all: Draw, judge: Judge, count: int, seeds: int
+    draw_all: Draw, judge: Finder, count: int, seeds: int
 ) -> tuple[list[str], Image.Image | None]:
     """Presence of clouds over the weight of the prompt "clouds": table and plot."""
     lines = choose_cloudy(draw_all, judge, count)

@@ -68,7 +68,8 @@ class Question:
 
 def _question(text: str, asked: Iterable[str], kind: str) -> Question:
     named = frozenset(asked)
-    return Question(text, named, frozenset(a for c in named for a in _ALLOWED.get(c, ())), kind)
+    allowed = frozenset(a for c in named for a in _ALLOWED.get(c, ()))
+    return Question(text, named, allowed - named, kind)
 
 
 def _join(parts: list[str]) -> str:
