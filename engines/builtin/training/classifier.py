@@ -13,6 +13,7 @@ import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from torch.nn import functional as F
 
 from engines.builtin.training.concepts import CONCEPTS, OBJECTS, label
 from engines.builtin.training.generator import make
-from engines.builtin.training.things import Sprites, things
+from engines.builtin.training.things import Sprites, Thing, things
 
 TRAINING_SEED = 31
 HELD_OUT_SEED = 32
@@ -101,30 +102,40 @@ def load_judge(path: Path) -> Judge:
 
 
 def _draw(
-    index: int, seed: int, sprites: Sprites, added: float
+    index: int, seed: int, sprites: Sprites, most: int
 ) -> tuple[np.ndarray, tuple[list[float], list[float]]]:
-    """Picture `index` with its labels; a share `added` gets one more thing somewhere."""
+    """Picture `index` with its labels; into most scenes up to `most` more things are put."""
     image, _, facts = make(index, sprites, seed=seed)
     rng = random.Random(f"{seed}:added:{index}")
-    extra: tuple[str, ...] = ()
-    if facts.hour and not facts.things and not facts.style and rng.random() < added:
-        pool = [t for t in things() if rng.random() < 0.3 or t.name in OBJECTS]
-        thing, side = rng.choice(pool), rng.choice((36, 40, 44, 48, 56))
-        sprite = sprites.sized(thing, side)
-        if rng.random() < 0.5:
-            sprite = sprite.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-        dim = 0.62 if facts.hour in ("night", "storm") else 0.92
-        paper = sprite.convert("RGB").point([round(v * dim) for _ in range(3) for v in range(256)])
-        image.paste(paper, (rng.randint(0, 128 - side), rng.randint(24, 126 - side)), sprite)
-        extra = (thing.name,)
-    return np.asarray(image), label(facts, extra)
+    extra = []
+    if facts.hour and not facts.style and rng.random() < 0.8:
+        for _ in range(rng.randint(1, most)):
+            thing = rng.choice(things())
+            if rng.random() < 0.7:
+                thing = _kind(rng.choice(OBJECTS))
+            side = rng.choice((36, 40, 44, 48, 56))
+            sprite = sprites.sized(thing, side)
+            if rng.random() < 0.5:
+                sprite = sprite.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+            dim = 0.62 if facts.hour in ("night", "storm") else 0.92
+            paper = sprite.convert("RGB").point(
+                [round(v * dim) for _ in range(3) for v in range(256)]
+            )
+            image.paste(paper, (rng.randint(0, 128 - side), rng.randint(24, 126 - side)), sprite)
+            extra.append(thing.name)
+    return np.asarray(image), label(facts, tuple(extra))
+
+
+@cache
+def _kind(name: str) -> Thing:
+    return next(thing for thing in things() if thing.name == name)
 
 
 def make_batch(
-    first: int, count: int, seed: int, sprites: Sprites, added: float = 0.6
+    first: int, count: int, seed: int, sprites: Sprites, most: int = 1
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Pictures (B, 128, 128, 3) in 8 bits, presence and knowledge of their concepts."""
-    drawn = [_draw(k, seed, sprites, added) for k in range(first, first + count)]
+    drawn = [_draw(k, seed, sprites, most) for k in range(first, first + count)]
     data = torch.from_numpy(np.stack([picture for picture, _ in drawn]))
     present = torch.tensor([labels[0] for _, labels in drawn])
     known = torch.tensor([labels[1] for _, labels in drawn])
@@ -187,15 +198,16 @@ def train(sprites: Sprites, minutes: float) -> tuple[Classifier, int]:
     """A classifier and the number of pictures it saw in `minutes` of processor time."""
     model = Classifier().to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(model.parameters(), RATE, weight_decay=0.02)
+    importance = torch.tensor([2.0 if name in OBJECTS else 1.0 for name in CONCEPTS])
     begin, step = time.process_time(), 0
     while (passed := (time.process_time() - begin) / 60 / minutes) < 1:
         rate = RATE * min(1.0, (step + 1) / 100, 2.2 * (1 - passed) + 0.01)
         optimizer.param_groups[0]["lr"] = rate
-        data, present, known = make_batch(step * BATCH, BATCH, TRAINING_SEED, sprites)
+        data, present, known = make_batch(step * BATCH, BATCH, TRAINING_SEED, sprites, 3)
         with torch.autocast("cpu", torch.bfloat16):
             logits = model(disturb(prepare(data)))
         losses = F.binary_cross_entropy_with_logits(logits.float(), present, reduction="none")
-        loss = (losses * known).sum(1).mean()
+        loss = (losses * known * importance).sum(1).mean()
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()

@@ -50,18 +50,18 @@ CLOUDY = """
 beautiful night sky above japanese town, anime style
 quiet meadow under a blue sky
 midday sky, hills behind a lake
-storm over the wide ocean
-heavy rain over the city during a storm
 orange sunset behind the desert
 dawn beside a lake, mountains behind
 summer day at the quiet beach
-lightning behind the harbour
 morning sky over snowy mountains
 blue sky over a town and mount fuji
 rainbow behind a large flower field
 blue sky, ocean and one sailboat
 evening night sky over a city, moon
 sunset behind the deep forest
+storm over the wide ocean
+heavy rain over the city during a storm
+lightning behind the harbour
 dark stormy weather over green hills
 """.strip().splitlines()
 """Prompts that do not name clouds; which of them usually bring some is measured first."""
@@ -168,11 +168,13 @@ def report_clouds(
     if not lines:
         return ["No prompt tried brings clouds by itself, so nothing was measured."], None
     cells = [(line, 601 + k) for line in lines for k in range(seeds)]
-    shares = []
+    shares, counts = [], {}
     for weight in WEIGHTS:
         tail = f" | clouds::{weight:g}" if weight else ""
         seen = judge.find(draw_all([(line + tail, seed) for line, seed in cells]))
-        shares.append(sum("clouds" in one for one in seen) / len(cells))
+        cloudy = ["clouds" in one for one in seen]
+        shares.append(sum(cloudy) / len(cells))
+        counts[weight] = [sum(cloudy[k : k + seeds]) for k in range(0, len(cells), seeds)]
     falls = [
         f"{b:g}"
         for (b, now), before in zip(
@@ -195,7 +197,9 @@ def report_clouds(
         f"* At weight -1: {less:.1%} (goal at most {WITHOUT_GOAL:.0%}: {ok}).",
         "* Monotone: " + (f"no, it falls at {', '.join(falls)}." if falls else "yes."),
         "",
-        "The prompts: " + "; ".join(f"“{line}”" for line in lines) + ".",
+        f"| prompt | with clouds, of {seeds} | at weight -1 |",
+        "| --- | ---: | ---: |",
+        *(f"| {line} | {counts[0][k]} | {counts[-1][k]} |" for k, line in enumerate(lines)),
     ]
     title = f'Images with clouds, by the weight of "clouds" ({len(cells)} a point)'
     points = list(zip(WEIGHTS, shares, strict=True))
