@@ -19,6 +19,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from engines.builtin.training.generator import is_alone
+from engines.builtin.training.latents import SEED
 from engines.builtin.training.networks import Layer, Model, Shape
 from engines.builtin.training.words import Vocabulary
 
@@ -32,6 +34,7 @@ class Pool:
         self.z: dict[tuple[int, int], list[np.ndarray]] = {}
         self.ids: dict[tuple[int, int], list[np.ndarray]] = {}
         self.rng = np.random.default_rng()
+        self.places: dict[tuple[tuple[int, int], bool], np.ndarray] = {}
 
     def refresh(self, limit: int = 1000) -> int:
         """Read at most ``limit`` new shards; the number of pictures at hand."""
@@ -41,14 +44,27 @@ class Pool:
                 key = (data["z"].shape[2], data["z"].shape[3])
                 self.z.setdefault(key, []).append(data["z"])
                 self.ids.setdefault(key, []).append(data["ids"])
+                self._sort(int(path.stem), key, len(data["z"]))
             self.seen.add(path.name)
         return sum(len(a) for shards in self.z.values() for a in shards)
 
-    def batch(self, size: int, shape: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        """Random pictures of one shape and one caption of each."""
+    def _sort(self, number: int, key: tuple[int, int], count: int) -> None:
+        """Note which pictures of a new shard show one thing alone."""
+        shard, size = len(self.z[key]) - 1, (key[1] * 8, key[0] * 8)
+        alone = np.array([is_alone(number * count + k, size, SEED) for k in range(count)])
+        for kind in (False, True):
+            rows = np.flatnonzero(alone == kind)
+            fresh = np.stack([np.full_like(rows, shard), rows], 1)
+            known = self.places.get((key, kind), fresh[:0])
+            self.places[key, kind] = np.concatenate([known, fresh])
+
+    def batch(self, size: int, shape: tuple[int, int], alone: float) -> tuple[Tensor, Tensor]:
+        """Random pictures of one shape, `alone` of them of one thing; one caption of each."""
         shards = self.z[shape]
-        which = self.rng.integers(0, len(shards), size)
-        row = self.rng.integers(0, len(shards[0]), size)
+        kinds = self.rng.random(size) < alone
+        tables = {kind: self.places[shape, kind] for kind in (False, True)}
+        picked = [tables[bool(k)][self.rng.integers(len(tables[bool(k)]))] for k in kinds]
+        which, row = np.stack(picked).T
         say = self.rng.integers(0, self.ids[shape][0].shape[1], size)
         z = np.stack([shards[s][r] for s, r in zip(which, row, strict=True)])
         rows = zip(which, row, say, strict=True)
@@ -112,6 +128,8 @@ def main() -> None:
     )
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--alone", type=float, default=0.48, help="share of things alone")
+    parser.add_argument("--keep", type=float, default=0.995, help="of the moving average a step")
     parser.add_argument("--steps", type=int, default=0, help="stop after so many steps")
     parser.add_argument("--no-compile", action="store_true")
     args = parser.parse_args()
@@ -142,7 +160,8 @@ def main() -> None:
             "deviation": deviation, "optimizers": [o.state_dict() for o in both],
         })  # fmt: skip
 
-    shapes = ((16, 16),) * 7 + ((16, 24), (24, 16))
+    square = ((16, 16),) * 7
+    shapes = (*square, (16, 24), *square, (24, 16))
     first, begin, saved, smooth = step, time.time(), time.time(), 0.0
     while time.time() < end and (not args.steps or step < first + args.steps):
         rate = args.rate * min(1.0, (step + 1) / 300)
@@ -150,7 +169,7 @@ def main() -> None:
         for optimizer in both:
             for group in optimizer.param_groups:
                 group["lr"] = rate
-        x, ids = pool.batch(args.batch, shapes[step % len(shapes)])
+        x, ids = pool.batch(args.batch, shapes[step % len(shapes)], args.alone)
         loss = objective(model, (x - mean) / deviation, ids)
         for optimizer in both:
             optimizer.zero_grad(set_to_none=True)
@@ -159,7 +178,7 @@ def main() -> None:
         for optimizer in both:
             optimizer.step()
         step += 1
-        keep = min(0.998, (step + 1) / (step + 20))
+        keep = min(args.keep, (step + 1) / (step + 20))
         with torch.no_grad():
             names, now = zip(*model.named_parameters(), strict=True)
             torch._foreach_lerp_([average[n] for n in names], list(now), 1 - keep)

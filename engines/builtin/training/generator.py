@@ -184,11 +184,20 @@ def _scene(
     return canvas.finish(), facts
 
 
+def _draw(index: int, size: tuple[int, int], seed: int) -> random.Random:
+    return random.Random(f"{seed}:{index}:{size[0]}x{size[1]}")
+
+
+def is_alone(index: int, size: tuple[int, int], seed: int) -> bool:
+    """Whether picture number ``index`` shows one thing alone; nothing is drawn."""
+    return _draw(index, size, seed).random() < ALONE_SHARE
+
+
 def make(
     index: int, sprites: Sprites, size: tuple[int, int] = (128, 128), seed: int = 1
 ) -> tuple[Image.Image, str, Facts]:
     """Picture number ``index``: the RGB image of ``size``, its caption and its facts."""
-    rng = random.Random(f"{seed}:{index}:{size[0]}x{size[1]}")
+    rng = _draw(index, size, seed)
     image, facts = (_alone if rng.random() < ALONE_SHARE else _scene)(size, sprites, rng)
     if rng.random() < STYLE_SHARE:
         facts.style = "anime" if rng.random() < 0.22 else rng.choice(list(STYLES))

@@ -23,6 +23,7 @@ from engines.builtin.training.words import Vocabulary
 SHARD = 2048
 SIZES = ((128, 128),) * 4 + ((192, 128), (128, 128), (128, 128), (128, 192))
 CAPTIONS = 4
+SEED = 2
 
 
 def _shard(
@@ -31,7 +32,7 @@ def _shard(
     """Latents and token numbers of the pictures of one shard."""
     latents, ids = [], []
     for first in range(number * SHARD, (number + 1) * SHARD, 64):
-        made = [make(k, sprites, size, seed=2) for k in range(first, first + 64)]
+        made = [make(k, sprites, size, SEED) for k in range(first, first + 64)]
         data = np.stack([np.asarray(image) for image, _, _ in made])
         x = torch.from_numpy(data).permute(0, 3, 1, 2).float() / 127.5 - 1
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
