@@ -12,17 +12,17 @@ from PIL import Image
 from engines.builtin.training.captions import Facts
 from engines.builtin.training.concepts import CONCEPTS, OBJECTS, SCENES, label
 from engines.builtin.training.contact_sheet import PROMPTS, make_request
-from engines.builtin.training.evaluation import (
+from engines.builtin.training.generator import GROUNDS
+from engines.builtin.training.lands import FARS
+from engines.builtin.training.plots import plot_shares
+from engines.builtin.training.questions import Question, find_seen, make_questions
+from engines.builtin.training.reports import (
     CLOUDY,
     WEIGHTS,
     Task,
     report_clouds,
     report_concepts,
 )
-from engines.builtin.training.generator import GROUNDS
-from engines.builtin.training.lands import FARS
-from engines.builtin.training.plots import plot_shares
-from engines.builtin.training.questions import Question, find_seen, make_questions
 from engines.builtin.training.things import things
 
 NOTHING = [0.0] * len(CONCEPTS)
