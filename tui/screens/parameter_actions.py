@@ -10,6 +10,7 @@ from store.errors import RequestError
 from store.records import Draft
 from tui import drafts, fields
 from tui.desk import Desk
+from tui.widgets.fields import ValueInput
 from tui.widgets.parameter_list import ParameterList
 
 Choose = Callable[[str, tuple[str, ...], str, Callable[[str], Awaitable[None]]], None]
@@ -77,7 +78,10 @@ class ParameterActions:
         if context is None:
             return
         if field not in fields.CHOICES:
-            await self.open(fields.show_value(field, context) if key == "enter" else key)
+            if key == "enter":
+                (await self.open(fields.show_value(field, context))).select_value()
+            else:
+                await self.open(key)
         elif key == "enter":
             choices = fields.list_choices(field, context)
             self._choose(field, choices, fields.show_value(field, context), self._enter_choice)
@@ -85,12 +89,12 @@ class ParameterActions:
     async def _enter_choice(self, text: str) -> None:
         await self.enter(self.field, text)
 
-    async def open(self, text: str) -> None:
+    async def open(self, text: str) -> ValueInput:
         """Type into the field of the cursor, beginning with `text`."""
         field = self.field
         self._desk.set_place(typing="value")
         self._desk.set_pending(f"parameters.{field}", text)
-        await self._view.open(field, text)
+        return await self._view.open(field, text)
 
     def note(self, field: str, text: str) -> None:
         """Keep what is half-typed."""

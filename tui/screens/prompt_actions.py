@@ -11,6 +11,7 @@ from store.records import DraftPrompt
 from tui import drafts
 from tui.desk import Desk
 from tui.glyphs import Glyphs
+from tui.widgets.fields import ValueInput
 from tui.widgets.prompt_stack import PromptStack
 from tui.widgets.weight_bar import write_weight
 
@@ -120,16 +121,18 @@ class PromptActions:
         await self._refresh()
 
     async def type_weight(self, key: str) -> None:
-        """Type the weight: a digit begins a new one, `=` edits the old one."""
-        old = f"{self.prompt.weight:.10g}"
-        await self.open_weight(old if key == "equals_sign" else key)
+        """Type the weight: a digit begins a new one, `=` selects the old one."""
+        if key == "equals_sign":
+            (await self.open_weight(f"{self.prompt.weight:.10g}")).select_value()
+        else:
+            await self.open_weight(key)
 
-    async def open_weight(self, text: str) -> None:
+    async def open_weight(self, text: str) -> ValueInput:
         """Type the weight of the row under the cursor, beginning with `text`."""
         row = self.row
         self._desk.set_place(typing="weight")
         self._desk.set_pending(f"prompts.{row}.weight", text)
-        await self._stack.open_weight(row, text)
+        return await self._stack.open_weight(row, text)
 
     def note_weight(self, row: int, text: str) -> None:
         """Keep what is half-typed."""

@@ -14,6 +14,7 @@ from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 from textual.widgets import Input, TextArea
+from textual.widgets.input import Selection
 
 _PICTURES = {code: chr(0x2400 + code) for code in range(0x20) if code not in (0x09, 0x0A)}
 _PICTURES |= {0x7F: "\u2421"} | dict.fromkeys(range(0x80, 0xA0), "\ufffd")
@@ -164,6 +165,10 @@ class ValueInput(Input):
     def render_lines(self, crop: Region) -> list[Strip]:
         """Blank once it was taken away: then its styles are gone before it leaves the screen."""
         return super().render_lines(crop) if self.is_attached else _draw_blank(crop)
+
+    def select_value(self) -> None:
+        """Select the whole value, so that typing replaces it."""
+        self.selection = Selection(0, len(self.value))
 
     async def _on_key(self, event: events.Key) -> None:
         if self.late_keys.take(event):

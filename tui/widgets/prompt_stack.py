@@ -162,9 +162,11 @@ class PromptStack(VerticalScroll, can_focus=True, inherit_bindings=False):
             editor.put_cursor(*cursor)
         self.screen.set_focus(editor)
 
-    async def open_weight(self, row: int, text: str) -> None:
+    async def open_weight(self, row: int, text: str) -> ValueInput:
         """Type the weight at `row`, beginning with `text`."""
-        self.screen.set_focus(await self.rows[row].open_weight(text))
+        field = await self.rows[row].open_weight(text)
+        self.screen.set_focus(field)
+        return field
 
     async def close_fields(self, *, take_focus: bool) -> None:
         """Close whatever is open."""
