@@ -122,14 +122,15 @@ class PromptActions:
     async def type_weight(self, key: str) -> None:
         """Type the weight: a digit begins a new one, `=` edits the old one."""
         old = f"{self.prompt.weight:.10g}"
-        await self.open_weight(old if key == "equals_sign" else key)
+        is_old = key == "equals_sign"
+        await self.open_weight(old if is_old else key, is_old=is_old)
 
-    async def open_weight(self, text: str) -> None:
+    async def open_weight(self, text: str, *, is_old: bool = False) -> None:
         """Type the weight of the row under the cursor, beginning with `text`."""
         row = self.row
         self._desk.set_place(typing="weight")
         self._desk.set_pending(f"prompts.{row}.weight", text)
-        await self._stack.open_weight(row, text)
+        await self._stack.open_weight(row, text, is_old=is_old)
 
     def note_weight(self, row: int, text: str) -> None:
         """Keep what is half-typed."""

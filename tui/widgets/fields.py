@@ -14,6 +14,7 @@ from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 from textual.widgets import Input, TextArea
+from textual.widgets.input import Selection
 
 _PICTURES = {code: chr(0x2400 + code) for code in range(0x20) if code not in (0x09, 0x0A)}
 _PICTURES |= {0x7F: "\u2421"} | dict.fromkeys(range(0x80, 0xA0), "\ufffd")
@@ -160,6 +161,10 @@ class ValueInput(Input):
         self.cursor_blink = False
         self.cursor_position = len(value)
         self.late_keys = LateKeys()
+
+    def mark(self) -> None:
+        """Select the value, so that what is typed replaces it and an arrow key keeps it."""
+        self.selection = Selection(0, len(self.value))
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """Blank once it was taken away: then its styles are gone before it leaves the screen."""
