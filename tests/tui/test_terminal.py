@@ -84,6 +84,27 @@ def test_sigterm_ends_the_app_and_restores_the_terminal(tmp_path: Path) -> None:
     assert (tmp_path / "unmounted").exists()
 
 
+@pytest.mark.parametrize("way", ["hang-up", "SIGTERM"])
+def test_the_program_itself_ends_and_keeps_what_was_typed(tmp_path: Path, way: str) -> None:
+    environ = {"PYTHONPATH": str(ROOT), "SAFELIGHT_HOME": str(tmp_path)}
+    argv = [sys.executable, "-m", "tui"]
+    with open_terminal(argv, columns=100, rows=30, environ=environ, cwd=ROOT) as terminal:
+        terminal.wait_for_text("typing")
+        terminal.wait_for_text("worker")
+        terminal.send("a fish")
+        terminal.wait_for_text("a fish")
+        terminal.wait_for_silence()
+        if way == "hang-up":
+            terminal.hang_up()
+        else:
+            terminal.signal(signal.SIGTERM)
+        status = terminal.wait_for_end()
+        assert status in (128 + signal.SIGHUP, 128 + signal.SIGTERM, 120)
+        assert way == "hang-up" or terminal.is_echoing()
+    with open_terminal(argv, columns=100, rows=30, environ=environ, cwd=ROOT) as terminal:
+        terminal.wait_for_text("a fish")
+
+
 def test_a_child_process_can_be_ended_by_the_signals_that_the_app_blocks(tmp_path: Path) -> None:
     with run_program("parent", tmp_path) as terminal:
         terminal.wait_for_text("child started")

@@ -40,7 +40,6 @@ class Served:
 
     def __init__(self, process: subprocess.Popen[str], line: str) -> None:
         self.process = process
-        self.line = line
         self.address = line.rpartition(" ")[2].strip()
 
     def end(self, number: int = signal.SIGTERM) -> int:
@@ -62,7 +61,9 @@ def serving(home: Path, *arguments: str, **environ: str) -> Iterator[Served]:
             text=True,
         )
         assert process.stdout is not None
-        served = Served(process, process.stdout.readline())
+        line = process.stdout.readline()
+        assert line.startswith("serving builtin"), process.communicate()
+        served = Served(process, line)
         # The SDK's client takes every port that ends in 443 for one with TLS.
         if not served.address.endswith("443"):
             break
