@@ -23,6 +23,7 @@ from tui.terminal import ControlFilter, choose_image_protocol, watch_hangup
 from tui.themes import ROLES, THEMES, choose_theme, name_following
 
 if TYPE_CHECKING:
+    from engines.settings import Settings
     from tui.screens.history import DraftLoaded
 
 NO_ANIMATION: AnimationLevel = "none"
@@ -203,15 +204,10 @@ class SafelightApp(App[None]):
         self._close_messages_no_wait()
 
 
-def run_app(session: str | None = None) -> int:
-    """Open the darkroom of this user's data directory; the exit status of the program.
+def run_app(settings: Settings, session: str | None = None) -> int:
+    """Run the app on this user's data directory; the exit status of the program."""
+    from store.places import find_data_directory
 
-    Raises `SettingsError` when the configuration cannot be read.
-    """
-    from engines.settings import load_settings
-    from store.places import find_config_file, find_data_directory
-
-    settings = load_settings(os.environ, find_config_file())
     app = SafelightApp(Darkroom(find_data_directory(), settings), session=session)
     watch_hangup(app)
     app.run(mouse=settings.interface.mouse)

@@ -113,6 +113,11 @@ class Darkroom:
         if self._drafts is not None and not self.is_read_only:
             self._drafts.write(name, draft)
 
+    @property
+    def draft_error(self) -> StoreError | None:
+        """Why the newest draft could not be written, None when it was."""
+        return None if self._drafts is None else self._drafts.error
+
     # Jobs
 
     def resolve(self, draft: Draft) -> list[Request]:

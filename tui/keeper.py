@@ -29,13 +29,9 @@ class Keeper:
         self.session = session
         self.is_open = False
         self.is_opening = True
+        self.is_read_only = False
         self.trouble = OPENING
         self.worker = ""
-
-    @property
-    def is_read_only(self) -> bool:
-        """Whether the history can be looked at but not added to."""
-        return self.is_open and self._darkroom.is_read_only
 
     @property
     def is_first_launch(self) -> bool:
@@ -61,6 +57,7 @@ class Keeper:
         finally:
             await self._read_engines()
         was_open, self.is_open = self.is_open, True
+        self.is_read_only = self._darkroom.is_read_only
         self.session, self.trouble = session.name, ""
         draft = session.draft if was_open else merge_typed_ahead(session.draft, get_typed())
         return show_seed(draft)

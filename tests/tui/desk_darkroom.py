@@ -12,7 +12,7 @@ import msgspec
 from engines.base import Capabilities, EngineError, Failure
 from engines.resolution import resolve_draft
 from engines.settings import Settings
-from store.errors import SafelightError
+from store.errors import SafelightError, StoreError
 from store.records import Draft, Image, Job, JobState, Session
 from store.request import Request
 from tests.tui.memory_darkroom import MemoryDarkroom
@@ -51,6 +51,8 @@ class DeskDarkroom(MemoryDarkroom):
 
     @property
     def is_read_only(self) -> bool:
+        if self.is_closed:
+            raise StoreError("The history is not open.")
         return self.read_only
 
     def list_engines(self) -> tuple[str, ...]:

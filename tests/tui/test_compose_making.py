@@ -190,6 +190,18 @@ async def test_an_error_of_the_store_keeps_the_seed(tmp_path: Path) -> None:
         assert darkroom.jobs[0].request.parameters.seed == 5
 
 
+async def test_a_draft_that_cannot_be_written_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    darkroom = DeskDarkroom(tmp_path, START)
+    async with running(darkroom) as (app, pilot):
+        error = StoreError("The disk is full.")
+        monkeypatch.setattr(DeskDarkroom, "draft_error", property(lambda _: error))
+        await pilot.press("enter", "x")
+        await pilot.pause()
+        assert "not saved: The disk is full." in show_screen(app).splitlines()[0]
+
+
 async def test_a_refusal_by_field_goes_to_that_field(tmp_path: Path) -> None:
     draft = with_place(Draft(prompts=(DraftPrompt(text="fog"),), seed=5, steps=500))
     async with running(DeskDarkroom(tmp_path, draft)) as (app, pilot):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from typing import Annotated
 
 import typer
@@ -42,28 +40,9 @@ def open_darkroom(
     """Open the darkroom unless a command is given."""
     if context.invoked_subcommand is not None:
         return
-    from tui.cli.output import EXIT_ERROR, print_note
+    from tui import start
 
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        print_note("safelight: the darkroom needs a terminal.")
-        print_note("  In a script use a command: safelight --help lists them.")
-        raise typer.Exit(EXIT_ERROR)
-    _prepare_terminal()
-    from tui.app import run_app
-
-    raise typer.Exit(run_app(session))
-
-
-def _prepare_terminal() -> None:
-    """Set what Textual reads when it is imported. A faulty setting is reported later."""
-    from engines.settings import SettingsError, load_user_settings
-    from tui.detection import choose_image_protocol, prepare_environment
-
-    try:
-        images = load_user_settings().interface.images
-    except SettingsError:
-        images = "auto"
-    prepare_environment(os.environ, choose_image_protocol(os.environ, images))
+    raise typer.Exit(start.open_darkroom(session))
 
 
 def run() -> None:

@@ -201,6 +201,8 @@ class ComposeScreen(ComposeMessages):
             facts = [f"{context.draft.engine} {model}", size, *facts]
         if self.keeper.trouble:
             facts = ["opening" if self.keeper.is_opening else "history not open"]
+        if (error := self._darkroom.draft_error) is not None:
+            facts = [f"not saved: {error.message}"]
         self._header.show(self.keeper.session or "", facts)
 
     def show_keys(self) -> None:

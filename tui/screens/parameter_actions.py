@@ -10,7 +10,6 @@ from store.errors import RequestError
 from store.records import Draft
 from tui import drafts, fields
 from tui.desk import Desk
-from tui.widgets.fields import ValueInput
 from tui.widgets.parameter_list import ParameterList
 
 Choose = Callable[[str, tuple[str, ...], str, Callable[[str], Awaitable[None]]], None]
@@ -78,10 +77,8 @@ class ParameterActions:
         if context is None:
             return
         if field not in fields.CHOICES:
-            if key == "enter":
-                (await self.open(fields.show_value(field, context))).select_value()
-            else:
-                await self.open(key)
+            is_old = key == "enter"
+            await self.open(fields.show_value(field, context) if is_old else key, is_old=is_old)
         elif key == "enter":
             choices = fields.list_choices(field, context)
             self._choose(field, choices, fields.show_value(field, context), self._enter_choice)
@@ -89,12 +86,12 @@ class ParameterActions:
     async def _enter_choice(self, text: str) -> None:
         await self.enter(self.field, text)
 
-    async def open(self, text: str) -> ValueInput:
+    async def open(self, text: str, *, is_old: bool = False) -> None:
         """Type into the field of the cursor, beginning with `text`."""
         field = self.field
         self._desk.set_place(typing="value")
         self._desk.set_pending(f"parameters.{field}", text)
-        return await self._view.open(field, text)
+        await self._view.open(field, text, is_old=is_old)
 
     def note(self, field: str, text: str) -> None:
         """Keep what is half-typed."""

@@ -11,7 +11,6 @@ from store.records import DraftPrompt
 from tui import drafts
 from tui.desk import Desk
 from tui.glyphs import Glyphs
-from tui.widgets.fields import ValueInput
 from tui.widgets.prompt_stack import PromptStack
 from tui.widgets.weight_bar import write_weight
 
@@ -121,18 +120,17 @@ class PromptActions:
         await self._refresh()
 
     async def type_weight(self, key: str) -> None:
-        """Type the weight: a digit begins a new one, `=` selects the old one."""
-        if key == "equals_sign":
-            (await self.open_weight(f"{self.prompt.weight:.10g}")).select_value()
-        else:
-            await self.open_weight(key)
+        """Type the weight: a digit begins a new one, `=` edits the old one."""
+        old = f"{self.prompt.weight:.10g}"
+        is_old = key == "equals_sign"
+        await self.open_weight(old if is_old else key, is_old=is_old)
 
-    async def open_weight(self, text: str) -> ValueInput:
+    async def open_weight(self, text: str, *, is_old: bool = False) -> None:
         """Type the weight of the row under the cursor, beginning with `text`."""
         row = self.row
         self._desk.set_place(typing="weight")
         self._desk.set_pending(f"prompts.{row}.weight", text)
-        return await self._stack.open_weight(row, text)
+        await self._stack.open_weight(row, text, is_old=is_old)
 
     def note_weight(self, row: int, text: str) -> None:
         """Keep what is half-typed."""

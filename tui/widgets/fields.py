@@ -162,13 +162,13 @@ class ValueInput(Input):
         self.cursor_position = len(value)
         self.late_keys = LateKeys()
 
+    def mark(self) -> None:
+        """Select the value, so that what is typed replaces it and an arrow key keeps it."""
+        self.selection = Selection(0, len(self.value))
+
     def render_lines(self, crop: Region) -> list[Strip]:
         """Blank once it was taken away: then its styles are gone before it leaves the screen."""
         return super().render_lines(crop) if self.is_attached else _draw_blank(crop)
-
-    def select_value(self) -> None:
-        """Select the whole value, so that typing replaces it."""
-        self.selection = Selection(0, len(self.value))
 
     async def _on_key(self, event: events.Key) -> None:
         if self.late_keys.take(event):

@@ -54,8 +54,8 @@ class FilmStrip(Widget, can_focus=True):
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = {"strip--quiet", "strip--cursor", *mark_classes()}
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left,h", "move(-1)", "newer", id="strip.newer"),
-        Binding("right,l", "move(1)", "older", id="strip.older"),
+        Binding("left", "move(-1)", "newer", id="strip.newer"),
+        Binding("right", "move(1)", "older", id="strip.older"),
         Binding("home", "move(-1000000)", "newest", id="strip.newest", show=False),
         Binding("end", "move(1000000)", "oldest", id="strip.oldest", show=False),
         Binding("enter", "choose", "show", id="strip.choose"),

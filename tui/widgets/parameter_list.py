@@ -210,11 +210,12 @@ class ParameterList(VerticalScroll, can_focus=True, inherit_bindings=False):
         """The field that is being typed into."""
         return next((name for name, row in self._rows.items() if row.input is not None), None)
 
-    async def open(self, field: str, text: str) -> ValueInput:
-        """Type into `field`, beginning with `text`."""
-        value = await self._rows[field].open(text)
-        self.screen.set_focus(value)
-        return value
+    async def open(self, field: str, text: str, *, is_old: bool = False) -> None:
+        """Type into `field`, beginning with `text`; an old value is marked."""
+        opened = await self._rows[field].open(text)
+        if is_old:
+            opened.mark()
+        self.screen.set_focus(opened)
 
     async def close_fields(self, *, take_focus: bool) -> None:
         """Close whatever is open."""

@@ -162,11 +162,12 @@ class PromptStack(VerticalScroll, can_focus=True, inherit_bindings=False):
             editor.put_cursor(*cursor)
         self.screen.set_focus(editor)
 
-    async def open_weight(self, row: int, text: str) -> ValueInput:
-        """Type the weight at `row`, beginning with `text`."""
+    async def open_weight(self, row: int, text: str, *, is_old: bool = False) -> None:
+        """Type the weight at `row`, beginning with `text`; an old value is marked."""
         field = await self.rows[row].open_weight(text)
+        if is_old:
+            field.mark()
         self.screen.set_focus(field)
-        return field
 
     async def close_fields(self, *, take_focus: bool) -> None:
         """Close whatever is open."""
