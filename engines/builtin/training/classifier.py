@@ -2,8 +2,9 @@
 
 ``python -m engines.builtin.training.classifier --sprites DIR --out FILE [--minutes N]`` trains
 a small network on fresh pictures of the generator (never on the model's), or trains the one in
-the file further, then measures it on others: the threshold of each concept is chosen on one half of them, what is printed comes from
-the other half. No judgement of the model can be better than these figures.
+the file further, then measures it on others: the threshold of each concept is chosen on one half
+of them, what is printed comes from the other half. No judgement of the model can be better than
+these figures.
 """
 
 from __future__ import annotations
