@@ -195,6 +195,23 @@ def test_cancel_stops_a_job(program: Program) -> None:
     assert program.run_json("history")["images"] == []
 
 
+def test_a_worker_leaves_when_its_folder_is_taken_away(program: Program) -> None:
+    make(program, "a cat", "-s", "2")
+    left = find_worker(program.directory).process_id
+    assert left is not None
+    shutil.rmtree(program.home / "safelight")
+    wait_until(lambda: not is_alive(left), "the worker's end")
+    make(program, "a cat", "-s", "2")
+
+
+def is_alive(process_id: int) -> bool:
+    try:
+        state = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
 def test_one_worker_for_two_callers_at_once(program: Program) -> None:
     command = [sys.executable, "-m", "tui", "generate", "a cat", *QUICK, "--json"]
     both = [

@@ -1,20 +1,24 @@
-"""The same network in PyTorch and in onnxruntime, for the speed benchmark only.
+"""The network alone, in numpy as the engine has it, in PyTorch and in onnxruntime.
 
-Both run the passes of a step as one batch in float32, with the engine's schedule and the
-engine's guidance formula; their weights are random, which does not change the time.
+All use the engine's schedule and guidance in one loop, without previews and digests. numpy makes
+each pass of a step alone, in a thread of its own; the others make them as one batch in float32,
+with random weights, which does not change the time.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import logging
+import os
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any
 
 from engines.builtin.guidance import compose
 from engines.builtin.schedule import make_sigmas, to_time
+from engines.builtin.weights import Weights
 
 Draw = Callable[[], object]
 
@@ -54,6 +58,28 @@ def _loop(predict: Callable[[Any, float], Any], steps: int, shape: tuple[int, ..
         ratio = np.float32(after / sigma)
         x, last = ratio * x + (1 - ratio) * aim, clean
     return x
+
+
+def make_numpy(weights: Weights, texts: list[str], steps: int) -> Draw:
+    """A function that makes one image with the engine's own network."""
+    from engines.builtin.autoencoder import Decoder
+    from engines.builtin.denoiser import Denoiser, PromptState
+    from engines.builtin.text import TextEncoder
+
+    encoder, denoiser, decoder = TextEncoder(weights), Denoiser(weights), Decoder(weights)
+    pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)))
+
+    def draw() -> object:
+        ids = [(0,), *(encoder.read(text).ids for text in texts)]
+        prompts = [PromptState(denoiser, encoder.encode(i), 64) for i in ids]
+
+        def predict(z: Any, t: float) -> Any:
+            time = denoiser.embed_time(t)
+            return list(pool.map(lambda p: denoiser.predict(z, time, p), prompts))
+
+        return decoder.decode(_loop(predict, steps, (16, 16, weights.manifest.sizes["channels"])))
+
+    return draw
 
 
 def make_torch(sizes: dict[str, int], tokens: list[int], steps: int, threads: int) -> Draw:

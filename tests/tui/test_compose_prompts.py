@@ -110,6 +110,15 @@ async def test_bars_tell_more_from_less_without_colour(tmp_path: Path) -> None:
         assert "█" not in off
 
 
+async def test_typing_after_the_equals_sign_replaces_the_weight(tmp_path: Path) -> None:
+    darkroom = DeskDarkroom(tmp_path, THREE)
+    async with running(darkroom) as (_, pilot):
+        await pilot.press("equals_sign", "minus", *"1.5", "enter")
+        assert darkroom.draft.prompts[0].weight == -1.5
+        await pilot.press("equals_sign", "right", "backspace", "7", "enter")
+        assert darkroom.draft.prompts[0].weight == -1.7
+
+
 @pytest.mark.parametrize("wrong", ["11", "abc", "-10.5", "1e", "nan"])
 async def test_a_wrong_weight_is_explained_and_not_accepted(tmp_path: Path, wrong: str) -> None:
     darkroom = DeskDarkroom(tmp_path, THREE)

@@ -1,9 +1,10 @@
 """An independent judge of the model's pictures: which of the sixty concepts does it see?
 
 ``python -m engines.builtin.training.classifier --sprites DIR --out FILE [--minutes N]`` trains
-a small network on fresh pictures of the generator (never on the model's), then measures it on
-others: the threshold of each concept is chosen on one half of them, what is printed comes from
-the other half. No judgement of the model can be better than these figures.
+a small network on fresh pictures of the generator (never on the model's), or trains the one in
+the file further, then measures it on others: the threshold of each concept is chosen on one half
+of them, what is printed comes from the other half. No judgement of the model can be better than
+these figures.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engines.builtin.training.concepts import CONCEPTS, OBJECTS, label
 from engines.builtin.training.generator import make
+from engines.builtin.training.labels import CONCEPTS, OBJECTS, label
 from engines.builtin.training.things import Sprites, Thing, things
 
 TRAINING_SEED = 31
@@ -31,6 +32,7 @@ HELD_OUT_SEED = 32
 """Seeds of the generator; the model is trained on others."""
 
 HELD_OUT = 8192
+ALARMS_MAXIMUM = 0.02
 BATCH = 64
 RATE = 3e-3
 
@@ -169,7 +171,10 @@ def score(model: Classifier, data: Tensor) -> Tensor:
 
 
 def choose_thresholds(logits: Tensor, present: Tensor, known: Tensor) -> Tensor:
-    """For each concept the logit at which recall less false alarms is highest."""
+    """For each concept the logit at which recall less false alarms is highest.
+
+    Only logits with false alarms of at most `ALARMS_MAXIMUM` are considered.
+    """
     chosen = []
     for k in range(logits.shape[1]):
         use = known[:, k] > 0
@@ -177,7 +182,8 @@ def choose_thresholds(logits: Tensor, present: Tensor, known: Tensor) -> Tensor:
         yes = present[use, k][order.indices]
         missed = yes.cumsum(0) / yes.sum().clamp(min=1)
         refused = (1 - yes).cumsum(0) / (1 - yes).sum().clamp(min=1)
-        best = int((refused - missed).argmax())
+        gain = (refused - missed).where(refused >= 1 - ALARMS_MAXIMUM, -1)
+        best = int(gain.argmax())
         values = order.values
         chosen.append(values[best : best + 2].mean())
     return torch.stack(chosen)
@@ -194,16 +200,15 @@ def measure(
     return recall.tolist(), alarms.tolist()
 
 
-def train(sprites: Sprites, minutes: float) -> tuple[Classifier, int]:
-    """A classifier and the number of pictures it saw in `minutes` of processor time."""
-    model = Classifier().to(memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(model.parameters(), RATE, weight_decay=0.02)
+def train(model: Classifier, sprites: Sprites, seen: int, minutes: float, rate: float) -> int:
+    """Train in place for `minutes` of processor time, after `seen` pictures; pictures seen now."""
+    optimizer = torch.optim.AdamW(model.parameters(), rate, weight_decay=0.02)
     importance = torch.tensor([2.0 if name in OBJECTS else 1.0 for name in CONCEPTS])
-    begin, step = time.process_time(), 0
-    while (passed := (time.process_time() - begin) / 60 / minutes) < 1:
-        rate = RATE * min(1.0, (step + 1) / 100, 2.2 * (1 - passed) + 0.01)
-        optimizer.param_groups[0]["lr"] = rate
-        data, present, known = make_batch(step * BATCH, BATCH, TRAINING_SEED, sprites, 3)
+    begin, step, total = time.process_time(), 0, 60 * minutes
+    while (passed := time.process_time() - begin) < total:
+        part = min(1.0, (step + 1) / 100, 2.2 * (1 - passed / total) + 0.01)
+        optimizer.param_groups[0]["lr"] = rate * part
+        data, present, known = make_batch(seen, BATCH, TRAINING_SEED, sprites, 3)
         with torch.autocast("cpu", torch.bfloat16):
             logits = model(disturb(prepare(data)))
         losses = F.binary_cross_entropy_with_logits(logits.float(), present, reduction="none")
@@ -211,10 +216,10 @@ def train(sprites: Sprites, minutes: float) -> tuple[Classifier, int]:
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
-        step += 1
+        step, seen = step + 1, seen + BATCH
         if step % 100 == 0:
-            print(f"{step * BATCH} pictures, loss {loss.item():.3f}", flush=True)
-    return model.eval(), step * BATCH
+            print(f"{seen} pictures, loss {loss.item():.3f}", flush=True)
+    return seen
 
 
 def main() -> None:
@@ -223,11 +228,18 @@ def main() -> None:
     parser.add_argument("--sprites", type=Path, required=True, help="unpacked emoji package")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=6, help="processor time, 1 thread")
+    parser.add_argument("--rate", type=float, default=RATE, help="highest learning rate")
     args = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(1)
-    sprites = Sprites(args.sprites)
-    model, seen = train(sprites, args.minutes)
+    sprites, seen = Sprites(args.sprites), 0
+    model = Classifier().to(memory_format=torch.channels_last)
+    if args.out.exists():
+        state = torch.load(args.out)
+        model.load_state_dict(state["model"])
+        seen = state["pictures"]
+    seen = train(model, sprites, seen, args.minutes, args.rate)
+    model.eval()
     data, present, known = make_batch(0, HELD_OUT, HELD_OUT_SEED, sprites)
     logits, half = score(model, data), HELD_OUT // 2
     thresholds = choose_thresholds(logits[:half], present[:half], known[:half])

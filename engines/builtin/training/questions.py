@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engines.builtin.training.concepts import OBJECTS, SCENES
+from engines.builtin.training.labels import OBJECTS, SCENES
 from engines.builtin.training.lands import FARS
 from engines.builtin.training.skies import HOURS
 from engines.builtin.training.things import things

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from PIL import Image
 
-from engines.builtin.training.concepts import CONCEPTS, OBJECTS, SCENES
+from engines.builtin.training.labels import CONCEPTS, OBJECTS, SCENES
 from engines.builtin.training.plots import plot_shares
 from engines.builtin.training.questions import Question
 

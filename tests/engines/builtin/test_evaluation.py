@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from engines.builtin.training.captions import Facts
-from engines.builtin.training.concepts import CONCEPTS, OBJECTS, SCENES, label
 from engines.builtin.training.contact_sheet import PROMPTS, make_request
 from engines.builtin.training.generator import GROUNDS
+from engines.builtin.training.labels import CONCEPTS, OBJECTS, SCENES, label
 from engines.builtin.training.lands import FARS
 from engines.builtin.training.plots import plot_shares
 from engines.builtin.training.questions import Question, find_seen, make_questions
