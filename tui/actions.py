@@ -51,7 +51,6 @@ ACTIONS: tuple[Action, ...] = (
         label="generate",
         rank=1,
         explain=needs_writing,
-        is_priority=True,
     ),
     Action(
         id="cancel",

@@ -112,6 +112,20 @@ async def test_keys_in_one_burst_do_what_they_would_one_by_one(tmp_path: Path) -
         )
 
 
+async def test_the_key_that_sends_never_overtakes_what_is_typed(tmp_path: Path) -> None:
+    darkroom = DeskDarkroom(tmp_path, TWO)
+    async with running(darkroom) as (app, _):
+        for key in ["a", *"dusk", "ctrl+j", "equals_sign", "0", "ctrl+j", "a", *"dawn", "f5"]:
+            app.post_message(events.Key(key, key if len(key) == 1 else None))
+        await wait_for(lambda: len(darkroom.sent) == 3, "three jobs")
+        sent = [[(row.text, row.weight) for row in draft.prompts[1:-1]] for draft in darkroom.sent]
+        assert sent == [
+            [("dusk", 1.0)],
+            [("dusk", 0.0)],
+            [("dusk", 0.0), ("dawn", 1.0)],
+        ]
+
+
 async def test_a_first_launch_takes_text_before_the_history_is_there(tmp_path: Path) -> None:
     darkroom = DeskDarkroom(tmp_path / "none")
     darkroom.gate = asyncio.Event()

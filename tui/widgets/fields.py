@@ -16,6 +16,8 @@ from textual.strip import Strip
 from textual.widgets import Input, TextArea
 from textual.widgets.input import Selection
 
+from tui.actions import BY_ID
+
 _PICTURES = {code: chr(0x2400 + code) for code in range(0x20) if code not in (0x09, 0x0A)}
 _PICTURES |= {0x7F: "\u2421"} | dict.fromkeys(range(0x80, 0xA0), "\ufffd")
 
@@ -25,6 +27,10 @@ def clean_paste(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n").translate(_PICTURES)
 
 
+SENDING_KEYS = BY_ID["generate"].keys
+"""Keys that accept what is typed and send the draft off."""
+
+
 class LateKeys:
     """Keys that reached a field after the one that closes it; they are for what comes next."""
 
@@ -32,9 +38,17 @@ class LateKeys:
         self._keys: list[events.Key] = []
         self._is_leaving = False
 
-    def begin(self) -> None:
-        """Keep keys from now on."""
+    def begin(self, event: events.Key) -> None:
+        """Keep keys from now on; `event` closes the field, and may go on to send the draft.
+
+        It must not overtake the characters before it, so no key that sends is handled
+        before the field has seen it.
+        """
+        event.stop()
+        event.prevent_default()
         self._is_leaving = True
+        if event.key in SENDING_KEYS:
+            self._keys.append(event)
 
     def take(self, event: events.Key) -> bool:
         """Keep the key; False while the field is still open."""
@@ -44,10 +58,15 @@ class LateKeys:
             self._keys.append(event)
         return self._is_leaving
 
-    def give_back(self, app: App[Any]) -> None:
-        """Press the kept keys again, once the field is closed."""
+    def give_back(self, app: App[Any], *, is_open: bool = False) -> None:
+        """Press the kept keys again, once the field is closed.
+
+        Where it stays open (`is_open`) because its value is wrong, nothing is sent.
+        """
         keys, self._keys, self._is_leaving = self._keys, [], False
         for key in keys:
+            if is_open and key.key in SENDING_KEYS:
+                break
             app.post_message(events.Key(key.key, key.character))
 
 
@@ -109,11 +128,9 @@ class PromptEditor(TextArea):
     async def _on_key(self, event: events.Key) -> None:
         if self.late_keys.take(event):
             return
-        if event.key in ("enter", "escape"):
-            event.stop()
-            event.prevent_default()
-            self.late_keys.begin()
-            self.post_message(self.Left(self, event.key == "enter"))
+        if event.key in ("enter", "escape", *SENDING_KEYS):
+            self.late_keys.begin(event)
+            self.post_message(self.Left(self, event.key != "escape"))
             return
         await super()._on_key(event)
 
@@ -173,11 +190,9 @@ class ValueInput(Input):
     async def _on_key(self, event: events.Key) -> None:
         if self.late_keys.take(event):
             return
-        if event.key in ("enter", "escape"):
-            event.stop()
-            event.prevent_default()
-            self.late_keys.begin()
-            message = self.Entered if event.key == "enter" else self.Left
+        if event.key in ("enter", "escape", *SENDING_KEYS):
+            self.late_keys.begin(event)
+            message = self.Left if event.key == "escape" else self.Entered
             self.post_message(message(self))
             return
         await super()._on_key(event)

@@ -236,7 +236,7 @@ class ParameterList(VerticalScroll, can_focus=True, inherit_bindings=False):
         row.explain(text)
         self._refresh_note()
         if text and row.input is not None:
-            row.input.late_keys.give_back(self.app)
+            row.input.late_keys.give_back(self.app, is_open=True)
 
     def _refresh_note(self) -> None:
         wrong = [row for row in self._rows.values() if row.has_explanation]

@@ -182,7 +182,7 @@ class PromptStack(VerticalScroll, can_focus=True, inherit_bindings=False):
         self.rows[row].explain(text)
         field = self.rows[row].weight_input
         if text and field is not None:
-            field.late_keys.give_back(self.app)
+            field.late_keys.give_back(self.app, is_open=True)
 
     def _find_row(self, field: TextArea | Input) -> int | None:
         for index, row in enumerate(self.rows):
