@@ -1,6 +1,6 @@
 """Contact sheets of the exported model, made by the engine itself.
 
-``python -m engines.builtin.training.evaluate --weights DIR --sheet FILE [--prompts FILE]``
+``python -m engines.builtin.training.contact_sheet --weights DIR --sheet FILE [--prompts FILE]``
 draws one picture a line of the prompts, several seeds each.
 """
 
@@ -11,9 +11,17 @@ import io
 import os
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from PIL import Image
+
+from engines.base import Produced
 from engines.builtin.capabilities import MODEL
 from engines.builtin.kernels import has_pinned_environment
+from store.request import Parameters, Prompt, PromptStack, Request
+
+if TYPE_CHECKING:
+    from engines.builtin.pipeline import Pipeline
 
 PROMPTS = """
 night sky, stars, japanese town
@@ -67,6 +75,34 @@ beach at sunset, analog film
 """.strip().splitlines()
 
 
+def make_request(
+    line: str,
+    seed: int,
+    *,
+    steps: int = 30,
+    cfg_scale: float = 7,
+    sampler: str = "k_dpmpp_2m",
+    size: tuple[int, int] = (128, 128),
+) -> Request:
+    """The request of prompts in one line, ``TEXT::WEIGHT | TEXT::WEIGHT``; the API's defaults."""
+    prompts = tuple(Prompt.parse(text) for text in line.split(" | "))
+    parameters = Parameters(
+        seed=seed, steps=steps, cfg_scale=cfg_scale, sampler=sampler, width=size[0],
+        height=size[1], style_preset=None,
+    )  # fmt: skip
+    stack = PromptStack(prompts=prompts)
+    return Request(engine="builtin", model=MODEL, stack=stack, parameters=parameters)
+
+
+def draw(pipeline: Pipeline, request: Request) -> Image.Image:
+    """The image of a request, through everything that the engine does."""
+    *_, last = pipeline.generate(request)
+    assert isinstance(last, Produced)
+    assert last.data is not None
+    with Image.open(io.BytesIO(last.data), formats=["PNG"]) as image:
+        return image.convert("RGB")
+
+
 def main() -> None:
     """Command line: a sheet, seeds in rows of columns of prompts."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -83,33 +119,25 @@ def main() -> None:
     args = parser.parse_args()
     if not has_pinned_environment():
         raise SystemExit("Start with OPENBLAS_CORETYPE=Haswell OPENBLAS_NUM_THREADS=1.")
-    from PIL import Image
-
-    from engines.base import Produced
     from engines.builtin.pipeline import Pipeline
     from engines.builtin.training.generator import sheet
     from engines.builtin.weights import load_weights
-    from store.request import Parameters, Prompt, PromptStack, Request
 
     pipeline = Pipeline(load_weights(args.weights))
     lines = args.prompts.read_text().strip().splitlines() if args.prompts else PROMPTS
     images: list[Image.Image] = []
     start = time.perf_counter()
     for line in lines:
-        stack = PromptStack(prompts=tuple(Prompt.parse(text) for text in line.split(" | ")))
         for seed in range(1, args.seeds + 1):
-            request = Request(
-                engine="builtin",
-                model=MODEL,
-                stack=stack,
-                parameters=Parameters(
-                    seed=seed, steps=args.steps, cfg_scale=args.cfg, sampler=args.sampler,
-                    width=args.width, height=args.height, style_preset=None,
-                ),
-            )  # fmt: skip
-            for event in pipeline.generate(request):
-                if isinstance(event, Produced) and event.data is not None:
-                    images.append(Image.open(io.BytesIO(event.data), formats=["PNG"]))
+            request = make_request(
+                line,
+                seed,
+                steps=args.steps,
+                cfg_scale=args.cfg,
+                sampler=args.sampler,
+                size=(args.width, args.height),
+            )
+            images.append(draw(pipeline, request))
     seconds = (time.perf_counter() - start) / len(images)
     sheet(images, args.columns).save(args.sheet)
     print(f"{len(images)} images, {seconds:.2f} s each, {os.cpu_count()} processors")

@@ -1,0 +1,110 @@
+"""What a machine and a network can do: float32 peak, products of one image, memory."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from engines.builtin.kernels import PINNED, pin_environment
+from engines.builtin.weights import Weights
+
+ROOT = Path(__file__).parents[2]
+
+_PEAK = """
+import json, sys, threading, time
+import numpy as np
+threads, size = int(sys.argv[1]), 1024
+def work():
+    a = np.random.default_rng(1).random((size, size), np.float32)
+    b, out = a.T.copy(), np.empty_like(a)
+    for _ in range(16):
+        np.matmul(a, b, out=out)
+best = float("inf")
+for _ in range(5):
+    team = [threading.Thread(target=work) for _ in range(threads)]
+    begin = time.perf_counter()
+    for one in team: one.start()
+    for one in team: one.join()
+    best = min(best, time.perf_counter() - begin)
+print(json.dumps(threads * 16 * 2 * size**3 / best))
+"""
+
+_COLD = """
+import sys, time
+begin = time.perf_counter()
+from pathlib import Path
+from engines.builtin.pipeline import Pipeline
+from engines.builtin.weights import load_weights
+from tests.benchmarks.request import DEFAULT
+imported = time.perf_counter()
+pipeline = Pipeline(load_weights(Path(sys.argv[1])))
+loaded = time.perf_counter()
+for _ in pipeline.generate(DEFAULT): pass
+import json
+status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+print(json.dumps({
+    "imports": imported - begin, "weights": loaded - imported,
+    "first": time.perf_counter() - loaded,
+    "mebibytes": int(status["VmHWM"].split()[0]) / 1024,
+}))
+"""
+
+
+def count_threads() -> int:
+    """Processors that this process may use, at most one for each of the three passes a step."""
+    return min(3, len(os.sched_getaffinity(0)))
+
+
+def _run(code: str, argument: str, environment: dict[str, str]) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code, argument],
+        env={**environment, "PYTHONPATH": str(ROOT)},
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    return done.stdout
+
+
+def measure_peak(threads: int, *, pinned: bool) -> float:
+    """Most float32 operations a second in products of 1024x1024, one product a thread.
+
+    `pinned` measures the AVX2 kernels that the engine uses, else the machine's own best.
+    """
+    environment = {k: v for k, v in os.environ.items() if k not in PINNED}
+    environment |= {"OPENBLAS_NUM_THREADS": "1"}
+    found = _run(_PEAK, str(threads), pin_environment(environment) if pinned else environment)
+    return float(json.loads(found))
+
+
+def measure_cold_start(folder: Path) -> dict[str, float]:
+    """Seconds of a fresh process until its first image, in parts, and its memory peak in MiB."""
+    found: dict[str, float] = json.loads(_run(_COLD, str(folder), pin_environment({**os.environ})))
+    return found
+
+
+def count_operations(weights: Weights, tokens: list[int], steps: int) -> int:
+    """Operations in the matrix products of one 128x128 image (a multiplication and a sum: 2).
+
+    `tokens`: text tokens of each of a step's passes.
+    """
+    sizes, fine, coarse, picture = weights.manifest.sizes, 256, 64, 1024
+    one_pass = decode = 0
+    for name, array in weights.arrays.items():
+        part = name.split(".")[0]
+        if array.ndim != 2:
+            continue
+        if part in ("conv_in", "conv_out", "fine_in", "fine_out") and "shift" not in name:
+            one_pass += fine * array.size
+        elif part in ("patch", "unpatch") or (
+            part == "layer" and name.endswith(("enter", "leave"))
+        ):
+            one_pass += coarse * array.size
+        elif part == "dec":
+            decode += (picture if "fine" in name or "leave" in name else fine) * array.size
+    attention = [2 * coarse * (coarse + t) * sizes["width"] * sizes["layers"] for t in tokens]
+    return 2 * (steps * (len(tokens) * one_pass + sum(attention)) + decode)
