@@ -87,12 +87,7 @@ def _parse_prompt(position: int, argument: str) -> DraftPrompt:
     try:
         prompt = Prompt.parse(argument)
     except RequestError as error:
-        raise RequestError(
-            f"prompts.{position}.{error.field}",
-            error.value,
-            f"Prompt {position}: {error.message}",
-            error.hint,
-        ) from None
+        raise error.at_prompt(position) from None
     return DraftPrompt(text=prompt.text, weight=prompt.weight, enabled=prompt.enabled)
 
 
