@@ -4,16 +4,9 @@ from __future__ import annotations
 
 from engines.base import Capabilities
 from store.errors import RequestError
+from store.fields import check_seed, draw_seed, following_seed
 from store.records import Draft
-from store.request import (
-    Parameters,
-    Prompt,
-    PromptStack,
-    Request,
-    check_seed,
-    draw_seed,
-    following_seed,
-)
+from store.request import Parameters, Prompt, PromptStack, Request
 
 IMAGES_MAXIMUM = 100
 """Most images that one call queues."""

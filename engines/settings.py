@@ -13,8 +13,8 @@ import msgspec
 
 from engines.key import SettingsError, check_key, read_key_command, read_key_file
 from engines.secret import Secret
+from store.fields import check_name
 from store.places import find_config_file
-from store.request import check_name
 
 HOSTED = "grpc.stability.ai:443"
 HOST_VARIABLE = "STABILITY_HOST"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from store.connection import explain
 from store.errors import StoreError
 from store.fulltext import check_index, list_missing_triggers
-from store.rows import suffix_of
+from store.values import suffix_of
 
 if TYPE_CHECKING:
     from store.database import Database

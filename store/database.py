@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import Connection
@@ -32,11 +32,22 @@ from store.folder import Folder, open_folder
 from store.live import LiveProgress
 from store.vault import Vault
 
+T = TypeVar("T")
+
 BUSY_SECONDS = 15.0
 """How long a transaction waits for others before it gives up."""
 
+STATEMENT_SECONDS = 0.25
+"""How long one statement waits inside SQLite; the rest of the waiting is done here."""
+
 _OPENING = threading.Lock()
 """Two openings in one process must not meet: making the file drops this process's locks on it."""
+
+
+class _Occupied(threading.local):
+    """How many transactions this thread is in."""
+
+    depth = 0
 
 
 class Database:
@@ -60,6 +71,7 @@ class Database:
         self._watch_lock = threading.Lock()
         self._watching: sqlite3.Connection | None = None
         self._last_version = 0
+        self._occupied = _Occupied()
         self._engine = create_engine(
             "sqlite://", creator=self._connect, poolclass=QueuePool, pool_size=4, max_overflow=12
         )
@@ -83,7 +95,11 @@ class Database:
     @contextlib.contextmanager
     def read(self) -> Iterator[Session]:
         """A session that sees one unchanging state and cannot write. Keep it short."""
-        with self._translate(), Session(self._engine, expire_on_commit=False) as session:
+        with (
+            self._occupy(),
+            self._translate(),
+            Session(self._engine, expire_on_commit=False) as session,
+        ):
             yield session
 
     @contextlib.contextmanager
@@ -97,7 +113,14 @@ class Database:
             raise StoreError(
                 f"The history {self.path} is open for reading only.", self._folder.why_read_only
             )
-        with self._translate(), Session(self._writer, expire_on_commit=False) as session:
+        if self._occupied.depth:
+            # It would wait for itself until the time is over.
+            raise RuntimeError("a transaction cannot write inside another one")
+        with (
+            self._occupy(),
+            self._translate(),
+            Session(self._writer, expire_on_commit=False) as session,
+        ):
             # Taken at once: what the block reads must not be older than what it writes.
             connection = session.connection()
             yield session
@@ -164,8 +187,10 @@ class Database:
         self.close()
 
     def _connect(self, seconds: float | None = None) -> sqlite3.Connection:
-        wait = min(self._busy_seconds, 5.0) if seconds is None else seconds
-        return self._folder.connect(wait)
+        if seconds is not None:
+            return self._folder.connect(seconds)
+        wait = min(self._busy_seconds, STATEMENT_SECONDS)
+        return self._wait(lambda: self._folder.connect(wait))
 
     def _begin(self, connection: Connection) -> None:
         """What SQLAlchemy calls where a transaction begins."""
@@ -176,22 +201,31 @@ class Database:
             self._wait(lambda: dbapi.execute("BEGIN IMMEDIATE"))
         else:
             dbapi.execute("BEGIN")
+            # The lock is taken here, where waiting for it is ours: SQLite's own waiting
+            # sleeps so long between its tries that busy writers starve a reader.
+            self._wait(lambda: dbapi.execute("SELECT 1 FROM meta").fetchone())
 
-    def _wait(self, action: Callable[[], object]) -> None:
-        """Do `action`, again while others hold the lock, until the time is over.
+    def _wait(self, action: Callable[[], T]) -> T:
+        """The result of `action`, done again while others hold the lock, until the time is over.
 
         SQLite leaves the transaction as it is when it says busy, also at its end.
         """
         deadline = time.monotonic() + self._busy_seconds
         while True:
             try:
-                action()
+                return action()
             except sqlite3.OperationalError as error:
                 if not is_busy(error) or time.monotonic() >= deadline:
                     raise
                 time.sleep(random.uniform(0.002, 0.02))
-            else:
-                return
+
+    @contextlib.contextmanager
+    def _occupy(self) -> Iterator[None]:
+        self._occupied.depth += 1
+        try:
+            yield
+        finally:
+            self._occupied.depth -= 1
 
     @contextlib.contextmanager
     def _translate(self) -> Iterator[None]:

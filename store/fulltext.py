@@ -7,13 +7,6 @@ import sqlite3
 
 TABLE = "image_text"
 
-CREATE_TABLE = f"""
-CREATE VIRTUAL TABLE {TABLE} USING fts5 (
-    prompt_text, content = 'image', content_rowid = 'number',
-    tokenize = 'unicode61 remove_diacritics 2', prefix = '2 3'
-)
-"""
-
 _REMOVE = (
     f"INSERT INTO {TABLE} ({TABLE}, rowid, prompt_text)"
     " VALUES ('delete', old.number, old.prompt_text);"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Collection
+from typing import Any
 
 import msgspec
 from sqlalchemy import Integer, column, func, table, text
@@ -13,14 +15,16 @@ from store.fulltext import parse_search
 from store.inspection import check_record
 from store.records import Comparison, EnvironmentRecord, Image, Stage, Verification
 from store.results import store_verification
-from store.rows import as_text, find_row, suffix_of, to_images, to_verification
+from store.rows import as_text
 from store.tables import EnvironmentRow, ImageRow, StageRow, ThumbnailRow, VerificationRow
+from store.values import find_row, suffix_of, to_images, to_verification
 
 __all__ = [
     "add_verification",
     "check_record",
     "get_image",
     "get_thumbnails",
+    "list_image_numbers",
     "list_images",
     "list_verifications",
     "read_image",
@@ -40,27 +44,42 @@ def list_images(
     `search`: all its words must begin words of the prompts; any text may be given. `session`:
     only those of that session. A damaged record is listed too, marked `is_damaged`.
     """
-    number = col(ImageRow.number)
-    statement = select(ImageRow).limit(limit)
-    if search is not None and search.strip():
-        phrases, literals = parse_search(search)
-        if phrases:
-            # In the index's own order: by rank, or by a column of the other table, all hits
-            # would be read before the first is shown.
-            index = table("image_text", column("rowid", Integer))
-            statement = statement.select_from(index).join(ImageRow, number == index.c.rowid)
-            statement = statement.where(text("image_text MATCH :phrases"))
-            statement = statement.params(phrases=phrases)
-            number = index.c.rowid
-        for part in literals:
-            statement = statement.where(func.instr(col(ImageRow.prompt_text), part) > 0)
+    statement, number = _match(select(ImageRow), search)
     if before is not None:
         statement = statement.where(number < before)
     if session is not None:
         statement = statement.where(col(ImageRow.session) == session)
-    statement = statement.order_by(number.desc())
+    statement = statement.order_by(number.desc()).limit(limit)
     with db.read() as read:
         return to_images(db, read, read.exec(statement).all())
+
+
+def list_image_numbers(db: Database, *, search: str | None = None) -> array[int]:
+    """The numbers of all images that match `search` as in `list_images`, newest first.
+
+    Eight bytes an image: a list of any length knows its end and every place in it.
+    """
+    statement, number = _match(select(ImageRow.number), search)
+    with db.read() as read:
+        return array("q", read.exec(statement.order_by(number.desc())))
+
+
+def _match(statement: Any, search: str | None) -> tuple[Any, Any]:
+    """`statement` for the images that match, and the column of numbers to order it by."""
+    number: Any = col(ImageRow.number)
+    if search is None or not search.strip():
+        return statement, number
+    phrases, literals = parse_search(search)
+    if phrases:
+        # In the index's own order: by rank, or by a column of the other table, all hits
+        # would be read before the first is shown.
+        index = table("image_text", column("rowid", Integer))
+        statement = statement.select_from(index).join(ImageRow, number == index.c.rowid)
+        statement = statement.where(text("image_text MATCH :phrases")).params(phrases=phrases)
+        number = index.c.rowid
+    for part in literals:
+        statement = statement.where(func.instr(col(ImageRow.prompt_text), part) > 0)
+    return statement, number
 
 
 def get_image(db: Database, reference: str) -> Image:

@@ -11,16 +11,11 @@ from sqlmodel import Session, col, select
 from store.database import Database
 from store.errors import RequestError, StoreError
 from store.pixels import digest_pixels, open_image
-from store.records import Image
+from store.records import FinishReason, Image, Purpose
 from store.request import Parameters, Prompt, PromptStack, Request
-from store.rows import (
-    as_text,
-    find_row,
-    hash_text,
-    load_prompt_rows,
-    suffix_of,
-)
+from store.rows import as_text, hash_text, load_prompt_rows
 from store.tables import EnvironmentRow, ImageRow, JobRow, PromptRow, RequestRow
+from store.values import find_row, suffix_of
 
 
 def check_record(db: Database, image: Image) -> list[str]:
@@ -33,6 +28,7 @@ def check_record(db: Database, image: Image) -> list[str]:
     with db.read() as read:
         row = find_row(read, ImageRow, image.id)
         findings = _check_request(read, row)
+        findings += _check_words(row)
         findings += _check_environment(read, row)
         findings += _check_job(read, row)
     return findings + _check_file(db, row)
@@ -57,8 +53,13 @@ def _check_request(read: Session, image: ImageRow) -> list[str]:
             findings.append("request: yet the columns say the same as the stored JSON")
     if isinstance(recorded, dict):
         findings += _compare_request(recorded, row, prompts)
-    if findings and _columns_fit(row, prompts):
-        findings.append("request: the columns still fit the digest, so the JSON was changed")
+    if findings:
+        if _columns_fit(row, prompts):
+            findings.append("request: the columns still fit the digest, so the JSON was changed")
+        elif hash_text(text) != row.digest:
+            findings.append("request: the columns do not fit the digest either")
+    if image.seed != row.seed:
+        findings.append(f"seed: the request has {row.seed!r}, the image {image.seed!r}")
     expected = "\n".join(as_text(prompt.text) for prompt in prompts)
     if as_text(image.prompt_text) != expected:
         findings.append("prompt_text: the search text is not that of the prompts")
@@ -118,6 +119,20 @@ def _columns_fit(row: RequestRow, prompts: list[PromptRow]) -> bool:
         return request.digest == row.digest
     except (RequestError, TypeError, UnicodeError):
         return False
+
+
+def _check_words(image: ImageRow) -> list[str]:
+    findings = []
+    words = (("finish_reason", FinishReason), ("purpose", Purpose))
+    for name, kind in words:
+        value = as_text(getattr(image, name))
+        if value not in list(kind):
+            findings.append(f"{name}: {value!r} is none of {', '.join(kind)}")
+    try:
+        msgspec.json.decode(as_text(image.meta), type=dict[str, str])
+    except (msgspec.DecodeError, UnicodeError):
+        findings.append("meta: the stored JSON cannot be read")
+    return findings
 
 
 def _check_environment(read: Session, image: ImageRow) -> list[str]:

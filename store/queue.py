@@ -22,8 +22,9 @@ from store.records import Job, JobState, Purpose, Relation
 from store.recovery import list_spooled, start_epoch
 from store.request import Request
 from store.results import finish, finish_comparison
-from store.rows import find_row, load_requests, store_request, to_jobs
+from store.rows import load_requests, store_request
 from store.tables import ImageRow, JobRow
+from store.values import find_row, to_jobs
 
 __all__ = [
     "claim",

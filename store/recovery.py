@@ -14,8 +14,8 @@ from sqlmodel import col, select
 from store.database import Database
 from store.epochs import read_epoch
 from store.records import Job, JobState
-from store.rows import to_jobs
 from store.tables import JobRow, MetaRow, RequestRow
+from store.values import to_jobs
 
 ATTEMPTS = 2
 """A job that ended its worker this often is set aside."""

@@ -10,107 +10,28 @@ present), and the SHA-256 of that form is its digest, by which it is known every
 from __future__ import annotations
 
 import hashlib
-import math
 import re
-import secrets
 from typing import Any, Self
 
 import msgspec
 
 from store.errors import RequestError
+from store.fields import (
+    PROMPT_LIMIT,
+    STEPS_MAXIMUM,
+    check_cfg_scale,
+    check_name,
+    check_seed,
+    check_side,
+    check_text,
+    check_weight,
+    check_whole,
+)
 
 REQUEST_FORMAT = 1
 """Number of the canonical form. A new form gets a new number; old ones stay readable."""
 
-SEED_MINIMUM = 1
-SEED_MAXIMUM = 4_294_967_294
-"""Seeds that every surface of the API takes literally: 0 asks for a random one there."""
-
-WEIGHT_MINIMUM = -10.0
-WEIGHT_MAXIMUM = 10.0
-TEXT_LIMIT = 10_000
-"""Longest prompt in characters."""
-
-PROMPT_LIMIT = 64
-"""Most prompts in one stack."""
-
-STEPS_MAXIMUM = 500
-CFG_SCALE_MAXIMUM = 35.0
-SIZE_MINIMUM = 128
-SIZE_MAXIMUM = 4096
-SIZE_MULTIPLE = 64
-
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _WEIGHT_SUFFIX = re.compile(r"^(?P<text>.*)::(?P<weight>[^:]*)$", re.DOTALL)
-
-
-def draw_seed() -> int:
-    """A random seed, 1 to 4294967294, from the operating system's generator."""
-    return SEED_MINIMUM + secrets.randbelow(SEED_MAXIMUM - SEED_MINIMUM + 1)
-
-
-def following_seed(seed: int, offset: int) -> int:
-    """The seed `offset` places after `seed`; after the highest comes 1 again, never 0."""
-    return SEED_MINIMUM + (seed - SEED_MINIMUM + offset) % (SEED_MAXIMUM - SEED_MINIMUM + 1)
-
-
-def check_seed(seed: object) -> int:
-    """`seed` itself when it is a whole number from 1 to 4294967294, else `RequestError`."""
-    if not isinstance(seed, int) or isinstance(seed, bool):
-        raise RequestError("parameters.seed", seed, f"The seed {seed!r} is not a whole number.")
-    if not SEED_MINIMUM <= seed <= SEED_MAXIMUM:
-        why = " (0 would ask the other side for a random one)" if seed == 0 else ""
-        raise RequestError(
-            "parameters.seed",
-            seed,
-            f"The seed {seed} is out of range{why}.",
-            f"Give a whole number from {SEED_MINIMUM} to {SEED_MAXIMUM}, or none to draw one.",
-        )
-    return seed
-
-
-def check_weight(weight: float, field: str = "weight") -> float:
-    """`weight` as a float when it is in [-10, 10], else `RequestError`. -0.0 becomes 0.0."""
-    if isinstance(weight, bool) or not isinstance(weight, int | float) or not math.isfinite(weight):
-        raise RequestError(field, weight, f"The weight {weight!r} is not a number.")
-    if not WEIGHT_MINIMUM <= weight <= WEIGHT_MAXIMUM:
-        raise RequestError(
-            field,
-            weight,
-            f"The weight {weight:g} is out of range.",
-            f"Give a number from {WEIGHT_MINIMUM:g} to {WEIGHT_MAXIMUM:g}; "
-            "below 0 means: avoid this.",
-        )
-    return float(weight) + 0.0
-
-
-def check_text(text: object, field: str = "text") -> str:
-    """`text` itself when it can be a prompt, else `RequestError`.
-
-    A prompt has 1 to 10,000 characters, not only white space, and no control characters
-    but new line and tab.
-    """
-    if not isinstance(text, str):
-        raise RequestError(field, text, "A prompt is a text.")
-    if not text.strip():
-        raise RequestError(field, text, "The prompt is empty.", "Type a text or remove it.")
-    if len(text) > TEXT_LIMIT:
-        raise RequestError(
-            field,
-            text,
-            f"The prompt has {len(text):,} characters, more than {TEXT_LIMIT:,}.",
-            "Shorten it: engines read about 77 tokens and drop the rest.",
-        )
-    if found := _CONTROL.search(text):
-        raise RequestError(
-            field,
-            text,
-            f"The prompt holds the control character U+{ord(found.group()):04X} "
-            f"at position {found.start() + 1}.",
-            "Remove it.",
-        )
-    return text
 
 
 class Prompt(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -211,51 +132,6 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             check_side(side, getattr(self, side))
         if self.style_preset is not None:
             check_name("parameters.style_preset", self.style_preset)
-
-
-def check_whole(name: str, value: object, low: int, high: int) -> int:
-    """`value` itself when it is a whole number from `low` to `high`, else `RequestError`."""
-    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise RequestError(
-            f"parameters.{name}",
-            value,
-            f"{name} {value!r} is not a whole number from {low} to {high}.",
-        )
-    return value
-
-
-def check_cfg_scale(value: float) -> float:
-    """`value` as a float when it is in [0, 35], else `RequestError`."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or not 0 <= value <= CFG_SCALE_MAXIMUM:
-        raise RequestError(
-            "parameters.cfg_scale",
-            value,
-            f"cfg scale {value!r} is not a number from 0 to {CFG_SCALE_MAXIMUM:g}.",
-        )
-    return float(value) + 0.0
-
-
-def check_side(name: str, value: object) -> int:
-    """`value` itself when it is a multiple of 64 from 128 to 4096, else `RequestError`."""
-    check_whole(name, value, SIZE_MINIMUM, SIZE_MAXIMUM)
-    assert isinstance(value, int)
-    if value % SIZE_MULTIPLE:
-        below = max(SIZE_MINIMUM, value - value % SIZE_MULTIPLE)
-        raise RequestError(
-            f"parameters.{name}",
-            value,
-            f"{name} {value} is not a multiple of {SIZE_MULTIPLE}.",
-            f"The nearest are {below} and {below + SIZE_MULTIPLE}.",
-        )
-    return value
-
-
-def check_name(field: str, value: object) -> str:
-    """`value` itself when it is a name in lower case, else `RequestError`."""
-    if not isinstance(value, str) or not _NAME.fullmatch(value):
-        raise RequestError(field, value, f"{field.rpartition('.')[2]} {value!r} is not a name.")
-    return value
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -24,8 +24,9 @@ from store.records import (
     Result,
     Verification,
 )
-from store.rows import join_prompts, store_environment, suffix_of, to_images, to_verification
+from store.rows import join_prompts, store_environment
 from store.tables import ImageRow, JobRow, StageRow, ThumbnailRow, VerificationRow
+from store.values import suffix_of, to_images, to_verification
 
 
 def finish(db: Database, job: Job, epoch: int, result: Result) -> Image:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engines.builtin.kernels import pin_environment
 
+from engines.builtin.kernels import pin_environment
 from tests.program import Program
 
 # numpy reads these once, when it is first imported: nothing above imports it.
@@ -20,10 +20,9 @@ for name in ("OPENBLAS_L2_SIZE", "STABILITY_HOST", "STABILITY_KEY"):
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty home and data directory, so that no test sees another's or the user's."""
-    folder = tmp_path / "home"
-    folder.mkdir()
+    folder = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(folder))
     monkeypatch.setenv("SAFELIGHT_HOME", str(folder / "safelight"))
     return folder

@@ -50,6 +50,7 @@ class Program:
         return subprocess.run(
             [*wrapper, sys.executable, "-m", "tui", *arguments],
             env=self.environ,
+            cwd=self.home,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import engines
 from engines.worker.process import find_worker
 from tests.program import Program, wait_until
 
@@ -127,10 +129,32 @@ def test_a_damaged_image_file_is_noticed(program: Program) -> None:
     assert result["pixels_sha256_now"] == image["pixels_sha256"]
 
 
+def test_a_changed_model_file_is_noticed_and_named(home: Path, tmp_path: Path) -> None:
+    code = Path(engines.__file__).parents[1]
+    for package in ("tui", "engines", "store"):
+        shutil.copytree(code / package, tmp_path / package)
+    program = Program(home, PYTHONPATH=str(tmp_path))
+    try:
+        make(program, "sunset over the sea", *QUICK)
+        path = tmp_path / "engines" / "builtin" / "weights" / "model.npz"
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        path.write_bytes(data)
+        (result,) = program.run_json("verify", "@1", status=1)["results"]
+        assert result["verdict"] == "cannot run"
+        assert result["first_difference"] == "model"
+        program.end_worker()
+        assert "model.npz" in program.run("verify", "--all", status=1).stderr
+        assert "model.npz" in program.run("doctor", status=1).stderr
+    finally:
+        program.end_worker()
+
+
 def test_show_command_makes_the_same_image(program: Program) -> None:
     (image,) = make(program, "it's a [bold] cat::1.3", "fog::-0.2", *QUICK)
     command = program.run("show", "@1", "--command").stdout.strip()
-    shell = f'exec "{sys.executable}" -m tui {command.removeprefix("safelight ")} --json'
+    words = command.removeprefix("safelight generate ")
+    shell = f'exec "{sys.executable}" -m tui generate --json {words}'
     done = subprocess.run(
         ["sh", "-c", shell],
         env=program.environ,
@@ -169,6 +193,23 @@ def test_cancel_stops_a_job(program: Program) -> None:
     program.run("cancel", job["id"])
     wait_until(lambda: program.run_json("jobs")["jobs"][0]["state"] == "cancelled", "the job's end")
     assert program.run_json("history")["images"] == []
+
+
+def test_a_worker_leaves_when_its_folder_is_taken_away(program: Program) -> None:
+    make(program, "a cat", "-s", "2")
+    left = find_worker(program.directory).process_id
+    assert left is not None
+    shutil.rmtree(program.home / "safelight")
+    wait_until(lambda: not is_alive(left), "the worker's end")
+    make(program, "a cat", "-s", "2")
+
+
+def is_alive(process_id: int) -> bool:
+    try:
+        state = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
 
 
 def test_one_worker_for_two_callers_at_once(program: Program) -> None:

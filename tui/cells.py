@@ -13,11 +13,21 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from rich.color import Color
 from rich.segment import Segment
-from rich.style import Style
 
 from tui.detection import Colours
+from tui.palette import (
+    ASCII_SHADES,
+    BLOCK_SHADES,
+    Row,
+    find_nearest,
+    join_cells,
+    join_shades,
+    load_mixtures,
+    load_palette,
+    map_colours,
+    measure_mixtures,
+)
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
@@ -27,27 +37,6 @@ _SAMPLES = 8
 
 _RAMP = " .:-=+*#%@"
 _QUADRANTS = " ▘▝▀▖▌▞▛▗▚▐▜▄▙▟█"
-_ANSI_16 = (
-    (0, 0, 0),
-    (205, 0, 0),
-    (0, 205, 0),
-    (205, 205, 0),
-    (0, 0, 238),
-    (205, 0, 205),
-    (0, 205, 205),
-    (229, 229, 229),
-    (127, 127, 127),
-    (255, 0, 0),
-    (0, 255, 0),
-    (255, 255, 0),
-    (92, 92, 255),
-    (255, 0, 255),
-    (0, 255, 255),
-    (255, 255, 255),
-)
-"""The sixteen colours as xterm shows them; a terminal's own palette may differ."""
-
-Row = list[Segment]
 
 
 def fit_cells(width: int, height: int, columns: int, rows: int) -> tuple[int, int]:
@@ -100,19 +89,52 @@ def _draw_blocks(image: PillowImage, columns: int, rows: int, colours: Colours) 
 
     glyphs, masks = _load_blocks()
     small = _resize(image, columns, rows, _SAMPLES)
-    if colours == "16":
-        small = _dither(_resize(image, columns, rows, 2)).resize(small.size, 0)
     cells = np.asarray(small, np.float32).reshape(rows, _SAMPLES, columns, _SAMPLES, 3)
     cells = cells.transpose(0, 2, 4, 1, 3).reshape(rows * columns, 3, _SAMPLES**2)
     inside = cells @ masks.T
     outside = cells.sum(2, keepdims=True) - inside
     area = masks.sum(1)
     rest = _SAMPLES**2 - area
+    if colours == "16":
+        return _draw_sixteen(columns, cells, inside / area, outside / rest)
     best = ((inside**2).sum(1) / area + (outside**2).sum(1) / rest).argmax(1)
     every = np.arange(len(best))
-    ink = _map_colours(inside[every, :, best] / area[best, None], colours)
-    paper = _map_colours(outside[every, :, best] / rest[best, None], colours)
-    return _join(columns, [glyphs[index] for index in best], ink, paper)
+    ink = map_colours(inside[every, :, best] / area[best, None], colours)
+    paper = map_colours(outside[every, :, best] / rest[best, None], colours)
+    return join_cells(columns, [glyphs[index] for index in best], ink, paper)
+
+
+def _draw_sixteen(columns: int, cells: Any, inks: Any, papers: Any) -> list[Row]:
+    """Each cell as a block of two of the sixteen colours, or as a shade that mixes two.
+
+    `cells` (count, 3, 64); `inks`, `papers` (count, 3, blocks): the colours that each block
+    would like to have. Mixing gives a few hundred colours in the place of sixteen; colours
+    far from each other are mixed only where it is worth the grain.
+    """
+    import numpy as np
+
+    glyphs, masks = _load_blocks()
+    palette, _ = load_palette("16")
+    shades, mixed, grain = load_mixtures(BLOCK_SHADES)
+    area = masks.sum(1)
+    ink, ink_error = find_nearest(inks.transpose(0, 2, 1), palette)
+    paper, paper_error = find_nearest(papers.transpose(0, 2, 1), palette)
+    total = (cells**2).sum((1, 2))[:, None]
+    spread = total - (inks**2).sum(1) * area - (papers**2).sum(1) * (_SAMPLES**2 - area)
+    block_error = spread + ink_error * area + paper_error * (_SAMPLES**2 - area)
+    mean = cells.mean(2)
+    far = measure_mixtures(mean, mixed, grain)
+    shade_error = far * _SAMPLES**2 + total - (mean**2).sum(1)[:, None] * _SAMPLES**2
+    block, shade = block_error.argmin(1), shade_error.argmin(1)
+    every = np.arange(len(cells))
+    is_shade = shade_error[every, shade] <= block_error[every, block]
+    chosen = [
+        shades[shade[at]]
+        if is_shade[at]
+        else (glyphs[block[at]], int(ink[at, block[at]]), int(paper[at, block[at]]))
+        for at in every
+    ]
+    return join_shades(columns, chosen)
 
 
 @cache
@@ -143,12 +165,13 @@ def _load_blocks() -> tuple[str, Any]:
 def _draw_spaces(image: PillowImage, columns: int, rows: int, colours: Colours) -> list[Row]:
     import numpy as np
 
-    small = _resize(image, columns, rows, 1)
+    pixels = np.asarray(_resize(image, columns, rows, 1), np.float32).reshape(-1, 3)
     if colours == "16":
-        small = _dither(small)
-    pixels = np.asarray(small, np.float32).reshape(rows * columns, 3)
-    paper = _map_colours(pixels, colours)
-    return _join(columns, [" "] * len(paper), paper, paper)
+        shades, mixed, grain = load_mixtures(ASCII_SHADES)
+        best = measure_mixtures(pixels, mixed, grain).argmin(1)
+        return join_shades(columns, [shades[index] for index in best])
+    paper = map_colours(pixels, colours)
+    return join_cells(columns, [" "] * len(paper), paper, paper)
 
 
 def _draw_shades(image: PillowImage, columns: int, rows: int, has_blocks: bool) -> list[Row]:
@@ -171,62 +194,3 @@ def _resize(image: PillowImage, columns: int, rows: int, samples: int) -> Pillow
 
     size = (columns * samples, rows * samples)
     return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
-
-
-def _dither(image: PillowImage) -> PillowImage:
-    """In the sixteen colours, errors spread to the neighbours (Floyd and Steinberg)."""
-    from PIL import Image
-
-    palette = Image.new("P", (1, 1))
-    palette.putpalette([part for colour in _ANSI_16 for part in colour] * 16)
-    return image.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG).convert("RGB")
-
-
-def _map_colours(colours: Any, depth: Colours) -> list[Color]:
-    """Rich colours for the rows of `colours` (count, 3), values 0 to 255."""
-    import numpy as np
-
-    if depth == "truecolor":
-        rounded = np.clip(colours + 0.5, 0, 255).astype(np.uint8)
-        return [Color.from_rgb(*map(int, row)) for row in rounded]
-    palette, first = _load_palette(depth)
-    distances = (
-        (colours**2).sum(1)[:, None] - 2 * colours @ palette.T + (palette**2).sum(1)[None, :]
-    )
-    return [_color_from_number(first + int(index)) for index in distances.argmin(1)]
-
-
-@cache
-def _load_palette(depth: Colours) -> tuple[Any, int]:
-    """The palette (count, 3) and the number of its first colour.
-
-    Of 256 the lowest sixteen are left out: each terminal has its own.
-    """
-    import numpy as np
-
-    if depth == "16":
-        return np.array(_ANSI_16, np.float32), 0
-    steps = (0, 95, 135, 175, 215, 255)
-    cube = [(red, green, blue) for red in steps for green in steps for blue in steps]
-    greys = [(8 + 10 * level,) * 3 for level in range(24)]
-    return np.array(cube + greys, np.float32), 16
-
-
-@cache
-def _color_from_number(number: int) -> Color:
-    return Color.from_ansi(number)
-
-
-def _join(columns: int, glyphs: list[str], ink: list[Color], paper: list[Color]) -> list[Row]:
-    """Rows of segments, neighbours of one style joined."""
-    lines: list[Row] = []
-    for start in range(0, len(glyphs), columns):
-        row: Row = []
-        for index in range(start, start + columns):
-            glyph = " " if ink[index] == paper[index] else glyphs[index]
-            if row and glyph == " " and row[-1].style and row[-1].style.bgcolor == paper[index]:
-                row[-1] = Segment(row[-1].text + " ", row[-1].style)
-            else:
-                row.append(Segment(glyph, Style.from_color(ink[index], paper[index])))
-        lines.append(row)
-    return lines

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from array import array
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -111,6 +112,11 @@ class Darkroom:
         """Write the draft through. Returns at once; a thread writes the newest one."""
         if self._drafts is not None and not self.is_read_only:
             self._drafts.write(name, draft)
+
+    @property
+    def draft_error(self) -> StoreError | None:
+        """Why the newest draft could not be written, None when it was."""
+        return None if self._drafts is None else self._drafts.error
 
     # Jobs
 
@@ -227,6 +233,12 @@ class Darkroom:
             history.list_images, self.database, before=before, limit=limit, search=search
         )
 
+    async def list_image_numbers(self, *, search: str | None = None) -> array[int]:
+        """The numbers of all images that match, newest first: eight bytes an image."""
+        from store import history
+
+        return await asyncio.to_thread(history.list_image_numbers, self.database, search=search)
+
     async def get_image(self, reference: str) -> Image:
         """The whole record by a unique beginning of its id, `@1` for the newest."""
         from store import history
@@ -259,16 +271,20 @@ class Darkroom:
         Looks every `seconds`; while nothing changes it costs two small queries. A worker
         that died with jobs left is replaced on the way.
         """
-        seen: tuple[int, int] | None = None
+        versions: tuple[int, int] | None = None
+        seen: object = None
         looks = 0
         while self._opened is not None:
             if looks * seconds % WORKER_SECONDS < seconds:
                 await asyncio.to_thread(self._revive_worker)
             looks += 1
-            version = await asyncio.to_thread(self._read_versions)
-            if version != seen:
-                seen = version
-                yield
+            now = await asyncio.to_thread(self._read_versions)
+            if now != versions:
+                versions = now
+                state = (await asyncio.to_thread(self._read_fingerprint), now[1])
+                if state != seen:
+                    seen = state
+                    yield
             await asyncio.sleep(seconds)
 
     def _revive_worker(self) -> None:
@@ -283,6 +299,12 @@ class Darkroom:
                 self._start_worker(jobs)
         except StoreError as error:
             logging.getLogger(__name__).warning("the worker was not replaced: %s", error)
+
+    def _read_fingerprint(self) -> object:
+        from store.changes import read_fingerprint
+
+        database = self._opened
+        return None if database is None else read_fingerprint(database)
 
     def _read_versions(self) -> tuple[int, int]:
         database = self._opened

@@ -23,6 +23,12 @@ ROLES: dict[Verdict | None, str] = {
 }
 """The theme's role for a verdict's colour; the colour only repeats the sign."""
 
+STYLES: dict[Verdict | None, str] = {
+    verdict: {"muted": "$secondary", "warning": "bold"}.get(role, f"${role}")
+    for verdict, role in ROLES.items()
+}
+"""The same as styles for content."""
+
 
 def mark_verdict(verdict: Verdict | None, *, has_unicode: bool = True) -> str:
     """One character: `✓` identical, `≈` latents drifted, `≠` differs, `?`, `·` unverified.

@@ -16,7 +16,7 @@ from engines.builtin.kernels import (
     has_pinned_environment,
     is_exact_machine,
 )
-from engines.builtin.weights import load_weights
+from engines.builtin.weights import check_files, load_weights
 from store.records import EnvironmentRecord
 from store.request import Request
 
@@ -48,6 +48,8 @@ class BuiltinEngine:
         from engines.builtin.noise import NOISE
         from engines.builtin.schedule import SCHEDULE
 
+        # The model in memory is the one that was read; the files may have changed since.
+        check_files()
         manifest = load_weights().manifest
         return EnvironmentRecord(
             values={

@@ -41,9 +41,9 @@ class Answers:
         self._is_damaged = False
 
     @property
-    def has_image(self) -> bool:
-        """Whether an image has arrived."""
-        return bool(self._images)
+    def has_result(self) -> bool:
+        """Whether an image has arrived, or the filter's word that there will be none."""
+        return bool(self._images) or self._filter_text is not None
 
     def add(self, data: bytes) -> None:
         """Read one answer. Never raises: what cannot be read is reported at the end."""

@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, SupportsIndex
+from typing import Any
 
 import grpc
 import grpc.aio
@@ -94,9 +94,7 @@ def open_channel(target: Target, key: Secret | None, certificates: Path | None =
     encryption. Otherwise it is `make_metadata` that carries it. Raises `EngineError`.
     """
     check_key_travels_safely(target, key)
-    # Both print headers with the key. gRPC reads them when its first channel is made.
-    for variable in ("GRPC_TRACE", "GRPC_VERBOSITY"):
-        os.environ.pop(variable, None)
+    silence_grpc()
     if not target.is_tls:
         # A proxy would carry the plain text off this machine.
         options = (*OPTIONS, ("grpc.enable_http_proxy", 0))
@@ -116,6 +114,15 @@ def make_metadata(target: Target, key: Secret | None) -> tuple[tuple[str, str], 
     return (("authorization", _Header(f"Bearer {key.reveal()}")),)
 
 
+def silence_grpc() -> None:
+    """Keep gRPC from writing to the terminal: a trace would show headers with the key.
+
+    gRPC reads both variables when the first channel or server of the process is made.
+    """
+    os.environ.pop("GRPC_TRACE", None)
+    os.environ["GRPC_VERBOSITY"] = "NONE"
+
+
 class _Bearer:
     """What gRPC asks for the key at each call, in a thread of its own."""
 
@@ -133,9 +140,6 @@ class _Header(str):
 
     def __repr__(self) -> str:
         return "Header(…)"
-
-    def __getitem__(self, key: SupportsIndex | slice) -> str:
-        return repr(self)
 
 
 def _read_certificates(path: Path | None) -> bytes | None:

@@ -38,8 +38,8 @@ from engines.stability.failures import (
     make_missing_key_error,
 )
 from engines.stability.message import build_message, serialize
-from engines.stability.wire import generation_grpc
-from store.errors import RequestError
+from engines.stability.wire import WARNING_HEADER, generation_grpc
+from store.errors import RequestError, StoreError
 from store.records import EnvironmentRecord
 from store.request import Request
 
@@ -48,6 +48,7 @@ TAIL_SECONDS = 10.0
 """How long the end of the stream is awaited once the image is there."""
 
 _PACKAGES = ("stability-sdk", "grpcio", "protobuf")
+_WARNINGS_LIMIT = 10
 _LIST_ENGINES = "/gooseai.EnginesService/ListEngines"
 
 
@@ -160,7 +161,7 @@ class StabilityEngine:
                 raise explain_unreachable(target, await _find_reason(channel))
             yield channel
         finally:
-            await channel.close()
+            await channel.close()  # cancels what still runs, on the server too
 
     async def _receive(
         self,
@@ -174,15 +175,16 @@ class StabilityEngine:
     ) -> None:
         """Send `message` and add each answer to `answers`, spooled first, until `end`.
 
-        A failure after the image has arrived becomes a warning.
+        A failure after the image or the filter's refusal has arrived becomes a warning.
         """
         stream = _start_call(channel, message, call, end, self._settings.key)
         self._calls.add(stream)
         try:
             while True:
-                limit = TAIL_SECONDS if answers.has_image else self._settings.idle_seconds
+                limit = TAIL_SECONDS if answers.has_result else self._settings.idle_seconds
                 data = await _read(stream, call, limit, end)
                 if data is None:
+                    warnings += await _list_warnings(stream)
                     return
                 _spool_answer(spool, data, warnings)
                 answers.add(data)
@@ -192,10 +194,9 @@ class StabilityEngine:
             failure = error
         finally:
             self._calls.discard(stream)
-            stream.cancel()
-        if not answers.has_image:
+        if not answers.has_result:
             raise failure from None
-        warnings.append(f"The image arrived, but then the call failed. {failure.message}")
+        warnings.append(f"The answer arrived, but then the call failed. {failure.message}")
 
 
 class _RawChannel:
@@ -244,10 +245,17 @@ async def _read(stream: Any, call: Call, limit: float, end: float) -> bytes | No
     return None if data is grpc.aio.EOF else bytes(data)
 
 
+async def _list_warnings(stream: Any) -> list[str]:
+    """What the server's engine warned of; other servers than ours send nothing of the kind."""
+    pairs = await stream.trailing_metadata() or ()
+    found = [value for name, value in pairs if name == WARNING_HEADER and isinstance(value, bytes)]
+    return [clean_text(value.decode("utf-8", "replace")) for value in found[:_WARNINGS_LIMIT]]
+
+
 def _spool_answer(spool: Callable[[bytes], None], data: bytes, warnings: list[str]) -> None:
     try:
         spool(data)
-    except OSError as error:
+    except (OSError, StoreError) as error:
         # The image may be paid for: better to go on with it in memory than to give it up.
         text = f"The answer could not be put aside before reading it: {clean_text(error)}."
         if text not in warnings:

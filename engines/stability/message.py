@@ -13,16 +13,17 @@ from google.protobuf import struct_pb2
 from google.protobuf.message import DecodeError
 
 from engines.stability.capabilities import ENGINE, SAMPLERS
+from engines.stability.unsupported import EXTRAS_KEY, PRESET_KEY, check_supported
 from engines.stability.wire import Message, generation
 from store.errors import RequestError
 from store.request import Parameters, Prompt, PromptStack, Request
 
-_SAMPLER_NUMBERS = {
+SAMPLER_NUMBERS = {
     name: generation.DiffusionSampler.Value(f"SAMPLER_{name.upper()}") for name in SAMPLERS
 }
-_SAMPLER_NAMES = {number: name for name, number in _SAMPLER_NUMBERS.items()}
-_EXTRAS_KEY = "$IPC"
-_PRESET_KEY = "preset"
+"""The protocol's number of each sampler."""
+
+_SAMPLER_NAMES = {number: name for name, number in SAMPLER_NUMBERS.items()}
 
 
 def build_message(request: Request, run_id: str) -> Message:
@@ -33,7 +34,7 @@ def build_message(request: Request, run_id: str) -> Message:
     `RequestError` for what cannot be expressed.
     """
     parameters = request.parameters
-    if parameters.sampler not in _SAMPLER_NUMBERS:
+    if parameters.sampler not in SAMPLER_NUMBERS:
         raise RequestError(
             "parameters.sampler",
             parameters.sampler,
@@ -51,7 +52,7 @@ def build_message(request: Request, run_id: str) -> Message:
             seed=[parameters.seed],
             samples=1,
             steps=parameters.steps,
-            transform=generation.TransformType(diffusion=_SAMPLER_NUMBERS[parameters.sampler]),
+            transform=generation.TransformType(diffusion=SAMPLER_NUMBERS[parameters.sampler]),
             parameters=[
                 generation.StepParameter(
                     scaled_step=0,
@@ -72,16 +73,27 @@ def serialize(message: Message) -> bytes:
 
 
 def read_message(data: bytes, engine: str = ENGINE) -> tuple[Request, str]:
-    """The request and the run's id in a serialised message, as a server reads it.
+    """The request and the run's id in a serialised message.
 
     `engine` names the engine of the request. Raises `RequestError` for bytes that are no
     message and for anything that is missing or cannot be expressed as one request: nothing
-    is filled in.
+    is filled in, and nothing left out.
     """
+    message = parse_message(data)
+    return read_request(message, engine), message.request_id
+
+
+def parse_message(data: bytes) -> Message:
+    """The message in `data`. Raises `RequestError` for bytes that are none."""
     try:
-        message = generation.Request.FromString(data)
+        return generation.Request.FromString(data)
     except DecodeError:
         raise RequestError("message", None, "These bytes are not a request message.") from None
+
+
+def read_request(message: Message, engine: str = ENGINE) -> Request:
+    """The one request that `message` expresses; see `read_message`."""
+    check_supported(message)
     image = message.image
     if message.WhichOneof("params") != "image":
         raise RequestError("image", None, "Only requests for an image are known.")
@@ -92,9 +104,11 @@ def read_message(data: bytes, engine: str = ENGINE) -> tuple[Request, str]:
         raise RequestError("image.samples", image.samples, "Ask for one image with one seed.")
     if image.transform.WhichOneof("type") != "diffusion":
         raise RequestError("image.transform", None, "The message has no sampler.")
-    if len(image.parameters) != 1 or not image.parameters[0].sampler.HasField("cfg_scale"):
+    if len(image.parameters) > 1:
+        raise RequestError("image.parameters", None, "Only one set of parameters is known.")
+    if not image.parameters or not image.parameters[0].sampler.HasField("cfg_scale"):
         raise RequestError("image.parameters", None, "The message has no cfg scale.")
-    request = Request(
+    return Request(
         engine=engine,
         model=message.engine_id,
         stack=PromptStack(prompts=tuple(_read_prompt(prompt) for prompt in message.prompt)),
@@ -102,13 +116,12 @@ def read_message(data: bytes, engine: str = ENGINE) -> tuple[Request, str]:
             seed=image.seed[0],
             steps=image.steps,
             cfg_scale=shorten_float(image.parameters[0].sampler.cfg_scale),
-            sampler=_SAMPLER_NAMES.get(image.transform.diffusion, "unknown"),
+            sampler=_name_sampler(image.transform.diffusion),
             width=image.width,
             height=image.height,
             style_preset=_read_preset(message),
         ),
     )
-    return request, message.request_id
 
 
 def shorten_float(value: float) -> float:
@@ -119,6 +132,17 @@ def shorten_float(value: float) -> float:
         if struct.pack("<f", short) == packed:
             return short
     return float(f"{value:.9g}")
+
+
+def _name_sampler(number: int) -> str:
+    if number not in _SAMPLER_NAMES:
+        raise RequestError(
+            "image.transform.diffusion",
+            number,
+            f"There is no sampler with the number {number}.",
+            f"Known: 0 to {len(SAMPLERS) - 1}.",
+        )
+    return _SAMPLER_NAMES[number]
 
 
 def _check_float(field: str, value: float) -> float:
@@ -147,12 +171,12 @@ def _build_extras(style_preset: str | None) -> Message | None:
     if style_preset is None:
         return None
     extras = struct_pb2.Struct()
-    extras.update({_EXTRAS_KEY: {_PRESET_KEY: style_preset}})
+    extras.update({EXTRAS_KEY: {PRESET_KEY: style_preset}})
     return extras
 
 
 def _read_preset(message: Message) -> str | None:
-    if not message.HasField("extras") or _EXTRAS_KEY not in message.extras.fields:
+    if not message.HasField("extras") or EXTRAS_KEY not in message.extras.fields:
         return None
-    inner = message.extras.fields[_EXTRAS_KEY].struct_value.fields
-    return str(inner[_PRESET_KEY].string_value) if _PRESET_KEY in inner else None
+    inner = message.extras.fields[EXTRAS_KEY].struct_value.fields
+    return str(inner[PRESET_KEY].string_value) if PRESET_KEY in inner else None

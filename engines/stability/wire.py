@@ -16,7 +16,10 @@ import stability_sdk.interfaces.gooseai.generation.generation_pb2_grpc as genera
 
 sys.path[:] = _path
 
-__all__ = ["Message", "generation", "generation_grpc"]
+__all__ = ["WARNING_HEADER", "Message", "generation", "generation_grpc"]
 
 Message = Any
 """A protobuf message; the generated modules have no types."""
+
+WARNING_HEADER = "safelight-warning-bin"
+"""The trailing metadata in which our server tells what an engine warns of, UTF-8, repeated."""

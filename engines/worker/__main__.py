@@ -7,6 +7,7 @@ import asyncio
 import logging
 import os
 import resource
+import signal
 import sys
 from pathlib import Path
 
@@ -17,6 +18,8 @@ def main() -> int:
     parser.add_argument("--directory", type=Path, required=True)
     directory = parser.parse_args().directory
     os.umask(0o077)
+    # Whoever started it may wait for these signals in a thread, and a child inherits that.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP, signal.SIGTERM, signal.SIGINT})
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr

@@ -97,6 +97,10 @@ class Worker:
     async def _wait_for_change(self, database: Database, version: int, until: float) -> None:
         while not self._is_leaving and time.monotonic() < until:
             await asyncio.sleep(LOOK_SECONDS)
+            if not self._lock.is_in_place():
+                log.info("the data directory was taken away")
+                self._is_leaving = True
+                return
             if await asyncio.to_thread(database.data_version) != version:
                 return
 

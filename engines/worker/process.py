@@ -88,6 +88,15 @@ class WorkerLock:
         self._descriptor = descriptor
         return True
 
+    def is_in_place(self) -> bool:
+        """Whether the locked file is still the one in the folder, so that others see the lock."""
+        if self._descriptor is None:
+            return False
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), self._path.stat())
+        except FileNotFoundError:
+            return False
+
     def release(self) -> None:
         """Let go of the lock."""
         if self._descriptor is not None:

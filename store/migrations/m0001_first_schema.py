@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 
-from store.fulltext import CREATE_TABLE
-
 MIN_READER_VERSION = 1
 
 STATEMENTS = (
@@ -152,7 +150,12 @@ STATEMENTS = (
     )
     """,
     "INSERT INTO meta VALUES ('epoch', '0')",
-    CREATE_TABLE,
+    """
+    CREATE VIRTUAL TABLE image_text USING fts5 (
+        prompt_text, content = 'image', content_rowid = 'number',
+        tokenize = 'unicode61 remove_diacritics 2', prefix = '2 3'
+    )
+    """,
 )
 
 

@@ -8,8 +8,8 @@ import pytest
 from engines.base import Capabilities, Sizes, Span
 from engines.resolution import resolve_draft
 from store.errors import RequestError
+from store.fields import SEED_MAXIMUM
 from store.records import Draft, DraftPrompt
-from store.request import SEED_MAXIMUM
 
 CAPABILITIES = Capabilities(
     engine="toy",

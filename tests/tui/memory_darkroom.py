@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import io
 import uuid
+from array import array
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -52,13 +53,13 @@ def make_request(*texts: str, **changes: Any) -> Request:
     )
 
 
-def make_picture(seed: int, side: int = 64) -> bytes:
+def make_picture(seed: int, side: int = 16) -> bytes:
     """A PNG whose colours depend on `seed`."""
     red, green, blue = hashlib.sha256(str(seed).encode()).digest()[:3]
     image = Pillow.new("RGB", (side, side))
     for x in range(side):
         for y in range(side):
-            image.putpixel((x, y), (red, (green + 2 * x) % 256, (blue + 3 * y) % 256))
+            image.putpixel((x, y), (red, (green + 9 * x) % 256, (blue + 11 * y) % 256))
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     return buffer.getvalue()
@@ -173,7 +174,13 @@ class MemoryDarkroom(Darkroom):
         self, *, before: int | None = None, limit: int = 50, search: str | None = None
     ) -> list[Image]:
         self.calls.append(("list_images", f"{before} {limit} {search}"))
-        found = [
+        return self._find(before, search)[:limit]
+
+    async def list_image_numbers(self, *, search: str | None = None) -> array[int]:
+        return array("q", [image.number for image in self._find(None, search)])
+
+    def _find(self, before: int | None, search: str | None) -> list[Image]:
+        return [
             image
             for image in reversed(self.images if before is None else self.images[: before - 1])
             if not search
@@ -182,7 +189,6 @@ class MemoryDarkroom(Darkroom):
                 for word in search.split()
             )
         ]
-        return found[:limit]
 
     async def get_image(self, reference: str) -> Image:
         for image in self.images:
@@ -202,6 +208,7 @@ class MemoryDarkroom(Darkroom):
                     Pillow.open(io.BytesIO(self.files[self.images[number - 1].id]))
                 )
                 for number in numbers
+                if self.images[number - 1].id in self.files
             }
 
         return await asyncio.to_thread(make)

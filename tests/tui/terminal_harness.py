@@ -27,7 +27,8 @@ ENVIRONMENT = {
 class Terminal:
     """A program running in a terminal of its own.
 
-    `raw` holds every byte that the program sent; `screen` what a person would see.
+    `raw` holds every byte that the program sent; `screen` what a person would see; `read_at`
+    when the last bytes came (`time.perf_counter`), before they were emulated.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Terminal:
         self.screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self.screen)
         self.raw = bytearray()
+        self.read_at = 0.0
         self.status: int | None = None
         base = {k: v for k, v in os.environ.items() if k in ("PATH", "PYTHONPATH", "HOME")}
         child_environ = {**base, **ENVIRONMENT, **(environ or {})}
@@ -80,6 +82,7 @@ class Terminal:
                 raise
             time.sleep(0.01)
             return
+        self.read_at = time.perf_counter()
         self.raw += data
         self._stream.feed(data)
 

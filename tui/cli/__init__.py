@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 
 def main() -> None:
     """Run the command that the arguments name; without one, open the darkroom."""
+    if not sys.argv[1:]:
+        from tui.start import open_darkroom
+
+        sys.exit(open_darkroom())
     from tui.cli.application import run
 
     run()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
@@ -41,21 +40,15 @@ def open_darkroom(
     """Open the darkroom unless a command is given."""
     if context.invoked_subcommand is not None:
         return
-    from tui.cli.output import EXIT_ERROR, print_note
+    from tui import start
 
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        print_note("safelight: the darkroom needs a terminal.")
-        print_note("  In a script use a command: safelight --help lists them.")
-        raise typer.Exit(EXIT_ERROR)
-    from tui.app import run_app
-
-    raise typer.Exit(run_app(session))
+    raise typer.Exit(start.open_darkroom(session))
 
 
 def run() -> None:
     """Parse the arguments and run; errors end with status 2 and a sentence."""
-    from tui.cli import care, making, record
+    from tui.cli import care, making, proving, record, serving
 
-    for module in (making, record, care):
+    for module in (making, proving, record, care, serving):
         module.register(app)
     app()

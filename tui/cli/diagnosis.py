@@ -18,7 +18,7 @@ from tui.detection import describe_terminal
 if TYPE_CHECKING:
     from engines.settings import StabilitySettings
 
-PACKAGES = ("safelight", "textual", "numpy", "sqlmodel", "stability-sdk", "grpcio", "chafa.py")
+PACKAGES = ("safelight", "textual", "numpy", "sqlmodel", "stability-sdk", "grpcio", "textual-image")
 
 
 async def diagnose(directory: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:

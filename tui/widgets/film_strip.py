@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 from typing import ClassVar
@@ -16,6 +17,7 @@ from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
+from store.errors import SafelightError
 from store.records import Image
 from tui.changes import describe_change
 from tui.darkroom import Darkroom
@@ -24,9 +26,11 @@ from tui.verdicts import ROLES, mark_verdict
 from tui.widgets.lines import fit_text, mark_classes
 from tui.widgets.picture import get_colours, get_image_protocol
 from tui.widgets.thumbnails import Thumbnails
+from tui.work import start_work
 
 _LABEL_ROWS = 2
-_FRAME_LEAST = 18
+_FRAME_LEAST = 16
+_SEED_WIDTH = 13
 _GAP = 2
 
 
@@ -50,8 +54,8 @@ class FilmStrip(Widget, can_focus=True):
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = {"strip--quiet", "strip--cursor", *mark_classes()}
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left,h", "move(-1)", "newer", id="strip.newer"),
-        Binding("right,l", "move(1)", "older", id="strip.older"),
+        Binding("left", "move(-1)", "newer", id="strip.newer"),
+        Binding("right", "move(1)", "older", id="strip.older"),
         Binding("home", "move(-1000000)", "newest", id="strip.newest", show=False),
         Binding("end", "move(1000000)", "oldest", id="strip.oldest", show=False),
         Binding("enter", "choose", "show", id="strip.choose"),
@@ -116,6 +120,8 @@ class FilmStrip(Widget, can_focus=True):
 
     @property
     def _frame_width(self) -> int:
+        if self.content_size.height < _LABEL_ROWS:
+            return _SEED_WIDTH + _GAP
         return max(_FRAME_LEAST, 2 * self._thumbnail_rows) + _GAP
 
     @property
@@ -133,21 +139,19 @@ class FilmStrip(Widget, can_focus=True):
 
     def _start_drawing(self) -> None:
         if self._images:
-            self.run_worker(
-                self._draw_thumbnails(), group="thumbnails", exclusive=True, exit_on_error=False
-            )
+            start_work(self, self._draw_thumbnails, "thumbnails", is_exclusive=True)
 
     async def _draw_thumbnails(self) -> None:
         rows = self._thumbnail_rows
         seen = self._images[self._first : self._first + self._frames]
-        if rows and await self._thumbnails.draw(
-            [image.number for image in seen],
-            self._frame_width - _GAP,
-            rows,
-            get_colours(self.app),
-            self._has_unicode,
-        ):
-            self.refresh()
+        numbers = [image.number for image in seen]
+        size = (self._frame_width - _GAP, rows)
+        # Without thumbnails seeds and changes still stand there.
+        with contextlib.suppress(SafelightError):
+            if rows and await self._thumbnails.draw(
+                numbers, *size, get_colours(self.app), self._has_unicode
+            ):
+                self.refresh()
 
     # Keys and mouse
 
@@ -201,7 +205,7 @@ class FilmStrip(Widget, can_focus=True):
         if y < rows:
             drawn = self._thumbnails.get(self._images[place].number) or []
             line = drawn[y] if y < len(drawn) else []
-            cells = [Segment(text, style + own if own else style) for text, own, _ in line]
+            cells = [Segment(text, own or style) for text, own, _ in line]
             used = sum(len(segment.text) for segment in cells)
             return [*cells, Segment(" " * (width - used), style)]
         if y == rows:

@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from rich.segment import Segment
+from rich.style import Style
 from textual import events
 from textual.app import App
 from textual.filter import ANSIToTruecolor, LineFilter
@@ -15,9 +16,11 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from store.errors import SafelightError
-from tui.cells import Row, draw_cells, fit_cells
+from tui.cells import draw_cells, fit_cells
 from tui.detection import Colours, ImageProtocol, choose_image_protocol, has_unicode
+from tui.palette import Row
 from tui.text import show_safely
+from tui.work import start_work
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,6 +68,7 @@ class Picture(Widget):
         self._caption = ""
         self._fault = ""
         self._rows: list[Row] = []
+        self._strips: dict[tuple[int, int, int, Style], Strip] = {}
         self._drawn_for: tuple[object, ...] | None = None
         self._child: Widget | None = None
 
@@ -79,8 +83,12 @@ class Picture(Widget):
         self._data, self._caption, self._fault = data, show_safely(caption, lines=True), ""
         if data is None:
             self._rows, self._drawn_for = [], None
+        if not self._rows:
+            # A caption is new at once; a picture stays until the next one is drawn, and is
+            # not sent twice.
+            self._strips.clear()
+            self.refresh()
         self._start_drawing()
-        self.refresh()
 
     @property
     def has_image(self) -> bool:
@@ -101,16 +109,18 @@ class Picture(Widget):
 
     def on_resize(self, event: events.Resize) -> None:
         """Draw again for the new size."""
+        self._strips.clear()
         self._start_drawing()
 
     def notify_style_update(self) -> None:
         """The theme changed: the caption's colours too."""
         super().notify_style_update()
+        self._strips.clear()
         self.refresh()
 
     def _start_drawing(self) -> None:
         if self.is_mounted and self.content_size.area and (self._data is not None or self._child):
-            self.run_worker(self._draw(), group="picture", exclusive=True, exit_on_error=False)
+            start_work(self, self._draw, "picture", is_exclusive=True)
 
     async def _draw(self) -> None:
         data, size = self._data, self.content_size
@@ -135,6 +145,7 @@ class Picture(Widget):
         except SafelightError as error:
             self._rows, self._fault = [], show_safely(str(error))
         self._drawn_for = wanted
+        self._strips.clear()
         self.refresh()
 
     async def _replace_child(self, child: Widget | None) -> None:
@@ -155,6 +166,12 @@ class Picture(Widget):
         """One line: a row of the picture in the middle of empty space, or the caption's."""
         width, height = self.content_size
         style = self.rich_style
+        key = (y, width, height, style)
+        if (strip := self._strips.get(key)) is None:
+            self._strips[key] = strip = self._make_strip(y, width, height, style)
+        return strip
+
+    def _make_strip(self, y: int, width: int, height: int, style: Style) -> Strip:
         if not self._rows:
             return self._render_caption(y, width, height)
         row = y - (height - len(self._rows)) // 2
@@ -163,7 +180,7 @@ class Picture(Widget):
         line = self._rows[row]
         length = sum(len(segment.text) for segment in line)
         left = (width - length) // 2
-        drawn = [Segment(text, style + own if own else style) for text, own, _ in line]
+        drawn = [Segment(text, own or style) for text, own, _ in line]
         return Strip(
             [Segment(" " * left, style), *drawn, Segment(" " * (width - left - length), style)],
             width,

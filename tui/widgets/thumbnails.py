@@ -7,9 +7,10 @@ from collections import OrderedDict
 from collections.abc import Iterable
 
 from store.errors import SafelightError
-from tui.cells import Row, draw_cells, fit_cells
+from tui.cells import draw_cells, fit_cells
 from tui.darkroom import Darkroom
 from tui.detection import Colours
+from tui.palette import Row
 
 _KEPT = 400
 

@@ -12,7 +12,7 @@ from engines.base import EngineError, Failure, Produced, Run, Warned
 from engines.stability.failures import clean_text
 from store.records import FinishReason
 from tests.engines.stability.conftest import Serve, collect, make_engine, make_request
-from tests.engines.stability.painter import Painter, paint
+from tests.engines.stability.painter import paint
 from tests.engines.stability.server import Behaviour as B
 
 CASES = [
@@ -27,6 +27,8 @@ CASES = [
     (B.UNKNOWN, Failure.INTERNAL, True, "image too large"),
     (B.UNAVAILABLE, Failure.OUTCOME_UNKNOWN, True, "no such host"),
     (B.FILTER_TEXT, Failure.FILTERED, False, "Invalid prompts detected"),
+    (B.FILTER_THEN_FAIL, Failure.FILTERED, False, "Invalid prompts detected"),
+    (B.GIVEN_UP, Failure.OUTCOME_UNKNOWN, True, "operation cancelled"),
     (B.FILTER_EMPTY, Failure.FILTERED, False, "withheld"),
     (B.ERROR_TEXT, Failure.INTERNAL, True, "out of memory"),
     (B.NO_IMAGE, Failure.BAD_ANSWER, True, "finished without an image"),
@@ -154,15 +156,6 @@ async def test_a_silent_server_is_given_up(
     assert caught.value.may_be_charged
     assert words in caught.value.message
     await server.cancelled.wait()
-
-
-async def test_keepalives_hold_off_the_watchdog(serve: Serve) -> None:
-    painter = Painter(is_held=True)
-    server = await serve(engine=painter)
-    task = asyncio.create_task(collect(make_engine(server.host, idle_seconds=30.0), make_request()))
-    await server.started.wait()
-    painter.go_on.set()
-    assert isinstance((await task)[-1], Produced)
 
 
 def find_free_port() -> int:

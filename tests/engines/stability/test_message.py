@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import msgspec
 import pytest
 from hypothesis import given, settings
@@ -11,14 +14,8 @@ from engines.stability.capabilities import SAMPLERS, STYLE_PRESETS
 from engines.stability.message import build_message, read_message, serialize, shorten_float
 from engines.stability.wire import generation
 from store.errors import RequestError
-from store.request import (
-    CFG_SCALE_MAXIMUM,
-    SEED_MAXIMUM,
-    Parameters,
-    Prompt,
-    PromptStack,
-    Request,
-)
+from store.fields import CFG_SCALE_MAXIMUM, SEED_MAXIMUM
+from store.request import Parameters, Prompt, PromptStack, Request
 from tests.engines.stability.conftest import make_request
 
 texts = st.text(
@@ -137,3 +134,36 @@ def test_seed_zero_and_bytes_that_are_no_message_are_refused() -> None:
         read_message(serialize(message))
     with pytest.raises(RequestError, match="not a request"):
         read_message(b"\xff\xff")
+
+
+SDK = """
+import sys
+from stability_sdk import client
+import stability_sdk.interfaces.gooseai.generation.generation_pb2 as generation
+inference = client.StabilityInference(host="127.0.0.1:1", key="k", engine="stable-diffusion-v1-6")
+def show(request, **_):
+    print(request.SerializeToString().hex())
+    return []
+inference.stub.Generate = show
+def make(text, weight):
+    return generation.Prompt(text=text, parameters=generation.PromptParameters(weight=weight))
+list(inference.generate(
+    prompt=[make("night sky above a town", 1.0), make("clouds", -1.3)], seed=1229080980,
+    steps=30, cfg_scale=7.0, width=128, height=128, style_preset="anime",
+    sampler=client.sampler_from_string("k_dpmpp_2m")))
+"""
+
+
+def test_it_differs_from_the_clients_own_message_only_where_that_is_wrong() -> None:
+    """The SDK's client sends an adapter that nobody asked for, and says not what it wants."""
+    command = [sys.executable, "-c", SDK]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    theirs = generation.Request.FromString(bytes.fromhex(result.stdout))
+    ours = build_message(
+        make_request(model="stable-diffusion-v1-6", style_preset="anime"), theirs.request_id
+    )
+    assert theirs != ours
+    assert theirs.image.HasField("adapter")
+    theirs.image.ClearField("adapter")
+    theirs.requested_type = generation.ARTIFACT_IMAGE
+    assert theirs == ours

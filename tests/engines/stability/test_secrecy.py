@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.traceback import Traceback
 
 from engines.base import EngineError, Run
+from engines.secret import Secret
+from engines.stability.connection import find_target, make_metadata, open_channel
 from tests.engines.stability.conftest import Serve, collect, make_engine, make_request
 from tests.engines.stability.painter import Painter
 from tests.engines.stability.server import Behaviour
@@ -21,16 +23,20 @@ from tests.engines.stability.server import Behaviour
 CANARY = "sk-CANARY-" + "k" * 41
 
 
-def render(error: BaseException) -> str:
-    """Everything that a crash screen could show, variables included."""
+def render_richly(error: BaseException) -> str:
+    """What a crash screen shows, variables included."""
     file = io.StringIO()
-    console = Console(file=file, width=300)
     shown = Traceback.from_exception(
         type(error), error, error.__traceback__, show_locals=True, locals_max_string=10_000
     )
-    console.print(shown)
+    Console(file=file, width=300).print(shown)
+    return file.getvalue()
+
+
+def render(error: BaseException) -> str:
+    """Everything that a crash could show, variables included."""
     captured = traceback.TracebackException.from_exception(error, capture_locals=True)
-    return file.getvalue() + "".join(captured.format())
+    return render_richly(error) + "".join(captured.format())
 
 
 @pytest.mark.parametrize("behaviour", list(Behaviour))
@@ -68,6 +74,17 @@ async def test_a_crash_within_a_call_does_not_show_the_key(serve: Serve) -> None
         await collect(engine, make_request(), Run(id="run-1", spool=crash))
     assert "bug in the worker" in render(caught.value)
     assert CANARY not in render(caught.value)
+
+
+async def test_a_crash_inside_grpc_does_not_show_the_key() -> None:
+    target = find_target("localhost:1")
+    channel = open_channel(target, Secret(CANARY))
+    call = channel.unary_stream("/gooseai.GenerationService/Generate")
+    await channel.close()
+    with pytest.raises(Exception, match="closed") as caught:
+        await call(b"", metadata=make_metadata(target, Secret(CANARY))).read()
+    assert "Header(…)" in render_richly(caught.value)
+    assert CANARY not in render_richly(caught.value)
 
 
 async def test_a_cancelled_call_does_not_show_the_key(serve: Serve) -> None:

@@ -1,0 +1,41 @@
+"""What a watching screen compares: whether jobs, images or verdicts are other than before."""
+
+from __future__ import annotations
+
+import msgspec
+from sqlalchemy import func
+from sqlmodel import col, select
+
+from store.database import Database
+from store.records import JobState
+from store.tables import ImageRow, JobRow, VerificationRow
+
+
+class Fingerprint(msgspec.Struct, frozen=True):
+    """Equal as long as no job, image or verdict was added or changed.
+
+    Drafts do not count: they are written with each key and shown by nobody else.
+    """
+
+    jobs: int
+    images: int
+    verifications: int
+    unfinished: tuple[tuple[int, str, bool], ...]
+
+
+def read_fingerprint(db: Database) -> Fingerprint:
+    """The state of the queue and the history now; a few short queries."""
+    active = [state.value for state in JobState if not state.is_final]
+    unfinished = select(JobRow.number, JobRow.state, JobRow.cancel_requested)
+    with db.read() as read:
+        return Fingerprint(
+            jobs=read.exec(select(func.max(JobRow.number))).one() or 0,
+            images=read.exec(select(func.max(ImageRow.number))).one() or 0,
+            verifications=read.exec(select(func.max(VerificationRow.number))).one() or 0,
+            unfinished=tuple(
+                (number or 0, state, bool(is_cancelling))
+                for number, state, is_cancelling in read.exec(
+                    unfinished.where(col(JobRow.state).in_(active))
+                )
+            ),
+        )

@@ -1,0 +1,88 @@
+"""Values of any of our structs, made from the types of its fields.
+
+A field that is added later is covered by itself; a type that is not known here fails.
+"""
+
+from __future__ import annotations
+
+import types
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+from hypothesis import strategies as st
+
+from store import fields
+from store.errors import RequestError
+from store.request import REQUEST_FORMAT, Parameters, Prompt, PromptStack, Request
+
+Value = TypeVar("Value")
+
+NAMES = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,20}", fullmatch=True)
+TEXTS = st.text(min_size=1, max_size=60).filter(
+    lambda text: bool(text.strip()) and not fields._CONTROL.search(text)
+)
+SIDES = st.integers(
+    fields.SIZE_MINIMUM // fields.SIZE_MULTIPLE, fields.SIZE_MAXIMUM // fields.SIZE_MULTIPLE
+).map(lambda count: count * fields.SIZE_MULTIPLE)
+
+LIMITED: dict[tuple[type, str], st.SearchStrategy[Any]] = {
+    (Prompt, "text"): TEXTS,
+    (Prompt, "weight"): st.floats(fields.WEIGHT_MINIMUM, fields.WEIGHT_MAXIMUM),
+    (Parameters, "seed"): st.integers(fields.SEED_MINIMUM, fields.SEED_MAXIMUM),
+    (Parameters, "steps"): st.integers(1, fields.STEPS_MAXIMUM),
+    (Parameters, "cfg_scale"): st.floats(0, fields.CFG_SCALE_MAXIMUM),
+    (Parameters, "sampler"): NAMES,
+    (Parameters, "width"): SIDES,
+    (Parameters, "height"): SIDES,
+    (Parameters, "style_preset"): st.none() | NAMES,
+    (Request, "format"): st.just(REQUEST_FORMAT),
+    (Request, "engine"): NAMES,
+    (Request, "model"): NAMES,
+}
+"""Where a field accepts less than its type."""
+
+PLAIN: dict[Any, st.SearchStrategy[Any]] = {
+    int: st.integers(-(2**63), 2**63 - 1),
+    float: st.floats(allow_nan=False, allow_infinity=False),
+    str: st.text(max_size=40),
+    bool: st.booleans(),
+    type(None): st.none(),
+}
+
+
+def make_strategy(kind: Any) -> st.SearchStrategy[Any]:
+    """Values of a type as it stands in an annotation."""
+    if kind in PLAIN:
+        return PLAIN[kind]
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return make_struct(kind)
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin in (Union, types.UnionType):
+        return st.one_of([make_strategy(argument) for argument in arguments])
+    if origin is tuple and len(arguments) == 2 and arguments[1] is Ellipsis:
+        return st.lists(make_strategy(arguments[0]), max_size=4).map(tuple)
+    if origin is dict and arguments[0] is str:
+        return st.dictionaries(st.text(max_size=8), make_strategy(arguments[1]), max_size=4)
+    raise TypeError(f"no values are known for {kind!r}: add them here")
+
+
+def make_struct(kind: type[Value]) -> st.SearchStrategy[Value]:
+    """Valid values of a struct."""
+    hints = get_type_hints(kind)
+    fields = {
+        name: LIMITED[kind, name] if (kind, name) in LIMITED else make_strategy(hints[name])
+        for name in kind.__struct_fields__  # type: ignore[attr-defined]
+    }
+
+    def build(values: dict[str, Any]) -> Value | None:
+        try:
+            return kind(**values)
+        except RequestError:
+            # Which prompts go together is a rule over several fields.
+            return None
+
+    made = st.fixed_dictionaries(fields).map(build)
+    return made.filter(lambda value: value is not None)  # type: ignore[return-value]
+
+
+STRUCTS = (Prompt, PromptStack, Parameters, Request)

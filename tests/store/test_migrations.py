@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine
+from sqlmodel import SQLModel
+
+from store import history, migrations, tables
+from store.connection import connect
+from store.database import Database
+from store.errors import StoreError
+from store.migrations import MIGRATIONS, Migration, migrate
+from tests.store.helpers import execute, make_images, make_request
+
+
+def describe(connection: sqlite3.Connection) -> dict[str, Any]:
+    """Tables with their columns, keys and indexes, in a form that can be compared."""
+    found: dict[str, Any] = {}
+    names = connection.execute(
+        "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+        " AND name NOT LIKE 'image_text%'"
+    )
+    for name, sql in names.fetchall():
+        indexes = connection.execute(f"PRAGMA index_list({name})").fetchall()
+        found[name] = {
+            "columns": [
+                row[1:4] + row[5:]
+                for row in connection.execute(f"PRAGMA table_info({name})").fetchall()
+            ],
+            "foreign keys": sorted(
+                row[2:7] for row in connection.execute(f"PRAGMA foreign_key_list({name})")
+            ),
+            "indexes": sorted(
+                (
+                    bool(row[2]),
+                    row[1] if row[3] == "c" else "",
+                    [part[2] for part in connection.execute(f"PRAGMA index_info({row[1]})")],
+                )
+                for row in indexes
+            ),
+            "numbered": "AUTOINCREMENT" in sql,
+        }
+    return found
+
+
+def test_the_migrated_schema_is_that_of_the_tables(directory: Path) -> None:
+    Database.open(directory).close()
+    with closing(sqlite3.connect(directory / "history.sqlite3")) as connection:
+        migrated = describe(connection)
+    assert tables.ImageRow.metadata is SQLModel.metadata
+    engine = create_engine("sqlite://")
+    SQLModel.metadata.create_all(engine)
+    with engine.connect() as declared:
+        raw = declared.connection.dbapi_connection
+        assert isinstance(raw, sqlite3.Connection)
+        assert migrated == describe(raw)
+    engine.dispose()
+
+
+def test_numbers_are_in_order_and_the_record_says_what_was_applied(directory: Path) -> None:
+    assert [migration.number for migration in MIGRATIONS] == list(range(1, len(MIGRATIONS) + 1))
+    Database.open(directory).close()
+    rows = execute(directory, "SELECT number, name FROM migration")
+    assert rows == [(migration.number, migration.name) for migration in MIGRATIONS]
+    assert execute(directory, "PRAGMA user_version") == [(migrations.VERSION,)]
+
+
+def add_note(connection: sqlite3.Connection) -> None:
+    """A change in the way that is known to drop triggers: the table is made anew."""
+    connection.execute("ALTER TABLE image RENAME TO old_image")
+    sql = connection.execute("SELECT sql FROM sqlite_master WHERE name = 'old_image'").fetchone()[0]
+    connection.execute(sql.replace('"old_image"', "image"))
+    connection.execute("INSERT INTO image SELECT * FROM old_image")
+    connection.execute("DROP TABLE old_image")
+    connection.execute("ALTER TABLE image ADD COLUMN note VARCHAR")
+
+
+def add_and_stumble(connection: sqlite3.Connection) -> None:
+    connection.execute("ALTER TABLE image ADD COLUMN note VARCHAR")
+    connection.execute("INSERT INTO nowhere VALUES (1)")
+
+
+def leave_orphans(connection: sqlite3.Connection) -> None:
+    connection.execute("DELETE FROM environment")
+
+
+def columns(directory: Path) -> list[str]:
+    return [row[1] for row in execute(directory, "PRAGMA table_info(image)")]
+
+
+def test_a_change_comes_after_a_copy_and_keeps_the_search(directory: Path) -> None:
+    with Database.open(directory) as db:
+        make_images(db, [make_request("red barn"), make_request("blue barn")])
+    path = directory / "history.sqlite3"
+    later = (*MIGRATIONS, Migration(2, "notes", 1, add_note))
+    with closing(connect(path)) as connection:
+        connection.execute("PRAGMA legacy_alter_table = ON")
+        migrate(connection, path, later)
+        migrate(connection, path, later)
+        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+    assert "note" in columns(directory)
+    [copy] = directory.glob("history-before-0002-*.sqlite3")
+    with closing(sqlite3.connect(copy)) as old:
+        assert old.execute("PRAGMA user_version").fetchone() == (1,)
+        assert old.execute("SELECT count(*) FROM image").fetchone() == (2,)
+    # This program knows version 1 only, and version 2 says that it may read it.
+    with Database.open(directory) as db:
+        assert db.is_read_only
+        assert db.check() == []
+        assert len(history.list_images(db, search="barn")) == 2
+        assert len(history.list_images(db, search="red")) == 1
+
+
+@pytest.mark.parametrize("change", [add_and_stumble, leave_orphans])
+def test_a_change_that_fails_leaves_the_history_as_it_was(directory: Path, change: Any) -> None:
+    with Database.open(directory) as db:
+        make_images(db, [make_request()])
+    path = directory / "history.sqlite3"
+    before = columns(directory)
+    with closing(connect(path)) as connection, pytest.raises(StoreError):
+        migrate(connection, path, (*MIGRATIONS, Migration(2, "bad", 1, change)))
+    assert columns(directory) == before
+    assert execute(directory, "SELECT count(*) FROM migration") == [(1,)]
+    with Database.open(directory) as db:
+        assert not db.is_read_only
+        assert db.check() == []
+        assert len(history.list_images(db)) == 1

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from store import sessions
+from store.database import Database
+from store.errors import StoreError
+from store.records import Draft, DraftPrompt
+from tests.store.helpers import execute
+
+DRAFT = Draft(
+    prompts=(DraftPrompt(text="half a sent"), DraftPrompt(text="", weight=-1.0, enabled=False)),
+    seed=12,
+    seed_locked=True,
+    pending={"steps": "4x"},
+    place={"focus": "prompts", "row": 1, "is_open": True, "selected": None},
+)
+
+
+def test_a_new_session_has_an_empty_draft_and_is_the_last(db: Database) -> None:
+    assert sessions.last_session_name(db) is None
+    assert sessions.load_session(db, "evening").draft == Draft()
+    assert sessions.last_session_name(db) == "evening"
+
+
+def test_a_draft_comes_back_to_the_character(db: Database) -> None:
+    sessions.save_draft(db, "evening", DRAFT)
+    assert sessions.load_session(db, "evening").draft == DRAFT
+    with Database.open(db.directory) as other:
+        assert sessions.load_session(other, "evening").draft == DRAFT
+
+
+def test_the_session_used_last_comes_first(db: Database) -> None:
+    for name in ("one", "two", "three"):
+        sessions.save_draft(db, name, DRAFT)
+    sessions.load_session(db, "one")
+    assert sessions.last_session_name(db) == "one"
+    assert [session.name for session in sessions.list_sessions(db)] == ["one", "three", "two"]
+
+
+def store_raw(db: Database, text: str) -> None:
+    sessions.load_session(db, "evening")
+    execute(db.directory, "UPDATE session SET draft = ?", text)
+
+
+def test_fields_of_a_later_program_cost_nothing_and_survive(db: Database) -> None:
+    values = {**msgspec.to_builtins(DRAFT), "mood": {"blue": 1}}
+    store_raw(db, msgspec.json.encode(values).decode())
+    assert sessions.load_session(db, "evening").draft == DRAFT
+    sessions.save_draft(db, "evening", msgspec.structs.replace(DRAFT, images=3))
+    [(stored,)] = execute(db.directory, "SELECT draft FROM session")
+    assert msgspec.json.decode(stored)["mood"] == {"blue": 1}
+    assert sessions.load_session(db, "evening").draft.images == 3
+
+
+def test_a_field_that_cannot_be_read_costs_only_itself(db: Database) -> None:
+    values = {**msgspec.to_builtins(DRAFT), "steps": "many", "pending": [1]}
+    store_raw(db, msgspec.json.encode(values).decode())
+    draft = sessions.load_session(db, "evening").draft
+    assert draft == msgspec.structs.replace(DRAFT, steps=None, pending={})
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "{}"])
+def test_a_draft_of_which_nothing_is_left_is_empty(db: Database, text: str) -> None:
+    store_raw(db, text)
+    assert sessions.load_session(db, "evening").draft == Draft()
+    assert [session.draft for session in sessions.list_sessions(db)] == [Draft()]
+
+
+def test_half_a_character_does_not_stop_the_rest_from_being_kept(db: Database) -> None:
+    draft = msgspec.structs.replace(DRAFT, prompts=(DraftPrompt(text="broken \ud83d paste"),))
+    sessions.save_draft(db, "evening", draft)
+    again = sessions.load_session(db, "evening").draft
+    assert again.prompts[0].text == "broken ? paste"
+    assert again.seed == 12
+
+
+@pytest.mark.parametrize("name", ["", "  ", "a\nb", "\x1b[2J", "x" * 101])
+def test_a_name_can_be_shown(db: Database, name: str) -> None:
+    with pytest.raises(StoreError, match="name of a session"):
+        sessions.load_session(db, name)
+    with pytest.raises(StoreError, match="name of a session"):
+        sessions.save_draft(db, name, DRAFT)

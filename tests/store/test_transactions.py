@@ -1,0 +1,285 @@
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from sqlmodel import select
+
+from store import queue
+from store.database import Database
+from store.errors import StoreError
+from store.tables import MetaRow
+from tests.store.helpers import execute, make_request, run_python, start_python
+
+
+def add_one(db: Database) -> None:
+    with db.write() as write:
+        row = write.get(MetaRow, "counter")
+        assert row is not None
+        row.value = str(int(row.value) + 1)
+        write.add(row)
+
+
+def read_counter(db: Database) -> int:
+    with db.read() as read:
+        row = read.get(MetaRow, "counter")
+        assert row is not None
+        return int(row.value)
+
+
+@pytest.fixture
+def counter(db: Database) -> Database:
+    with db.write() as write:
+        write.add(MetaRow(key="counter", value="0"))
+    return db
+
+
+def test_no_update_is_lost_between_threads(counter: Database) -> None:
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            for _ in range(25):
+                add_one(counter)
+        except BaseException as error:  # noqa: BLE001 (reported by the thread that asserts)
+            failures.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert read_counter(counter) == 100
+
+
+ADD = """
+    import sys
+    from pathlib import Path
+    from store.database import Database
+    from tests.store.test_transactions import add_one
+    with Database.open(Path(sys.argv[1])) as db:
+        print("ready", flush=True)
+        sys.stdin.readline()
+        for _ in range(30):
+            add_one(db)
+"""
+
+
+def test_no_update_is_lost_between_processes(counter: Database, directory: Path) -> None:
+    others = [start_python(ADD, directory) for _ in range(2)]
+    for other in others:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "ready\n"
+    for other in others:
+        assert other.stdin is not None
+        other.stdin.write("go\n")
+        other.stdin.flush()
+    for _ in range(30):
+        add_one(counter)
+    for other in others:
+        _, errors = other.communicate(timeout=60)
+        assert other.returncode == 0, errors
+    assert read_counter(counter) == 90
+
+
+def test_two_programs_may_make_the_history_at_once(directory: Path) -> None:
+    code = """
+        import sys
+        from pathlib import Path
+        from store.database import Database
+        print("ready", flush=True)
+        sys.stdin.readline()
+        with Database.open(Path(sys.argv[1])) as db:
+            print(db.check())
+    """
+    others = [start_python(code, directory) for _ in range(2)]
+    for other in others:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "ready\n"
+    for other in others:
+        output, errors = other.communicate("go\n", timeout=60)
+        assert other.returncode == 0, errors
+        assert output.strip() == "[]"
+
+
+def test_an_error_in_the_block_leaves_nothing_behind(counter: Database) -> None:
+    def write_and_stumble() -> None:
+        with counter.write() as write:
+            write.add(MetaRow(key="half", value="done"))
+            write.flush()
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        write_and_stumble()
+    with counter.read() as read:
+        assert read.get(MetaRow, "half") is None
+    add_one(counter)
+
+
+def test_a_reader_sees_one_state_and_cannot_write(counter: Database, directory: Path) -> None:
+    with counter.read() as read:
+        before = read.exec(select(MetaRow.key)).all()
+        if counter.journal_mode == "wal":
+            execute(directory, "INSERT INTO meta VALUES ('later', '1')")
+        assert read.exec(select(MetaRow.key)).all() == before
+
+    def sneak() -> None:
+        with counter.read() as read:
+            read.add(MetaRow(key="sneaked", value="in"))
+            read.flush()
+
+    with pytest.raises(StoreError, match="cannot be written"):
+        sneak()
+    assert execute(directory, "SELECT * FROM meta WHERE key = 'sneaked'") == []
+
+
+def test_writing_inside_another_transaction_is_refused_at_once(counter: Database) -> None:
+    for open_session in (counter.read, counter.write):
+        with open_session() as session:
+            session.exec(select(MetaRow)).all()
+            with pytest.raises(RuntimeError, match="inside another"):
+                add_one(counter)
+    add_one(counter)
+
+
+def test_a_busy_history_is_an_error_that_says_so_and_passes(directory: Path) -> None:
+    with Database.open(directory, busy_seconds=0.1) as db, Database.open(directory) as other:
+        with other.write(), pytest.raises(StoreError, match="busy"):
+            queue.enqueue(db, [make_request()])
+        assert len(queue.enqueue(db, [make_request()])) == 1
+
+
+def test_a_writer_waits_for_another_one(db: Database, directory: Path) -> None:
+    holder = start_python(
+        """
+        import sqlite3, sys
+        connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+        connection.execute("BEGIN IMMEDIATE")
+        print("held", flush=True)
+        sys.stdin.readline()
+        connection.execute("COMMIT")
+        """,
+        directory / "history.sqlite3",
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    done = threading.Event()
+
+    def write() -> None:
+        queue.enqueue(db, [make_request()])
+        done.set()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    assert queue.count_active(db) == 0
+    assert not done.is_set()
+    holder.communicate("go\n", timeout=30)
+    thread.join(30)
+    assert done.is_set()
+    assert queue.count_active(db) == 1
+
+
+TRY_LOCK = """
+    import sqlite3, sys
+    connection = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=0)
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        print("taken")
+    except sqlite3.OperationalError as error:
+        print(error)
+"""
+
+
+def test_nothing_we_do_drops_the_lock_of_our_own_transaction(
+    db: Database, directory: Path, tmp_path: Path
+) -> None:
+    path = directory / "history.sqlite3"
+    with db.write() as write:
+        write.add(MetaRow(key="held", value="1"))
+        write.flush()
+        db.data_version()
+        queue.list_jobs(db)
+        db.back_up(tmp_path / "copy.sqlite3")
+        db.live.write("a" * 32, 1, 2)
+        Database.open(directory).close()
+        assert "locked" in run_python(TRY_LOCK, path)
+        if db.journal_mode != "wal":
+            # The trap itself, so that the lines above are known to be able to fail.
+            path.open("rb").close()
+            assert run_python(TRY_LOCK, path) == "taken"
+
+
+HALF = """
+    import sys
+    from pathlib import Path
+    from store.database import Database
+    from store.tables import MetaRow
+    db = Database.open(Path(sys.argv[1]))
+    with db.write() as write:
+        write.connection().exec_driver_sql("PRAGMA cache_size = 2")
+        for number in range(300):
+            write.add(MetaRow(key=f"half {number}", value="x" * 2000))
+        write.flush()
+        print("inside", flush=True)
+        sys.stdin.readline()
+"""
+
+
+def measure(directory: Path) -> int:
+    return sum(path.stat().st_size for path in directory.glob("history.sqlite3*"))
+
+
+def test_a_kill_in_the_middle_of_a_write_undoes_it(db: Database, directory: Path) -> None:
+    [kept] = queue.enqueue(db, [make_request("kept")])
+    db.close()
+    before = measure(directory)
+    child = start_python(HALF, directory)
+    assert child.stdout is not None
+    assert child.stdout.readline() == "inside\n"
+    child.kill()
+    child.communicate(timeout=30)
+    # It is half-written: pages went to disk before the end.
+    assert measure(directory) > before + 500_000
+    with Database.open(directory) as again:
+        assert queue.get_job(again, kept.id) == kept
+        assert again.check() == []
+        with again.read() as read:
+            assert read.get(MetaRow, "half 1") is None
+
+
+WORK = """
+    import sys
+    from pathlib import Path
+    from store import queue
+    from store.database import Database
+    from tests.store.helpers import make_request, make_result
+    db = Database.open(Path(sys.argv[1]))
+    epoch = queue.start_epoch(db, paid_engines=())
+    number = 0
+    while True:
+        number += 1
+        queue.enqueue(db, [make_request(f"run {epoch} picture {number}")])
+        job = queue.claim(db, epoch)
+        print(queue.finish(db, job, epoch, make_result()).id, flush=True)
+"""
+
+
+def test_kills_at_any_moment_lose_no_image_that_was_announced(directory: Path) -> None:
+    announced: list[str] = []
+    for count in (1, 4, 7):
+        child = start_python(WORK, directory)
+        assert child.stdout is not None
+        announced += [child.stdout.readline().strip() for _ in range(count)]
+        child.kill()
+        rest, errors = child.communicate(timeout=30)
+        assert errors == ""
+        announced += rest.split()
+    with Database.open(directory) as db:
+        stored = {row[0] for row in execute(directory, "SELECT id FROM image")}
+        assert len(announced) >= 12
+        assert set(announced) <= stored
+        assert db.check() == []
+        queue.start_epoch(db, paid_engines=())
+        assert execute(directory, "SELECT count(*) FROM job WHERE state = 'running'") == [(0,)]

@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from store.errors import StoreError
+from store.vault import Vault
+
+JOB = "0123456789abcdef0123456789abcdef"
+
+
+@pytest.fixture
+def vault(directory: Path) -> Vault:
+    directory.mkdir()
+    return Vault(directory)
+
+
+def test_files_are_named_by_their_digest_and_come_back(vault: Vault) -> None:
+    data = b"bytes of an image"
+    sha256 = vault.put(data, ".png")
+    assert sha256 == hashlib.sha256(data).hexdigest()
+    path = vault.path(sha256, "png")
+    assert path == vault.directory / "images" / sha256[:2] / f"{sha256[2:]}.png"
+    assert path.read_bytes() == data
+    assert vault.get(sha256, ".png") == data
+
+
+def test_an_equal_file_is_kept_and_a_damaged_one_replaced(vault: Vault) -> None:
+    sha256 = vault.put(b"the same", ".png")
+    path = vault.path(sha256, ".png")
+    first = path.stat()
+    vault.put(b"the same", ".png")
+    assert (path.stat().st_ino, path.stat().st_mtime_ns) == (first.st_ino, first.st_mtime_ns)
+    path.write_bytes(b"the some")
+    vault.put(b"the same", ".png")
+    assert path.read_bytes() == b"the same"
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
+def test_a_missing_or_changed_file_is_named(vault: Vault) -> None:
+    sha256 = vault.put(b"precious", ".png")
+    path = vault.path(sha256, ".png")
+    path.write_bytes(b"worthless")
+    with pytest.raises(StoreError, match="was changed") as changed:
+        vault.get(sha256, ".png")
+    path.unlink()
+    with pytest.raises(StoreError, match="is missing") as missing:
+        vault.get(sha256, ".png")
+    for caught in (changed, missing):
+        assert str(path) in caught.value.message
+
+
+@pytest.mark.parametrize("name", ["", "../../etc/passwd", "A" * 64, "a" * 63, "a" * 64 + "\n"])
+def test_nothing_but_a_digest_names_a_file(vault: Vault, name: str) -> None:
+    with pytest.raises(StoreError, match="not the digest"):
+        vault.path(name, ".png")
+    with pytest.raises(StoreError, match="not the ending"):
+        vault.path("a" * 64, "./../x")
+    with pytest.raises(StoreError, match="not the id"):
+        vault.read_spool(name)
+
+
+class Recorder:
+    """What reaches the disk, in its order, by way of the calls that decide it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
+        self.calls: list[tuple[str, str]] = []
+        self._names: dict[int, str] = {}
+        real_open, real_fsync, real_write = os.open, os.fsync, os.write
+        real_rename, real_mkdir = Path.rename, Path.mkdir
+
+        def note(call: str, path: object) -> None:
+            name = str(Path(str(path)).relative_to(root))
+            self.calls.append((call, "temporary" if ".new-" in name else name))
+
+        def fake_open(path: Any, flags: int, mode: int = 0o777, **options: Any) -> int:
+            descriptor = real_open(path, flags, mode, **options)
+            self._names[descriptor] = str(path)
+            if flags & os.O_CREAT:
+                note("create exclusively" if flags & os.O_EXCL else "create", path)
+            return descriptor
+
+        def fake_fsync(descriptor: int) -> None:
+            real_fsync(descriptor)
+            note("fsync", self._names[descriptor])
+
+        def fake_write(descriptor: int, data: Any) -> int:
+            note("write", self._names[descriptor])
+            return real_write(descriptor, data)
+
+        def fake_rename(path: Path, target: Path) -> Path:
+            note("rename to", target)
+            return real_rename(path, target)
+
+        def fake_mkdir(path: Path, *arguments: Any, **options: Any) -> None:
+            note("mkdir", path)
+            real_mkdir(path, *arguments, **options)
+
+        monkeypatch.setattr(os, "open", fake_open)
+        monkeypatch.setattr(os, "fsync", fake_fsync)
+        monkeypatch.setattr(os, "write", fake_write)
+        monkeypatch.setattr(Path, "rename", fake_rename)
+        monkeypatch.setattr(Path, "mkdir", fake_mkdir)
+
+
+def test_each_step_is_on_disk_before_the_next(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = b"an image"
+    sha256 = hashlib.sha256(data).hexdigest()
+    folder = f"images/{sha256[:2]}"
+    recorder = Recorder(monkeypatch, vault.directory)
+    vault.put(data, ".png")
+    assert recorder.calls == [
+        ("mkdir", "images"),
+        ("fsync", "."),
+        ("mkdir", folder),
+        ("fsync", "images"),
+        ("create exclusively", "temporary"),
+        ("write", "temporary"),
+        ("fsync", "temporary"),
+        ("rename to", f"{folder}/{sha256[2:]}.png"),
+        ("fsync", folder),
+    ]
+    recorder.calls.clear()
+    vault.put(data, ".png")
+    assert recorder.calls == [("fsync", f"{folder}/{sha256[2:]}.png"), ("fsync", folder)]
+
+
+def test_a_full_disk_leaves_no_half_file(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", fail)
+        with pytest.raises(StoreError, match="No space left") as caught:
+            vault.put(b"an image", ".png")
+    assert "free space" in caught.value.hint
+    assert [path for path in vault.directory.rglob("*") if path.is_file()] == []
+
+
+def test_only_old_unfinished_files_are_removed(vault: Vault) -> None:
+    sha256 = vault.put(b"an image", ".png")
+    folder = vault.path(sha256, ".png").parent
+    old, new = folder / ".new-1-a", folder / ".new-2-b"
+    for path in (old, new):
+        path.write_bytes(b"half")
+    long_ago = time.time() - 100_000
+    os.utime(old, (long_ago, long_ago))
+    os.utime(vault.path(sha256, ".png"), (long_ago, long_ago))
+    assert vault.remove_leftovers() == 1
+    assert not old.exists()
+    assert new.exists()
+    assert vault.get(sha256, ".png") == b"an image"
+
+
+def test_spooled_answers_come_back_in_order(vault: Vault) -> None:
+    answers = [b"first", b"", b"\x00" * 5000, b"last"]
+    assert vault.read_spool(JOB) == []
+    for answer in answers:
+        vault.spool(JOB, answer)
+    assert Vault(vault.directory).read_spool(JOB) == answers
+    vault.clear_spool(JOB)
+    vault.clear_spool(JOB)
+    assert vault.read_spool(JOB) == []
+
+
+def test_a_spooled_answer_is_on_disk_when_the_call_returns(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"spool/{JOB}.spool"
+    recorder = Recorder(monkeypatch, vault.directory)
+    vault.spool(JOB, b"answer")
+    assert recorder.calls == [
+        ("mkdir", "spool"),
+        ("fsync", "."),
+        ("create", name),
+        ("write", name),
+        ("fsync", name),
+        ("fsync", "spool"),
+    ]
+
+
+@pytest.mark.parametrize("kept", range(1, 8 + 11))
+def test_a_torn_answer_is_ignored_and_does_not_hide_the_next(vault: Vault, kept: int) -> None:
+    vault.spool(JOB, b"whole")
+    path = next(vault.directory.glob("spool/*"))
+    size = path.stat().st_size
+    vault.spool(JOB, b"torn answer")
+    os.truncate(path, size + kept)
+    assert vault.read_spool(JOB) == [b"whole"]
+    vault.spool(JOB, b"next")
+    assert vault.read_spool(JOB) == [b"whole", b"next"]
+
+
+def test_an_answer_of_which_only_the_length_reached_the_disk_is_ignored(vault: Vault) -> None:
+    vault.spool(JOB, b"whole")
+    path = next(vault.directory.glob("spool/*"))
+    size = path.stat().st_size
+    vault.spool(JOB, b"torn answer")
+    data = bytearray(path.read_bytes())
+    data[size + 8 :] = bytes(len(data) - size - 8)
+    path.write_bytes(data)
+    assert vault.read_spool(JOB) == [b"whole"]
+
+
+def test_answers_put_aside_are_not_lost(vault: Vault) -> None:
+    assert vault.put_spool_aside(JOB) is None
+    kept = []
+    for answer in (b"first run", b"second run"):
+        vault.spool(JOB, answer)
+        aside = vault.put_spool_aside(JOB)
+        assert aside is not None
+        kept.append(aside)
+    assert vault.read_spool(JOB) == []
+    assert [b"first run" in kept[0].read_bytes(), b"second run" in kept[1].read_bytes()] == [
+        True,
+        True,
+    ]

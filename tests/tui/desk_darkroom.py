@@ -1,0 +1,119 @@
+"""A darkroom in memory with engines, sessions and a queue, for tests of the compose screen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from engines.base import Capabilities, EngineError, Failure
+from engines.resolution import resolve_draft
+from engines.settings import Settings
+from store.errors import SafelightError, StoreError
+from store.records import Draft, Image, Job, JobState, Session
+from store.request import Request
+from tests.tui.memory_darkroom import MemoryDarkroom
+from tests.tui.samples import CAPABILITIES, HOSTED
+from tui.app import SafelightApp
+from tui.darkroom import WorkerStatus
+
+UTF8 = {"TERM": "xterm-256color", "LANG": "C.UTF-8", "COLORTERM": "truecolor"}
+
+
+class DeskDarkroom(MemoryDarkroom):
+    """Keeps sessions in a dictionary, so that a second app finds what the first one left."""
+
+    def __init__(self, directory: Path, draft: Draft | None = None) -> None:
+        super().__init__()
+        self.directory = directory
+        self.settings = Settings()
+        self.sessions: dict[str, Draft] = {} if draft is None else {"main": draft}
+        self.saved: list[Draft] = []
+        self.open_error: SafelightError | None = None
+        self.send_error: SafelightError | None = None
+        self.gate: asyncio.Event | None = None
+        self.is_closed = False
+        self.sent: list[Draft] = []
+        self.read_only = False
+
+    async def open(self) -> None:
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.open_error is not None:
+            raise self.open_error
+        self.is_closed = False
+
+    async def close(self) -> None:
+        self.is_closed = True
+
+    @property
+    def is_read_only(self) -> bool:
+        if self.is_closed:
+            raise StoreError("The history is not open.")
+        return self.read_only
+
+    def list_engines(self) -> tuple[str, ...]:
+        return ("builtin", "stability")
+
+    def get_capabilities(self, engine: str) -> Capabilities:
+        known = {"builtin": CAPABILITIES, "stability": HOSTED}
+        if engine not in known:
+            raise EngineError(Failure.UNKNOWN_ENGINE, f"There is no engine {engine!r}.")
+        return known[engine]
+
+    async def load_session(self, name: str | None = None) -> Session:
+        name = name or "main"
+        return Session(name=name, draft=self.sessions.setdefault(name, Draft()), updated_at=0)
+
+    def save_draft(self, name: str, draft: Draft) -> None:
+        self.sessions[name] = draft
+        self.saved.append(draft)
+
+    @property
+    def draft(self) -> Draft:
+        """What would be found after a crash now."""
+        return self.sessions["main"]
+
+    def resolve(self, draft: Draft) -> list[Request]:
+        return resolve_draft(draft, self.get_capabilities(draft.engine))
+
+    async def generate(self, draft: Draft, session: str | None = None) -> list[Job]:
+        if self.send_error is not None:
+            raise self.send_error
+        self.sent.append(draft)
+        return [
+            self.add_job(request=request, steps=request.parameters.steps, session=session)
+            for request in self.resolve(draft)
+        ]
+
+    async def get_worker_status(self) -> WorkerStatus:
+        jobs = [job for job in self.jobs if not job.state.is_final]
+        return WorkerStatus(is_running=True, process_id=1, jobs=len(jobs))
+
+    def finish(self, job: Job, **facts: Any) -> Image:
+        """End the job with an image, as a worker does."""
+        image = self.add_image(job.request, **facts)
+        self.replace_job(job.id, state=JobState.DONE, image_id=image.id)
+        return image
+
+
+def make_app(darkroom: DeskDarkroom, **environ: str) -> SafelightApp:
+    """The app on `darkroom` in a terminal with colours and UTF-8."""
+    return SafelightApp(darkroom, environ=UTF8 | environ)
+
+
+async def wait_for(condition: Callable[[], object], what: str = "the condition") -> None:
+    """Return when `condition()` is true; fail with `what` when it never is."""
+    for _ in range(600):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"waited in vain for: {what}")
+
+
+def with_place(draft: Draft, **place: str | int | bool | None) -> Draft:
+    """`draft` with the person somewhere, so that it is no first launch."""
+    return msgspec.structs.replace(draft, place={"part": "prompts", "row": 0} | place)

@@ -1,0 +1,123 @@
+"""The jobs screen, as a person uses it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from textual.pilot import Pilot
+
+from store.records import JobState
+from tests.tui.host import Host, read_screen, wait_until
+from tests.tui.memory_darkroom import MemoryDarkroom, make_request
+from tui.screens.jobs import ChargeQuestion, JobsScreen
+
+
+@asynccontextmanager
+async def open_jobs(
+    darkroom: MemoryDarkroom, size: tuple[int, int] = (80, 24)
+) -> AsyncIterator[Pilot[None]]:
+    app = Host(lambda: JobsScreen(darkroom))
+    async with app.run_test(size=size) as pilot:
+        await wait_until(pilot, lambda: isinstance(app.screen, JobsScreen), "the screen")
+        if darkroom.jobs:
+            state = darkroom.jobs[-1].state.value.replace("_", " ")
+            await wait_until(pilot, lambda: state in read_screen(app), "the jobs")
+        yield pilot
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_jobs_show_state_progress_seed_and_prompt(size: tuple[int, int]) -> None:
+    darkroom = MemoryDarkroom()
+    darkroom.add_job(JobState.DONE, request=make_request("a fish", seed=11))
+    darkroom.add_job(JobState.RUNNING, step=18, steps=50, seconds_left=0.4)
+    async with open_jobs(darkroom, size) as pilot:
+        text = read_screen(pilot.app)
+        assert text.index("running") < text.index("done")
+        assert "18/50" in text
+        assert "11  a fish" in text
+        assert "0.4 s left" in text
+
+
+async def test_a_failed_job_tells_its_error_and_what_to_do() -> None:
+    darkroom = MemoryDarkroom()
+    darkroom.add_job(JobState.FAILED, error="Cannot reach the server. Check the network.")
+    async with open_jobs(darkroom) as pilot:
+        await wait_until(
+            pilot, lambda: "Cannot reach the server." in read_screen(pilot.app), "the error"
+        )
+        assert "R tries it again" in read_screen(pilot.app)
+        await pilot.press("R")
+        await wait_until(pilot, lambda: bool(darkroom.calls), "the retry")
+        assert darkroom.calls == [("retry", darkroom.jobs[0].id)]
+        await wait_until(pilot, lambda: "waiting" in read_screen(pilot.app), "the new state")
+
+
+async def test_x_cancels_a_job_that_runs_and_says_why_not_for_one_that_ended() -> None:
+    darkroom = MemoryDarkroom()
+    darkroom.add_job(JobState.DONE)
+    running = darkroom.add_job(JobState.RUNNING, step=1, steps=50)
+    async with open_jobs(darkroom) as pilot:
+        await pilot.press("x")
+        await wait_until(pilot, lambda: "stopping" in read_screen(pilot.app), "the state")
+        assert darkroom.calls == [("cancel", running.id)]
+        await pilot.press("down", "x")
+        assert "Only a job that waits or runs" in read_screen(pilot.app)
+        assert len(darkroom.calls) == 1
+
+
+@pytest.mark.parametrize(("key", "is_sent"), [("y", True), ("n", False), ("escape", False)])
+async def test_a_job_that_may_have_been_charged_is_asked_about_first(
+    key: str, is_sent: bool
+) -> None:
+    darkroom = MemoryDarkroom()
+    darkroom.add_job(JobState.UNKNOWN)
+    async with open_jobs(darkroom) as pilot:
+        await pilot.press("R")
+        await wait_until(pilot, lambda: isinstance(pilot.app.screen, ChargeQuestion), "a question")
+        assert "charge" in read_screen(pilot.app)
+        assert not darkroom.calls
+        await pilot.press(key)
+        await wait_until(pilot, lambda: isinstance(pilot.app.screen, JobsScreen), "the list")
+        if is_sent:
+            await wait_until(pilot, lambda: bool(darkroom.calls), "the retry")
+        else:
+            await wait_until(pilot, lambda: "Left as it is" in read_screen(pilot.app), "the answer")
+        assert bool(darkroom.calls) is is_sent
+
+
+async def test_the_list_is_live_and_keeps_the_chosen_job() -> None:
+    darkroom = MemoryDarkroom()
+    first = darkroom.add_job(JobState.FAILED, error="The first one failed.")
+    darkroom.add_job(JobState.WAITING)
+    async with open_jobs(darkroom) as pilot:
+        await pilot.press("j")
+        await wait_until(
+            pilot, lambda: "The first one failed." in read_screen(pilot.app), "its story"
+        )
+        darkroom.add_job(JobState.RUNNING, step=3, steps=9)
+        await wait_until(pilot, lambda: "3/9" in read_screen(pilot.app), "the new job")
+        assert "The first one failed." in read_screen(pilot.app)
+        screen = pilot.app.screen
+        assert isinstance(screen, JobsScreen)
+        assert screen.chosen == first
+
+
+async def test_no_job_says_what_to_do_and_an_error_is_never_markup() -> None:
+    darkroom = MemoryDarkroom()
+    async with open_jobs(darkroom) as pilot:
+        await wait_until(pilot, lambda: "No job yet" in read_screen(pilot.app), "the advice")
+        await pilot.press("x", "R", "j", "k")
+        darkroom.add_job(JobState.FAILED, error="[/x] [@click=app.quit]press")
+        await wait_until(
+            pilot, lambda: "[/x] [@click=app.quit]press" in read_screen(pilot.app), "the error"
+        )
+        darkroom.add_job(JobState.WAITING)
+        await wait_until(pilot, lambda: "waiting" in read_screen(pilot.app), "the other job")
+        await pilot.press("up", "x")
+        await wait_until(pilot, lambda: bool(darkroom.calls), "the keys to hold again")
+        await pilot.press("escape")
+        await wait_until(
+            pilot, lambda: not isinstance(pilot.app.screen, JobsScreen), "the end of the screen"
+        )

@@ -1,0 +1,423 @@
+"""The main screen: prompt stack and parameters left, the image right, recent ones below."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import events, work
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.widget import Widget
+
+from store.errors import RequestError, SafelightError
+from store.records import Draft, Image
+from tui import drafts, fields
+from tui.actions import BY_ID, Situation, find_action, make_bindings
+from tui.darkroom import Darkroom
+from tui.desk import Desk
+from tui.glyphs import Glyphs
+from tui.keeper import OPENING, Keeper, read_cursor, read_place
+from tui.screens.compose_messages import ComposeMessages
+from tui.screens.making import Making
+from tui.screens.parameter_actions import ParameterActions
+from tui.screens.prompt_actions import PromptActions
+from tui.widgets.fields import PromptEditor, ValueInput
+from tui.widgets.film_strip import FilmStrip
+from tui.widgets.header_line import HeaderLine
+from tui.widgets.image_panel import ImagePanel
+from tui.widgets.key_line import KeyLine
+from tui.widgets.parameter_list import ParameterList
+from tui.widgets.prompt_stack import PromptStack
+
+if TYPE_CHECKING:
+    from tui.app import SafelightApp
+
+PARTS = ("prompts", "parameters", "image", "recent")
+WATCH_AGAIN_SECONDS = 1.0
+
+
+class ComposeScreen(ComposeMessages):
+    """Wires the parts to the draft on the desk and to the darkroom.
+
+    It can be used while the history is being opened and when that fails: the draft is then
+    kept in memory only. Keys pressed while an existing history is being opened are kept
+    and take effect when it is there.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = make_bindings("compose")
+    ACTION_CONTEXTS: ClassVar[tuple[str, ...]] = ("compose", "prompts", "parameters", "typing")
+    AUTO_FOCUS = ""
+    app: SafelightApp
+
+    def __init__(self, darkroom: Darkroom, session: str | None, glyphs: Glyphs) -> None:
+        ascii_class = "" if glyphs.has_unicode else " -ascii"
+        super().__init__(classes=f"-part-{PARTS[0]}{ascii_class}")
+        self._darkroom = darkroom
+        self._glyphs = glyphs
+        self._early_keys: list[events.Key] = []
+        self._is_field_left = False
+        self.keeper = Keeper(darkroom, session)
+        self.desk = Desk(Draft(), self.keeper.save)
+        self._stack = PromptStack(glyphs, id="prompts")
+        self._parameters = ParameterList(glyphs, id="parameters")
+        self._panel = ImagePanel(id="image")
+        self._strip = FilmStrip(darkroom, id="strip")
+        self._recent = Vertical(self._strip, id="recent")
+        self._recent.border_title = Content("recent")
+        self._keys = KeyLine(glyphs, id="keys")
+        self._header = HeaderLine(glyphs, id="header")
+        self.prompts = PromptActions(self.desk, self._stack, glyphs, self.show, self.say)
+        self.parameters = ParameterActions(
+            self.desk,
+            self._parameters,
+            self.keeper.get_context,
+            self.show,
+            self.say,
+            self._choose,
+        )
+        self.making = Making(
+            darkroom,
+            self.desk,
+            self._panel,
+            self._strip,
+            glyphs,
+            self.show,
+            self._show_error,
+            self.say,
+        )
+        self._handlers = self._list_handlers()
+
+    def compose(self) -> ComposeResult:
+        """Header, desk, recent strip, keys."""
+        yield self._header
+        with Horizontal(id="desk"):
+            with Vertical(id="editors"):
+                yield self._stack
+                yield self._parameters
+            yield self._panel
+        yield self._recent
+        yield self._keys
+
+    async def on_mount(self) -> None:
+        """Show an empty draft at once; open the history after the first paint."""
+        await self.show()
+        if self.keeper.is_first_launch:
+            await self.prompts.edit("")
+        self.call_after_refresh(self.open_darkroom)
+
+    # Opening
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the history was opened, or could not be."""
+        return not self.keeper.is_opening
+
+    @work(group="open", exclusive=True)
+    async def open_darkroom(self) -> None:
+        """Open the history, restore the session, and watch from then on."""
+        self.keeper.begin()
+        try:
+            draft = await self.keeper.open(lambda: self.desk.draft)
+        except SafelightError as error:
+            await self.making.fail(error)
+            if self.focused is None:
+                await self.prompts.edit("")
+        else:
+            self.making.forget_trouble()
+            await self._restore(draft)
+            self._watch()
+        self.keeper.is_opening = False
+        keys, self._early_keys = self._early_keys, []
+        for key in keys:
+            self.app.post_message(events.Key(key.key, key.character))
+        await self.show()
+        self._load_tokenizer()
+
+    async def _restore(self, draft: Draft) -> None:
+        """Put `draft` on the desk and the person where it says."""
+        await self._stack.close_fields(take_focus=False)
+        await self._parameters.close_fields(take_focus=False)
+        self.desk.change(draft)
+        if (theme := read_place(draft, "theme")) in self.app.available_themes:
+            self.app.theme = theme
+        await self.show()
+        part = read_place(draft, "part")
+        self.focus_part(part if part in PARTS else PARTS[0])
+        weight = draft.pending.get(f"prompts.{self.prompts.row}.weight")
+        value = draft.pending.get(f"parameters.{self.parameters.field}")
+        match "text" if not draft.place else read_place(draft, "typing"):
+            case "text":
+                await self.prompts.edit("", read_cursor(draft))
+            case "weight" if weight is not None:
+                await self.prompts.open_weight(weight)
+            case "value" if value is not None:
+                await self.parameters.open(value)
+
+    @work(group="watch", exclusive=True)
+    async def _watch(self) -> None:
+        while True:
+            try:
+                async for _ in self._darkroom.watch():
+                    await self.making.update()
+                    await self.keeper.read_worker()
+                    self._show_header()
+                    self.show_keys()
+            except SafelightError as error:
+                await self.making.fail(error)
+            await asyncio.sleep(WATCH_AGAIN_SECONDS)
+
+    @work(group="tokenizer", exclusive=True)
+    async def _load_tokenizer(self) -> None:
+        from engines.tokens import count_tokens
+
+        await asyncio.to_thread(count_tokens, "warm up")
+        self._stack.set_counting(count_tokens)
+        await self.show()
+
+    # Showing
+
+    async def show(self) -> None:
+        """Show the draft on the desk."""
+        draft = self.desk.draft
+        context = self.keeper.get_context(draft)
+        full = 2.0 if context is None else max(abs(end) for end in context.capabilities.weights)
+        limit = 77 if context is None else context.capabilities.token_limit
+        await self._stack.show(draft.prompts, self.prompts.row, full, limit)
+        self._parameters.show(context, self.parameters.field)
+        if self.keeper.is_missing(draft.engine):
+            self._parameters.explain("engine", f"There is no engine {draft.engine!r}.")
+        self._show_header()
+        self.show_keys()
+
+    def _show_header(self) -> None:
+        context = self.keeper.get_context(self.desk.draft)
+        facts = [self.keeper.worker] if self.keeper.worker else []
+        if context is not None:
+            model, size = fields.show_value("model", context), fields.show_value("size", context)
+            facts = [f"{context.draft.engine} {model}", size, *facts]
+        if self.keeper.trouble:
+            facts = ["opening" if self.keeper.is_opening else "history not open"]
+        if (error := self._darkroom.draft_error) is not None:
+            facts = [f"not saved: {error.message}"]
+        self._header.show(self.keeper.session or "", facts)
+
+    def show_keys(self) -> None:
+        """Show the keys that hold where the focus is."""
+        part = self.get_part()
+        contexts = ("typing", "compose") if self.is_typing else (part, "compose")
+        self._keys.show(contexts, self.get_situation(), is_typing=self.is_typing)
+
+    def say(self, text: str) -> None:
+        """Show `text` in the last line until the next key."""
+        self._keys.say(text)
+
+    @property
+    def message(self) -> str:
+        """What the last line says."""
+        return self._keys.message
+
+    async def _show_error(self, error: SafelightError) -> None:
+        """Explain what is wrong with the draft at the field that it is about."""
+        name = error.field if isinstance(error, RequestError) else "engine"
+        parts = name.split(".")
+        if parts[0] == "prompts":
+            has_row = len(parts) > 1 and parts[1].isdigit()
+            row = int(parts[1]) - 1 if has_row else self.prompts.row
+            self.focus_part("prompts")
+            await self.prompts.choose_row(row)
+            self._stack.explain(self.prompts.row, str(error))
+        elif (field := fields.find_field(name)) is not None:
+            self.focus_part("parameters")
+            await self.parameters.choose_field(field)
+            self._parameters.explain(field, str(error))
+
+    # Where the person is
+
+    @property
+    def is_typing(self) -> bool:
+        """Whether keys are text."""
+        return isinstance(self.focused, PromptEditor | ValueInput)
+
+    def get_part(self, widget: Widget | None = None) -> str:
+        """The part with the focus, or that holds `widget`."""
+        widget = widget or self.focused
+        known: Mapping[Widget, str] = {
+            self._stack: "prompts",
+            self._parameters: "parameters",
+            self._panel: "image",
+            self._recent: "recent",
+        }
+        for node in widget.ancestors_with_self if widget is not None else ():
+            if isinstance(node, Widget) and node in known:
+                return known[node]
+        part = read_place(self.desk.draft, "part")
+        return part if part in PARTS else PARTS[0]
+
+    def focus_part(self, part: str) -> None:
+        """Give the focus to a part."""
+        targets: Mapping[str, Widget] = {
+            "prompts": self._stack,
+            "parameters": self._parameters,
+            "image": self._panel,
+            "recent": self._strip,
+        }
+        self._show_part(part)
+        self.set_focus(targets[part])
+        self.desk.set_place(part=part)
+
+    def _show_part(self, part: str) -> None:
+        for name in PARTS:
+            self.set_class(name == part, f"-part-{name}")
+
+    async def _turn(self, key: str) -> None:
+        await self._settle()
+        at = PARTS.index(self.get_part())
+        self.focus_part(PARTS[(at + (1 if key == "tab" else -1)) % len(PARTS)])
+
+    async def _settle(self) -> None:
+        await self.prompts.settle()
+        await self.parameters.settle()
+
+    async def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """Remember the part, and close a field that was left for another part."""
+        part = self.get_part(event.widget)
+        self._show_part(part)
+        if isinstance(event.widget, PromptEditor | ValueInput):
+            self._is_field_left = False
+        elif self._is_field_left and not self.is_typing and self._has_open_field():
+            await self._settle()
+            if event.widget.is_attached:
+                self.set_focus(event.widget)
+        self.desk.set_place(part=part)
+        self.show_keys()
+
+    def on_descendant_blur(self, event: events.DescendantBlur) -> None:
+        """Moving and typing may have changed."""
+        self._is_field_left |= isinstance(event.widget, PromptEditor | ValueInput)
+        self.show_keys()
+
+    def _has_open_field(self) -> bool:
+        return self._stack.open_row is not None or self._parameters.open_field is not None
+
+    # Actions
+
+    def get_situation(self) -> Situation:
+        """What can be done now."""
+        draft = self.desk.draft
+        context = self.keeper.get_context(draft)
+        return Situation(
+            trouble=self.keeper.trouble,
+            is_read_only=self.keeper.is_read_only,
+            has_image=self.making.image is not None,
+            has_unfinished_job=self.making.has_unfinished_job,
+            has_ended_job=self.making.ended_job is not None,
+            has_undo=self.desk.has_undo,
+            has_previous_seed=bool(draft.previous_seeds),
+            prompts=len(draft.prompts),
+            prompt_limit=64 if context is None else context.capabilities.prompt_limit,
+            row=self.prompts.row,
+        )
+
+    def _list_handlers(self) -> Mapping[str, Callable[[str], Awaitable[None]]]:
+        prompts, parameters = self.prompts, self.parameters
+        return {
+            "generate": self._generate,
+            "cancel": lambda _: self.making.cancel(),
+            "retry": lambda _: self.making.retry(),
+            "verify": lambda _: self.making.verify(),
+            "regenerate": lambda _: self.making.regenerate(),
+            "undo": self._undo,
+            "seed.lock": parameters.lock_seed,
+            "seed.new": parameters.renew_seed,
+            "seed.previous": parameters.recall_seed,
+            "part": self._turn,
+            "prompt.edit": prompts.edit,
+            "prompt.add": prompts.add,
+            "prompt.weight": prompts.step_weight,
+            "prompt.type_weight": prompts.type_weight,
+            "prompt.switch": prompts.switch,
+            "prompt.move": prompts.move,
+            "prompt.duplicate": prompts.duplicate,
+            "prompt.remove": prompts.remove,
+            "prompt.cursor": prompts.move_cursor,
+            "parameter.change": parameters.change,
+            "parameter.edit": parameters.edit,
+            "parameter.reset": parameters.reset,
+            "parameter.cursor": parameters.move_cursor,
+            "history": lambda _: self.app.open_history(),
+            "jobs": lambda _: self.app.open_jobs(),
+            "help": lambda _: self.app.open_help(self.get_situation(), self._contexts()),
+            "palette": lambda _: self.app.open_palette(),
+            "theme": lambda _: self.app.turn_theme(),
+            "reopen": self._reopen,
+            "quit": lambda _: self.app.action_quit(),
+        }
+
+    @property
+    def handled_actions(self) -> Iterable[str]:
+        """The ids of the actions that this screen can do."""
+        return self._handlers
+
+    def _contexts(self) -> tuple[str, ...]:
+        return tuple(name for name in (self.get_part(),) if name in self.ACTION_CONTEXTS)
+
+    async def take_key(self, event: events.Key) -> bool:
+        """Do at once what the key says here; False when it is for the focused widget.
+
+        Textual passes a key on to the focused widget and goes on to the next one, so of keys
+        that come in one burst (a slow line, a paste) the second would go to the old focus.
+        Keys that come before the session is there are kept.
+        """
+        if self.keeper.is_opening and self.focused is None and event.key != "ctrl+q":
+            self._early_keys.append(event)
+            return True
+        part = self.get_part()
+        if self.is_typing or part == "recent":
+            return False
+        action = find_action(event.key, (part, "compose"))
+        if action is None:
+            return False
+        await self.action_perform(action.id, event.key)
+        return True
+
+    async def action_perform(self, action_id: str, key: str = "") -> None:
+        """Do what the action says, or say why it cannot be done now."""
+        if self.keeper.is_opening and action_id not in ("quit", "help", "palette", "theme", "part"):
+            self.say(OPENING)
+            return
+        if reason := BY_ID[action_id].explain(self.get_situation()):
+            self.say(reason)
+            return
+        await self._handlers[action_id](key)
+        self.show_keys()
+
+    async def _generate(self, _: str) -> None:
+        if await self.prompts.accept() and await self.parameters.accept():
+            await self.making.generate(self.keeper.session or "")
+
+    async def _undo(self, _: str) -> None:
+        if (label := self.desk.undo()) is not None:
+            await self.show()
+            self.say(f"Undone: {label}.")
+
+    async def _reopen(self, _: str) -> None:
+        self.open_darkroom()
+
+    def _choose(
+        self,
+        title: str,
+        choices: tuple[str, ...],
+        now: str,
+        enter: Callable[[str], Awaitable[None]],
+    ) -> None:
+        self.app.open_choice(title, choices, now, enter)
+
+    async def load_image(self, image: Image, parts: str) -> None:
+        """Take `parts` of what made `image` into the draft; `u` takes it back."""
+        self.desk.change(drafts.merge_draft(self.desk.draft, image, parts), f"loading {parts}")
+        await self.show()
+        self.say(f"Loaded {parts} of {image.id[:4]}; u takes it back.")

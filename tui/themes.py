@@ -1,0 +1,148 @@
+"""The looks of the darkroom. Every colour is a role, every role a theme variable.
+
+`role-focus` is the one accent: what has the focus. `role-negative` is for negative weights
+and danger only, `role-proven` for a proven identity only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from textual.theme import Theme
+
+DARK = "darkroom"
+ANSI = "terminal colours"
+
+_FEW_COLOURS = frozenset({"linux", "xterm", "screen", "vt100", "vt220", "ansi", "rxvt", "tmux"})
+
+
+def _make_theme(name: str, roles: dict[str, str], *, dark: bool, ansi: bool = False) -> Theme:
+    background, text, focus = roles["background"], roles["text"], roles["focus"]
+    return Theme(
+        name=name,
+        primary=focus,
+        secondary=roles["quiet"],
+        warning=focus,
+        error=roles["negative"],
+        success=roles["proven"],
+        accent=focus,
+        foreground=text,
+        background=background,
+        surface=background,
+        panel=roles["raised"],
+        boost=roles["raised"],
+        dark=dark,
+        ansi=ansi,
+        variables={
+            **{f"role-{role}": colour for role, colour in roles.items()},
+            "ansi-background": "ansi_black",
+            "ansi-foreground": "ansi_white",
+            "border": focus,
+            "border-blurred": roles["line"],
+            "input-cursor-background": focus,
+            "input-cursor-foreground": roles["on-focus"],
+            "input-cursor-text-style": "none",
+            "input-selection-background": roles["selection"],
+            "input-selection-foreground": roles["on-selection"],
+            "block-cursor-background": focus,
+            "block-cursor-foreground": roles["on-focus"],
+            "block-cursor-text-style": "none",
+            "block-cursor-blurred-background": roles["raised"],
+            "block-cursor-blurred-foreground": text,
+            "scrollbar": roles["line"],
+            "scrollbar-hover": roles["quiet"],
+            "scrollbar-active": focus,
+            "scrollbar-background": background,
+            "scrollbar-background-hover": background,
+            "scrollbar-background-active": background,
+            "scrollbar-corner-color": background,
+        },
+    )
+
+
+THEMES = (
+    _make_theme(
+        DARK,
+        {
+            "background": "#14110f",
+            "text": "#d9d0c5",
+            "quiet": "#958a7e",
+            "line": "#453b33",
+            "focus": "#f0a83c",
+            "on-focus": "#14110f",
+            "negative": "#e8706a",
+            "proven": "#86b86f",
+            "raised": "#241d18",
+            "selection": "#5c4521",
+            "on-selection": "#f4ece0",
+        },
+        dark=True,
+    ),
+    _make_theme(
+        "daylight",
+        {
+            "background": "#f6f1e9",
+            "text": "#2b2520",
+            "quiet": "#6b6156",
+            "line": "#c4b8a8",
+            "focus": "#96530a",
+            "on-focus": "#fffaf2",
+            "negative": "#b3261e",
+            "proven": "#2f6b35",
+            "raised": "#eae1d3",
+            "selection": "#e3c48d",
+            "on-selection": "#2b2520",
+        },
+        dark=False,
+    ),
+    _make_theme(
+        "high contrast",
+        {
+            "background": "#000000",
+            "text": "#ffffff",
+            "quiet": "#d6d6d6",
+            "line": "#b0b0b0",
+            "focus": "#ffd21f",
+            "on-focus": "#000000",
+            "negative": "#ff8080",
+            "proven": "#6cff6c",
+            "raised": "#333333",
+            "selection": "#ffd21f",
+            "on-selection": "#000000",
+        },
+        dark=True,
+    ),
+    _make_theme(
+        ANSI,
+        {
+            "background": "ansi_default",
+            "text": "ansi_default",
+            "quiet": "ansi_bright_black",
+            "line": "ansi_bright_black",
+            "focus": "ansi_yellow",
+            "on-focus": "ansi_black",
+            "negative": "ansi_red",
+            "proven": "ansi_green",
+            "raised": "ansi_default",
+            "selection": "ansi_yellow",
+            "on-selection": "ansi_black",
+        },
+        dark=True,
+        ansi=True,
+    ),
+)
+
+ROLES = {name: value for name, value in THEMES[0].variables.items() if name.startswith("role-")}
+"""The roles and their colours in the dark theme, for themes that are not ours."""
+
+
+def choose_theme(environ: Mapping[str, str]) -> str:
+    """The theme to begin with: the terminal's own colours where it has no more than 16."""
+    has_more = environ.get("COLORTERM", "").lower() in ("truecolor", "24bit")
+    return ANSI if environ.get("TERM", "") in _FEW_COLOURS and not has_more else DARK
+
+
+def name_following(name: str) -> str:
+    """The theme after `name`, round and round."""
+    names = [theme.name for theme in THEMES]
+    return names[(names.index(name) + 1) % len(names)] if name in names else names[0]
