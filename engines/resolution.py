@@ -61,10 +61,5 @@ def _resolve_stack(draft: Draft) -> PromptStack:
         try:
             prompts.append(Prompt(text=row.text, weight=row.weight, enabled=row.enabled))
         except RequestError as error:
-            raise RequestError(
-                f"prompts.{position}.{error.field}",
-                error.value,
-                f"Prompt {position}: {error.message}",
-                error.hint,
-            ) from None
+            raise error.at_prompt(position) from None
     return PromptStack(prompts=tuple(prompts))

@@ -33,6 +33,15 @@ class RequestError(SafelightError, ValueError):
         self.field = field
         self.value = value
 
+    def at_prompt(self, position: int) -> RequestError:
+        """The same error, said of the prompt at `position` (from 1) of a stack."""
+        return RequestError(
+            f"prompts.{position}.{self.field}",
+            self.value,
+            f"Prompt {position}: {self.message}",
+            self.hint,
+        )
+
 
 class StoreError(SafelightError):
     """The data directory or its database cannot be used as asked."""

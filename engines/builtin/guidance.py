@@ -24,7 +24,7 @@ import numpy as np
 from engines.builtin.precise import Floats
 
 GUIDANCE = "composed-1"
-RESCALE = 0.7
+RESCALE = 0.95
 
 
 def _deviation(x: Floats) -> float:

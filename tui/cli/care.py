@@ -48,7 +48,10 @@ def worker(
     is_status: Annotated[bool, typer.Option("--status", help="Say whether one runs.")] = False,
     is_stop: Annotated[bool, typer.Option("--stop", help="Ask it to leave after its job.")] = False,
 ) -> None:
-    """Be the worker of the data directory in this terminal (it is started by itself otherwise)."""
+    """Run jobs in this terminal.
+
+    A worker is started by itself when there is work; this is for those who want to watch one.
+    """
     from engines.worker.process import find_worker
 
     directory = find_data_directory()
@@ -91,7 +94,10 @@ def cancel(
 def retry(
     job: Annotated[str, typer.Argument(help="A job's id or its beginning; 'jobs' lists them.")],
 ) -> None:
-    """Queue an ended job again, with the same id and seed. One that may have been charged too."""
+    """Queue an ended job again, with its id and seed.
+
+    Also one that may have been charged: this is how to say that it shall be sent again.
+    """
 
     async def work() -> None:
         async with open_darkroom() as darkroom:
@@ -103,7 +109,10 @@ def retry(
 
 
 def doctor(as_json: JsonOption = False) -> None:
-    """Look at everything that Safelight stands on; status 1 when something is wrong."""
+    """Check what Safelight stands on.
+
+    Status 1 when something is wrong.
+    """
 
     async def work() -> int:
         from tui.cli.diagnosis import diagnose

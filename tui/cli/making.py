@@ -30,13 +30,16 @@ def generate(
     seed: Annotated[
         int | None, typer.Option("--seed", "-S", help="1 to 4294967294; drawn if omitted.")
     ] = None,
-    steps: Annotated[int | None, typer.Option("--steps", "-s")] = None,
-    cfg_scale: Annotated[float | None, typer.Option("--cfg-scale", "--cfg_scale", "-C")] = None,
+    steps: Annotated[int | None, typer.Option("--steps", "-s", help="Sampling steps.")] = None,
+    cfg_scale: Annotated[
+        float | None,
+        typer.Option("--cfg-scale", "--cfg_scale", "-C", help="How closely to follow the prompts."),
+    ] = None,
     width: Annotated[int | None, typer.Option("--width", "-W", help="Pixels.")] = None,
     height: Annotated[int | None, typer.Option("--height", "-H", help="Pixels.")] = None,
-    sampler: Annotated[str | None, typer.Option("--sampler", "-A")] = None,
+    sampler: Annotated[str | None, typer.Option("--sampler", "-A", help="See 'engines'.")] = None,
     style_preset: Annotated[
-        str | None, typer.Option("--style-preset", "--style_preset", "-y")
+        str | None, typer.Option("--style-preset", "--style_preset", "-y", help="See 'engines'.")
     ] = None,
     engine: Annotated[str, typer.Option("--engine", "-e", help="See 'engines'.")] = "builtin",
     model: Annotated[
@@ -87,12 +90,7 @@ def _parse_prompt(position: int, argument: str) -> DraftPrompt:
     try:
         prompt = Prompt.parse(argument)
     except RequestError as error:
-        raise RequestError(
-            f"prompts.{position}.{error.field}",
-            error.value,
-            f"Prompt {position}: {error.message}",
-            error.hint,
-        ) from None
+        raise error.at_prompt(position) from None
     return DraftPrompt(text=prompt.text, weight=prompt.weight, enabled=prompt.enabled)
 
 

@@ -20,7 +20,7 @@ def regenerate(
     images: Annotated[list[str], typer.Argument(help="Ids or their beginnings; @1 is the newest.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Make images again from their records, as children, and compare."""
+    """Make images again, as children, and compare."""
 
     async def work() -> int:
         async with open_darkroom() as darkroom:
@@ -39,7 +39,10 @@ def verify(
     last: Annotated[int | None, typer.Option("--last", min=1, help="The newest N.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make images again and compare: status 0 when all are identical, 1 when one is not."""
+    """Prove images: status 0 when all are identical.
+
+    Each is made again from its record and compared; status 1 when one is not identical.
+    """
 
     async def work() -> int:
         async with open_darkroom() as darkroom:

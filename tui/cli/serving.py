@@ -47,7 +47,7 @@ def serve(
         typer.Option("--key-file", help="A file (mode 0600) with the key that clients must send."),
     ] = None,
 ) -> None:
-    """Serve an engine to other programs by the Stability protocol (gRPC), until ctrl+c.
+    """Serve an engine to programs of the Stability API.
 
     Clients of the API work unchanged: set STABILITY_HOST to the printed address. Nothing is
     recorded here; a Safelight that uses the server records its images as always.

@@ -65,7 +65,7 @@ class HelpScreen(ModalScreen[None]):
         keys = write_keys(action, self._glyphs.keys)
         reason = action.explain(self._situation)
         parts: list[str | tuple[str, str]] = [
-            (f"  {keys:<{KEYS_WIDTH}}", "$role-quiet" if reason else "bold"),
+            (f"  {keys:<{KEYS_WIDTH - 1}} ", "$role-quiet" if reason else "bold"),
             (action.description, "$role-quiet" if reason else ""),
         ]
         if reason:
