@@ -70,7 +70,8 @@ class JobExecution:
             if self._is_given_back:
                 queue.release(self._database, self._job.id, self._epoch)
             else:
-                self._fail(Failure.CANCELLED, "Cancelled.", JobState.CANCELLED)
+                charge = " The service may have charged it all the same." if self._is_paid else ""
+                self._fail(Failure.CANCELLED, f"Cancelled.{charge}", JobState.CANCELLED)
         except EngineError as error:
             self._end_with(error)
         except SafelightError as error:
@@ -85,10 +86,14 @@ class JobExecution:
 
     def give_back(self) -> None:
         """Stop and put the job back into the queue, unless it may already cost money."""
-        if self._job.request.engine in self._registry.paid_engines or self._task is None:
+        if self._is_paid or self._task is None:
             return
         self._is_given_back = True
         self._task.cancel()
+
+    @property
+    def _is_paid(self) -> bool:
+        return self._job.request.engine in self._registry.paid_engines
 
     async def _watch_cancel(self, work: asyncio.Task[None]) -> None:
         while not work.done():
