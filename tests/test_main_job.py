@@ -156,7 +156,7 @@ def test_show_command_makes_the_same_image(program: Program) -> None:
     words = command.removeprefix("safelight generate ")
     shell = f'exec "{sys.executable}" -m tui generate --json {words}'
     done = subprocess.run(
-        ["sh", "-c", shell],
+        ["/bin/sh", "-c", shell],
         env=program.environ,
         capture_output=True,
         text=True,
@@ -210,6 +210,19 @@ def is_alive(process_id: int) -> bool:
     except FileNotFoundError:
         return False
     return state != "Z"
+
+
+def test_ctrl_c_cancels_what_was_asked_for(program: Program) -> None:
+    command = [sys.executable, "-m", "tui", "generate", "a cat", "-s", "150", "-n", "3"]
+    with subprocess.Popen(command, env=program.environ, cwd=program.home) as process:
+        wait_until(lambda: "running" in list_states(program), "the first job's start")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 128 + signal.SIGINT
+    wait_until(lambda: list_states(program) == ["cancelled"] * 3, "the jobs' end")
+
+
+def list_states(program: Program) -> list[str]:
+    return [job["state"] for job in program.run_json("jobs")["jobs"]]
 
 
 def test_one_worker_for_two_callers_at_once(program: Program) -> None:

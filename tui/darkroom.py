@@ -8,7 +8,6 @@ text for the person. Making the object does nothing; `open` makes folders and da
 from __future__ import annotations
 
 import asyncio
-import logging
 from array import array
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ from engines.worker.process import ensure_worker, find_worker
 from store.errors import StoreError
 from store.records import Draft, Image, Job, JobState, Purpose, Session, Verification
 from store.request import Request
+from tui.watcher import watch_history
 from tui.writer import DraftWriter
 
 if TYPE_CHECKING:
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 
 FIRST_SESSION = "main"
-WORKER_SECONDS = 1.0
-"""How often a watching darkroom makes sure that a worker runs while jobs are left."""
 
 
 class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -265,49 +263,6 @@ class Darkroom:
 
     # Changes
 
-    async def watch(self, seconds: float = 0.2) -> AsyncIterator[None]:
-        """Yields once at the start and then whenever anybody changed history or progress.
-
-        Looks every `seconds`; while nothing changes it costs two small queries. A worker
-        that died with jobs left is replaced on the way.
-        """
-        versions: tuple[int, int] | None = None
-        seen: object = None
-        looks = 0
-        while self._opened is not None:
-            if looks * seconds % WORKER_SECONDS < seconds:
-                await asyncio.to_thread(self._revive_worker)
-            looks += 1
-            now = await asyncio.to_thread(self._read_versions)
-            if now != versions:
-                versions = now
-                state = (await asyncio.to_thread(self._read_fingerprint), now[1])
-                if state != seen:
-                    seen = state
-                    yield
-            await asyncio.sleep(seconds)
-
-    def _revive_worker(self) -> None:
-        database = self._opened
-        if database is None or database.is_read_only or find_worker(self.directory).is_running:
-            return
-        from store import queue
-
-        active = (JobState.WAITING, JobState.RUNNING)
-        try:
-            if jobs := queue.list_jobs(database, states=active, limit=1):
-                self._start_worker(jobs)
-        except StoreError as error:
-            logging.getLogger(__name__).warning("the worker was not replaced: %s", error)
-
-    def _read_fingerprint(self) -> object:
-        from store.changes import read_fingerprint
-
-        database = self._opened
-        return None if database is None else read_fingerprint(database)
-
-    def _read_versions(self) -> tuple[int, int]:
-        database = self._opened
-        if database is None:
-            return (-1, -1)
-        return (database.data_version(), database.live.data_version())
+    def watch(self, seconds: float = 0.2) -> AsyncIterator[None]:
+        """Yields once at the start and then whenever anybody changed history or progress."""
+        return watch_history(self.directory, lambda: self._opened, seconds)

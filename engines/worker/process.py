@@ -23,6 +23,7 @@ from typing import Any
 
 import msgspec
 
+from engines.settings import HOST_VARIABLE, KEY_VARIABLE
 from store.errors import StoreError
 from store.places import find_config_file
 
@@ -31,8 +32,6 @@ STARTUP_NAME = "startup.lock"
 LOG_NAME = "worker.log"
 START_SECONDS = 20.0
 LEAVE_SECONDS = 60.0
-HOST_VARIABLE = "STABILITY_HOST"
-KEY_VARIABLE = "STABILITY_KEY"
 
 
 class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
