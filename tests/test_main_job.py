@@ -15,6 +15,9 @@ import pytest
 
 import engines
 from engines.worker.process import find_worker
+from store import sessions
+from store.database import Database
+from store.records import Draft, DraftPrompt
 from tests.program import Program, wait_until
 
 EXAMPLE = (
@@ -210,6 +213,25 @@ def is_alive(process_id: int) -> bool:
     except FileNotFoundError:
         return False
     return state != "Z"
+
+
+def test_a_backup_is_a_history_of_its_own(program: Program, tmp_path: Path) -> None:
+    (image,) = make(program, "a cat", "-s", "2")
+    copy = tmp_path / "copy" / "safelight" / "data"
+    copy.mkdir(parents=True, mode=0o700)
+    program.run("backup", str(copy / "history.sqlite3"))
+    assert "exists" in program.run("backup", str(copy / "history.sqlite3"), status=2).stderr
+    other = Program(tmp_path / "copy")
+    assert [row["id"] for row in other.run_json("history")["images"]] == [image["id"]]
+
+
+def test_sessions_are_listed_with_what_is_in_them(program: Program) -> None:
+    assert program.run_json("sessions")["sessions"] == []
+    with Database.open(program.directory) as database:
+        sessions.save_draft(database, "town", Draft(prompts=(DraftPrompt(text="a town"),)))
+    (session,) = program.run_json("sessions")["sessions"]
+    assert (session["name"], session["prompts"][0]["text"]) == ("town", "a town")
+    assert "town  a town" in program.run("sessions").stdout
 
 
 def test_ctrl_c_cancels_what_was_asked_for(program: Program) -> None:

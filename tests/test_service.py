@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from engines.stability.wire import generation
 from tests.program import Program, wait_until
 
 ROOT = Path(__file__).parents[1]
@@ -42,12 +44,18 @@ SIZE = ("-W", "128", "-H", "128", "-s", "10", "-S", "7")
 
 def test_a_service_makes_the_pixels_of_the_engine_behind_it(home: Path) -> None:
     prompts = ("night sky above a town", "clouds::-1")
+    words = ("night sky above a town", "clouds")
     with serve(home, "--engine", "builtin") as program:
         hosted = program.run_json(
             "generate", *prompts, *SIZE, "-e", "stability", "-m", "safelight-128-v1"
         )
         own = program.run_json("generate", *prompts, *SIZE)
         assert hosted["images"][0]["pixels_sha256"] == own["images"][0]["pixels_sha256"]
+        sent = generation.Request.FromString(
+            base64.b64decode(program.run_json("show", "@2")["wire"])
+        )
+        assert [prompt.text for prompt in sent.prompt] == list(words)
+        assert program.run_json("show", "@1")["wire"] is None
         (result,) = program.run_json("regenerate", "@2")["results"]
         assert result["verdict"] == "identical"
         (result,) = program.run_json("verify", "@3", status=1)["results"]

@@ -79,6 +79,10 @@ class Darkroom:
             raise StoreError("The history is not open.")
         return self._opened
 
+    async def back_up(self, path: Path) -> None:
+        """Write a checked copy of the database, without the image files, to a new file."""
+        await asyncio.to_thread(self.database.back_up, path)
+
     @property
     def is_read_only(self) -> bool:
         """Whether this history can be looked at but not added to."""
@@ -105,6 +109,12 @@ class Darkroom:
 
         wanted = name or sessions.last_session_name(self.database) or FIRST_SESSION
         return sessions.load_session(self.database, wanted)
+
+    async def list_sessions(self) -> list[Session]:
+        """All sessions, the last used first."""
+        from store import sessions
+
+        return await asyncio.to_thread(sessions.list_sessions, self.database)
 
     def save_draft(self, name: str, draft: Draft) -> None:
         """Write the draft through. Returns at once; a thread writes the newest one."""
@@ -254,6 +264,12 @@ class Darkroom:
         from store import history
 
         return await asyncio.to_thread(history.get_thumbnails, self.database, numbers)
+
+    async def read_wire(self, job_id: str) -> bytes | None:
+        """The exact message that was sent for the job; None for an engine without a wire."""
+        from store import queue
+
+        return await asyncio.to_thread(queue.read_wire, self.database, job_id)
 
     async def list_verifications(self, image_id: str) -> list[Verification]:
         """All verifications of the image, newest first."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from store.records import FinishReason, Image, Verdict
+from store.records import Verdict
 
 _SIGNS: dict[Verdict | None, tuple[str, str]] = {
     None: ("·", "."),
@@ -52,12 +52,3 @@ def describe_verdict(verdict: Verdict | None, first_difference: str | None = Non
             return f"pixels identical, latents drifted at {where}" if where else verdict.value
         case _:
             return verdict.value
-
-
-def describe_image_verdict(image: Image, *, has_unicode: bool = True) -> str:
-    """Sign and words for the newest verification of `image`, and how it ended if not well."""
-    sign = mark_verdict(image.verdict, has_unicode=has_unicode)
-    words = f"{sign} {describe_verdict(image.verdict, image.first_difference)}"
-    if image.finish_reason is FinishReason.SUCCESS:
-        return words
-    return f"{words}, {image.finish_reason.value}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -77,6 +78,23 @@ def worker(
     os.execve(sys.executable, command, pin_environment(dict(os.environ)))
 
 
+def backup(
+    file: Annotated[Path, typer.Argument(help="A file that does not exist yet.")],
+) -> None:
+    """Copy the database, checked, to a new file.
+
+    Others may go on working. The image files are not in it: copy the folder `images` too.
+    """
+
+    async def work() -> None:
+        async with open_darkroom() as darkroom:
+            await darkroom.back_up(file.absolute())
+            print_line(f"copied to {file}")
+            print_note(f"The image files are in {darkroom.directory / 'images'}.")
+
+    run_command(work())
+
+
 def cancel(
     job: Annotated[str, typer.Argument(help="A job's id or its beginning; 'jobs' lists them.")],
 ) -> None:
@@ -142,6 +160,7 @@ def register(app: typer.Typer) -> None:
     """Add these commands to the program."""
     app.command()(engines)
     app.command()(worker)
+    app.command()(backup)
     app.command()(cancel)
     app.command()(retry)
     app.command()(doctor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -75,6 +76,7 @@ def show(
         async with open_darkroom() as darkroom:
             record = await darkroom.get_image(image)
             verifications = await darkroom.list_verifications(record.id)
+            wire = await darkroom.read_wire(record.job_id)
         if as_command:
             print_line(make_command(record.request))
         elif as_json:
@@ -84,6 +86,7 @@ def show(
                     "mime": record.mime,
                     "file_bytes": record.file_bytes,
                     "job_id": record.job_id,
+                    "wire": base64.b64encode(wire).decode() if wire is not None else None,
                     "environment_digest": record.environment_digest,
                     "environment": record.environment.values if record.environment else {},
                     "stages": msgspec.to_builtins(record.stages),
@@ -165,8 +168,38 @@ def jobs(
     run_command(work(), as_json=as_json)
 
 
+def sessions(as_json: JsonOption = False) -> None:
+    """List sessions; 'safelight --session NAME' opens one."""
+
+    async def work() -> None:
+        async with open_darkroom() as darkroom:
+            rows = await darkroom.list_sessions()
+        if as_json:
+            print_json(
+                {
+                    "sessions": [
+                        {
+                            "name": row.name,
+                            "updated_at": datetime.fromtimestamp(row.updated_at, UTC).isoformat(),
+                            "prompts": msgspec.to_builtins(row.draft.prompts),
+                        }
+                        for row in rows
+                    ]
+                }
+            )
+            return
+        for row in rows:
+            text = " ".join(row.draft.prompts[0].text.split()) if row.draft.prompts else ""
+            print_line(f"{format_time(row.updated_at)}  {row.name}  {text[:60]}".rstrip())
+        if not rows:
+            print_note("There is no session yet.")
+
+    run_command(work(), as_json=as_json)
+
+
 def register(app: typer.Typer) -> None:
     """Add these commands to the program."""
     app.command()(history)
     app.command()(show)
     app.command()(jobs)
+    app.command()(sessions)
