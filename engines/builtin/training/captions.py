@@ -210,10 +210,10 @@ def _scene(facts: Facts, rng: random.Random) -> list[str]:
     sky: list[str] = []
     if rng.random() < 0.85:
         sky.append(say(_HOUR, facts.hour))
-    if facts.clouds and rng.random() < 0.45:
+    if facts.clouds and rng.random() < 0.4:
         sky.append(say(_CLOUDY, facts.hour))
-    elif not facts.clouds and rng.random() < 0.06:
-        sky.append(rng.choice(("clear sky", "cloudless sky", "no clouds")))
+    elif not facts.clouds and rng.random() < 0.3:
+        sky.append(rng.choice(("clear sky", "cloudless sky", "clear weather")))
     sky += [say(_FEATURE, f) for f in facts.features if rng.random() < 0.75]
     below: list[str] = []
     if facts.far and rng.random() < 0.8:
@@ -221,7 +221,7 @@ def _scene(facts: Facts, rng: random.Random) -> list[str]:
     if facts.ground and rng.random() < 0.88:
         below.append(say(_GROUND, facts.ground))
     named = [_article(rng, rng.choice(n) if rng.random() < 0.5 else n[0]) for n in facts.things]
-    named = [n for n in named if rng.random() < 0.93]
+    named = [n for n in named if rng.random() < 0.97]
     rng.shuffle(sky)
     rng.shuffle(below)
     roll = rng.random()
@@ -241,6 +241,23 @@ def _scene(facts: Facts, rng: random.Random) -> list[str]:
         else under
     )
     return [lead + rng.choice((" under ", " at ", ", ", " with ", " below ")) + over]
+
+
+_DETAIL = (
+    "highly detailed", "beautiful", "masterpiece", "high quality", "best quality", "artwork",
+    "illustration", "digital painting", "digital art", "vivid colors", "vibrant colors",
+    "colorful", "wide shot", "panorama", "scenery", "landscape", "wallpaper", "soft light",
+    "cinematic lighting", "lovely", "gorgeous", "amazing", "award winning", "poster", "sketch",
+)  # fmt: skip
+
+
+def long_caption(facts: Facts, rng: random.Random) -> str:
+    """A caption as people write them who say everything twice: 20 to 80 words."""
+    parts = [caption(facts, rng) for _ in range(rng.choice((2, 3)))]
+    parts += rng.choices(_DETAIL, k=rng.randint(4, 24))
+    if rng.random() < 0.5:
+        rng.shuffle(parts)
+    return ", ".join(parts)
 
 
 def caption(facts: Facts, rng: random.Random) -> str:

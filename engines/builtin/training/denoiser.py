@@ -22,7 +22,10 @@ from torch import Tensor, nn
 from engines.builtin.training.generator import is_alone
 from engines.builtin.training.latents import SEED
 from engines.builtin.training.networks import Layer, Model, Shape
-from engines.builtin.training.words import Vocabulary
+from engines.builtin.training.words import LENGTH, SHORT, Vocabulary
+
+LONG_SHARE = 0.06
+"""Of the batches: those with long captions."""
 
 
 class Pool:
@@ -65,10 +68,14 @@ class Pool:
         tables = {kind: self.places[shape, kind] for kind in (False, True)}
         picked = [tables[bool(k)][self.rng.integers(len(tables[bool(k)]))] for k in kinds]
         which, row = np.stack(picked).T
-        say = self.rng.integers(0, self.ids[shape][0].shape[1], size)
+        captions = self.ids[shape][0].shape[1]
+        if self.rng.random() < LONG_SHARE:
+            say, length = np.full(size, captions - 1), LENGTH
+        else:
+            say, length = self.rng.integers(0, captions - 1, size), SHORT
         z = np.stack([shards[s][r] for s, r in zip(which, row, strict=True)])
         rows = zip(which, row, say, strict=True)
-        ids = np.stack([self.ids[shape][s][r, c] for s, r, c in rows])
+        ids = np.stack([self.ids[shape][s][r, c, :length] for s, r, c in rows])
         return torch.from_numpy(z).float(), torch.from_numpy(ids).long()
 
 
@@ -128,7 +135,7 @@ def main() -> None:
     )
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--rate", type=float, default=2e-3)
-    parser.add_argument("--alone", type=float, default=0.48, help="share of things alone")
+    parser.add_argument("--alone", type=float, default=0.34, help="share of things alone")
     parser.add_argument("--keep", type=float, default=0.995, help="of the moving average a step")
     parser.add_argument("--steps", type=int, default=0, help="stop after so many steps")
     parser.add_argument("--no-compile", action="store_true")
@@ -164,7 +171,7 @@ def main() -> None:
     shapes = (*square, (16, 24), *square, (24, 16))
     first, begin, saved, smooth = step, time.time(), time.time(), 0.0
     while time.time() < end and (not args.steps or step < first + args.steps):
-        rate = args.rate * min(1.0, (step + 1) / 300)
+        rate = args.rate * min(1.0, (step - first + 1) / 300)
         rate *= min(1.0, (end - time.time()) / 60 / args.decay + 0.005)
         for optimizer in both:
             for group in optimizer.param_groups:

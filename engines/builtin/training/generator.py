@@ -14,11 +14,13 @@ from PIL import Image, ImageDraw
 
 from engines.builtin.training import lands, skies, towns
 from engines.builtin.training.captions import Facts, caption
-from engines.builtin.training.paint import SCALE, Canvas, mix
+from engines.builtin.training.paint import Canvas, mix
 from engines.builtin.training.styles import STYLES, apply_style
 from engines.builtin.training.things import Sprites, pick, things
 
-ALONE_SHARE = 0.35
+ALONE_SHARE = 0.3
+THING_SHARE = 0.52
+"""How many scenes have things in them."""
 STYLE_SHARE = 0.3
 GROUNDS = {
     "sea": 12, "lake": 8, "beach": 9, "meadow": 9, "flower field": 6, "desert": 8,
@@ -38,22 +40,22 @@ def _choose(rng: random.Random, weights: dict[str, float] | dict[str, int]) -> s
 
 
 def _alone(
-    size: tuple[int, int], sprites: Sprites, rng: random.Random
+    size: tuple[int, int], sprites: Sprites, rng: random.Random, detail: int
 ) -> tuple[Image.Image, Facts]:
     """One thing, large, on a plain colour."""
     thing = rng.choice(things())
     name = "white" if rng.random() < 0.35 else rng.choice(list(BACKGROUNDS))
     color = BACKGROUNDS[name]
-    image = Image.new("RGB", size, color)
+    image = Image.new("RGB", (size[0] * detail, size[1] * detail), color)
     side = rng.choice((88, 96, 104))
     x = (size[0] - side) // 2 + rng.randint(-5, 5)
     y = (size[1] - side) // 2 + rng.randint(-5, 5)
     if rng.random() < 0.3:
         shade = mix(color, (0, 0, 0), 0.14)
         box = (x + side * 0.12, y + side * 0.9, x + side * 0.88, y + side * 1.04)
-        ImageDraw.Draw(image).ellipse(box, fill=shade)
-    sprite = sprites.sized(thing, side)
-    image.paste(sprite, (x, y), sprite)
+        ImageDraw.Draw(image).ellipse([v * detail for v in box], fill=shade)
+    sprite = sprites.sized(thing, side * detail)
+    image.paste(sprite, (x * detail, y * detail), sprite)
     return image, Facts(things=[thing.words], background=name)
 
 
@@ -116,13 +118,13 @@ def _ground(canvas: Canvas, kind: str, top: float, air: tuple[int, int, int]) ->
 def _place(canvas: Canvas, facts: Facts, sprites: Sprites, horizon: float) -> None:
     """Put one or two things into the scene, where such things are."""
     rng = canvas.rng
-    count = 1 if rng.random() < 0.75 else 2
+    count = 1 if rng.random() < 0.82 else 2
     watery = facts.ground in ("sea", "lake", "harbour")
     for slot in range(count):
         thing = pick(
             rng, rng.choice(("water", "water", "sky") if watery else ("ground",) * 5 + ("sky",))
         )
-        side = rng.choice((40, 48, 56)) if count == 1 else rng.choice((36, 44))
+        side = rng.choice((48, 56, 64)) if count == 1 else rng.choice((40, 48))
         low = thing.place != "sky"
         span = canvas.width / count
         x = round(slot * span + rng.uniform(0, max(0.0, span - side)))
@@ -134,7 +136,7 @@ def _place(canvas: Canvas, facts: Facts, sprites: Sprites, horizon: float) -> No
             )
         else:
             y = round(rng.uniform(4, max(5.0, horizon - side * 0.8)))
-        sprite = sprites.sized(thing, side * SCALE)
+        sprite = sprites.sized(thing, side * canvas.scale)
         if rng.random() < 0.5 and thing.family in ("animals", "vehicles"):
             sprite = sprite.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         paper = sprite.convert("RGB").point(
@@ -145,7 +147,7 @@ def _place(canvas: Canvas, facts: Facts, sprites: Sprites, horizon: float) -> No
             canvas.ellipse(
                 *foot, side * 0.36, side * 0.06, mix((20, 24, 30), facts_tone(canvas), 0.6)
             )
-        canvas.image.paste(paper, (x * SCALE, y * SCALE), sprite)
+        canvas.image.paste(paper, (x * canvas.scale, y * canvas.scale), sprite)
         facts.things.append(thing.words)
 
 
@@ -155,11 +157,11 @@ def facts_tone(canvas: Canvas) -> tuple[int, int, int]:
 
 
 def _scene(
-    size: tuple[int, int], sprites: Sprites, rng: random.Random
+    size: tuple[int, int], sprites: Sprites, rng: random.Random, detail: int
 ) -> tuple[Image.Image, Facts]:
     facts = Facts(hour=_choose(rng, skies.HOURS))
     facts.features = _features(rng, facts.hour)
-    facts.clouds = facts.hour == "storm" or rng.random() < 0.62
+    facts.clouds = rng.random() < skies.CLOUDINESS[facts.hour]
     facts.ground = _choose(rng, GROUNDS)
     built = facts.ground in ("town", "japanese town", "city", "harbour")
     if rng.random() < (0.4 if built else 0.62):
@@ -168,14 +170,14 @@ def _scene(
             facts.far = "mountains"
         if facts.ground == "japanese town" and rng.random() < 0.4:
             facts.far = "mount fuji"
-    canvas = Canvas(*size, rng, skies.LAMPS[facts.hour], facts.hour == "night")
+    canvas = Canvas(*size, rng, skies.LAMPS[facts.hour], facts.hour == "night", detail)
     low = 0.5 if built else 0.54
     horizon = size[1] * rng.uniform(low, low + 0.1)
     air = _sky(canvas, facts, horizon)
     if facts.far:
         lands.far(canvas, facts.far, horizon + 1, air)
     _ground(canvas, facts.ground, horizon, air)
-    if rng.random() < 0.36:
+    if rng.random() < THING_SHARE:
         _place(canvas, facts, sprites, horizon)
     if "rain" in facts.features:
         skies.rain(canvas)
@@ -194,14 +196,26 @@ def is_alone(index: int, size: tuple[int, int], seed: int) -> bool:
 
 
 def make(
-    index: int, sprites: Sprites, size: tuple[int, int] = (128, 128), seed: int = 1
+    index: int,
+    sprites: Sprites,
+    size: tuple[int, int] = (128, 128),
+    seed: int = 1,
+    detail: int = 1,
 ) -> tuple[Image.Image, str, Facts]:
-    """Picture number ``index``: the RGB image of ``size``, its caption and its facts."""
+    """Picture number ``index``: the RGB image of ``size``, its caption and its facts.
+
+    With ``detail`` 2 it is the same picture at twice the size; what a style draws by the pixel is
+    then only enlarged.
+    """
     rng = _draw(index, size, seed)
-    image, facts = (_alone if rng.random() < ALONE_SHARE else _scene)(size, sprites, rng)
+    image, facts = (_alone if rng.random() < ALONE_SHARE else _scene)(size, sprites, rng, detail)
     if rng.random() < STYLE_SHARE:
         facts.style = "anime" if rng.random() < 0.22 else rng.choice(list(STYLES))
-        image = apply_style(image, facts.style, rng)
+        image = apply_style(image.reduce(detail), facts.style, rng)
+        if detail > 1:
+            blocky = facts.style == "pixel-art"
+            kind = Image.Resampling.NEAREST if blocky else Image.Resampling.LANCZOS
+            image = image.resize((size[0] * detail, size[1] * detail), kind)
     return image, caption(facts, rng), facts
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from engines.builtin.training.paint import SCALE, Canvas, Color, gradient, jitter, mix
+from engines.builtin.training.paint import Canvas, Color, gradient, jitter, mix
 
 FARS = ("mountains", "snowy mountains", "mount fuji", "hills", "city skyline", "forest edge")
 
@@ -168,7 +168,7 @@ def _forest_edge(canvas: Canvas, base: float, haze: Color) -> None:
 
 def flat(canvas: Canvas, top: float, far_color: Color, near_color: Color) -> None:
     """Fill from ``top`` to the lower edge with a gradient from far to near."""
-    size = (canvas.width * SCALE, math.ceil((canvas.height - top) * SCALE) + 1)
+    size = (canvas.width * canvas.scale, math.ceil((canvas.height - top) * canvas.scale) + 1)
     canvas.lay(gradient(size, (far_color, near_color)), top)
 
 

@@ -2,7 +2,7 @@
 
 ``python -m engines.builtin.training.latents --sprites DIR --autoencoder FILE --words FILE
 --out DIR --count N``. A shard holds pictures of one shape: latents ``z`` (n, C, h, w) in
-float16 and ``ids`` (n, 4, T), four captions each.
+float16 and ``ids`` (n, 4, T), three captions and a long one each.
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ import numpy as np
 import torch
 
 from engines.builtin.training.autoencoder import Autoencoder
-from engines.builtin.training.captions import caption
+from engines.builtin.training.captions import caption, long_caption
 from engines.builtin.training.generator import make
 from engines.builtin.training.things import Sprites
-from engines.builtin.training.words import Vocabulary
+from engines.builtin.training.words import LENGTH, SHORT, Vocabulary
 
 SHARD = 2048
 SIZES = ((128, 128),) * 4 + ((192, 128), (128, 128), (128, 128), (128, 192))
 CAPTIONS = 4
-SEED = 2
+"""Of each picture; the last one is long."""
+SEED = 3
 
 
 def _shard(
@@ -40,8 +41,9 @@ def _shard(
         latents.append(z.contiguous().half().numpy())
         for k, (_, text, facts) in enumerate(made):
             rng = random.Random(f"captions:{number}:{first + k}")
-            texts = [text, *(caption(facts, rng) for _ in range(CAPTIONS - 1))]
-            ids.append(np.stack([vocabulary.encode(t) for t in texts]))
+            short = [text, *(caption(facts, rng) for _ in range(CAPTIONS - 2))]
+            rows = [vocabulary.encode(t, SHORT, LENGTH) for t in short]
+            ids.append(np.stack([*rows, vocabulary.encode(long_caption(facts, rng))]))
     return np.concatenate(latents), np.stack(ids)
 
 
@@ -53,13 +55,15 @@ def main() -> None:
     parser.add_argument("--words", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--count", type=int, default=400_000)
+    parser.add_argument("--share", default="0/1", help="K/N: only every Nth shard, from the Kth")
     args = parser.parse_args()
     torch.set_num_threads(1)
     sprites, vocabulary = Sprites(args.sprites), Vocabulary.load(args.words)
     model = Autoencoder().to(memory_format=torch.channels_last)
     model.load_state_dict(torch.load(args.autoencoder))
     args.out.mkdir(parents=True, exist_ok=True)
-    for number in range(args.count // SHARD):
+    start, stride = map(int, args.share.split("/"))
+    for number in range(start, args.count // SHARD, stride):
         path = args.out / f"{number:05d}.npz"
         if path.exists():
             continue

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engines.builtin.training.autoencoder import CHANNELS
+from engines.builtin.training.words import LENGTH
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Shape:
     text: int = 128
     text_layers: int = 2
     vector: int = 96
-    length: int = 24
+    length: int = LENGTH
     knots: int = 33
     channels: int = CHANNELS
 

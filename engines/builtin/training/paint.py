@@ -1,6 +1,6 @@
 """Brushes of the data generator: colours, gradients and soft shapes.
 
-Pictures are drawn at ``SCALE`` times their size and reduced at the end, which smooths edges.
+Pictures are drawn at twice their size and reduced at the end, which smooths edges.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from PIL import Image, ImageDraw
 
 Color = tuple[int, int, int]
-SCALE = 2
+SMOOTHING = 2
+"""How many times larger than the picture it is drawn."""
 
 
 def mix(a: Color, b: Color, share: float) -> Color:
@@ -55,11 +56,16 @@ class Canvas:
     rng: random.Random
     lamp: tuple[float, float, float] = (1.0, 1.0, 1.0)
     night: bool = False
+    detail: int = 1
+    """Pixels of the finished picture to a unit."""
+    scale: int = field(init=False)
+    """Pixels of the picture being drawn to a unit."""
     image: Image.Image = field(init=False)
     draw: ImageDraw.ImageDraw = field(init=False)
 
     def __post_init__(self) -> None:
-        self.image = Image.new("RGB", (self.width * SCALE, self.height * SCALE))
+        self.scale = SMOOTHING * self.detail
+        self.image = Image.new("RGB", (self.width * self.scale, self.height * self.scale))
         self.draw = ImageDraw.Draw(self.image)
 
     def lit(self, color: Color) -> Color:
@@ -68,30 +74,37 @@ class Canvas:
 
     def polygon(self, points: Sequence[tuple[float, float]], color: Color) -> None:
         """A filled polygon; points in final pixels."""
-        self.draw.polygon([(x * SCALE, y * SCALE) for x, y in points], fill=color)
+        self.draw.polygon([(x * self.scale, y * self.scale) for x, y in points], fill=color)
 
     def rect(self, x0: float, y0: float, x1: float, y1: float, color: Color) -> None:
         """A filled rectangle; an empty one is skipped."""
         if x1 > x0 and y1 > y0:
             self.draw.rectangle(
-                (x0 * SCALE, y0 * SCALE, x1 * SCALE - 1, y1 * SCALE - 1), fill=color
+                (x0 * self.scale, y0 * self.scale, x1 * self.scale - 1, y1 * self.scale - 1),
+                fill=color,
             )
 
     def ellipse(self, x: float, y: float, rx: float, ry: float, color: Color) -> None:
         """A filled ellipse around (x, y)."""
         self.draw.ellipse(
-            ((x - rx) * SCALE, (y - ry) * SCALE, (x + rx) * SCALE, (y + ry) * SCALE), fill=color
+            (
+                (x - rx) * self.scale,
+                (y - ry) * self.scale,
+                (x + rx) * self.scale,
+                (y + ry) * self.scale,
+            ),
+            fill=color,
         )
 
     def line(self, points: Sequence[tuple[float, float]], color: Color, width: float = 1) -> None:
         """A line through ``points``."""
-        scaled = [(x * SCALE, y * SCALE) for x, y in points]
-        self.draw.line(scaled, fill=color, width=max(1, round(width * SCALE)))
+        scaled = [(x * self.scale, y * self.scale) for x, y in points]
+        self.draw.line(scaled, fill=color, width=max(1, round(width * self.scale)))
 
     def lay(self, patch: Image.Image, top: float) -> None:
         """Paste an opaque patch, its left upper corner at (0, top)."""
-        self.image.paste(patch, (0, round(top * SCALE)))
+        self.image.paste(patch, (0, round(top * self.scale)))
 
     def finish(self) -> Image.Image:
         """The picture at its final size."""
-        return self.image.reduce(SCALE)
+        return self.image.reduce(SMOOTHING)

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import math
 
-from engines.builtin.training.paint import SCALE, Canvas, Color, gradient, jitter, mix
+from engines.builtin.training.paint import Canvas, Color, gradient, jitter, mix
+
+CLOUDINESS: dict[str, float] = {
+    "day": 0.68, "night": 0.74, "sunset": 0.8, "dawn": 0.78, "storm": 0.9,
+}  # fmt: skip
+"""How often there are clouds at that hour."""
 
 HOURS: dict[str, float] = {"day": 0.34, "night": 0.30, "sunset": 0.18, "dawn": 0.09, "storm": 0.09}
 
@@ -54,7 +59,9 @@ _CLOUDS: dict[str, tuple[Color, Color]] = {
 def sky(canvas: Canvas, hour: str, horizon: float) -> tuple[Color, ...]:
     """Paint the sky down to ``horizon`` (final pixels) and give its colours from the top."""
     stops = tuple(jitter(canvas.rng, c, 8) for c in canvas.rng.choice(_SKIES[hour]))
-    canvas.lay(gradient((canvas.width * SCALE, math.ceil(horizon * SCALE) + 2), stops), 0)
+    canvas.lay(
+        gradient((canvas.width * canvas.scale, math.ceil(horizon * canvas.scale) + 2), stops), 0
+    )
     return stops
 
 
@@ -71,7 +78,7 @@ def stars(canvas: Canvas, horizon: float, count: int) -> None:
             canvas.line(((x, y - arm), (x, y + arm)), color, 0.6)
             canvas.ellipse(x, y, 0.9, 0.9, (255, 255, 255))
         else:
-            radius = rng.uniform(0.5, 1.0)
+            radius = rng.uniform(0.6, 1.1)
             canvas.ellipse(x, y, radius, radius, color)
 
 
@@ -141,8 +148,8 @@ def rain(canvas: Canvas) -> None:
 def snow(canvas: Canvas) -> None:
     """Falling flakes over the whole picture."""
     rng = canvas.rng
-    for _ in range(canvas.width * canvas.height // 190):
-        r = rng.uniform(0.8, 1.7)
+    for _ in range(canvas.width * canvas.height // 260):
+        r = rng.uniform(1.3, 2.4)
         canvas.ellipse(
             rng.uniform(0, canvas.width), rng.uniform(0, canvas.height), r, r, (250,) * 3
         )
@@ -156,7 +163,7 @@ def lightning(canvas: Canvas, horizon: float) -> None:
     while y < horizon:
         x, y = x + rng.uniform(-9, 9), y + rng.uniform(7, 13)
         points.append((x, min(y, horizon)))
-    canvas.line(points, (255, 250, 170), 1.4)
+    canvas.line(points, (255, 250, 170), 2.2)
 
 
 def rainbow(canvas: Canvas, horizon: float) -> None:
@@ -167,9 +174,9 @@ def rainbow(canvas: Canvas, horizon: float) -> None:
     for k, color in enumerate((*bands, (140, 96, 200))):
         rad = r - k * 2.2
         box = (
-            (x - rad) * SCALE,
-            (horizon - rad) * SCALE,
-            (x + rad) * SCALE,
-            (horizon + rad) * SCALE,
+            (x - rad) * canvas.scale,
+            (horizon - rad) * canvas.scale,
+            (x + rad) * canvas.scale,
+            (horizon + rad) * canvas.scale,
         )
-        canvas.draw.arc(box, 180, 360, fill=color, width=round(2.4 * SCALE))
+        canvas.draw.arc(box, 180, 360, fill=color, width=round(2.4 * canvas.scale))

@@ -17,8 +17,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 WIDTH = 96
-LENGTH = 24
-"""Tokens of a caption in training, the start token included."""
+LENGTH = 77
+"""Tokens of a prompt at most, the start token included, as many as Stable Diffusion reads."""
+SHORT = 24
+"""Tokens of most captions at most."""
 
 _WORD = re.compile(r"[a-z0-9]+")
 
@@ -43,9 +45,12 @@ class Vocabulary:
         with np.load(path) as data:
             return cls(list(data["words"]), data["vectors"], int(data["trained"]))
 
-    def encode(self, text: str, length: int = LENGTH) -> np.ndarray:
-        """Token numbers of a caption: the start token, then words; -1 fills up."""
-        ids = [0, *(self.index[w] for w in split(text) if w in self.index)][:length]
+    def encode(self, text: str, limit: int = LENGTH, length: int = LENGTH) -> np.ndarray:
+        """``length`` token numbers of a caption: the start token, then words; -1 fills up.
+
+        Words after the first ``limit`` tokens are left out.
+        """
+        ids = [0, *(self.index[w] for w in split(text) if w in self.index)][:limit]
         return np.array(ids + [-1] * (length - len(ids)), np.int16)
 
 
