@@ -27,7 +27,7 @@ STEPS_MAXIMUM = 500
 CFG_SCALE_MAXIMUM = 35.0
 SIZE_MINIMUM = 128
 SIZE_MAXIMUM = 4096
-SIZE_MULTIPLE = 64
+SIZE_MULTIPLE = 32
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
@@ -125,7 +125,7 @@ def check_cfg_scale(value: float) -> float:
 
 
 def check_side(name: str, value: object) -> int:
-    """`value` itself when it is a multiple of 64 from 128 to 4096, else `RequestError`."""
+    """`value` itself when it is a multiple of 32 from 128 to 4096, else `RequestError`."""
     check_whole(name, value, SIZE_MINIMUM, SIZE_MAXIMUM)
     assert isinstance(value, int)
     if value % SIZE_MULTIPLE:

@@ -110,7 +110,7 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Everything besides the prompts that decides the pixels. None has a default here.
 
     `seed`: 1 to 4294967294. `steps`: 1 to 500. `cfg_scale`: 0 to 35. `sampler`: the API's
-    name (`k_dpmpp_2m`, `ddim` …). `width`, `height`: pixels, multiples of 64 from 128 to 4096.
+    name (`k_dpmpp_2m`, `ddim` …). `width`, `height`: pixels, multiples of 32 from 128 to 4096.
     `style_preset`: the API's name or None. Raises `RequestError`.
     """
 
