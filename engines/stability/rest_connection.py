@@ -52,7 +52,7 @@ def open_client(
     """
     try:
         return httpx.AsyncClient(
-            verify=_read_certificates(certificates if target.is_tls else None),
+            verify=_make_context(target, certificates),
             trust_env=not target.is_local,
             timeout=httpx.Timeout(idle_seconds, connect=connect_seconds),
         )
@@ -109,7 +109,9 @@ async def read_reply(response: httpx.Response) -> Reply:
     return Reply(response.status_code, bytes(body))
 
 
-def _read_certificates(path: Path | None) -> ssl.SSLContext | bool:
+def _make_context(target: Target, path: Path | None) -> ssl.SSLContext | bool:
+    if not target.is_tls:
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # unused, so no authority is read for it
     if path is None:
         return True
     try:

@@ -6,6 +6,7 @@ Nothing is ever sent twice: what failed after sending may be paid for.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
@@ -182,7 +183,8 @@ class StabilityRestEngine:
         try:
             async with asyncio.timeout(settings.deadline_seconds), client:
                 post = build_post(call.target, message, settings.key, trace)
-                return await read_reply(await client.send(post, stream=True))
+                async with contextlib.aclosing(await client.send(post, stream=True)) as response:
+                    return await read_reply(response)
         except TimeoutError:
             if was_sent:
                 raise explain_silence(say(), "did not finish in time") from None

@@ -38,7 +38,7 @@ SIZES = {
     "9:21": (640, 1536),
 }
 CORE_SIZES = {ratio: (width * 3 // 2, height * 3 // 2) for ratio, (width, height) in SIZES.items()}
-LARGE = 24 * 1024 * 1024
+LARGE = 21 * 1024 * 1024
 
 
 class Behaviour(StrEnum):
@@ -211,7 +211,7 @@ def make_body(path: str, form: dict[str, str], behaviour: Behaviour) -> bytes:
         case Behaviour.LARGE:
             image = add_weight(image, LARGE)
         case Behaviour.TOO_LARGE:
-            answer["more"] = "x" * (100 * 1024 * 1024)
+            answer["more"] = "x" * (3 * 1024 * 1024)
     answer["image"] = base64.b64encode(image).decode()
     return json.dumps(answer | changes.get(behaviour, {})).encode()
 
