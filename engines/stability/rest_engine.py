@@ -77,10 +77,10 @@ class StabilityRestEngine:
             }
         )
 
-    def wire_message(self, request: Request, run_id: str) -> bytes:
+    def wire_message(self, request: Request, run: Run) -> bytes:
         """The message that `generate` will send, but for the headers that name host and key.
 
-        The service knows no id of a request, so `run_id` is not in it. Raises `RequestError`.
+        The service knows no id of a request, so that of `run` is not in it. Raises `RequestError`.
         """
         return build_message(request).to_bytes()
 

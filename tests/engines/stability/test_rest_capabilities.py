@@ -15,6 +15,7 @@ from engines.resolution import resolve_draft
 from engines.settings import Settings
 from engines.stability.rest_capabilities import CAPABILITIES, PATHS, RATIOS, find_ratio
 from store.errors import RequestError
+from store.parameters import InitialImage
 from store.records import Draft, DraftPrompt
 from tests.engines.stability.rest import LARGE, ULTRA, make_request
 from tests.engines.stability.rest_server import CORE_SIZES, SIZES
@@ -79,6 +80,12 @@ def test_sd3_has_a_cfg_scale(model: str, default: float) -> None:
 def test_what_the_server_decides_cannot_be_asked_for(change: dict[str, object], words: str) -> None:
     with pytest.raises(RequestError, match=words):
         CAPABILITIES.check(make_request(ULTRA, **change))
+
+
+def test_it_takes_no_initial_image_so_far() -> None:
+    image = InitialImage(sha256="ab" * 32, start_schedule=0.5, end_schedule=0.0)
+    with pytest.raises(RequestError, match="has no initial image"):
+        CAPABILITIES.check(make_request(ULTRA, initial_image=image))
 
 
 def test_the_request_itself_says_that_the_server_decides() -> None:

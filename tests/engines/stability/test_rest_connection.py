@@ -184,7 +184,7 @@ async def test_no_outcome_shows_the_key(
             seen += [str(error), repr(error), repr(vars(error)), render(error)]
         assert server.headers[0]["authorization"] == f"Bearer {CANARY}"
     seen += [caplog.text, *capfd.readouterr()]
-    stored = [*spooled, engine.wire_message(request, "r")]
+    stored = [*spooled, engine.wire_message(request, Run(id="r"))]
     assert not [text for text in seen if CANARY in text]
     assert not [data for data in stored if CANARY.encode() in data]
 

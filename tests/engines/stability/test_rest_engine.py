@@ -82,8 +82,10 @@ async def test_the_stored_message_is_what_is_sent_but_for_host_and_key() -> None
     lines = head.split(b"\r\n")
     own = [line for line in lines if not line.lower().startswith((b"host:", b"authorization:"))]
     assert len(lines) - len(own) == 2
-    assert engine.wire_message(request, "run-1") == b"\r\n".join([*own, b"", b""]) + body
-    assert engine.wire_message(request, "run-2") == engine.wire_message(request, "run-1")
+    assert engine.wire_message(request, Run(id="run-1")) == b"\r\n".join([*own, b"", b""]) + body
+    assert engine.wire_message(request, Run(id="run-2")) == engine.wire_message(
+        request, Run(id="run-1")
+    )
     assert b"stable-image/generate/ultra" in lines[0]
 
 
