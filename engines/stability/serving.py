@@ -17,10 +17,13 @@ import grpc
 import msgspec
 
 from engines.base import Engine, EngineError, Failure
+from engines.key import check_key, read_key_file
 from engines.secret import Secret
 from engines.stability.connection import Target, find_target, silence_grpc
 from engines.stability.server import StabilityServer
 from engines.stability.services import QUEUE_LENGTH, GenerationService
+
+KEY_VARIABLE = "SAFELIGHT_SERVE_KEY"
 
 HOST = "127.0.0.1"
 PORT = 50051
@@ -104,6 +107,18 @@ async def serve(engine: Engine, settings: ServerSettings, announce: Callable[[st
             await engine.close()
 
 
+def find_key(path: Path | None) -> Secret | None:
+    """The key that clients must send: in the private file `path`, or in the environment.
+
+    None when there is neither. Raises `SettingsError` for what can be no key.
+    """
+    if path is not None:
+        return read_key_file(path)
+    if os.environ.get(KEY_VARIABLE):
+        return check_key(Secret(os.environ[KEY_VARIABLE].strip()), f"The variable {KEY_VARIABLE}")
+    return None
+
+
 class Ending:
     """The signals that end a server, while the `with` block runs in an event loop.
 
@@ -125,7 +140,7 @@ class Ending:
 
     async def hurry(self, work: asyncio.Future[None]) -> None:
         """Return when `work` is done, or at the second signal."""
-        hurried = asyncio.ensure_future(self.is_hurried.wait())
+        hurried: asyncio.Future[Any] = asyncio.ensure_future(self.is_hurried.wait())
         await asyncio.wait({work, hurried}, return_when=asyncio.FIRST_COMPLETED)
         hurried.cancel()
 

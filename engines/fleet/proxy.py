@@ -1,0 +1,123 @@
+"""Ray Serve's gRPC proxy, made to listen as this program promises.
+
+Ray's own listens on every address of the machine, without TLS and for everybody. Here it
+listens at one address, with TLS and an access key where they are asked for. That takes a place
+inside Ray that may change with its version; when it does, the proxy does not start.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import grpc
+import msgspec
+
+from engines.secret import Secret
+from engines.stability.connection import silence_grpc
+from engines.stability.server import REQUESTS, SERVICES, find_key_problem, listen
+from engines.stability.serving import (
+    ServerSettings,
+    find_key,
+    find_listening_target,
+    free_socket,
+    read_credentials,
+)
+
+VARIABLE = "SAFELIGHT_FLEET"
+"""Tells the processes of the fleet how the proxy listens: `Listening` as JSON."""
+
+SETUP = f"{__name__}.prepare_process"
+SERVICER = f"{__name__}.add_services"
+
+_MARK = "safelight_address"
+
+
+class Listening(msgspec.Struct, frozen=True, kw_only=True):
+    """How the proxy listens: `ServerSettings` without a secret in it.
+
+    `has_key`: clients must send the key, which is in `key_file` or in the environment.
+    """
+
+    host: str
+    port: int
+    certificate: Path | None = None
+    private_key: Path | None = None
+    has_key: bool = False
+    key_file: Path | None = None
+
+    def make_settings(self) -> ServerSettings:
+        """The settings with the key. Raises `SettingsError` for one that cannot be read."""
+        key = find_key(self.key_file) if self.has_key else None
+        if self.has_key and key is None:
+            raise RuntimeError("The access key is not to be found in this process.")
+        return ServerSettings(
+            host=self.host,
+            port=self.port,
+            certificate=self.certificate,
+            private_key=self.private_key,
+            key=key,
+        )
+
+
+def prepare_process() -> None:
+    """Be called by Ray in each new process of the fleet."""
+    import ray.serve._private.default_impl as seam
+
+    seam.add_grpc_address = _listen
+
+
+def add_services(servicer: object, server: Any) -> None:
+    """Be called by Ray's proxy to learn what its gRPC `server` answers."""
+    if not hasattr(server, _MARK):
+        raise RuntimeError("This version of Ray Serve would listen on every address.")
+    key = _read_settings().key
+    for service, methods in SERVICES.items():
+        server.add_generic_rpc_handlers((_Guard(service, methods, key),))
+
+
+def _listen(server: Any, address: str) -> None:
+    settings = _read_settings()
+    silence_grpc()
+    target = find_listening_target(settings)
+    free_socket(target)
+    setattr(server, _MARK, listen(server, target.address, read_credentials(settings)))
+
+
+def _read_settings() -> ServerSettings:
+    return msgspec.json.decode(os.environ[VARIABLE], type=Listening).make_settings()
+
+
+class _Guard(grpc.GenericRpcHandler):  # type: ignore[misc]  # gRPC has no types
+    """The methods of one service, for those who send the key.
+
+    Ray puts its own behaviour into `_method_handlers`, and reads their names there.
+    """
+
+    def __init__(self, service: str, methods: tuple[str, ...], key: Secret | None) -> None:
+        self._key = key
+        self._method_handlers = {
+            f"/{service}/{name}": (
+                grpc.unary_unary_rpc_method_handler(None)
+                if name in REQUESTS
+                else grpc.unary_stream_rpc_method_handler(None)
+            )
+            for name in methods
+        }
+
+    def service(self, call: Any) -> Any:
+        """What answers `call`."""
+        handler = self._method_handlers.get(call.method)
+        if handler is None:
+            return None
+        problem = find_key_problem(self._key, call.invocation_metadata)
+        return _refuse(problem) if problem else handler
+
+
+def _refuse(problem: str) -> Any:
+    async def abort(data: bytes, context: Any) -> None:
+        await context.abort(grpc.StatusCode.UNAUTHENTICATED, problem)
+
+    # A client that expects one answer takes a stream that ends with a status as well.
+    return grpc.unary_stream_rpc_method_handler(abort)
