@@ -13,6 +13,7 @@ import os
 import secrets
 import shutil
 import socket
+import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -24,7 +25,7 @@ import msgspec
 from engines.base import EngineError, Failure
 from engines.builtin.kernels import pin_environment
 from engines.fleet.ingress import FleetSettings, Ingress
-from engines.fleet.proxy import SERVICER, SETUP, VARIABLE, Listening
+from engines.fleet.proxy import SERVICER, SETUP, VARIABLE, Listening, stop
 from engines.fleet.replica import MakeEngine, Replica
 from engines.stability.connection import MESSAGE_LIMIT, Target, silence_grpc
 from engines.stability.serving import (
@@ -52,6 +53,9 @@ _OWN_SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
+_PROXY = "SERVE_PROXY_ACTOR"
+_LOOK_SECONDS = 0.1
+
 _log = logging.getLogger("safelight.serve")
 
 
@@ -92,20 +96,26 @@ async def serve(
         queue=settings.queue,
         size=fleet.size,
     )
-    with _connect(_describe(settings, fleet, target), fleet), Ending() as ending:
+    out = sys.stdout
+    with (
+        # Ray tells what happens to its processes, and that is no output of this program.
+        contextlib.redirect_stdout(sys.stderr),
+        _connect(_describe(settings, fleet, target), fleet),
+        Ending() as ending,
+    ):
         work = asyncio.ensure_future(asyncio.to_thread(_deploy, make_engine, served, target))
         asked = asyncio.ensure_future(ending.is_asked.wait())
         await asyncio.wait({work, asked}, return_when=asyncio.FIRST_COMPLETED)
         if not work.done():
             return
         ingress = work.result()
-        announce(target.address)
+        with contextlib.redirect_stdout(out):
+            announce(target.address)
         await asked
-        if await ingress.is_busy.remote():
-            _log.warning(BUSY)
-        patient = asyncio.ensure_future(_drain(ingress))
+        patient = asyncio.ensure_future(_end(ingress))
         await ending.hurry(patient)
-        patient.cancel()
+        if not patient.cancel():
+            patient.result()
 
 
 def check_ray() -> None:
@@ -150,8 +160,8 @@ def _check_cluster_key(settings: ServerSettings, fleet: Fleet) -> None:
 
 
 def _describe(settings: ServerSettings, fleet: Fleet, target: Target) -> Listening:
-    def find(path: Path | None) -> Path | None:
-        return None if path is None else path.absolute()
+    def find(path: Path | None) -> str | None:
+        return None if path is None else str(path.absolute())
 
     is_socket = target.address.startswith("unix:")
     return Listening(
@@ -175,6 +185,7 @@ def _connect(listening: Listening, fleet: Fleet) -> Iterator[None]:
     folder = tempfile.mkdtemp(prefix="safelight-")
     try:
         _start_ray(fleet, folder, variables)
+        import ray
         from ray import serve
 
         try:
@@ -183,10 +194,9 @@ def _connect(listening: Listening, fleet: Fleet) -> Iterator[None]:
             try:
                 yield
             finally:
-                serve.shutdown()
+                if fleet.address is not None:
+                    serve.shutdown()
         finally:
-            import ray
-
             ray.shutdown()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -311,10 +321,23 @@ def _deploy(make_engine: MakeEngine, settings: FleetSettings, target: Target) ->
         ) from None
 
 
-async def _drain(ingress: Any) -> None:
+async def _end(ingress: Any) -> None:
+    """Take no more calls; return when those in work have their answers, or 30 seconds later."""
+    import ray
+
+    names = ray.util.list_named_actors(all_namespaces=True)
+    proxies = [
+        ray.get_actor(actor["name"], namespace=actor["namespace"])
+        for actor in names
+        if actor["name"].startswith(_PROXY)
+    ]
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(END_SECONDS):
-            await ingress.drain.remote()
+            if await ingress.is_busy.remote():
+                _log.warning(BUSY)
+            for proxy in proxies:
+                while not await proxy.__ray_call__.remote(stop, END_SECONDS):  # noqa: ASYNC110
+                    await asyncio.sleep(_LOOK_SECONDS)
 
 
 def _make_logging() -> Any:

@@ -129,10 +129,6 @@ class Ingress:
         """Whether requests are in work."""
         return self._generation.is_busy
 
-    async def drain(self) -> None:
-        """Take no more requests, and return when those in work are finished."""
-        await self._generation.drain()
-
     async def _answer(self, name: str, data: bytes, grpc_context: Any) -> Message:
         request = REQUESTS[name].FromString(data)
         return await self._behaviours[name](request, _Context(grpc_context))

@@ -7,7 +7,9 @@ inside Ray that may change with its version; when it does, the proxy does not st
 
 from __future__ import annotations
 
+import asyncio
 import os
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -37,26 +39,27 @@ _MARK = "safelight_address"
 class Listening(msgspec.Struct, frozen=True, kw_only=True):
     """How the proxy listens: `ServerSettings` without a secret in it.
 
-    `has_key`: clients must send the key, which is in `key_file` or in the environment.
+    The files are absolute paths. `has_key`: clients must send the key, which is in `key_file`
+    or in the environment.
     """
 
     host: str
     port: int
-    certificate: Path | None = None
-    private_key: Path | None = None
+    certificate: str | None = None
+    private_key: str | None = None
     has_key: bool = False
-    key_file: Path | None = None
+    key_file: str | None = None
 
     def make_settings(self) -> ServerSettings:
         """The settings with the key. Raises `SettingsError` for one that cannot be read."""
-        key = find_key(self.key_file) if self.has_key else None
+        key = find_key(_find_path(self.key_file)) if self.has_key else None
         if self.has_key and key is None:
             raise RuntimeError("The access key is not to be found in this process.")
         return ServerSettings(
             host=self.host,
             port=self.port,
-            certificate=self.certificate,
-            private_key=self.private_key,
+            certificate=_find_path(self.certificate),
+            private_key=_find_path(self.private_key),
             key=key,
         )
 
@@ -68,13 +71,32 @@ def prepare_process() -> None:
     seam.add_grpc_address = _listen
 
 
+class _Server:
+    """Ray's gRPC server, in the process that has it."""
+
+    server: Any = None
+    loop: asyncio.AbstractEventLoop
+    end: Future[None] | None = None
+
+
 def add_services(servicer: object, server: Any) -> None:
     """Be called by Ray's proxy to learn what its gRPC `server` answers."""
     if not hasattr(server, _MARK):
         raise RuntimeError("This version of Ray Serve would listen on every address.")
+    _Server.server, _Server.loop = server, asyncio.get_running_loop()
     key = _read_settings().key
     for service, methods in SERVICES.items():
         server.add_generic_rpc_handlers((_Guard(service, methods, key),))
+
+
+def stop(proxy: object, seconds: float) -> bool:
+    """Let Ray's `proxy` take no more calls, and give those in work `seconds`.
+
+    To be called in the proxy's process until it returns True: all answers are delivered.
+    """
+    if _Server.end is None:
+        _Server.end = asyncio.run_coroutine_threadsafe(_Server.server.stop(seconds), _Server.loop)
+    return _Server.end.done()
 
 
 def _listen(server: Any, address: str) -> None:
@@ -83,6 +105,10 @@ def _listen(server: Any, address: str) -> None:
     target = find_listening_target(settings)
     free_socket(target)
     setattr(server, _MARK, listen(server, target.address, read_credentials(settings)))
+
+
+def _find_path(text: str | None) -> Path | None:
+    return None if text is None else Path(text)
 
 
 def _read_settings() -> ServerSettings:

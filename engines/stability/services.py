@@ -80,20 +80,12 @@ class GenerationService:
         self.queue = queue
         self._limit = queue + places
         self._taken = 0
-        self._is_ending = False
-        self._idle = asyncio.Event()
-        self._idle.set()
         self._turn = asyncio.Semaphore(places)
 
     @property
     def is_busy(self) -> bool:
         """Whether a request is in work."""
         return self._taken > 0
-
-    async def drain(self) -> None:
-        """Take no more requests, and return when those in work and in the queue are done."""
-        self._is_ending = True
-        await self._idle.wait()
 
     async def generate(self, data: bytes, context: Any) -> None:
         """Answer the serialised request `data`: empty answers while it works, then the images."""
@@ -175,21 +167,16 @@ class GenerationService:
 
     @contextlib.contextmanager
     def _take_place(self) -> Iterator[None]:
-        if self._is_ending:
-            raise Refused(Code.UNAVAILABLE, "The server is ending.")
         if self._taken >= self._limit:
             raise Refused(
                 Code.RESOURCE_EXHAUSTED,
                 f"Too many requests: {self._taken} are in work or wait. Try again later.",
             )
         self._taken += 1
-        self._idle.clear()
         try:
             yield
         finally:
             self._taken -= 1
-            if self._taken == 0:
-                self._idle.set()
 
     async def _answer(self, requests: list[Request], run_id: str, context: Any) -> None:
         stream = _Stream(context, run_id)
