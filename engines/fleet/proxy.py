@@ -8,6 +8,7 @@ inside Ray that may change with its version; when it does, the proxy does not st
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from concurrent.futures import Future
 from pathlib import Path
@@ -83,6 +84,8 @@ def add_services(servicer: object, server: Any) -> None:
     """Be called by Ray's proxy to learn what its gRPC `server` answers."""
     if not hasattr(server, _MARK):
         raise RuntimeError("This version of Ray Serve would listen on every address.")
+    # Ray forgets what became of a cancelled call, and asyncio would tell of each.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     _Server.server, _Server.loop = server, asyncio.get_running_loop()
     key = _read_settings().key
     for service, methods in SERVICES.items():
@@ -137,8 +140,39 @@ class _Guard(grpc.GenericRpcHandler):  # type: ignore[misc]  # gRPC has no types
         handler = self._method_handlers.get(call.method)
         if handler is None:
             return None
-        problem = find_key_problem(self._key, call.invocation_metadata)
-        return _refuse(problem) if problem else handler
+        if problem := find_key_problem(self._key, call.invocation_metadata):
+            return _refuse(problem)
+        if not handler.response_streaming:
+            return handler
+        return handler._replace(unary_stream=_relay(handler.unary_stream))
+
+
+def _relay(behaviour: Any) -> Any:
+    """Ray's `behaviour` of a stream, so that it hears of every call that is given up.
+
+    By itself it does not when that happens while an answer is on its way to the client.
+    """
+
+    async def answer(request: bytes, context: Any) -> None:
+        answers: asyncio.Queue[bytes | None] = asyncio.Queue()
+
+        async def fetch() -> None:
+            try:
+                async for data in behaviour(request, context):
+                    answers.put_nowait(data)
+            finally:
+                answers.put_nowait(None)
+
+        work = asyncio.create_task(fetch())
+        try:
+            while (data := await answers.get()) is not None:
+                await context.write(data)
+            await work
+        finally:
+            work.cancel()
+            await asyncio.wait({work})
+
+    return answer
 
 
 def _refuse(problem: str) -> Any:

@@ -144,7 +144,7 @@ def _serve(engine: str, settings: ServerSettings, fleet: Fleet | None) -> None:
     if fleet is None:
         asyncio.run(serve_engine(registry.get_engine(engine), settings, announce))
     else:
-        from engines.fleet.cluster import serve as serve_fleet
+        from engines.fleet.serving import serve as serve_fleet
 
         make = functools.partial(make_engine, engine)
         asyncio.run(serve_fleet(make, settings, fleet, announce))

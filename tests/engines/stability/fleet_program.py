@@ -8,7 +8,8 @@ import os
 import sys
 
 from engines.builtin.kernels import pin_environment
-from engines.fleet.cluster import Fleet, serve
+from engines.fleet.cluster import Fleet
+from engines.fleet.serving import serve
 from engines.stability.serving import ServerSettings
 from tests.engines.stability.witness import WitnessedEngine
 
