@@ -170,7 +170,7 @@ def _start_serve(listening: Listening) -> None:
         )
     except (RayError, RuntimeError) as error:
         raise EngineError(
-            Failure.UNREACHABLE, f"Ray Serve does not listen: {find_last_line(error)}"
+            Failure.UNREACHABLE, f"Ray Serve does not listen: {find_last_line(str(error))}"
         ) from None
 
 
@@ -181,7 +181,7 @@ def make_logging() -> Any:
     return LoggingConfig(log_level="CRITICAL", enable_access_log=False)
 
 
-def find_last_line(error: Exception) -> str:
-    """The words of what was raised at the other end."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1].partition("Error: ")[2] or lines[-1] if lines else type(error).__name__
+def find_last_line(text: str) -> str:
+    """The words of the exception at the end of a traceback."""
+    last = text.strip().splitlines()[-1].strip() if text.strip() else "It does not say why."
+    return last.partition("Error: ")[2] or last

@@ -161,8 +161,10 @@ def _deploy(make_engine: MakeEngine, settings: FleetSettings, target: Target) ->
             logging_config=make_logging(),
         )
     except RuntimeError as error:
+        deployments = serve.status().applications[APPLICATION].deployments.values()
+        reasons = [one.message for one in deployments if one.message] or [str(error)]
         raise EngineError(
-            Failure.INTERNAL, f"The engines do not start. {find_last_line(error)}"
+            Failure.INTERNAL, f"The engines do not start. {find_last_line(reasons[0])}"
         ) from None
 
 
