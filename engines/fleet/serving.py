@@ -7,7 +7,9 @@ import contextlib
 import logging
 import socket
 import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +74,7 @@ async def serve(
         connect(_describe(settings, fleet, target), fleet),
         Ending() as ending,
     ):
-        work = asyncio.ensure_future(asyncio.to_thread(_deploy, make_engine, served, target))
+        work = _start_thread(_deploy, make_engine, served)
         asked = asyncio.ensure_future(ending.is_asked.wait())
         await asyncio.wait({work, asked}, return_when=asyncio.FIRST_COMPLETED)
         if not work.done():
@@ -85,6 +87,20 @@ async def serve(
         await ending.hurry(patient)
         if not patient.cancel():
             patient.result()
+
+
+def _start_thread(work: Callable[..., Any], *arguments: Any) -> asyncio.Future[Any]:
+    """What `work` returns. The program may end before: Ray waits for ever when it is cut off."""
+    result: Future[Any] = Future()
+
+    def run() -> None:
+        try:
+            result.set_result(work(*arguments))
+        except BaseException as error:  # noqa: BLE001 (it is raised where the result is awaited)
+            result.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return asyncio.wrap_future(result)
 
 
 def _choose_port(target: Target) -> Target:
@@ -132,7 +148,7 @@ def _describe(settings: ServerSettings, fleet: Fleet, target: Target) -> Listeni
     )
 
 
-def _deploy(make_engine: MakeEngine, settings: FleetSettings, target: Target) -> Any:
+def _deploy(make_engine: MakeEngine, settings: FleetSettings) -> Any:
     """The handle of the ingress, when every replica is there."""
     from ray import serve
 
