@@ -15,12 +15,12 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from engines.base import Capabilities, EngineError, Event, Failure, Run, Warned
+from engines.base import Capabilities, EngineError, Event, Failure, Produced, Run, Warned
 from engines.secret import Secret
 from engines.settings import StabilitySettings
 from engines.stability.answer import Answers
 from engines.stability.capabilities import ENGINE, make_capabilities
-from engines.stability.connection import make_metadata, open_channel
+from engines.stability.connection import CONNECT_SECONDS, make_metadata, open_channel
 from engines.stability.exchange import put_aside, read_key
 from engines.stability.failures import explain_status, explain_unreachable
 from engines.stability.message import build_message, serialize
@@ -34,10 +34,9 @@ from engines.stability.outcomes import (
 from engines.stability.target import Target, check_key_travels_safely, find_target
 from engines.stability.wire import WARNING_HEADER, generation_grpc
 from store.errors import RequestError
-from store.records import EnvironmentRecord
+from store.records import EnvironmentRecord, FinishReason
 from store.request import Request
 
-CONNECT_SECONDS = 15.0
 TAIL_SECONDS = 10.0
 """How long the end of the stream is awaited once the image is there."""
 
@@ -90,30 +89,41 @@ class StabilityEngine:
         has_key = await read_key(self._settings.key, target)
         warnings: list[str] = []
         answers = Answers(request, run.id)
-        end = asyncio.get_running_loop().time() + self._settings.deadline_seconds
-        async with self._connect(target) as channel:
-            call = Call(target=target, model=request.model, has_key=has_key)
-            await self._receive(channel, message, call, end, run.spool, answers, warnings)
-        try:
-            events = await asyncio.to_thread(answers.list_events)
-        except EngineError as error:
-            if error.kind is Failure.FILTERED:
-                yield Warned(error.message)
-            raise
+        call = Call(target=target, model=request.model, has_key=has_key)
+        failure = await self._send(message, call, run.spool, answers, warnings)
+        events: list[Event] = []
+        if failure is None:
+            try:
+                events = await asyncio.to_thread(answers.list_events)
+            except EngineError as error:
+                failure = error
         for text in warnings:
             yield Warned(text)
+        if failure is not None:
+            try:
+                raise failure
+            finally:
+                del failure  # else it and this frame would keep each other
         for event in events:
             yield event
 
     def recover(self, request: Request, answers: Sequence[bytes]) -> list[Event]:
-        """The events in answers that were spooled before a crash; empty without an image."""
+        """The events in answers that were spooled before a crash.
+
+        An image that the filter withheld is a `Produced` without bytes; without an image and
+        without the filter's word there are none.
+        """
         found = Answers(request)
         for data in answers:
             found.add(data)
         try:
             return found.list_events()
-        except EngineError:
-            return []
+        except EngineError as error:
+            if error.kind is not Failure.FILTERED:
+                return []
+            seed, reason = request.parameters.seed, FinishReason.FILTER
+            withheld = Produced(data=None, mime="", seed=seed, finish_reason=reason)
+            return [Warned(error.message), withheld]
 
     async def close(self) -> None:
         """Cancel what is still being made."""
@@ -131,7 +141,7 @@ class StabilityEngine:
     async def _connect(self, target: Target) -> AsyncGenerator[Any, None]:
         """A channel that is connected, so that a failure before it means: nothing was sent."""
         limit = min(CONNECT_SECONDS, self._settings.deadline_seconds)
-        channel = open_channel(target, self._settings.key, self._settings.certificates)
+        channel = open_channel(target, self._settings.key, self._settings.certificates, limit)
         try:
             try:
                 async with asyncio.timeout(limit):
@@ -144,6 +154,26 @@ class StabilityEngine:
         finally:
             await channel.close()  # cancels what still runs, on the server too
 
+    async def _send(
+        self,
+        message: bytes,
+        call: Call,
+        spool: Callable[[bytes], None],
+        answers: Answers,
+        warnings: list[str],
+    ) -> EngineError | None:
+        """Send `message` over a connection of its own; see `_receive`.
+
+        A failure is returned, as an exception on its way holds the frames that hold the
+        channel, and gRPC closes the connection only when the channel is forgotten.
+        """
+        end = asyncio.get_running_loop().time() + self._settings.deadline_seconds
+        try:
+            async with self._connect(call.target) as channel:
+                return await self._receive(channel, message, call, end, spool, answers, warnings)
+        except EngineError as error:
+            return _detach(error)
+
     async def _receive(
         self,
         channel: Any,
@@ -153,7 +183,7 @@ class StabilityEngine:
         spool: Callable[[bytes], None],
         answers: Answers,
         warnings: list[str],
-    ) -> None:
+    ) -> EngineError | None:
         """Send `message` and add each answer to `answers`, spooled first, until `end`.
 
         A failure after the image or the filter's refusal has arrived becomes a warning.
@@ -165,19 +195,27 @@ class StabilityEngine:
                 limit = TAIL_SECONDS if answers.has_result else self._settings.idle_seconds
                 data = await _read(stream, call, limit, end)
                 if data is None:
-                    warnings += await _list_warnings(stream)
-                    return
+                    warnings += _list_warnings(await stream.trailing_metadata())
+                    return None
                 put_aside(spool, data, warnings)
                 answers.add(data)
         except grpc.aio.AioRpcError as error:
+            warnings += _list_warnings(error.trailing_metadata())
             failure = explain_status(error.code(), error.details(), call)
         except EngineError as error:
-            failure = error
+            failure = _detach(error)
         finally:
             self._calls.discard(stream)
         if not answers.has_result:
-            raise failure from None
+            return failure
         warnings.append(f"The answer arrived, but then the call failed. {failure.message}")
+        return None
+
+
+def _detach(error: EngineError) -> EngineError:
+    """`error` without the frames that it came through."""
+    error.__context__ = None
+    return error.with_traceback(None)
 
 
 class _RawChannel:
@@ -213,6 +251,10 @@ async def _read(stream: Any, call: Call, limit: float, end: float) -> bytes | No
     except TimeoutError:
         silence = f"said nothing for {limit:g} seconds"
         raise explain_silence(call, silence if limit < left else "did not finish in time") from None
+    except KeyError:
+        # So does gRPC end a call whose status has a number that it knows no name for.
+        text = await stream.details()
+        raise explain_status(grpc.StatusCode.UNKNOWN, text, call) from None
     except asyncio.CancelledError:
         task = asyncio.current_task()
         if task is not None and task.cancelling():
@@ -221,23 +263,27 @@ async def _read(stream: Any, call: Call, limit: float, end: float) -> bytes | No
     return None if data is grpc.aio.EOF else bytes(data)
 
 
-async def _list_warnings(stream: Any) -> list[str]:
+def _list_warnings(trailers: Any) -> list[str]:
     """What the server's engine warned of; other servers than ours send nothing of the kind."""
-    pairs = await stream.trailing_metadata() or ()
-    found = [value for name, value in pairs if name == WARNING_HEADER and isinstance(value, bytes)]
+    found = [
+        value
+        for name, value in trailers or ()
+        if name == WARNING_HEADER and isinstance(value, bytes)
+    ]
     return [clean_text(value.decode("utf-8", "replace")) for value in found[:_WARNINGS_LIMIT]]
 
 
 async def _await_connection(channel: Any) -> bool:
     """Whether `channel` got its connection; no call is made for it."""
-    connectivity = grpc.ChannelConnectivity
     state = channel.get_state(try_to_connect=True)
-    while state is not connectivity.READY:
-        if state in (connectivity.TRANSIENT_FAILURE, connectivity.SHUTDOWN):
-            return False
+    if state is grpc.ChannelConnectivity.IDLE:
         await channel.wait_for_state_change(state)
-        state = channel.get_state(try_to_connect=True)
-    return True
+        state = channel.get_state()
+    while state is grpc.ChannelConnectivity.CONNECTING:
+        await channel.wait_for_state_change(state)
+        state = channel.get_state()
+    # Idle once more: a server that lets go of each connection. gRPC would try on without rest.
+    return bool(state is grpc.ChannelConnectivity.READY)
 
 
 async def _find_reason(channel: Any) -> str:
