@@ -38,7 +38,8 @@ class EngineRegistry:
         if engine == "stability":
             from engines.stability.capabilities import make_capabilities
 
-            return make_capabilities(self.settings.stability.models)
+            stability = self.settings.stability
+            return make_capabilities(stability.models, stability.upscale_models)
         raise EngineError(
             Failure.UNKNOWN_ENGINE,
             f"There is no engine {engine!r}.",

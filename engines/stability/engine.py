@@ -14,8 +14,9 @@ from typing import Any
 
 import grpc
 import grpc.aio
+import msgspec
 
-from engines.base import Capabilities, EngineError, Event, Failure, Run, Warned
+from engines.base import Capabilities, EngineError, Event, Failure, Produced, Run, Warned
 from engines.key import SettingsError
 from engines.secret import Secret
 from engines.settings import StabilitySettings
@@ -37,7 +38,9 @@ from engines.stability.failures import (
     explain_unreachable,
     make_missing_key_error,
 )
-from engines.stability.message import build_message, serialize
+from engines.stability.message import Outgoing, build_message, prepare_message, serialize
+from engines.stability.previews import ASK, Newest, cancel, read_progress
+from engines.stability.rules import GUIDANCE_WHY_NOT
 from engines.stability.wire import WARNING_HEADER, generation_grpc
 from store.errors import RequestError, StoreError
 from store.records import EnvironmentRecord
@@ -57,7 +60,7 @@ class StabilityEngine:
 
     def __init__(self, settings: StabilitySettings) -> None:
         self._settings = settings
-        self._capabilities = make_capabilities(settings.models)
+        self._capabilities = make_capabilities(settings.models, settings.upscale_models)
         self._calls: set[Any] = set()
 
     @property
@@ -83,23 +86,36 @@ class StabilityEngine:
 
     def wire_message(self, request: Request, run: Run) -> bytes:
         """The exact message that `generate` will send. Raises `RequestError`."""
-        return serialize(build_message(request, run.id))
+        return serialize(build_message(request, run))
 
     async def generate(self, request: Request, run: Run) -> AsyncGenerator[Event, None]:
         """Make the image of `request`: warnings, then the image. Raises `EngineError`.
 
-        Cancelling the task that iterates cancels the call on the server at once.
+        What is known before it is sent comes first. A server of ours is asked how far the image
+        is. Cancelling the task that iterates cancels the call on the server at once.
         """
-        message = self._prepare(request, run)
+        outgoing = self._prepare(request, run)
+        for text in self._list_notes(request, outgoing):
+            yield Warned(text)
         target = find_target(self._settings.host, self._settings.tls)
         check_key_travels_safely(target, self._settings.key)
         has_key = await self._read_key(target)
         warnings: list[str] = []
         answers = Answers(request, run.id)
-        end = asyncio.get_running_loop().time() + self._settings.deadline_seconds
-        async with self._connect(target) as channel:
-            call = Call(target=target, model=request.model, has_key=has_key)
-            await self._receive(channel, message, call, end, run.spool, answers, warnings)
+        progress = Newest()
+        call = Call(target=target, model=request.model, has_key=has_key)
+        message = serialize(outgoing.message)
+        work = asyncio.ensure_future(
+            self._exchange(message, call, run.spool, answers, warnings, progress)
+        )
+        try:
+            async with contextlib.aclosing(progress.follow(work)) as steps:
+                async for step in steps:
+                    if step is not None:
+                        yield step
+            await work
+        finally:
+            await cancel(work)
         try:
             events = await asyncio.to_thread(answers.list_events)
         except EngineError as error:
@@ -109,7 +125,7 @@ class StabilityEngine:
         for text in warnings:
             yield Warned(text)
         for event in events:
-            yield event
+            yield _add_digests(event, outgoing.digests)
 
     def recover(self, request: Request, answers: Sequence[bytes]) -> list[Event]:
         """The events in answers that were spooled before a crash; empty without an image."""
@@ -126,12 +142,18 @@ class StabilityEngine:
         for call in tuple(self._calls):
             call.cancel()
 
-    def _prepare(self, request: Request, run: Run) -> bytes:
+    def _prepare(self, request: Request, run: Run) -> Outgoing:
         try:
             self._capabilities.check(request)
-            return self.wire_message(request, run)
-        except RequestError as error:
+            return prepare_message(request, run)
+        except (RequestError, StoreError) as error:
             raise EngineError(Failure.INVALID_REQUEST, error.message, error.hint) from None
+
+    def _list_notes(self, request: Request, outgoing: Outgoing) -> tuple[str, ...]:
+        """What a person should know before `request` is sent."""
+        if request.parameters.guidance is None:
+            return outgoing.notes
+        return (GUIDANCE_WHY_NOT, *outgoing.notes)
 
     async def _read_key(self, target: Target) -> bool:
         """Whether there is a key; it is read here, in a thread, as a command may give it."""
@@ -163,6 +185,20 @@ class StabilityEngine:
         finally:
             await channel.close()  # cancels what still runs, on the server too
 
+    async def _exchange(
+        self,
+        message: bytes,
+        call: Call,
+        spool: Callable[[bytes], None],
+        answers: Answers,
+        warnings: list[str],
+        progress: Newest,
+    ) -> None:
+        """Send `message` over a connection of its own; see `_receive`."""
+        end = asyncio.get_running_loop().time() + self._settings.deadline_seconds
+        async with self._connect(call.target) as channel:
+            await self._receive(channel, message, call, end, spool, answers, warnings, progress)
+
     async def _receive(
         self,
         channel: Any,
@@ -172,6 +208,7 @@ class StabilityEngine:
         spool: Callable[[bytes], None],
         answers: Answers,
         warnings: list[str],
+        progress: Newest,
     ) -> None:
         """Send `message` and add each answer to `answers`, spooled first, until `end`.
 
@@ -186,6 +223,9 @@ class StabilityEngine:
                 if data is None:
                     warnings += await _list_warnings(stream)
                     return
+                if (step := read_progress(data)) is not None:
+                    progress.put(step)
+                    continue
                 _spool_answer(spool, data, warnings)
                 answers.add(data)
         except grpc.aio.AioRpcError as error:
@@ -218,9 +258,16 @@ def _start_call(channel: Any, message: bytes, call: Call, end: float, key: Secre
     return stub.Generate(
         message,
         timeout=max(0.0, end - asyncio.get_running_loop().time()),
-        metadata=make_metadata(call.target, key),
+        metadata=make_metadata(call.target, key) + (() if call.target.is_hosted else ASK),
         wait_for_ready=False,
     )
+
+
+def _add_digests(event: Event, digests: dict[str, str]) -> Event:
+    """`event` with the digests of the images that were sent, if it is the result."""
+    if not isinstance(event, Produced) or not digests:
+        return event
+    return msgspec.structs.replace(event, meta=event.meta | digests)
 
 
 async def _read(stream: Any, call: Call, limit: float, end: float) -> bytes | None:
