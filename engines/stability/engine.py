@@ -258,7 +258,7 @@ def _start_call(channel: Any, message: bytes, call: Call, end: float, key: Secre
     return stub.Generate(
         message,
         timeout=max(0.0, end - asyncio.get_running_loop().time()),
-        metadata=make_metadata(call.target, key) + (() if call.target.is_hosted else ASK),
+        metadata=list_metadata(call.target, key),
         wait_for_ready=False,
     )
 
@@ -268,6 +268,11 @@ def _add_digests(event: Event, digests: dict[str, str]) -> Event:
     if not isinstance(event, Produced) or not digests:
         return event
     return msgspec.structs.replace(event, meta=event.meta | digests)
+
+
+def list_metadata(target: Target, key: Secret | None) -> tuple[tuple[str, str], ...]:
+    """The metadata of a call. The hosted service is not asked what it does not know."""
+    return make_metadata(target, key) + (() if target.is_hosted else ASK)
 
 
 async def _read(stream: Any, call: Call, limit: float, end: float) -> bytes | None:
