@@ -30,16 +30,17 @@ def complete_message(message: Message, capabilities: Capabilities) -> list[Messa
     base = generation.Request()
     base.CopyFrom(message)
     image = base.image
+    own = capabilities.for_model(base.engine_id)
     if base.engine_id in capabilities.upscale_models:
         _complete_upscale(base)
     else:
-        _complete_drawing(base, capabilities)
+        _complete_drawing(base, own)
     if not image.HasField("steps"):
-        image.steps = int(capabilities.steps.default)
+        image.steps = int(own.steps.default)
     if not image.parameters:
         image.parameters.add()
     if not image.parameters[0].sampler.HasField("cfg_scale"):
-        image.parameters[0].sampler.cfg_scale = capabilities.cfg_scale.default
+        image.parameters[0].sampler.cfg_scale = own.cfg_scale.default
     seeds = _list_seeds(image)
     image.samples = 1
     return [_copy_with_seed(base, seed) for seed in seeds]
@@ -73,7 +74,7 @@ def _complete_drawing(base: Message, capabilities: Capabilities) -> None:
             f"Engines that do: {known}.",
         )
     picture, mask = find_artifacts(base)
-    width, height = capabilities.for_model(base.engine_id).sizes.default
+    width, height = capabilities.sizes.default
     has_size = image.HasField("width") or image.HasField("height")
     if picture is not None and not has_size and "initial_image" in capabilities.takes:
         width, height = measure(picture, PICTURE_FIELD)

@@ -23,8 +23,8 @@ from engines.base import (
 )
 from engines.stability.account_wire import dashboard, listing
 from engines.stability.completion import complete_message
-from engines.stability.failures import clean_text
 from engines.stability.message import Files, parse_message, read_from, read_request
+from engines.stability.outcomes import clean_text
 from engines.stability.previews import Newest, cancel, is_asked_for, make_artifact
 from engines.stability.rules import UPSCALER_RULES
 from engines.stability.unsupported import name_field
