@@ -171,10 +171,6 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
                 "Switch some off.",
             )
 
-    def explain_no_repeat(self, request: Request) -> str:
-        """Why `request` may give another image each time; "" when it gives the same one."""
-        return "" if self.is_deterministic else self.why_not
-
     def _check_extras(self, parameters: Parameters) -> None:
         for field in msgspec.structs.fields(Parameters):
             if field.required or field.name in self.takes:

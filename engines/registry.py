@@ -62,6 +62,10 @@ class EngineRegistry:
             from engines.stability.rest_mapping import describe_losses
 
             return describe_losses(request)
+        if request.engine == "stability":
+            from engines.stability import rules
+
+            return rules.describe_losses(request)
         return ()
 
     def get_engine(self, engine: str) -> Engine:

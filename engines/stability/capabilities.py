@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engines.base import Capabilities, Sizes, Span
-from engines.stability.rules import GUIDANCE_WHY_NOT, UPSCALER_RULES, check_rules
+from engines.stability.rules import UPSCALER_RULES, check_rules
 from store.request import Request
 
 ENGINE = "stability"
@@ -129,12 +129,6 @@ class StabilityCapabilities(Capabilities, frozen=True, kw_only=True):
         """Raise `RequestError` for the first field that the service does not accept."""
         super().check(request)
         check_rules(request)
-
-    def explain_no_repeat(self, request: Request) -> str:
-        """Why `request` may give another image each time."""
-        if request.parameters.guidance is None:
-            return super().explain_no_repeat(request)
-        return f"{GUIDANCE_WHY_NOT} {super().explain_no_repeat(request)}".strip()
 
 
 def make_capabilities(

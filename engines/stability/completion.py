@@ -56,7 +56,7 @@ def _complete_upscale(base: Message) -> None:
             "Leave it out.",
         )
     if image.transform.WhichOneof("type") is None:
-        image.transform.upscaler = generation.UPSCALER_ESRGAN
+        image.transform.upscaler = generation.UPSCALER_RGB
     if not image.HasField("width") and not image.HasField("height"):
         picture, _ = find_artifacts(base)
         if picture is not None:

@@ -33,7 +33,6 @@ from engines.stability.outcomes import (
     explain_silence,
 )
 from engines.stability.previews import ASK, Newest, cancel, read_progress
-from engines.stability.rules import GUIDANCE_WHY_NOT
 from engines.stability.target import Target, check_key_travels_safely, find_target
 from engines.stability.wire import WARNING_HEADER, generation_grpc
 from store.errors import RequestError, StoreError
@@ -89,7 +88,7 @@ class StabilityEngine:
         is. Cancelling the task that iterates cancels the call on the server at once.
         """
         outgoing = self._prepare(request, run)
-        for text in self._list_notes(request, outgoing):
+        for text in outgoing.notes:
             yield Warned(text)
         target = find_target(self._settings.host, self._settings.tls)
         check_key_travels_safely(target, self._settings.key)
@@ -142,12 +141,6 @@ class StabilityEngine:
             return prepare_message(request, run)
         except (RequestError, StoreError) as error:
             raise EngineError(Failure.INVALID_REQUEST, error.message, error.hint) from None
-
-    def _list_notes(self, request: Request, outgoing: Outgoing) -> tuple[str, ...]:
-        """What a person should know before `request` is sent."""
-        if request.parameters.guidance is None:
-            return outgoing.notes
-        return (GUIDANCE_WHY_NOT, *outgoing.notes)
 
     @contextlib.asynccontextmanager
     async def _connect(self, target: Target) -> AsyncGenerator[Any, None]:

@@ -18,7 +18,7 @@ from engines.stability.image import build_image, read_area, read_image
 from engines.stability.names import UPSCALER_NAMES
 from engines.stability.numbers import check_float, shorten_float
 from engines.stability.pictures import Pictures, measure, prepare_pictures
-from engines.stability.rules import check_mask_size, has_diffusion
+from engines.stability.rules import check_mask_size, describe_losses, has_diffusion
 from engines.stability.steps import read_schedules
 from engines.stability.unsupported import EXTRAS_KEY, PRESET_KEY, check_supported
 from engines.stability.wire import Message, generation
@@ -62,9 +62,7 @@ def prepare_message(request: Request, run: Run) -> Outgoing:
         image=build_image(request, pictures),
         extras=_build_extras(request.parameters.style_preset),
     )
-    notes = pictures.notes
-    if request.stack.active and not is_told:
-        notes += (f"{request.model} reads no prompts; they were not sent.",)
+    notes = (*describe_losses(request), *pictures.notes)
     return Outgoing(message, notes, pictures.digests)
 
 

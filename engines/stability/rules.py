@@ -48,6 +48,17 @@ def has_diffusion(model: str) -> bool:
     return model not in UPSCALER_RULES or UPSCALER_RULES[model].has_diffusion
 
 
+def describe_losses(request: Request) -> tuple[str, ...]:
+    """What a person should know before `request` is run: what does not repeat or is not read."""
+    found = []
+    if request.parameters.guidance is not None:
+        found.append(GUIDANCE_WHY_NOT)
+    is_upscale = request.parameters.upscale is not None
+    if is_upscale and request.stack.active and not has_diffusion(request.model):
+        found.append(f"{request.model} reads no prompts; they are not sent.")
+    return tuple(found)
+
+
 def check_rules(request: Request) -> None:
     """Raise `RequestError` for what the service would refuse; no file is looked at."""
     parameters = request.parameters

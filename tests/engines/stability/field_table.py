@@ -31,6 +31,19 @@ and fail for a field that is not on it.
 * **`diffusers`**: there is no such engine.
 
 """
+_TAIL = """
+## Beside the fields
+
+The protocol has no place for these; both ends are Safelight's own, and other clients and servers
+pass them over.
+
+* **Previews.** A client that sends the metadata `safelight-previews: 1` gets answers between the
+  keepalives, each with one artifact of type `ARTIFACT_LATENT`: `magic` is `safelight-preview`,
+  `index` the steps that are done, `id` all steps, `binary` a small PNG or nothing. A slow client
+  gets fewer of them; the image waits for none. A client that does not ask gets none.
+* **Warnings.** What the engine warns of (words that it does not know, a prompt cut off) is in the
+  trailing metadata `safelight-warning-bin`, UTF-8, once for each.
+"""
 _CELLS = {
     Claim.CARRIED: ("yes", "yes", "yes"),
     Claim.CONSTANT: ("always the same", "in the message", "checked"),
@@ -88,7 +101,7 @@ def make_table() -> str:
         name = f"`{row.path}`{' and below' if is_whole else ''}"
         cells = (name, sent, recorded, restored, builtin, "no such engine", row.note)
         lines.append(f"| {' | '.join(cells)} |")
-    return _HEAD + "\n".join(lines) + "\n"
+    return _HEAD + "\n".join(lines) + "\n" + _TAIL
 
 
 def main() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from engines.registry import EngineRegistry
+from engines.settings import Settings
 from engines.stability.capabilities import SAMPLERS, SIZES, make_capabilities
 from store.errors import RequestError
 from store.parameters import Guidance, Upscale
@@ -105,11 +107,14 @@ def test_guidance_does_not_go_with_sdxl(model: str) -> None:
         make_capabilities().check(request)
 
 
-def test_what_cannot_repeat_is_known_before_it_is_run() -> None:
-    capabilities = make_capabilities()
-    plain, guided = make_request(), make_request(guidance=Guidance(preset="slow"))
-    assert capabilities.explain_no_repeat(plain) == capabilities.why_not
-    assert "CLIP guidance does not repeat" in capabilities.explain_no_repeat(guided)
+def test_what_cannot_repeat_is_said_before_it_is_run() -> None:
+    registry = EngineRegistry(Settings())
+    assert registry.describe_losses(make_request()) == ()
+    (text,) = registry.describe_losses(make_request(guidance=Guidance(preset="slow")))
+    assert "CLIP guidance does not repeat" in text
+    (text,) = registry.describe_losses(make_request(ESRGAN, upscale=UPSCALE))
+    assert "reads no prompts" in text
+    assert registry.describe_losses(make_request(LATENT, upscale=UPSCALE)) == ()
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,7 @@ def make_expected(engine: Engine, name: str, shelf: Shelf) -> Request:
             changes["mask"] = Mask(sha256=mask, replaces="black", area_init="zero")
         case _:
             changes = {"width": 192, "height": 192, "steps": 20, "seed": 1}
-            changes["upscale"] = Upscale(sha256=init, upscaler="esrgan")
+            changes["upscale"] = Upscale(sha256=init, upscaler="rgb")
             request = make_request(own.upscale_models[0], prompts, **changes)
             return msgspec.structs.replace(request, stack=PromptStack(prompts=()))
     return make_request(own.default_model, prompts, sampler=own.default_sampler, **changes)
