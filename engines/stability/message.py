@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 from google.protobuf import struct_pb2
@@ -136,6 +136,15 @@ def read_request(message: Message, engine: str = ENGINE) -> tuple[Request, Files
     return request, files
 
 
+def read_requests(messages: Sequence[Message], engine: str) -> tuple[list[Request], Files]:
+    """The requests of `messages`, which differ in nothing but their seeds, and their files.
+
+    Otherwise like `read_request`; the images are decoded once.
+    """
+    first, files = read_request(messages[0], engine)
+    return [_replace_seed(first, message.image.seed[0]) for message in messages], files
+
+
 def find_artifacts(message: Message) -> tuple[bytes | None, bytes | None]:
     """The files of the initial image and of the mask. Raises `RequestError` for a second one."""
     found: dict[int, bytes] = {}
@@ -160,6 +169,11 @@ def read_from(files: Files) -> Callable[[str], bytes]:
         return files[sha256]
 
     return read
+
+
+def _replace_seed(request: Request, seed: int) -> Request:
+    parameters = msgspec.structs.replace(request.parameters, seed=seed)
+    return msgspec.structs.replace(request, parameters=parameters)
 
 
 def _check_expressible(request: Request) -> None:

@@ -23,7 +23,7 @@ from engines.base import (
 )
 from engines.stability.account_wire import dashboard, listing
 from engines.stability.completion import complete_message
-from engines.stability.message import Files, parse_message, read_from, read_request
+from engines.stability.message import Files, parse_message, read_from, read_requests
 from engines.stability.outcomes import clean_text
 from engines.stability.previews import Newest, cancel, is_asked_for, make_artifact
 from engines.stability.rules import UPSCALER_RULES
@@ -95,9 +95,9 @@ class GenerationService:
     async def generate(self, data: bytes, context: Any) -> None:
         """Answer the serialised request `data`: empty answers while it works, then the images."""
         try:
-            requests, run_id = await asyncio.to_thread(self._read, data)
+            requests, files, run_id = await asyncio.to_thread(self._read, data)
             with self._take_place():
-                await self._answer(requests, run_id, context)
+                await self._answer(requests, files, run_id, context)
         except Refused as refused:
             failure = refused
         except EngineError as error:
@@ -153,7 +153,7 @@ class GenerationService:
         """The model that the answer names as its maker."""
         return request.model
 
-    def _read(self, data: bytes) -> tuple[list[tuple[Request, Files]], str]:
+    def _read(self, data: bytes) -> tuple[list[Request], Files, str]:
         capabilities = self._engine.capabilities
         try:
             message = parse_message(data)
@@ -163,12 +163,12 @@ class GenerationService:
                 raise Refused(Code.NOT_FOUND, f"Unknown engine: {name!r}. Known: {known}.")
             message.engine_id = self.models[message.engine_id]
             parts = complete_message(message, capabilities)
-            requests = [read_request(part, capabilities.engine) for part in parts]
-            for request, _ in requests:
+            requests, files = read_requests(parts, capabilities.engine)
+            for request in requests:
                 capabilities.check(request)
         except RequestError as error:
             raise Refused(Code.INVALID_ARGUMENT, f"{name_field(error)}: {error}") from None
-        return requests, message.request_id
+        return requests, files, message.request_id
 
     @contextlib.contextmanager
     def _take_place(self) -> Iterator[None]:
@@ -184,11 +184,11 @@ class GenerationService:
             self._taken -= 1
 
     async def _answer(
-        self, requests: list[tuple[Request, Files]], run_id: str, context: Any
+        self, requests: list[Request], files: Files, run_id: str, context: Any
     ) -> None:
         stream = _Stream(context, run_id)
         await stream.write()  # so that the client knows that it was accepted
-        for index, (request, files) in enumerate(requests):
+        for index, request in enumerate(requests):
             produced = await stream.await_result(self._make(request, files, stream))
             artifacts = self.make_artifacts(produced, index)
             await stream.write(artifacts, self.name_model(request))

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from PIL import Image
 
-from engines.base import Produced
+from engines.base import EngineError, Failure, Produced
 from engines.stability.account_wire import listing
 from engines.stability.message import build_message, read_from, read_request
 from engines.stability.wire import Message, generation
@@ -207,3 +207,17 @@ async def test_what_is_served_is_listed(serve: Serve) -> None:
     engines = {engine.id: engine.description.rpartition(": ")[2] for engine in found.engine}
     assert engines == {MODEL: MODEL, UPSCALER: UPSCALER, ESRGAN: UPSCALER, "other": MODEL}
     assert {(engine.ready, engine.type) for engine in found.engine} == {(True, listing.PICTURE)}
+
+
+async def test_a_request_that_is_larger_than_the_server_takes_is_said_to_be(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engines.stability.server.RECEIVE_LIMIT", 10_000)
+    server, shelf = await serve(engine=make_painter()), Shelf()
+    initial = shelf.make_initial(encode(open_image(make_file())))
+    request = msgspec.structs.replace(make_full_request(shelf, initial_image=initial), model=MODEL)
+    with pytest.raises(EngineError) as caught:
+        await collect(make_engine(server.host), request, shelf.make_run())
+    assert (caught.value.kind, caught.value.may_be_charged) == (Failure.INVALID_REQUEST, False)
+    assert "The request is larger than" in caught.value.message
+    assert server.messages == []
