@@ -14,6 +14,7 @@ from typing import Any
 
 import grpc
 import grpc.aio
+import msgspec
 
 from engines.base import Capabilities, EngineError, Event, Failure, Produced, Run, Warned
 from engines.secret import Secret
@@ -23,7 +24,7 @@ from engines.stability.capabilities import ENGINE, make_capabilities
 from engines.stability.connection import CONNECT_SECONDS, make_metadata, open_channel
 from engines.stability.exchange import put_aside, read_key
 from engines.stability.failures import explain_status, explain_unreachable
-from engines.stability.message import build_message, serialize
+from engines.stability.message import Outgoing, build_message, prepare_message, serialize
 from engines.stability.outcomes import (
     Call,
     clean_text,
@@ -31,9 +32,10 @@ from engines.stability.outcomes import (
     explain_no_connection,
     explain_silence,
 )
+from engines.stability.previews import ASK, Newest, cancel, read_progress
 from engines.stability.target import Target, check_key_travels_safely, find_target
 from engines.stability.wire import WARNING_HEADER, generation_grpc
-from store.errors import RequestError
+from store.errors import RequestError, StoreError
 from store.records import EnvironmentRecord, FinishReason
 from store.request import Request
 
@@ -50,7 +52,7 @@ class StabilityEngine:
 
     def __init__(self, settings: StabilitySettings) -> None:
         self._settings = settings
-        self._capabilities = make_capabilities(settings.models)
+        self._capabilities = make_capabilities(settings.models, settings.upscale_models)
         self._calls: set[Any] = set()
 
     @property
@@ -76,21 +78,36 @@ class StabilityEngine:
 
     def wire_message(self, request: Request, run: Run) -> bytes:
         """The exact message that `generate` will send. Raises `RequestError`."""
-        return serialize(build_message(request, run.id))
+        return serialize(build_message(request, run))
 
     async def generate(self, request: Request, run: Run) -> AsyncGenerator[Event, None]:
         """Make the image of `request`: warnings, then the image. Raises `EngineError`.
 
-        Cancelling the task that iterates cancels the call on the server at once.
+        What is known before it is sent comes first. A server of ours is asked how far the image
+        is. Cancelling the task that iterates cancels the call on the server at once.
         """
-        message = self._prepare(request, run)
+        outgoing = self._prepare(request, run)
+        for text in outgoing.notes:
+            yield Warned(text)
         target = find_target(self._settings.host, self._settings.tls)
         check_key_travels_safely(target, self._settings.key)
         has_key = await read_key(self._settings.key, target)
         warnings: list[str] = []
         answers = Answers(request, run.id)
+        progress = Newest()
         call = Call(target=target, model=request.model, has_key=has_key)
-        failure = await self._send(message, call, run.spool, answers, warnings)
+        message = serialize(outgoing.message)
+        work = asyncio.ensure_future(
+            self._exchange(message, call, run.spool, answers, warnings, progress)
+        )
+        try:
+            async with contextlib.aclosing(progress.follow(work)) as steps:
+                async for step in steps:
+                    if step is not None:
+                        yield step
+            failure = await work
+        finally:
+            await cancel(work)
         events: list[Event] = []
         if failure is None:
             try:
@@ -105,7 +122,7 @@ class StabilityEngine:
             finally:
                 del failure  # else it and this frame would keep each other
         for event in events:
-            yield event
+            yield _add_digests(event, outgoing.digests)
 
     def recover(self, request: Request, answers: Sequence[bytes]) -> list[Event]:
         """The events in answers that were spooled before a crash.
@@ -130,11 +147,11 @@ class StabilityEngine:
         for call in tuple(self._calls):
             call.cancel()
 
-    def _prepare(self, request: Request, run: Run) -> bytes:
+    def _prepare(self, request: Request, run: Run) -> Outgoing:
         try:
             self._capabilities.check(request)
-            return self.wire_message(request, run)
-        except RequestError as error:
+            return prepare_message(request, run)
+        except (RequestError, StoreError) as error:
             raise EngineError(Failure.INVALID_REQUEST, error.message, error.hint) from None
 
     @contextlib.asynccontextmanager
@@ -154,13 +171,14 @@ class StabilityEngine:
         finally:
             await channel.close()  # cancels what still runs, on the server too
 
-    async def _send(
+    async def _exchange(
         self,
         message: bytes,
         call: Call,
         spool: Callable[[bytes], None],
         answers: Answers,
         warnings: list[str],
+        progress: Newest,
     ) -> EngineError | None:
         """Send `message` over a connection of its own; see `_receive`.
 
@@ -170,7 +188,9 @@ class StabilityEngine:
         end = asyncio.get_running_loop().time() + self._settings.deadline_seconds
         try:
             async with self._connect(call.target) as channel:
-                return await self._receive(channel, message, call, end, spool, answers, warnings)
+                return await self._receive(
+                    channel, message, call, end, spool, answers, warnings, progress
+                )
         except EngineError as error:
             return _detach(error)
 
@@ -183,6 +203,7 @@ class StabilityEngine:
         spool: Callable[[bytes], None],
         answers: Answers,
         warnings: list[str],
+        progress: Newest,
     ) -> EngineError | None:
         """Send `message` and add each answer to `answers`, spooled first, until `end`.
 
@@ -197,6 +218,9 @@ class StabilityEngine:
                 if data is None:
                     warnings += _list_warnings(await stream.trailing_metadata())
                     return None
+                if (step := read_progress(data)) is not None:
+                    progress.put(step)
+                    continue
                 put_aside(spool, data, warnings)
                 answers.add(data)
         except grpc.aio.AioRpcError as error:
@@ -237,9 +261,21 @@ def _start_call(channel: Any, message: bytes, call: Call, end: float, key: Secre
     return stub.Generate(
         message,
         timeout=max(0.0, end - asyncio.get_running_loop().time()),
-        metadata=make_metadata(call.target, key),
+        metadata=list_metadata(call.target, key),
         wait_for_ready=False,
     )
+
+
+def _add_digests(event: Event, digests: dict[str, str]) -> Event:
+    """`event` with the digests of the images that were sent, if it is the result."""
+    if not isinstance(event, Produced) or not digests:
+        return event
+    return msgspec.structs.replace(event, meta=event.meta | digests)
+
+
+def list_metadata(target: Target, key: Secret | None) -> tuple[tuple[str, str], ...]:
+    """The metadata of a call. The hosted service is not asked what it does not know."""
+    return make_metadata(target, key) + (() if target.is_hosted else ASK)
 
 
 async def _read(stream: Any, call: Call, limit: float, end: float) -> bytes | None:

@@ -124,6 +124,12 @@ def _explain_exhausted(lower: str, said: str, call: Call) -> EngineError:
             "It may have been charged. Retry the job if you want it made again.",
             may_be_charged=True,
         )
+    if "larger than max" in lower and _is_about_request(lower):
+        return EngineError(
+            Failure.INVALID_REQUEST,
+            f"The request is larger than {call.host} takes; no image was made.{said}",
+            "Start from smaller images.",
+        )
     if "larger than max" in lower:
         return EngineError(
             Failure.BAD_ANSWER,
@@ -149,3 +155,10 @@ def _explain_exhausted(lower: str, said: str, call: Call) -> EngineError:
         f"{call.host} refuses: a limit or the credit of the account is used up.{said}",
         "Look at your account; wait a minute, then retry the job.",
     )
+
+
+def _is_about_request(lower: str) -> bool:
+    """Whether the message that is too large is our request, and not the answer."""
+    if "sent message" in lower:
+        return "client:" in lower
+    return "client:" not in lower and f"vs. {MESSAGE_LIMIT}" not in lower

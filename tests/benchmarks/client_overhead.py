@@ -42,7 +42,7 @@ async def call_raw(host: str, seed: int) -> bytes:
     data = b""
     async with grpc.aio.insecure_channel(host, options=OPTIONS) as channel:
         stub = generation_grpc.GenerationServiceStub(channel)
-        async for answer in stub.Generate(build_message(make_request(seed), "raw")):
+        async for answer in stub.Generate(build_message(make_request(seed), Run(id="raw"))):
             for artifact in answer.artifacts:
                 data = artifact.binary
     return data

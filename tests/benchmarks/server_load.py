@@ -20,6 +20,7 @@ import grpc
 import grpc.aio
 import msgspec
 
+from engines.base import Run
 from engines.stability.connection import OPTIONS
 from engines.stability.message import build_message
 from engines.stability.wire import generation_grpc
@@ -46,7 +47,9 @@ async def run_client(host: str, seeds: range, size: int, load: Load) -> None:
             began = time.perf_counter()
             found: list[tuple[int, int]] = []
             try:
-                async for answer in stub.Generate(build_message(make_request(seed), str(seed))):
+                async for answer in stub.Generate(
+                    build_message(make_request(seed), Run(id=str(seed)))
+                ):
                     found += [(one.seed, len(one.binary)) for one in answer.artifacts]
             except grpc.aio.AioRpcError as error:
                 is_refused = error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED

@@ -8,6 +8,7 @@ from typing import Any
 import grpc
 import grpc.aio
 
+from engines.base import Run
 from engines.stability.connection import OPTIONS
 from engines.stability.message import build_message
 from engines.stability.wire import generation, generation_grpc
@@ -22,7 +23,7 @@ async def ask(host: str, seed: int, came: list[int]) -> Any:
     """The artifact for `seed` over a connection of its own, or the status that refused it."""
     async with grpc.aio.insecure_channel(host, options=OPTIONS) as channel:
         stub = generation_grpc.GenerationServiceStub(channel)
-        stream = stub.Generate(build_message(make_request(seed=seed), str(seed)))
+        stream = stub.Generate(build_message(make_request(seed=seed), Run(id=str(seed))))
         found = []
         try:
             async for answer in stream:
