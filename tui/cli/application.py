@@ -6,12 +6,18 @@ from typing import Annotated
 
 import typer
 
+CONTEXT_SETTINGS = {
+    "help_option_names": ["-h", "--help"],
+    # The API's own program writes `--cfg_scale`: both spellings are taken everywhere.
+    "token_normalize_func": lambda name: name.replace("_", "-"),
+}
+
 app = typer.Typer(
     name="safelight",
     add_completion=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=CONTEXT_SETTINGS,
     help="A terminal darkroom for Stable Diffusion. Without a command it opens the darkroom.",
 )
 
@@ -47,8 +53,8 @@ def open_darkroom(
 
 def run() -> None:
     """Parse the arguments and run; errors end with status 2 and a sentence."""
-    from tui.cli import care, making, proving, record, serving
+    from tui.cli import care, deriving, making, proving, record, serving
 
-    for module in (making, proving, record, care, serving):
+    for module in (making, deriving, proving, record, care, serving):
         module.register(app)
     app()

@@ -13,7 +13,7 @@ import typer
 
 from store.places import find_data_directory
 from tui.cli.darkroom import open_darkroom, run_command
-from tui.cli.making import JsonOption
+from tui.cli.options import JsonOption
 from tui.cli.output import EXIT_DIFFERENT, print_json, print_line, print_note
 
 
