@@ -181,7 +181,7 @@ def make_initial_image(
 def find_nearest_size(size: tuple[int, int], sizes: Sizes) -> tuple[int, int]:
     """`size` (width, height in pixels) if `sizes` has it, else the nearest one that it has.
 
-    The distance is that of the logarithms of the sides, so that proportions count.
+    Proportions weigh more than the number of pixels.
     """
     if _is_possible(size) and sizes.accepts(size):
         return size
@@ -200,4 +200,7 @@ def _is_possible(size: tuple[int, int]) -> bool:
 
 
 def _measure(one: tuple[int, int], other: tuple[int, int]) -> float:
-    return math.dist([math.log(side) for side in one], [math.log(side) for side in other])
+    """How far two sizes are apart: other proportions weigh three times a change of scale."""
+    proportions = math.log(one[0] / one[1]) - math.log(other[0] / other[1])
+    scale = math.log(one[0] * one[1]) - math.log(other[0] * other[1])
+    return 3 * abs(proportions) + abs(scale)
