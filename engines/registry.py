@@ -8,6 +8,7 @@ from engines.base import Capabilities, Engine, EngineError, Failure
 
 if TYPE_CHECKING:
     from engines.settings import Settings
+    from store.request import Request
 
 ENGINES = ("builtin", "stability")
 """The engines' ids, the one that always works first."""
@@ -44,6 +45,12 @@ class EngineRegistry:
             f"There is no engine {engine!r}.",
             f"Known: {', '.join(ENGINES)}.",
         )
+
+    def estimate_cost(self, request: Request) -> float | None:
+        """The credits that `request` may cost, 0 where images are free, None if not known."""
+        from engines.cost import estimate_cost
+
+        return estimate_cost(request, self.settings)
 
     def get_engine(self, engine: str) -> Engine:
         """The engine itself, kept for the next time. Raises `EngineError`."""

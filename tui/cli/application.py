@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -36,6 +37,10 @@ def open_darkroom(
     session: Annotated[
         str | None, typer.Option("--session", help="The session to open; the last one if omitted.")
     ] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option("--profile", help="The host of this name in config.toml, for every command."),
+    ] = None,
     version: Annotated[
         bool,
         typer.Option(
@@ -44,6 +49,10 @@ def open_darkroom(
     ] = False,
 ) -> None:
     """Open the darkroom unless a command is given."""
+    if profile is not None:
+        from engines.settings import PROFILE_VARIABLE
+
+        os.environ[PROFILE_VARIABLE] = profile
     if context.invoked_subcommand is not None:
         return
     from tui import start
@@ -53,8 +62,8 @@ def open_darkroom(
 
 def run() -> None:
     """Parse the arguments and run; errors end with status 2 and a sentence."""
-    from tui.cli import care, deriving, making, proving, record, serving
+    from tui.cli import account, care, deriving, making, proving, record, serving
 
-    for module in (making, deriving, proving, record, care, serving):
+    for module in (making, deriving, proving, record, care, account, serving):
         module.register(app)
     app()

@@ -9,11 +9,11 @@ import typer
 from engines.derivation import VARIATION_STRENGTH, UpscaleChoices
 from store.inputs import Input
 from store.records import Image
-from store.request import Prompt
+from store.request import Prompt, Request
 from tui.cli import options
 from tui.cli.darkroom import open_darkroom, run_command
 from tui.cli.inputs import parse_prompts, read_image
-from tui.cli.results import finish_jobs, make_folder
+from tui.cli.results import finish_jobs, make_folder, print_cost
 
 
 def vary(
@@ -27,6 +27,7 @@ def vary(
     images: Annotated[
         int, typer.Option("--images", "-n", help="Images, of variation seeds that follow.")
     ] = 1,
+    profile: options.ProfileOption = None,
     output: options.OutputOption = None,
     as_json: options.JsonOption = False,
     no_wait: options.NoWaitOption = False,
@@ -39,6 +40,7 @@ def vary(
     async def work() -> int:
         async with open_darkroom() as darkroom:
             source = await darkroom.get_image(image)
+            print_cost(darkroom, [source.request] * images)
             make_folder(output)
             jobs = await darkroom.vary(
                 source, strength=strength, seed=variation_seed, images=images
@@ -61,6 +63,7 @@ def upscale(
     ] = None,
     engine: options.EngineOption = "builtin",
     model: options.ModelOption = None,
+    profile: options.ProfileOption = None,
     seed: options.SeedOption = None,
     steps: options.StepsOption = None,
     cfg_scale: options.CfgScaleOption = None,
@@ -108,11 +111,13 @@ def upscale(
         )
         async with open_darkroom() as darkroom:
             sources: list[Image | Input] = []
+            requests: list[Request] = []
             for word in images:
                 given = await read_image(darkroom, word, "parameters.upscale")
                 size = Input(sha256=given.sha256, mime="", width=given.width, height=given.height)
-                darkroom.resolve_upscale(given.image or size, choices)
+                requests.append(darkroom.resolve_upscale(given.image or size, choices))
                 sources.append(given.image or await darkroom.add_input(given.data))
+            print_cost(darkroom, requests)
             make_folder(output)
             jobs = [await darkroom.upscale(source, choices) for source in sources]
             return await finish_jobs(darkroom, jobs, output, no_wait=no_wait, as_json=as_json)

@@ -84,8 +84,12 @@ def _examine_engines(facts: dict[str, Any], problems: list[str]) -> None:
     try:
         from engines.settings import load_user_settings
 
-        stability = load_user_settings().stability
-        facts["stability"] = describe_stability(stability)
+        settings = load_user_settings()
+        facts["stability"] = describe_stability(settings.stability)
+        if profiles := sorted(name for name in settings.profiles if name):
+            facts["profiles"] = ", ".join(
+                f"{name} (chosen)" if name == settings.profile else name for name in profiles
+            )
     except SafelightError as error:
         problems.append(str(error))
     try:

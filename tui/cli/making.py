@@ -24,7 +24,7 @@ from tui.cli.inputs import (
     read_image,
 )
 from tui.cli.output import print_note
-from tui.cli.results import finish_jobs, make_folder
+from tui.cli.results import finish_jobs, make_folder, print_cost
 from tui.darkroom import Darkroom
 
 
@@ -45,6 +45,7 @@ def generate(
     style_preset: options.StyleOption = None,
     engine: options.EngineOption = "builtin",
     model: options.ModelOption = None,
+    profile: options.ProfileOption = None,
     images: options.ImagesOption = 1,
     off: options.OffOption = None,
     init_image: options.InitImageOption = None,
@@ -120,7 +121,7 @@ def generate(
                     ),
                 )
                 given.append(mask)
-            darkroom.resolve(draft)
+            print_cost(darkroom, darkroom.resolve(draft))
             make_folder(output)
             for each in given:
                 await darkroom.add_input(each.data)

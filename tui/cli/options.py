@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from engines.settings import PROFILE_VARIABLE
 from store.parameters import GUIDANCE_PRESETS
 
 START = "Initial image and mask"
@@ -80,6 +82,22 @@ class Upscaler(StrEnum):
     ESRGAN = "esrgan"
 
 
+def _use_profile(profile: str | None) -> str | None:
+    """What is read from here on, also by a worker that is started, is of this profile."""
+    if profile is not None:
+        os.environ[PROFILE_VARIABLE] = profile
+    return profile
+
+
+ProfileOption = Annotated[
+    str | None,
+    typer.Option(
+        "--profile",
+        metavar="NAME",
+        callback=_use_profile,
+        help="The host of this name in config.toml.",
+    ),
+]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON document.", rich_help_panel=RESULT)
 ]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from engines.cost import describe_cost
 from store.errors import RequestError
 from store.records import FinishReason, Image, Job, JobState
+from store.request import Request
 from tui.cli.output import EXIT_DIFFERENT, print_json, print_line, print_note
 from tui.cli.progress import wait_for_jobs
 from tui.darkroom import Darkroom
@@ -24,6 +27,13 @@ async def finish_jobs(
         return 0
     jobs = await wait_for_jobs(darkroom, jobs)
     return await _print_made(darkroom, jobs, output, as_json)
+
+
+def print_cost(darkroom: Darkroom, requests: Sequence[Request]) -> None:
+    """Say on standard error what `requests` may cost, where images cost anything."""
+    price = darkroom.estimate_cost(requests)
+    if price != 0:
+        print_note(f"note: {requests[0].engine} takes {describe_cost(price)}")
 
 
 def make_folder(folder: Path | None) -> None:
