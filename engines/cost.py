@@ -7,9 +7,10 @@ charge otherwise: nothing in its protocol tells a price.
 
 from __future__ import annotations
 
-import ipaddress
 from typing import TYPE_CHECKING
 
+from engines.base import EngineError
+from engines.stability.target import find_target, find_web_target
 from store.request import Request
 
 if TYPE_CHECKING:
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 _FIXED = {
     "stable-diffusion-xl-1024-v1-0": 0.2,
     "esrgan-v1-x2plus": 0.2,
-    "core": 3.0,
-    "ultra": 8.0,
+    "stable-image-core": 3.0,
+    "stable-image-ultra": 8.0,
     "sd3.5-large": 6.5,
     "sd3.5-large-turbo": 4.0,
     "sd3.5-medium": 3.5,
@@ -63,8 +64,10 @@ def estimate_cost(request: Request, settings: Settings) -> float | None:
     if request.engine == "stability":
         stability = settings.stability
         is_free = stability.is_free
-        if _is_this_machine(stability.host) if is_free is None else is_free:
+        if _is_this_machine(stability.host, stability.tls) if is_free is None else is_free:
             return 0.0
+    elif request.engine == "stability-rest" and _is_this_machine(settings.stability_rest.host):
+        return 0.0
     price = settings.budget.prices.get(request.model)
     return estimate_credits(request) if price is None else float(price)
 
@@ -81,12 +84,9 @@ def show_credits(number: float) -> str:
     return f"{number:.2f}".rstrip("0").rstrip(".")
 
 
-def _is_this_machine(host: str) -> bool:
-    """As the engine's own rule for TLS has it, here without gRPC: the screen asks this."""
-    if host.startswith("unix:"):
-        return True
-    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+def _is_this_machine(host: str, tls: bool | None = None) -> bool:
     try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return name.lower() == "localhost"
+        target = find_web_target(host) if "://" in host else find_target(host, tls)
+    except EngineError:
+        return False
+    return target.is_local

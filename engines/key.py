@@ -119,6 +119,15 @@ def read_keyring(account: str) -> Secret:
     return check_key(Secret(str(text).strip()), "The keyring")
 
 
+def note_change(folder: Path) -> None:
+    """Let a worker that has read the old key be replaced: it looks at the time of `folder`."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.utime(folder)
+    except OSError as error:
+        raise SettingsError(f"{folder} cannot be written: {error.strerror or error}.") from None
+
+
 def check_keyring() -> None:
     """Raise `SettingsError` when there is no keyring to put a key into."""
     _ask_keyring("get_password", KEYRING_SERVICE, "")

@@ -24,6 +24,8 @@ from store.places import find_config_file
 
 HOSTED = "grpc.stability.ai:443"
 HOST_VARIABLE = "STABILITY_HOST"
+REST_HOSTED = "https://api.stability.ai"
+REST_HOST_VARIABLE = "STABILITY_REST_HOST"
 KEY_VARIABLE = "STABILITY_KEY"
 PROFILE_VARIABLE = "SAFELIGHT_PROFILE"
 
@@ -32,7 +34,14 @@ IDLE_SECONDS = 120.0
 Images = Literal["auto", "kitty", "sixel", "cells", "none"]
 Seconds = Annotated[float, msgspec.Meta(ge=1, le=24 * 3600)]
 
-__all__ = ["Settings", "SettingsError", "StabilitySettings", "load_settings", "load_user_settings"]
+__all__ = [
+    "Settings",
+    "SettingsError",
+    "StabilityRestSettings",
+    "StabilitySettings",
+    "load_settings",
+    "load_user_settings",
+]
 
 
 class StabilitySettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +63,20 @@ class StabilitySettings(msgspec.Struct, frozen=True, kw_only=True):
     idle_seconds: float = IDLE_SECONDS
     models: tuple[str, ...] = ()
     is_free: bool | None = None
+
+
+class StabilityRestSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The engine `stability-rest`.
+
+    `host`: `https://host`, or `http://host:port` for this machine. `key`: that of the engine
+    `stability`. The others are as there.
+    """
+
+    host: str = REST_HOSTED
+    key: Secret | None = None
+    certificates: Path | None = None
+    deadline_seconds: float = DEADLINE_SECONDS
+    idle_seconds: float = IDLE_SECONDS
 
 
 class BuiltinSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -98,6 +121,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     profile: str | None = None
     profiles: dict[str | None, StabilitySettings] = {}
     budget: BudgetSettings = BudgetSettings()
+    stability_rest: StabilityRestSettings = StabilityRestSettings()
     builtin: BuiltinSettings = BuiltinSettings()
     interface: InterfaceSettings = InterfaceSettings()
     worker: WorkerSettings = WorkerSettings()
@@ -133,11 +157,19 @@ class _StabilitySection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     free: bool | None = None
 
 
-class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class _StabilityRestSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    host: Annotated[str, msgspec.Meta(min_length=1)] = REST_HOSTED
+    certificates: Annotated[str, msgspec.Meta(min_length=1)] | None = None
+    deadline_seconds: Seconds = DEADLINE_SECONDS
+    idle_seconds: Seconds = IDLE_SECONDS
+
+
+class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
     stability: _StabilitySection = _StabilitySection()
     hosts: dict[str, dict[str, Any]] = {}
     profile: str | None = None
     budget: BudgetSettings = BudgetSettings()
+    stability_rest: _StabilityRestSection = _StabilityRestSection()
     builtin: BuiltinSettings = BuiltinSettings()
     interface: InterfaceSettings = InterfaceSettings()
     worker: WorkerSettings = WorkerSettings()
@@ -171,6 +203,7 @@ def load_settings(environ: Mapping[str, str], config_file: Path) -> Settings:
             text = _explain(str(error), f"hosts.{name}")
             raise SettingsError(f"{config_file}: {text}") from None
         profiles[name] = _make_stability(environ, section, config_file, name)
+    rest = file.stability_rest
     profile = environ.get(PROFILE_VARIABLE) or file.profile
     if profile not in profiles:
         raise _refuse_profile(str(profile), profiles)
@@ -178,6 +211,14 @@ def load_settings(environ: Mapping[str, str], config_file: Path) -> Settings:
         stability=profiles[profile],
         profile=profile,
         profiles=profiles,
+        stability_rest=StabilityRestSettings(
+            host=environ.get(REST_HOST_VARIABLE) or rest.host,
+            # Not the chosen profile's: the key of one's own server must not go to the service.
+            key=profiles[None].key,
+            certificates=_find_path(rest.certificates, config_file.parent),
+            deadline_seconds=float(rest.deadline_seconds),
+            idle_seconds=float(rest.idle_seconds),
+        ),
         budget=file.budget,
         builtin=file.builtin,
         interface=file.interface,
@@ -254,12 +295,14 @@ def _read_file(path: Path) -> _File:
         raise SettingsError(f"{path} is not valid TOML: {error}.") from None
     hosts = values.get("hosts")
     places = {f"hosts.{name}": host for name, host in hosts.items()} if _is_table(hosts) else {}
-    for place, section in {"stability": values.get("stability"), **places}.items():
+    for place in ("stability", "stability-rest"):
+        places[place] = values.get(place)
+    for place, section in places.items():
         if _is_table(section) and "key" in section:
             raise SettingsError(
                 f"{path}: [{place}] key: a key does not belong in this file.",
-                "Put it into a file of its own (mode 0600) and name that as key_file, "
-                f"or set {KEY_VARIABLE}.",
+                "Put it into a file of its own (mode 0600) and name that as key_file in the "
+                f"section [{place.removesuffix('-rest')}], or set {KEY_VARIABLE}.",
             )
     try:
         return msgspec.convert(values, type=_File)
@@ -275,10 +318,11 @@ _PROFILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _AT = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<where>.*)`)?$", re.DOTALL)
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*)`", re.DOTALL)
 _KNOWN: dict[str, tuple[str, ...]] = {
-    "": _File.__struct_fields__,
+    "": _File.__struct_encode_fields__,
     "stability": _StabilitySection.__struct_fields__,
     "hosts": _StabilitySection.__struct_fields__,
     "budget": BudgetSettings.__struct_fields__,
+    "stability-rest": _StabilityRestSection.__struct_fields__,
     "builtin": BuiltinSettings.__struct_fields__,
     "interface": InterfaceSettings.__struct_fields__,
     "worker": WorkerSettings.__struct_fields__,

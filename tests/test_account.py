@@ -78,6 +78,8 @@ def keep_in_environment(program: Program, _: Path) -> None:
 
 
 def keep_in_file(program: Program, config: Path) -> None:
+    early = program.run("generate", "sky", *SIZE, "-e", "stability", status=1)
+    assert "needs a key and none is set" in early.stderr
     done = feed(program, f"{CANARY}\n", "key", "set", "--file")
     assert done.returncode == 0, done.stderr
     path = config.parent / "keys" / "stability"

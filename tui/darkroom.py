@@ -25,7 +25,7 @@ from engines.derivation import (
 from engines.registry import EngineRegistry
 from engines.resolution import resolve_draft
 from engines.worker.process import ensure_worker, find_worker
-from store.errors import StoreError
+from store.errors import SafelightError, StoreError
 from store.inputs import Input
 from store.records import (
     Draft,
@@ -150,7 +150,19 @@ class Darkroom:
         Draws the first seed when the draft has none; the others follow it by one. Raises
         `RequestError` for the first thing that the store or the engine does not accept.
         """
-        return resolve_draft(draft, self.get_capabilities(draft.engine))
+        requests = resolve_draft(draft, self.get_capabilities(draft.engine))
+        self._registry.describe_losses(requests[0])  # refuses what cannot be sent at all
+        return requests
+
+    def describe_losses(self, draft: Draft) -> tuple[str, ...]:
+        """What of `draft` its engine cannot honour, a sentence each, before anything is sent.
+
+        Empty for a draft that is not complete. Cheap.
+        """
+        try:
+            return self._registry.describe_losses(self.resolve(draft)[0])
+        except SafelightError:
+            return ()
 
     async def generate(self, draft: Draft, session: str | None = None) -> list[Job]:
         """Resolve `draft`, queue its jobs and make sure that a worker runs."""
@@ -248,8 +260,8 @@ class Darkroom:
         return await asyncio.to_thread(inputs.find_input, self.database, sha256)
 
     def _choose_profile(self, engine: str) -> str | None:
-        """The host profile that goes with a job; the embedded engine has no host."""
-        return None if engine == "builtin" else self.settings.profile
+        """The host profile that goes with a job, where its engine has profiles."""
+        return self.settings.profile if engine == "stability" else None
 
     def estimate_cost(self, requests: Sequence[Request]) -> float | None:
         """The credits that `requests` may cost together; 0 where free, None if not known."""

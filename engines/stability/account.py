@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import grpc
@@ -10,24 +9,13 @@ import grpc.aio
 import msgspec
 
 from engines.base import EngineError, Failure
-from engines.key import SettingsError
 from engines.settings import StabilitySettings
 from engines.stability.account_wire import Message, dashboard, listing
-from engines.stability.connection import (
-    Target,
-    check_key_travels_safely,
-    find_target,
-    make_metadata,
-    open_channel,
-)
-from engines.stability.failures import (
-    Call,
-    clean_text,
-    explain_no_connection,
-    explain_status,
-    explain_unreachable,
-    make_missing_key_error,
-)
+from engines.stability.connection import make_metadata, open_channel
+from engines.stability.exchange import read_key
+from engines.stability.failures import explain_status, explain_unreachable
+from engines.stability.outcomes import Call, clean_text, explain_no_connection
+from engines.stability.target import Target, check_key_travels_safely, find_target
 
 SECONDS = 15.0
 """How long one answer is awaited."""
@@ -100,8 +88,6 @@ async def list_server_engines(settings: StabilitySettings) -> list[ServerEngine]
 def _find_server(settings: StabilitySettings) -> Target:
     target = find_target(settings.host, settings.tls)
     check_key_travels_safely(target, settings.key)
-    if settings.key is None and target.is_hosted:
-        raise make_missing_key_error(target.address)
     return target
 
 
@@ -110,11 +96,7 @@ async def _ask(
 ) -> Message:
     """The server's answer, a message of the type `kind`, to `request`."""
     key = settings.key
-    if key is not None:
-        try:
-            await asyncio.to_thread(lambda: bool(key.reveal()))
-        except SettingsError as error:
-            raise EngineError(Failure.MISSING_KEY, error.message, error.hint) from None
+    has_key = await read_key(key, target)
     module = dashboard if method.startswith(_DASHBOARD) else listing
     channel = open_channel(target, key, settings.certificates)
     try:
@@ -127,7 +109,7 @@ async def _ask(
             request, timeout=SECONDS, metadata=make_metadata(target, key), wait_for_ready=False
         )
     except grpc.aio.AioRpcError as error:
-        raise _explain(error, target, key is not None) from None
+        raise _explain(error, target, has_key) from None
     finally:
         await channel.close()
     return answer

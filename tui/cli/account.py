@@ -68,7 +68,7 @@ def set_key(profile: ProfileOption = None, in_file: FileOption = False) -> None:
     """
 
     async def work() -> None:
-        from engines.key import check_keyring, write_key_file, write_keyring
+        from engines.key import check_keyring, note_change, write_key_file, write_keyring
         from engines.settings import name_account
 
         settings, own = _find_place()
@@ -81,6 +81,7 @@ def set_key(profile: ProfileOption = None, in_file: FileOption = False) -> None:
             print_line(f"The key is in {own}, which only you can read.")
             return
         write_keyring(name, secret)
+        note_change(own.parent)
         print_line(f"The key is in the keyring, as {name} of safelight.")
         print_note(f"note: it is used with `keyring = true` in the section [{name}] of config.toml")
 
@@ -109,7 +110,7 @@ def forget_key(profile: ProfileOption = None, in_file: FileOption = False) -> No
     """Remove the key from the keyring, or its file."""
 
     async def work() -> None:
-        from engines.key import SettingsError, remove_from_keyring
+        from engines.key import SettingsError, note_change, remove_from_keyring
         from engines.settings import name_account
 
         settings, own = _find_place()
@@ -123,6 +124,7 @@ def forget_key(profile: ProfileOption = None, in_file: FileOption = False) -> No
             else:
                 print_line(f"{own} is removed.")
         elif remove_from_keyring(name_account(settings.profile)):
+            note_change(own.parent)
             print_line("The key is no longer in the keyring.")
         else:
             print_note("The keyring held no such key.")

@@ -16,9 +16,18 @@ from store.places import find_config_file
 from tui.detection import describe_terminal
 
 if TYPE_CHECKING:
-    from engines.settings import StabilitySettings
+    from engines.settings import StabilityRestSettings, StabilitySettings
 
-PACKAGES = ("safelight", "textual", "numpy", "sqlmodel", "stability-sdk", "grpcio", "textual-image")
+PACKAGES = (
+    "safelight",
+    "textual",
+    "numpy",
+    "sqlmodel",
+    "stability-sdk",
+    "grpcio",
+    "httpx",
+    "textual-image",
+)
 
 
 async def diagnose(directory: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:
@@ -35,7 +44,7 @@ async def diagnose(directory: Path) -> tuple[dict[str, dict[str, Any]], list[str
     return facts, problems
 
 
-def describe_stability(settings: StabilitySettings) -> str:
+def describe_stability(settings: StabilitySettings | StabilityRestSettings) -> str:
     """Host and whether a key is set, never the key."""
     return f"{settings.host}, {'a key is set' if settings.key is not None else 'no key is set'}"
 
@@ -86,6 +95,7 @@ def _examine_engines(facts: dict[str, Any], problems: list[str]) -> None:
 
         settings = load_user_settings()
         facts["stability"] = describe_stability(settings.stability)
+        facts["stability-rest"] = describe_stability(settings.stability_rest)
         if profiles := sorted(name for name in settings.profiles if name):
             facts["profiles"] = ", ".join(
                 f"{name} (chosen)" if name == settings.profile else name for name in profiles

@@ -121,12 +121,18 @@ def generate(
                     ),
                 )
                 given.append(mask)
-            print_cost(darkroom, darkroom.resolve(draft))
+            requests = darkroom.resolve(draft)
+            losses = darkroom.describe_losses(draft)
+            for text in losses:
+                print_note(f"note: {text}")
+            print_cost(darkroom, requests)
             make_folder(output)
             for each in given:
                 await darkroom.add_input(each.data)
             jobs = await darkroom.generate(draft)
-            return await finish_jobs(darkroom, jobs, output, no_wait=no_wait, as_json=as_json)
+            return await finish_jobs(
+                darkroom, jobs, output, no_wait=no_wait, as_json=as_json, losses=losses
+            )
 
     raise typer.Exit(run_command(work(), as_json=as_json))
 

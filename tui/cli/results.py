@@ -16,17 +16,24 @@ from tui.darkroom import Darkroom
 
 
 async def finish_jobs(
-    darkroom: Darkroom, jobs: list[Job], output: Path | None, *, no_wait: bool, as_json: bool
+    darkroom: Darkroom,
+    jobs: list[Job],
+    output: Path | None,
+    *,
+    no_wait: bool,
+    as_json: bool,
+    losses: Sequence[str] = (),
 ) -> int:
     """Wait for the jobs and print what became of them; the status to end with.
 
     With `no_wait` only what was queued is printed. The images are also written to `output`.
+    `losses` were told before and are not told again.
     """
     if no_wait:
         _print_queued(jobs, as_json)
         return 0
     jobs = await wait_for_jobs(darkroom, jobs)
-    return await _print_made(darkroom, jobs, output, as_json)
+    return await _print_made(darkroom, jobs, output, as_json, losses)
 
 
 def print_cost(darkroom: Darkroom, requests: Sequence[Request]) -> None:
@@ -61,7 +68,11 @@ def _print_queued(jobs: list[Job], as_json: bool) -> None:
 
 
 async def _print_made(
-    darkroom: Darkroom, jobs: list[Job], output: Path | None, as_json: bool
+    darkroom: Darkroom,
+    jobs: list[Job],
+    output: Path | None,
+    as_json: bool,
+    losses: Sequence[str],
 ) -> int:
     images, failed = [], []
     for job in jobs:
@@ -74,10 +85,13 @@ async def _print_made(
         else:
             failed.append(job)
     for image, _ in images:
+        warning = image.warning or ""
+        for text in losses:
+            warning = warning.replace(text, "")
         if image.finish_reason is FinishReason.FILTER:
-            print_note(f"warning: {image.warning or 'the service blurred this image'}")
-        elif image.warning:
-            print_note(f"note: {image.warning}")
+            print_note(f"warning: {warning.strip() or 'the service blurred this image'}")
+        elif warning.strip():
+            print_note(f"note: {warning.strip()}")
     for job in failed:
         print_note(f"seed {job.request.parameters.seed}: {job.state.value}: {job.error or ''}")
     if as_json:
