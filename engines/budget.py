@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from engines.base import EngineError, Failure
-from engines.cost import estimate_cost, show_credits
+from engines.cost import describe_cost, estimate_cost, show_credits
 from store import charges, queue
 from store.records import JobState
 from store.request import Request
@@ -55,7 +55,7 @@ def check_budget(
     also = f", and {show_credits(waiting)} more for jobs that wait" if waiting else ""
     raise EngineError(
         Failure.OVER_BUDGET,
-        f"This would cost about {show_credits(new)} credits. Paid images of today have cost "
+        f"This would cost {describe_cost(new)}. Paid images of today have cost "
         f"{show_credits(spent)}{also}; the limit is {show_credits(limit)} a day.",
         "Raise credits_per_day in the section [budget] of config.toml, or wait until tomorrow.",
     )

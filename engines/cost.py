@@ -75,8 +75,9 @@ def estimate_cost(request: Request, settings: Settings) -> float | None:
 def describe_cost(price: float | None) -> str:
     """`about 0.2 credits`, or that it is not known."""
     if price is None:
-        return "a price that is not known"
-    return f"about {show_credits(price)} credits"
+        return "an unknown number of credits"
+    shown = show_credits(price)
+    return f"about {shown} {'credit' if shown == '1' else 'credits'}"
 
 
 def show_credits(number: float) -> str:

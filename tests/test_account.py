@@ -215,7 +215,7 @@ def test_the_budget_of_a_day_stops(program: Program, config: Path) -> None:
         done = program.run(*ask, "-n", "2")
         assert "stability takes about 2 credits" in done.stderr
         meta = program.run_json("show", "@1")["meta"]
-        assert (meta["cost estimate"], meta["credits"]) == ("about 1 credits", "1")
+        assert (meta["cost estimate"], meta["credits"]) == ("about 1 credit", "1")
         refused = program.run(*ask, status=2).stderr
         assert "have cost 2; the limit is 2.5 a day" in refused
         assert "credits_per_day" in refused

@@ -306,7 +306,8 @@ class Darkroom:
         from store import history, queue
 
         request = history.get_image(self.database, image_id).request
-        check_budget(self.database, [request], self.settings)
+        if purpose is Purpose.REGENERATE:
+            check_budget(self.database, [request], self.settings)
         profile = self._choose_profile(request.engine)
         job = queue.enqueue_comparison(self.database, image_id, purpose, profile=profile)
         self._start_worker([job])
@@ -327,7 +328,8 @@ class Darkroom:
         from store import queue
 
         waited = queue.get_job(self.database, job_id)
-        check_budget(self.database, [waited.request], self.settings)
+        settings = self.settings.for_profile(waited.profile) if waited.profile else self.settings
+        check_budget(self.database, [waited.request], settings)
         job = queue.retry(self.database, job_id)
         self._start_worker([job])
         return job

@@ -143,9 +143,13 @@ class JobExecution:
             if price and not error.may_be_charged:
                 charges.drop_charge(self._database, job.id)
             raise
-        if price and result.finish_reason is FinishReason.FILTER:
-            charges.drop_charge(self._database, job.id)
+        self._settle(result)
         return result
+
+    def _settle(self, result: Result) -> None:
+        """A filtered image is not charged."""
+        if result.finish_reason is FinishReason.FILTER:
+            charges.drop_charge(self._database, self._job.id)
 
     def recover(self, answers: list[bytes]) -> bool:
         """Store the result that was spooled before a crash. False when there is none in it."""
@@ -154,9 +158,9 @@ class JobExecution:
             self._take(event)
         if self._produced is None:
             return False
-        queue.finish(
-            self._database, self._job, self._epoch, self._build_result(engine.environment())
-        )
+        result = self._build_result(engine.environment())
+        self._settle(result)
+        queue.finish(self._database, self._job, self._epoch, result)
         return True
 
     def _take(self, event: object) -> None:

@@ -62,4 +62,5 @@ def test_it_depends_on_the_host_and_on_prices_of_ones_own() -> None:
 def test_it_is_told_in_words() -> None:
     assert describe_cost(0.2) == "about 0.2 credits"
     assert describe_cost(12.0) == "about 12 credits"
-    assert describe_cost(None) == "a price that is not known"
+    assert describe_cost(1.0) == "about 1 credit"
+    assert describe_cost(None) == "an unknown number of credits"
