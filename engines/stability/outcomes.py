@@ -91,7 +91,8 @@ def make_missing_key_error(host: str, said: str = "") -> EngineError:
     return EngineError(
         Failure.MISSING_KEY,
         f"{host} needs a key and none is set.{said}",
-        "Run 'safelight key set', set STABILITY_KEY, or name a key_command or key_file in config.toml.",
+        "Run 'safelight key set', set STABILITY_KEY, or name a key_command or key_file in "
+        "config.toml.",
     )
 
 
