@@ -22,7 +22,7 @@ from engines.registry import EngineRegistry
 from engines.stability.capabilities import SIZES
 from store import queue
 from store.database import Database
-from store.fields import STEPS_MAXIMUM
+from store.fields import SIZE_MULTIPLE, STEPS_MAXIMUM
 from store.parameters import InitialImage, Mask, Parameters, Upscale
 from store.pixels import FILE_LIMIT
 from store.places import find_data_directory
@@ -59,7 +59,9 @@ def accept(request: Request) -> Capabilities:
         style_presets=(style,) if style else (),
         steps=wide,
         cfg_scale=wide,
-        sizes=Sizes(default=(128, 128), suggested=(), high=4096, pixels_high=4096 * 4096),
+        sizes=Sizes(
+            default=(128, 128), suggested=(), multiple=SIZE_MULTIPLE, high=4096, pixels_high=4096**2
+        ),
         takes=OPTIONAL,
         upscale_models=(request.model,),
     )
