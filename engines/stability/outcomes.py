@@ -91,7 +91,8 @@ def make_missing_key_error(host: str, said: str = "") -> EngineError:
     return EngineError(
         Failure.MISSING_KEY,
         f"{host} needs a key and none is set.{said}",
-        "Set STABILITY_KEY, or key_command or key_file in the section [stability] of config.toml.",
+        "Run 'safelight key set', set STABILITY_KEY, or name a key_command or key_file in "
+        "config.toml.",
     )
 
 

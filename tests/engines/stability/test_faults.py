@@ -192,7 +192,7 @@ async def test_a_connection_that_dies_after_so_many_bytes(proxy: Proxy, cut: Cut
 async def test_through_a_proxy_that_cuts_nothing_all_is_well(proxy: Proxy) -> None:
     trace = Trace()
     proxy.cut = Cut()
-    (produced,) = await make(make_engine(proxy.host))
+    *_, produced = await make(make_engine(proxy.host))
     assert isinstance(produced, Produced)
     assert open_image(produced.data or b"").size == (128, 128)
     assert proxy.passed > 49_152
