@@ -47,4 +47,6 @@ CAPABILITIES = Capabilities(
         suggested=(*NATIVE_SIZES, (256, 256), (512, 512), (1024, 1024)),
         native=NATIVE_SIZES,
     ),
+    takes=("initial_image", "mask", "variation", "upscale"),
+    upscale_models=("safelight-upscale-x2",),
 )
