@@ -77,6 +77,13 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
     pixels_low: int = 0
     pixels_high: int = 1024 * 1024
 
+    def accepts(self, size: tuple[int, int]) -> bool:
+        """Whether an image of `size` (width, height in pixels) can be made."""
+        if self.only:
+            return size in self.only
+        sides_fit = all(s % self.multiple == 0 and self.low <= s <= self.high for s in size)
+        return sides_fit and self.pixels_low <= size[0] * size[1] <= self.pixels_high
+
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """What an engine accepts and promises, readable without loading its model.
@@ -166,21 +173,19 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
 
     def _check_size(self, parameters: Parameters, sizes: Sizes) -> None:
         size = (parameters.width, parameters.height)
+        if sizes.accepts(size):
+            return
         text = f"The size {size[0]}x{size[1]} does not fit the engine {self.engine}."
         if sizes.only:
-            if size not in sizes.only:
-                known = ", ".join(f"{width}x{height}" for width, height in sizes.only)
-                raise RequestError("parameters.size", size, text, f"It makes {known}.")
-            return
-        sides_fit = all(s % sizes.multiple == 0 and sizes.low <= s <= sizes.high for s in size)
-        if not sides_fit or not sizes.pixels_low <= size[0] * size[1] <= sizes.pixels_high:
-            raise RequestError(
-                "parameters.size",
-                size,
-                text,
-                f"Each side is a multiple of {sizes.multiple} from {sizes.low} to {sizes.high}, "
-                f"{sizes.pixels_low:,} to {sizes.pixels_high:,} pixels in all.",
-            )
+            known = ", ".join(f"{width}x{height}" for width, height in sizes.only)
+            raise RequestError("parameters.size", size, text, f"It makes {known}.")
+        raise RequestError(
+            "parameters.size",
+            size,
+            text,
+            f"Each side is a multiple of {sizes.multiple} from {sizes.low} to {sizes.high}, "
+            f"{sizes.pixels_low:,} to {sizes.pixels_high:,} pixels in all.",
+        )
 
 
 def _check_choice(field: str, value: str, known: tuple[str, ...]) -> None:

@@ -6,6 +6,7 @@ Their files are kept untouched, by their digest, beside the results.
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -70,16 +71,33 @@ def read_input(db: Database, sha256: str) -> bytes:
     return db.vault.get(sha256, _SUFFIXES.get(found.mime, ".bin"))
 
 
+def find_input(db: Database, sha256: str) -> Path:
+    """Where the kept file of this digest lies. Raises `NotFound`."""
+    found = get_input(db, sha256)
+    return db.vault.path(sha256, _SUFFIXES.get(found.mime, ".bin"))
+
+
 def check_inputs(session: Session, request: Request) -> None:
-    """Raise `RequestError` when a file that `request` needs was never kept."""
+    """Raise `RequestError` when a file that `request` needs was never kept or does not fit."""
     wanted = request.parameters.inputs
-    statement = select(InputRow.sha256).where(col(InputRow.sha256).in_(wanted))
-    known = set(session.exec(statement)) if wanted else set()
+    statement = select(InputRow).where(col(InputRow.sha256).in_(wanted))
+    sizes = {row.sha256: (row.width, row.height) for row in session.exec(statement)}
     for sha256 in wanted:
-        if sha256 not in known:
+        if sha256 not in sizes:
             raise RequestError(
                 "parameters.initial_image",
                 sha256,
                 f"The image file {sha256[:8]} that this request starts from is not kept here.",
                 "Give the file again.",
             )
+    start, mask = request.parameters.initial_image, request.parameters.mask
+    if start and mask and sizes[start.sha256] != sizes[mask.sha256]:
+        size, other = (
+            f"{width}x{height}" for width, height in (sizes[mask.sha256], sizes[start.sha256])
+        )
+        raise RequestError(
+            "parameters.mask",
+            mask.sha256,
+            f"The mask is {size}, the initial image {other}.",
+            "Give a mask of the same size.",
+        )

@@ -249,7 +249,8 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
 
     None in a parameter means: the engine's default. `seed` is what the seed field shows
     (None before the first); `seed_locked` keeps it for the next run. `previous_seeds` are
-    the ones before, newest last. `pending` holds half-typed values by field. `place` holds
+    the ones before, newest last. `parent_id` is the image that this comes from, `relation` how.
+    `pending` holds half-typed values by field. `place` holds
     where the person was (focus, row, cursor, screen, selected image).
     """
 
@@ -275,6 +276,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     content_credentials: str | None = None
     images: int = 1
     parent_id: str | None = None
+    relation: Relation | None = None
     pending: dict[str, str] = {}
     place: dict[str, str | int | bool | None] = {}
 

@@ -16,11 +16,27 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engines.base import Capabilities
+from engines.derivation import (
+    VARIATION_STRENGTH,
+    UpscaleChoices,
+    resolve_upscale,
+    resolve_variations,
+)
 from engines.registry import EngineRegistry
 from engines.resolution import resolve_draft
 from engines.worker.process import ensure_worker, find_worker
 from store.errors import StoreError
-from store.records import Draft, Image, Job, JobState, Purpose, Session, Verification
+from store.inputs import Input
+from store.records import (
+    Draft,
+    Image,
+    Job,
+    JobState,
+    Purpose,
+    Relation,
+    Session,
+    Verification,
+)
 from store.request import Request
 from tui.watcher import watch_history
 from tui.writer import DraftWriter
@@ -139,16 +155,90 @@ class Darkroom:
     async def generate(self, draft: Draft, session: str | None = None) -> list[Job]:
         """Resolve `draft`, queue its jobs and make sure that a worker runs."""
         requests = self.resolve(draft)
-        return await asyncio.to_thread(self._enqueue, requests, session, draft.parent_id)
+        return await asyncio.to_thread(
+            self._enqueue, requests, session, draft.parent_id, draft.relation
+        )
 
     def _enqueue(
-        self, requests: list[Request], session: str | None, parent_id: str | None
+        self,
+        requests: list[Request],
+        session: str | None,
+        parent_id: str | None,
+        relation: Relation | None,
     ) -> list[Job]:
         from store import queue
 
-        jobs = queue.enqueue(self.database, requests, session=session, parent_id=parent_id)
+        jobs = queue.enqueue(
+            self.database, requests, session=session, parent_id=parent_id, relation=relation
+        )
         self._start_worker(jobs)
         return jobs
+
+    async def vary(
+        self,
+        image: Image,
+        *,
+        strength: float = VARIATION_STRENGTH,
+        seed: int | None = None,
+        images: int = 1,
+        session: str | None = None,
+    ) -> list[Job]:
+        """Queue the image's request with noise of another seed blended in, as its children.
+
+        `strength` is 0 to 1; `seed` (the variation's) is drawn when None. Raises `StoreError`
+        when the record is damaged, `RequestError` when the engine has no variations.
+        """
+        _check_whole(image)
+        capabilities = self.get_capabilities(image.request.engine)
+        requests = resolve_variations(
+            image.request, capabilities, strength=strength, seed=seed, images=images
+        )
+        return await asyncio.to_thread(
+            self._enqueue, requests, session, image.id, Relation.VARIATION
+        )
+
+    def resolve_upscale(self, source: Image | Input, choices: UpscaleChoices) -> Request:
+        """The complete request that makes `source` larger. Raises `RequestError`."""
+        made_by = None
+        if isinstance(source, Image):
+            _check_whole(source)
+            made_by = source.request
+        return resolve_upscale(
+            source.file_sha256 if isinstance(source, Image) else source.sha256,
+            (source.width, source.height),
+            made_by,
+            choices,
+            self.get_capabilities(choices.engine),
+        )
+
+    async def upscale(
+        self,
+        source: Image | Input,
+        choices: UpscaleChoices = UpscaleChoices(),
+        session: str | None = None,
+    ) -> Job:
+        """Queue a larger one of a past image, as its child, or of a kept file."""
+        request = self.resolve_upscale(source, choices)
+        parent_id = None
+        if isinstance(source, Image):
+            await self.add_input(await self.read_image(source))
+            parent_id = source.id
+        (job,) = await asyncio.to_thread(
+            self._enqueue, [request], session, parent_id, Relation.UPSCALE if parent_id else None
+        )
+        return job
+
+    async def add_input(self, data: bytes) -> Input:
+        """Keep an image file that a request starts from. Raises `StoreError` if it is none."""
+        from store import inputs
+
+        return await asyncio.to_thread(inputs.store_input, self.database, data)
+
+    async def find_input(self, sha256: str) -> Path:
+        """Where a kept file lies. Raises `NotFound`."""
+        from store import inputs
+
+        return await asyncio.to_thread(inputs.find_input, self.database, sha256)
 
     def _start_worker(self, jobs: Sequence[Job]) -> None:
         ensure_worker(
@@ -282,3 +372,11 @@ class Darkroom:
     def watch(self, seconds: float = 0.2) -> AsyncIterator[None]:
         """Yields once at the start and then whenever anybody changed history or progress."""
         return watch_history(self.directory, lambda: self._opened, seconds)
+
+
+def _check_whole(image: Image) -> None:
+    if image.is_damaged:
+        raise StoreError(
+            f"The record of the image {image.id[:8]} is damaged, so nothing is made from it.",
+            "Its record shows which fields differ.",
+        )

@@ -29,7 +29,7 @@ def read_words(text: str) -> tuple[list[str], str | None]:
         ("Night Skies", ["Skies"]),
         ("the castles' foxes", []),
         ("a quokka, in the night", ["quokka"]),
-        ("İstanbul night", ["İ", "stanbul"]),
+        ("İstanbul night", ["stanbul"]),
         ("", []),
     ],
 )

@@ -1,0 +1,204 @@
+"""Requests that come from a past image or a file: variations, upscales, the size to start with."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+
+from engines.base import Capabilities, Sizes
+from engines.resolution import IMAGES_MAXIMUM
+from store.errors import RequestError
+from store.fields import SIZE_MAXIMUM, SIZE_MINIMUM, SIZE_MULTIPLE, draw_seed, following_seed
+from store.parameters import InitialImage, Upscale, Variation
+from store.request import REQUEST_FORMAT, Parameters, Prompt, PromptStack, Request
+
+START_SCHEDULE = 0.6
+END_SCHEDULE = 0.0
+VARIATION_STRENGTH = 0.2
+UPSCALE_FACTORS = (2, 4)
+
+
+class UpscaleChoices(msgspec.Struct, frozen=True, kw_only=True):
+    """How an image is made larger.
+
+    `factor` (2 or 4) or `width` in pixels, not both; the height follows. None: twice as large;
+    for the others what made the image, else the engine's default. `upscaler`: the protocol's
+    kind, None for the one that the model's name tells.
+    """
+
+    engine: str = "builtin"
+    model: str | None = None
+    factor: int | None = None
+    width: int | None = None
+    upscaler: str | None = None
+    seed: int | None = None
+    steps: int | None = None
+    cfg_scale: float | None = None
+    sampler: str | None = None
+    style_preset: str | None = None
+    prompts: tuple[Prompt, ...] | None = None
+
+
+def resolve_upscale(
+    sha256: str,
+    size: tuple[int, int],
+    made_by: Request | None,
+    choices: UpscaleChoices,
+    capabilities: Capabilities,
+) -> Request:
+    """The request that makes the image file `sha256` of `size` (width, height) larger.
+
+    Stack and parameters are those of `made_by`, the request that the image was made from;
+    without one the stack is empty and the parameters are the engine's defaults, with a drawn
+    seed. Raises `RequestError`.
+    """
+    width, height = _choose_size(size, choices)
+    model = choices.model or next(iter(capabilities.upscale_models), capabilities.default_model)
+    upscaler = choices.upscaler or ("esrgan" if model.startswith("esrgan") else "rgb")
+    own = made_by.parameters if made_by is not None else None
+    defaults = {
+        "seed": own.seed if own else draw_seed(),
+        "steps": own.steps if own else int(capabilities.steps.default),
+        "cfg_scale": own.cfg_scale if own else capabilities.cfg_scale.default,
+        "sampler": own.sampler if own else capabilities.default_sampler,
+        "style_preset": own.style_preset if own else None,
+    }
+    chosen = {name: getattr(choices, name) for name in defaults}
+    stack = made_by.stack if made_by is not None else PromptStack(prompts=())
+    request = Request(
+        engine=capabilities.engine,
+        model=model,
+        stack=stack if choices.prompts is None else PromptStack(prompts=choices.prompts),
+        parameters=Parameters(
+            width=width,
+            height=height,
+            upscale=Upscale(sha256=sha256, upscaler=upscaler),
+            **{
+                name: default if chosen[name] is None else chosen[name]
+                for name, default in defaults.items()
+            },
+        ),
+    )
+    capabilities.check(request)
+    return request
+
+
+def _choose_size(size: tuple[int, int], choices: UpscaleChoices) -> tuple[int, int]:
+    width, height = size
+    if choices.width is None:
+        factor = UPSCALE_FACTORS[0] if choices.factor is None else choices.factor
+        if factor not in UPSCALE_FACTORS:
+            raise RequestError(
+                "factor", factor, f"An image is not made {factor} times as large.", "Give 2 or 4."
+            )
+        return width * factor, height * factor
+    if choices.factor is not None:
+        raise RequestError(
+            "parameters.width", choices.width, "Give a factor or a width, not both."
+        )
+    if choices.width <= width:
+        raise RequestError(
+            "parameters.width",
+            choices.width,
+            f"The image is {width} pixels wide; {choices.width} would not make it larger.",
+            f"Give more than {width}.",
+        )
+    return choices.width, max(1, round(height * choices.width / width))
+
+
+def resolve_variations(
+    request: Request,
+    capabilities: Capabilities,
+    *,
+    strength: float = VARIATION_STRENGTH,
+    seed: int | None = None,
+    images: int = 1,
+) -> list[Request]:
+    """`request` again, `images` times, with noise of another seed blended in by `strength`.
+
+    `seed` is the variation's; it is drawn when None, and further images get those that
+    follow it. A variation that `request` has already is replaced. Raises `RequestError`.
+    """
+    if not 1 <= images <= IMAGES_MAXIMUM:
+        raise RequestError(
+            "images", images, f"{images} images cannot be made in one go.", "Give 1 to 100."
+        )
+    if request.parameters.upscale is not None:
+        raise RequestError(
+            "parameters.variation",
+            None,
+            "An image that was only made larger has no variations.",
+            "Vary the image that it came from.",
+        )
+    first = draw_seed() if seed is None else seed
+    made = [
+        msgspec.structs.replace(
+            request,
+            format=REQUEST_FORMAT,
+            parameters=msgspec.structs.replace(
+                request.parameters,
+                variation=Variation(seed=following_seed(first, offset), strength=strength),
+            ),
+        )
+        for offset in range(images)
+    ]
+    capabilities.check(made[0])
+    return made
+
+
+def make_initial_image(
+    sha256: str,
+    start_schedule: float | None = None,
+    end_schedule: float | None = None,
+    image_strength: float | None = None,
+) -> InitialImage:
+    """The initial image `sha256`, its schedule complete (0.6 to 0.0 where nothing is said).
+
+    `image_strength` is another way to give the start: 1 minus it. Raises `RequestError`.
+    """
+    if image_strength is not None:
+        if start_schedule is not None:
+            raise RequestError(
+                "parameters.start_schedule",
+                start_schedule,
+                "Image strength and start schedule are one thing told twice: 1 minus the other.",
+                "Give one of them.",
+            )
+        if not 0 <= image_strength <= 1:
+            raise RequestError(
+                "image_strength",
+                image_strength,
+                f"The image strength {image_strength:g} is not a number from 0 to 1.",
+            )
+        start_schedule = round(1 - image_strength, 9)
+    return InitialImage(
+        sha256=sha256,
+        start_schedule=START_SCHEDULE if start_schedule is None else start_schedule,
+        end_schedule=END_SCHEDULE if end_schedule is None else end_schedule,
+    )
+
+
+def find_nearest_size(size: tuple[int, int], sizes: Sizes) -> tuple[int, int]:
+    """`size` (width, height in pixels) if `sizes` has it, else the nearest one that it has.
+
+    The distance is that of the logarithms of the sides, so that proportions count.
+    """
+    if _is_possible(size) and sizes.accepts(size):
+        return size
+    low, high = max(sizes.low, SIZE_MINIMUM), min(sizes.high, SIZE_MAXIMUM)
+    sides = range(-(-low // sizes.multiple) * sizes.multiple, high + 1, sizes.multiple)
+    known = sizes.only or [(width, height) for width in sides for height in sides]
+    return min(
+        (candidate for candidate in known if sizes.accepts(candidate)),
+        key=lambda candidate: (_measure(size, candidate), candidate),
+        default=sizes.default,
+    )
+
+
+def _is_possible(size: tuple[int, int]) -> bool:
+    return all(s % SIZE_MULTIPLE == 0 and SIZE_MINIMUM <= s <= SIZE_MAXIMUM for s in size)
+
+
+def _measure(one: tuple[int, int], other: tuple[int, int]) -> float:
+    return math.dist([math.log(side) for side in one], [math.log(side) for side in other])
