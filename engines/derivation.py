@@ -94,9 +94,7 @@ def _choose_size(size: tuple[int, int], choices: UpscaleChoices) -> tuple[int, i
             )
         return width * factor, height * factor
     if choices.factor is not None:
-        raise RequestError(
-            "parameters.width", choices.width, "Give a factor or a width, not both."
-        )
+        raise RequestError("parameters.width", choices.width, "Give a factor or a width, not both.")
     if choices.width <= width:
         raise RequestError(
             "parameters.width",

@@ -88,7 +88,7 @@ async def test_the_record_holds_everything_that_made_the_image() -> None:
             "k_dpmpp_2m",
             "128 x 128",
             "anime",
-            "builtin, model safelight-1",
+            "builtin, model r1",
             "The latent differs there.",
             "engine revision: r1",
             "noise",
