@@ -114,7 +114,7 @@ def show_range(field: str, draft: Draft, sizes: Mapping[str, tuple[int, int]]) -
         case "area":
             return f"first {_AREA.get(read_value(field, draft), '')}"
         case "vary":
-            return "a second seed, mixed in   d takes it out"
+            return "a second seed   d takes out"
     return "0 nothing of it, 1 it alone"
 
 

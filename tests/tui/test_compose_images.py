@@ -14,6 +14,7 @@ from tests.tui.desk_darkroom import DeskDarkroom, wait_for, with_place
 from tests.tui.memory_darkroom import make_picture, make_request
 from tests.tui.pilot import join_lines, running, show_screen
 from tui.screens.path import PathScreen
+from tui.widgets.parameter_row import ParameterRow
 
 START = with_place(Draft(prompts=(DraftPrompt(text="night sky"),), seed=5, seed_locked=True))
 
@@ -74,8 +75,8 @@ async def test_schedules_step_and_stay_in_order(tmp_path: Path) -> None:
         assert initial is not None
         assert (initial.start_schedule, initial.end_schedule) == (0.05, 0.05)
         await pilot.press("down", *"0.2", "enter")
-        await pilot.pause()
-        assert "Give 0 to 0.05" in join_lines(show_screen(app))
+        row = app.compose_screen.query_one("#field-end", ParameterRow)
+        await wait_for(lambda: "Give 0 to 0.05" in row.note.plain, "the range")
 
 
 async def test_an_initial_image_is_taken_out_and_brought_back(tmp_path: Path) -> None:

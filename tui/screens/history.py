@@ -16,7 +16,7 @@ from tui.abilities import Abilities, Upscaler, read_capabilities
 from tui.actions import BY_ID, CONTEXTS, Situation, make_bindings
 from tui.commands import make_command
 from tui.darkroom import Darkroom
-from tui.screens.history_layout import HistoryLayout
+from tui.screens.history_layout import HISTORY_CSS, HistoryLayout
 from tui.screens.image_actions import make_choices, open_upscalers
 from tui.text import show_first_prompt
 from tui.widgets.history_list import HistoryList
@@ -31,6 +31,7 @@ class HistoryScreen(HistoryLayout):
     `engine` is the editor's, `session` the one that new jobs belong to.
     """
 
+    CSS = HISTORY_CSS
     BINDINGS: ClassVar[list[BindingType]] = make_bindings("history")
     ACTION_CONTEXTS: ClassVar[tuple[str, ...]] = ("history", "history list", "record")
 

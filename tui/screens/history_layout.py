@@ -30,33 +30,34 @@ _EMPTY = (
 _NOT_FOUND = "No prompt has words that begin so.\n\nesc shows all images again."
 
 
+HISTORY_CSS = """
+HistoryScreen {
+    layout: vertical;
+    #history-body { height: 1fr; }
+    #history-search { display: none; border: none; height: 1; padding: 0 1; }
+    #history-left { width: 44%; border: round $border-blurred; }
+    #history-left:focus-within { border: round $border; }
+    #history-right { width: 1fr; border: round $border-blurred; }
+    #history-right:focus-within { border: round $border; }
+    #history-picture { height: 55%; }
+    #history-record { height: 1fr; }
+    #history-empty { height: auto; padding: 1 2; display: none; color: $secondary; }
+    #history-keys { height: 1; }
+}
+HistoryScreen.-searching #history-search { display: block; }
+HistoryScreen.-empty #history-empty { display: block; }
+HistoryScreen.-empty HistoryList { display: none; }
+HistoryScreen.-narrow #history-left { width: 1fr; }
+HistoryScreen.-narrow #history-right { display: none; layout: horizontal; }
+HistoryScreen.-narrow.-record #history-left { display: none; }
+HistoryScreen.-narrow.-record #history-right { display: block; }
+HistoryScreen.-narrow #history-picture { width: 45%; height: 1fr; }
+HistoryScreen.-narrow #history-record { width: 1fr; height: 1fr; }
+"""
+
+
 class HistoryLayout(Screen[None]):
     """Left the list, right picture and record; in a narrow terminal one after the other."""
-
-    CSS = """
-    HistoryLayout {
-        layout: vertical;
-        #history-body { height: 1fr; }
-        #history-search { display: none; border: none; height: 1; padding: 0 1; }
-        #history-left { width: 44%; border: round $border-blurred; }
-        #history-left:focus-within { border: round $border; }
-        #history-right { width: 1fr; border: round $border-blurred; }
-        #history-right:focus-within { border: round $border; }
-        #history-picture { height: 55%; }
-        #history-record { height: 1fr; }
-        #history-empty { height: auto; padding: 1 2; display: none; color: $secondary; }
-        #history-keys { height: 1; }
-    }
-    HistoryLayout.-searching #history-search { display: block; }
-    HistoryLayout.-empty #history-empty { display: block; }
-    HistoryLayout.-empty HistoryList { display: none; }
-    HistoryLayout.-narrow #history-left { width: 1fr; }
-    HistoryLayout.-narrow #history-right { display: none; layout: horizontal; }
-    HistoryLayout.-narrow.-record #history-left { display: none; }
-    HistoryLayout.-narrow.-record #history-right { display: block; }
-    HistoryLayout.-narrow #history-picture { width: 45%; height: 1fr; }
-    HistoryLayout.-narrow #history-record { width: 1fr; height: 1fr; }
-    """
 
     def __init__(self, darkroom: Darkroom, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
