@@ -14,6 +14,7 @@ from tui.action import Action, Situation
 from tui.compose_actions import COMPOSE_ACTIONS
 from tui.editor_actions import EDITOR_ACTIONS
 from tui.history_actions import HISTORY_ACTIONS, JOBS_ACTIONS
+from tui.mask_actions import MASK_ACTIONS
 
 __all__ = [
     "ACTIONS",
@@ -31,6 +32,7 @@ ACTIONS: tuple[Action, ...] = (
     *EDITOR_ACTIONS,
     *HISTORY_ACTIONS,
     *JOBS_ACTIONS,
+    *MASK_ACTIONS,
 )
 
 BY_ID: Mapping[str, Action] = {action.id: action for action in ACTIONS}
@@ -44,6 +46,7 @@ CONTEXTS: Mapping[str, str] = {
     "history list": "in the list of images",
     "record": "on the record of an image",
     "jobs": "in the list of jobs",
+    "mask": "while painting a mask",
 }
 """The contexts in the order of the help screen, and their titles."""
 

@@ -39,10 +39,12 @@ def remove_initial_image(draft: Draft) -> Draft:
 
 
 def set_mask(draft: Draft, sha256: str, name: str) -> Draft:
-    """`draft` with the kept file `sha256` as its mask: what is black there is made anew."""
-    mask = Mask(sha256=sha256, replaces="black", area_init="original")
-    if draft.mask is not None:
-        mask = msgspec.structs.replace(draft.mask, sha256=sha256)
+    """`draft` with the kept file `sha256` as its mask: what is black there is made anew.
+
+    What lies there before the first step stays as it was chosen for a mask before.
+    """
+    area_init = "original" if draft.mask is None else draft.mask.area_init
+    mask = Mask(sha256=sha256, replaces="black", area_init=area_init)
     return _note_name(msgspec.structs.replace(draft, mask=mask), sha256, name)
 
 

@@ -7,7 +7,6 @@ import os
 from pathlib import Path
 
 from store.errors import StoreError
-from store.pixels import FILE_LIMIT
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 _ENTRIES_READ = 5000
@@ -32,6 +31,8 @@ def parse_path(text: str) -> Path:
 
 def read_image_file(path: Path) -> bytes:
     """The bytes of the file. Raises `StoreError` when it is none or larger than an image may be."""
+    from store.pixels import FILE_LIMIT
+
     try:
         if path.is_dir():
             raise StoreError(f"{path.name or path} is a folder.", "Go on to a file in it.")

@@ -9,10 +9,12 @@ import pytest
 from textual.widgets import Input
 
 from store.parameters import InitialImage, Mask, Variation
+from store.pixels import open_image
 from store.records import Draft, DraftPrompt, JobState, Relation
 from tests.tui.desk_darkroom import DeskDarkroom, wait_for, with_place
 from tests.tui.memory_darkroom import make_picture, make_request
 from tests.tui.pilot import join_lines, running, show_screen
+from tui.screens.mask import MaskScreen
 from tui.screens.path import PathScreen
 from tui.widgets.parameter_row import ParameterRow
 
@@ -241,3 +243,32 @@ async def test_every_row_is_whole_at_any_size(tmp_path: Path, size: tuple[int, i
         await pilot.press("i", "w", "end")
         for said in ("start", "0.60", "vary seed", "strength", "0.20", "none"):
             assert said in show_screen(app)
+
+
+async def test_a_mask_is_painted_over_the_image(tmp_path: Path) -> None:
+    darkroom = DeskDarkroom(tmp_path, START)
+    darkroom.add_image(data=make_picture(1, 128))
+    async with running(darkroom) as (app, pilot):
+        await wait_for(lambda: app.compose_screen.making.image, "the image")
+        await pilot.press("i", "m", "enter")
+        await wait_for(lambda: isinstance(app.screen, MaskScreen), "the editor")
+        await pilot.pause()
+        await pilot.press("enter")
+        assert "Nothing is painted" in show_screen(app)
+        await pilot.press("plus", "space", "k", "space")
+        assert "░░░░" in show_screen(app)
+        await pilot.press("space")
+        await pilot.press("enter")
+        await wait_for(lambda: darkroom.draft.mask, "the mask")
+        mask = darkroom.draft.mask
+        assert mask is not None
+        painted = open_image(darkroom.inputs[mask.sha256])
+        assert painted.size == (128, 128)
+        assert (painted.getpixel((64, 64)), painted.getpixel((2, 2))) == (0, 255)
+        assert "mask painted" in join_lines(show_screen(app))
+        await pilot.press("m", "enter")
+        await wait_for(lambda: isinstance(app.screen, MaskScreen), "the editor again")
+        await pilot.pause()
+        assert "░" in show_screen(app)
+        await pilot.press("i", "escape")
+        assert darkroom.draft.mask == mask

@@ -96,6 +96,7 @@ class ComposeScreen(ComposeOpening):
             self.show,
             self.say,
             self._open_screen,
+            glyphs,
         )
         self._handlers = self._list_handlers()
 

@@ -17,7 +17,9 @@ from tui import origins
 from tui.abilities import FACTOR, Abilities, Upscaler
 from tui.darkroom import Darkroom
 from tui.desk import Desk
+from tui.glyphs import Glyphs
 from tui.keeper import Keeper, read_place
+from tui.mask import MaskCanvas
 from tui.paths import read_image_file
 from tui.screens.choice import ChoiceScreen
 from tui.screens.making import Making
@@ -36,6 +38,7 @@ class OpenScreen(Protocol):
 
 
 PAINT, TAKE_FILE, NO_MASK = "paint it", "take it from a file", "no mask"
+PAINTED = "painted"
 
 
 class ImageActions:
@@ -56,7 +59,9 @@ class ImageActions:
         refresh: Callable[[], Awaitable[None]],
         say: Callable[[str], None],
         open_screen: OpenScreen,
+        glyphs: Glyphs,
     ) -> None:
+        self._glyphs = glyphs
         self._darkroom = darkroom
         self._desk = desk
         self._keeper = keeper
@@ -151,7 +156,7 @@ class ImageActions:
         """Let the person choose where the mask comes from."""
         if self._desk.draft.initial_image is None:
             return
-        choices = (TAKE_FILE, *((NO_MASK,) if self._desk.draft.mask else ()))
+        choices = (PAINT, TAKE_FILE, *((NO_MASK,) if self._desk.draft.mask else ()))
         self._open_choice("mask", choices, self._make_mask)
 
     def _open_choice(
@@ -164,11 +169,36 @@ class ImageActions:
         self._open_screen(ChoiceScreen(title, choices, choices[0]), enter)
 
     async def _make_mask(self, how: str) -> None:
-        if how == TAKE_FILE:
+        if how == PAINT:
+            await self._paint_mask()
+        elif how == TAKE_FILE:
             self._ask_path("mask: black is made anew, white stays", self._take_mask)
         else:
             self._desk.change(msgspec.structs.replace(self._desk.draft, mask=None), "the mask")
             await self._refresh()
+
+    async def _paint_mask(self) -> None:
+        """Paint over the initial image, going on from the mask that there is."""
+        from tui.screens.mask import MaskScreen
+
+        initial, mask = self._desk.draft.initial_image, self._desk.draft.mask
+        if initial is None:
+            return
+        try:
+            data = await self._darkroom.read_input(initial.sha256)
+            size = await self._keeper.learn_size(initial.sha256)
+            past = None if mask is None else await self._darkroom.read_input(mask.sha256)
+            canvas = await asyncio.to_thread(MaskCanvas, *size, past)
+        except SafelightError as error:
+            self._say(str(error))
+            return
+        if mask is not None and mask.replaces == "white":
+            canvas.invert()
+
+        async def take(png: bytes) -> None:
+            await self.set_mask(png, PAINTED)
+
+        self._open_screen(MaskScreen(data, canvas, self._glyphs, take))
 
     async def _take_mask(self, path: Path) -> None:
         await self.set_mask(await asyncio.to_thread(read_image_file, path), path.name)
