@@ -30,7 +30,7 @@ PARTS = {"from": "initial image", "mask": "mask", "vary": "second seed"}
 NO_MASK = "none"
 
 _STEP = 0.05
-_AREA = {"original": "the image itself", "random": "noise", "zero": "nothing"}
+_AREA = {"original": "the image", "random": "noise", "zero": "nothing"}
 _OTHER = {"black": "white", "white": "black"}
 _ATTRIBUTES = {"replaces": "replaces", "area": "area_init"}
 
@@ -104,15 +104,15 @@ def show_range(field: str, draft: Draft, sizes: Mapping[str, tuple[int, int]]) -
         case "from":
             return _show_size(draft, sizes)
         case "start":
-            return "0 keeps, 1 ignores it"
+            return "0 keeps, 1 ignores"
         case "end":
             return f"0 to {show_value('start', draft)}"
         case "mask":
-            return "enter another" if draft.mask is not None else "enter to make one"
+            return "enter changes it" if draft.mask is not None else "enter makes one"
         case "replaces":
             return f"{_OTHER.get(read_value(field, draft), '')} stays"
         case "area":
-            return f"first {_AREA.get(read_value(field, draft), '')}"
+            return f"{_AREA.get(read_value(field, draft), '')} first"
         case "vary":
             return "a second seed   d takes out"
     return "0 nothing of it, 1 it alone"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import msgspec
@@ -14,9 +15,15 @@ from store.records import Draft, DraftPrompt, JobState, Relation
 from tests.tui.desk_darkroom import DeskDarkroom, wait_for, with_place
 from tests.tui.memory_darkroom import make_picture, make_request
 from tests.tui.pilot import join_lines, running, show_screen
+from tui.app import SafelightApp
 from tui.screens.mask import MaskScreen
 from tui.screens.path import PathScreen
 from tui.widgets.parameter_row import ParameterRow
+
+
+def is_shown(app: SafelightApp, said: str) -> bool:
+    return said in join_lines(show_screen(app))
+
 
 START = with_place(Draft(prompts=(DraftPrompt(text="night sky"),), seed=5, seed_locked=True))
 
@@ -112,7 +119,7 @@ async def test_a_file_is_asked_for_until_it_is_an_image(tmp_path: Path) -> None:
         ):
             field.value = wrong
             await pilot.press("enter")
-            await wait_for(lambda said=said: said in join_lines(show_screen(app)), said)
+            await wait_for(functools.partial(is_shown, app, said), said)
         field.value = f"{tmp_path}/har"
         await pilot.press("tab")
         await wait_for(lambda: field.value.endswith("/harbour.png"), "the completed path")
