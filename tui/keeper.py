@@ -82,14 +82,14 @@ class Keeper:
             self._darkroom.save_draft(self.session, draft)
 
     def get_context(self, draft: Draft) -> Context | None:
-        """`draft` with what its engine accepts, None before that is known.
+        """`draft` with what its engine and model accept, None before that is known.
 
         The first engine stands in for one that is missing.
         """
         if not self._capabilities:
             return None
         first = next(iter(self._capabilities.values()))
-        capabilities = self._capabilities.get(draft.engine, first)
+        capabilities = self._capabilities.get(draft.engine, first).for_model(draft.model)
         return Context(draft, capabilities, self._engines, self._sizes)
 
     async def learn_size(self, sha256: str) -> tuple[int, int]:

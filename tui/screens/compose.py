@@ -133,6 +133,7 @@ class ComposeScreen(ComposeOpening):
             self._parameters.explain("engine", f"There is no engine {draft.engine!r}.")
         if self.images.is_behind:
             start_work(self, self.images.show_origin, "origin", is_exclusive=True)
+        self.making.show_losses()
         self._show_header()
         self.show_keys()
 
