@@ -21,6 +21,7 @@ class Failure(StrEnum):
     MISSING_KEY = "missing_key"
     WRONG_KEY = "wrong_key"
     OUT_OF_CREDIT = "out_of_credit"
+    OVER_BUDGET = "over_budget"
     RATE_LIMITED = "rate_limited"
     UNREACHABLE = "unreachable"
     INSECURE = "insecure"

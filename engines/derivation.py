@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import msgspec
 
@@ -57,7 +58,7 @@ def resolve_upscale(
     model = choices.model or next(iter(capabilities.upscale_models), capabilities.default_model)
     upscaler = choices.upscaler or ("esrgan" if model.startswith("esrgan") else "rgb")
     own = made_by.parameters if made_by is not None else None
-    defaults = {
+    defaults: dict[str, Any] = {
         "seed": own.seed if own else draw_seed(),
         "steps": own.steps if own else int(capabilities.steps.default),
         "cfg_scale": own.cfg_scale if own else capabilities.cfg_scale.default,
@@ -180,7 +181,7 @@ def make_initial_image(
 def find_nearest_size(size: tuple[int, int], sizes: Sizes) -> tuple[int, int]:
     """`size` (width, height in pixels) if `sizes` has it, else the nearest one that it has.
 
-    The distance is that of the logarithms of the sides, so that proportions count.
+    Proportions weigh more than the number of pixels.
     """
     if _is_possible(size) and sizes.accepts(size):
         return size
@@ -199,4 +200,7 @@ def _is_possible(size: tuple[int, int]) -> bool:
 
 
 def _measure(one: tuple[int, int], other: tuple[int, int]) -> float:
-    return math.dist([math.log(side) for side in one], [math.log(side) for side in other])
+    """How far two sizes are apart: other proportions weigh three times a change of scale."""
+    proportions = math.log(one[0] / one[1]) - math.log(other[0] / other[1])
+    scale = math.log(one[0] * one[1]) - math.log(other[0] * other[1])
+    return 3 * abs(proportions) + abs(scale)

@@ -1,4 +1,4 @@
-"""Where the key of a paid service comes from: a command or a private file.
+"""Where the key of a paid service comes from: a command, a private file or the keyring.
 
 No message here holds any part of a key, or of what a command printed.
 """
@@ -17,6 +17,7 @@ from store.errors import SafelightError
 
 COMMAND_SECONDS = 60
 FILE_LIMIT = 4096
+KEYRING_SERVICE = "safelight"
 _KEY = re.compile(r"[\x21-\x7e]+")
 
 
@@ -84,3 +85,86 @@ def read_key_file(path: Path) -> Secret:
             raise SettingsError(f"{source} has more than {FILE_LIMIT} bytes; that is no key.")
         key = Secret(file.read(FILE_LIMIT).decode("ascii", "replace").strip())
     return check_key(key, source)
+
+
+def write_key_file(path: Path, key: Secret) -> None:
+    """Put `key` into `path`, in a folder and a file that only this user can read.
+
+    Raises `SettingsError`.
+    """
+    check_key(key, "What was typed")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            with os.fdopen(descriptor, "w") as file:
+                file.write(key.reveal() + "\n")
+                file.flush()
+                os.fsync(descriptor)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be written: {error.strerror or error}.") from None
+
+
+def read_keyring(account: str) -> Secret:
+    """The key that the system's keyring holds for `account`. Raises `SettingsError`."""
+    text = _ask_keyring("get_password", KEYRING_SERVICE, account)
+    if text is None:
+        raise SettingsError(
+            f"The keyring holds no key for {account!r}.", "Put it there: safelight key set."
+        )
+    return check_key(Secret(str(text).strip()), "The keyring")
+
+
+def note_change(folder: Path) -> None:
+    """Let a worker that has read the old key be replaced: it looks at the time of `folder`."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.utime(folder)
+    except OSError as error:
+        raise SettingsError(f"{folder} cannot be written: {error.strerror or error}.") from None
+
+
+def check_keyring() -> None:
+    """Raise `SettingsError` when there is no keyring to put a key into."""
+    _ask_keyring("get_password", KEYRING_SERVICE, "")
+
+
+def write_keyring(account: str, key: Secret) -> None:
+    """Put `key` into the system's keyring for `account`. Raises `SettingsError`."""
+    check_key(key, "What was typed")
+    _ask_keyring("set_password", KEYRING_SERVICE, account, key)
+
+
+def remove_from_keyring(account: str) -> bool:
+    """Whether the keyring held a key for `account`; it does no more. Raises `SettingsError`."""
+    if _ask_keyring("get_password", KEYRING_SERVICE, account) is None:
+        return False
+    _ask_keyring("delete_password", KEYRING_SERVICE, account)
+    return True
+
+
+def _ask_keyring(method: str, *arguments: str | Secret) -> object:
+    """Call the package `keyring`, which is not there unless somebody wants it."""
+    try:
+        import keyring
+        from keyring.errors import KeyringError
+    except ImportError:
+        raise SettingsError(
+            "The keyring needs a package that is not installed.",
+            "Run: pip install 'safelight[keyring]'. Or keep the key in a file: "
+            "safelight key set --file.",
+        ) from None
+    try:
+        return getattr(keyring, method)(
+            *(part.reveal() if isinstance(part, Secret) else part for part in arguments)
+        )
+    except (KeyringError, RuntimeError, OSError) as error:
+        # Its text may hold what it was given.
+        raise SettingsError(
+            f"The system's keyring cannot be used ({type(error).__name__}).",
+            "Keep the key in a file instead: safelight key set --file.",
+        ) from None

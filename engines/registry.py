@@ -63,6 +63,12 @@ class EngineRegistry:
             return read_prompt(text, style_preset)
         return PromptReading()
 
+    def estimate_cost(self, request: Request) -> float | None:
+        """The credits that `request` may cost, 0 where images are free, None if not known."""
+        from engines.cost import estimate_cost
+
+        return estimate_cost(request, self.settings)
+
     def describe_losses(self, request: Request) -> tuple[str, ...]:
         """What of `request` its engine cannot honour, a sentence each; empty for nothing.
 

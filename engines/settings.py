@@ -5,13 +5,19 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
-from engines.key import SettingsError, check_key, read_key_command, read_key_file
+from engines.key import (
+    SettingsError,
+    check_key,
+    read_key_command,
+    read_key_file,
+    read_keyring,
+)
 from engines.secret import Secret
 from store.fields import check_name
 from store.places import find_config_file
@@ -21,6 +27,7 @@ HOST_VARIABLE = "STABILITY_HOST"
 REST_HOSTED = "https://api.stability.ai"
 REST_HOST_VARIABLE = "STABILITY_REST_HOST"
 KEY_VARIABLE = "STABILITY_KEY"
+PROFILE_VARIABLE = "SAFELIGHT_PROFILE"
 
 DEADLINE_SECONDS = 300.0
 IDLE_SECONDS = 120.0
@@ -44,7 +51,8 @@ class StabilitySettings(msgspec.Struct, frozen=True, kw_only=True):
     the rule (off for this machine, else on). `certificates`: a PEM file of the authorities
     to trust instead of the usual ones. `deadline_seconds` is the longest an image may take,
     `idle_seconds` the longest the server may say nothing. `models`: the names to offer, the
-    default first; empty for those of the hosted service.
+    default first; empty for those of the hosted service. `is_free`: whether images cost
+    nothing there, None for the rule (free on this machine).
     """
 
     host: str = HOSTED
@@ -54,6 +62,7 @@ class StabilitySettings(msgspec.Struct, frozen=True, kw_only=True):
     deadline_seconds: float = DEADLINE_SECONDS
     idle_seconds: float = IDLE_SECONDS
     models: tuple[str, ...] = ()
+    is_free: bool | None = None
 
 
 class StabilityRestSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,25 +96,65 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     idle_minutes: Annotated[float, msgspec.Meta(ge=0, le=7 * 24 * 60)] = 10.0
 
 
+Credits = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
+
+
+class BudgetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What paid images may cost.
+
+    `credits_per_day`: no image is asked for beyond it, None for no limit. `prices`: credits an
+    image by model, where the price list knows better or nothing.
+    """
+
+    credits_per_day: Credits | None = None
+    prices: dict[str, Credits] = {}
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that can be set."""
+    """Everything that can be set.
+
+    `stability` is that of the chosen `profile` (None: of the section [stability]); `profiles`
+    holds all, the section [stability] under None.
+    """
 
     stability: StabilitySettings = StabilitySettings()
+    profile: str | None = None
+    profiles: dict[str | None, StabilitySettings] = {}
+    budget: BudgetSettings = BudgetSettings()
     stability_rest: StabilityRestSettings = StabilityRestSettings()
     builtin: BuiltinSettings = BuiltinSettings()
     interface: InterfaceSettings = InterfaceSettings()
     worker: WorkerSettings = WorkerSettings()
+
+    def for_profile(self, profile: str | None) -> Settings:
+        """The same with another profile chosen. Raises `SettingsError` with the known names."""
+        if profile == self.profile:
+            return self
+        if profile not in self.profiles:
+            raise _refuse_profile(str(profile), self.profiles)
+        return msgspec.structs.replace(self, stability=self.profiles[profile], profile=profile)
+
+
+def _refuse_profile(name: str, known: Iterable[str | None]) -> SettingsError:
+    listed = ", ".join(sorted(each for each in known if each)) or "none"
+    return SettingsError(
+        f"There is no profile {name!r}. Known: {listed}.",
+        "Add a section [hosts.NAME] to config.toml.",
+    )
 
 
 class _StabilitySection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     host: Annotated[str, msgspec.Meta(min_length=1)] = HOSTED
     key_command: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)] | None = None
     key_file: Annotated[str, msgspec.Meta(min_length=1)] | None = None
+    keyring: bool = False
     tls: bool | None = None
     certificates: Annotated[str, msgspec.Meta(min_length=1)] | None = None
     deadline_seconds: Seconds = DEADLINE_SECONDS
     idle_seconds: Seconds = IDLE_SECONDS
+    model: str | None = None
     models: tuple[str, ...] = ()
+    free: bool | None = None
 
 
 class _StabilityRestSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -117,6 +166,9 @@ class _StabilityRestSection(msgspec.Struct, frozen=True, kw_only=True, forbid_un
 
 class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
     stability: _StabilitySection = _StabilitySection()
+    hosts: dict[str, dict[str, Any]] = {}
+    profile: str | None = None
+    budget: BudgetSettings = BudgetSettings()
     stability_rest: _StabilityRestSection = _StabilityRestSection()
     builtin: BuiltinSettings = BuiltinSettings()
     interface: InterfaceSettings = InterfaceSettings()
@@ -132,40 +184,80 @@ def load_settings(environ: Mapping[str, str], config_file: Path) -> Settings:
     """The settings in `config_file` (none when it does not exist) and `environ`, which wins.
 
     The key comes from the first of: `STABILITY_KEY`, the setting `key_command`, the setting
-    `key_file`; the latter two are only read when the key is used. Raises `SettingsError`.
+    `key_file`, the keyring if `keyring` is set, the file that `safelight key set --file`
+    writes; all but the first are only read when the key is used. Raises `SettingsError`.
     """
     file = _read_file(config_file)
-    section = file.stability
-    for name in section.models:
+    profiles: dict[str | None, StabilitySettings] = {
+        None: _make_stability(environ, file.stability, config_file, None)
+    }
+    for name, values in file.hosts.items():
+        if not _PROFILE.fullmatch(name):
+            raise SettingsError(
+                f"{config_file}: [hosts] {name!r} is not a name.",
+                "Names have letters, digits, '_' and '-'.",
+            )
+        try:
+            section = msgspec.convert(values, type=_StabilitySection)
+        except msgspec.ValidationError as error:
+            text = _explain(str(error), f"hosts.{name}")
+            raise SettingsError(f"{config_file}: {text}") from None
+        profiles[name] = _make_stability(environ, section, config_file, name)
+    rest = file.stability_rest
+    profile = environ.get(PROFILE_VARIABLE) or file.profile
+    if profile not in profiles:
+        raise _refuse_profile(str(profile), profiles)
+    return Settings(
+        stability=profiles[profile],
+        profile=profile,
+        profiles=profiles,
+        stability_rest=StabilityRestSettings(
+            host=environ.get(REST_HOST_VARIABLE) or rest.host,
+            # Not the chosen profile's: the key of one's own server must not go to the service.
+            key=profiles[None].key,
+            certificates=_find_path(rest.certificates, config_file.parent),
+            deadline_seconds=float(rest.deadline_seconds),
+            idle_seconds=float(rest.idle_seconds),
+        ),
+        budget=file.budget,
+        builtin=file.builtin,
+        interface=file.interface,
+        worker=file.worker,
+    )
+
+
+def find_own_key_file(profile: str | None, config_file: Path) -> Path:
+    """The file that `safelight key set --file` writes for `profile` (None: [stability])."""
+    return config_file.parent / "keys" / name_account(profile)
+
+
+def name_account(profile: str | None) -> str:
+    """What the key of `profile` is called in the keyring."""
+    return "stability" if profile is None else f"hosts.{profile}"
+
+
+def _make_stability(
+    environ: Mapping[str, str], section: _StabilitySection, config_file: Path, profile: str | None
+) -> StabilitySettings:
+    place = "stability" if profile is None else f"hosts.{profile}"
+    names = section.models if section.model is None else (section.model, *section.models)
+    for name in names:
         try:
             check_name("models", name)
         except ValueError:
             raise SettingsError(
-                f"{config_file}: [stability] models: {name!r} is not a name of a model.",
+                f"{config_file}: [{place}] models: {name!r} is not a name of a model.",
                 "Names have small letters, digits, '.', '_' and '-'.",
             ) from None
-    folder = config_file.parent
-    key, rest = _find_key(environ, section, folder), file.stability_rest
-    return Settings(
-        stability=StabilitySettings(
-            host=environ.get(HOST_VARIABLE) or section.host,
-            key=key,
-            tls=section.tls,
-            certificates=_find_path(section.certificates, folder),
-            deadline_seconds=float(section.deadline_seconds),
-            idle_seconds=float(section.idle_seconds),
-            models=tuple(dict.fromkeys(section.models)),
-        ),
-        stability_rest=StabilityRestSettings(
-            host=environ.get(REST_HOST_VARIABLE) or rest.host,
-            key=key,
-            certificates=_find_path(rest.certificates, folder),
-            deadline_seconds=float(rest.deadline_seconds),
-            idle_seconds=float(rest.idle_seconds),
-        ),
-        builtin=file.builtin,
-        interface=file.interface,
-        worker=file.worker,
+    return StabilitySettings(
+        host=environ.get(HOST_VARIABLE) or section.host,
+        key=_find_key(environ, section, config_file, profile),
+        tls=section.tls,
+        certificates=_find_path(section.certificates, config_file.parent),
+        deadline_seconds=float(section.deadline_seconds),
+        idle_seconds=float(section.idle_seconds),
+        models=tuple(dict.fromkeys(names)),
+        is_free=section.free,
     )
 
 
@@ -174,15 +266,19 @@ def _find_path(text: str | None, folder: Path) -> Path | None:
 
 
 def _find_key(
-    environ: Mapping[str, str], section: _StabilitySection, folder: Path
+    environ: Mapping[str, str], section: _StabilitySection, config_file: Path, profile: str | None
 ) -> Secret | None:
     if environ.get(KEY_VARIABLE):
         return check_key(Secret(environ[KEY_VARIABLE].strip()), f"The variable {KEY_VARIABLE}")
     if section.key_command is not None:
         argv = section.key_command
         return Secret.deferred(lambda: read_key_command(argv))
-    if (path := _find_path(section.key_file, folder)) is not None:
+    if (path := _find_path(section.key_file, config_file.parent)) is not None:
         return Secret.deferred(lambda: read_key_file(path))
+    if section.keyring:
+        return Secret.deferred(lambda: read_keyring(name_account(profile)))
+    if (own := find_own_key_file(profile, config_file)).is_file():
+        return Secret.deferred(lambda: read_key_file(own))
     return None
 
 
@@ -197,12 +293,16 @@ def _read_file(path: Path) -> _File:
         raise SettingsError(f"{path} is not UTF-8 text (byte {error.start}).") from None
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path} is not valid TOML: {error}.") from None
-    for section in ("stability", "stability-rest"):
-        if isinstance(values.get(section), dict) and "key" in values[section]:
+    hosts = values.get("hosts")
+    places = {f"hosts.{name}": host for name, host in hosts.items()} if _is_table(hosts) else {}
+    for place in ("stability", "stability-rest"):
+        places[place] = values.get(place)
+    for place, section in places.items():
+        if _is_table(section) and "key" in section:
             raise SettingsError(
-                f"{path}: [{section}] key: a key does not belong in this file.",
+                f"{path}: [{place}] key: a key does not belong in this file.",
                 "Put it into a file of its own (mode 0600) and name that as key_file in the "
-                f"section [stability], or set {KEY_VARIABLE}.",
+                f"section [{place.removesuffix('-rest')}], or set {KEY_VARIABLE}.",
             )
     try:
         return msgspec.convert(values, type=_File)
@@ -210,11 +310,18 @@ def _read_file(path: Path) -> _File:
         raise SettingsError(f"{path}: {_explain(str(error))}") from None
 
 
+def _is_table(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+_PROFILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _AT = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<where>.*)`)?$", re.DOTALL)
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*)`", re.DOTALL)
 _KNOWN: dict[str, tuple[str, ...]] = {
     "": _File.__struct_encode_fields__,
     "stability": _StabilitySection.__struct_fields__,
+    "hosts": _StabilitySection.__struct_fields__,
+    "budget": BudgetSettings.__struct_fields__,
     "stability-rest": _StabilityRestSection.__struct_fields__,
     "builtin": BuiltinSettings.__struct_fields__,
     "interface": InterfaceSettings.__struct_fields__,
@@ -231,15 +338,20 @@ _TYPES = {
 _CHOICES = {"interface.images": get_args(Images)}
 
 
-def _explain(text: str) -> str:
-    """A message of msgspec (`Expected … - at `$.a.b``) as a sentence that names the field."""
+def _explain(text: str, section: str = "") -> str:
+    """A message of msgspec (`Expected … - at `$.a.b``) as a sentence that names the field.
+
+    `section` is the one that was read, when it was not the whole file.
+    """
     match = _AT.match(text)
     assert match is not None
     what, where = match["what"], match["where"] or ""
-    section, _, name = where.partition(".")
+    name = where
+    if not section:
+        section, _, name = where.partition(".")
     place = f"[{section}] {name}".strip() if section else ""
     if unknown := _UNKNOWN.fullmatch(what):
-        known = ", ".join(_KNOWN.get(section, ())) or "none"
+        known = ", ".join(_KNOWN.get(section.partition(".")[0], ())) or "none"
         kind = f"{place} {unknown['name']}" if place else f"[{unknown['name']}]"
         return f"{kind}: there is no such setting. Known: {known}."
     what = re.sub("`([^`]*)`", lambda match: _name_types(match[1]), what)

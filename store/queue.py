@@ -56,11 +56,13 @@ def enqueue(
     session: str | None = None,
     parent_id: str | None = None,
     relation: Relation | None = None,
+    profile: str | None = None,
 ) -> list[Job]:
     """Put one job a request into the queue, all or none, in their order.
 
-    `parent_id` is the image that they came from, `relation` how. Raises `NotFound` when
-    there is no such image, `RequestError` when a file that one starts from is not kept.
+    `parent_id` is the image that they came from, `relation` how, `profile` the host to ask.
+    Raises `NotFound` when there is no such image, `RequestError` when a file that one starts
+    from is not kept.
     """
     with db.write() as write:
         if parent_id is not None:
@@ -77,6 +79,7 @@ def enqueue(
                 session=session,
                 parent_id=parent_id,
                 relation=relation.value if relation else None,
+                profile=profile,
             )
             write.add(row)
             # One after the other: the number is the place in the queue.
@@ -85,7 +88,9 @@ def enqueue(
         return to_jobs(write, rows, {})
 
 
-def enqueue_comparison(db: Database, image_id: str, purpose: Purpose) -> Job:
+def enqueue_comparison(
+    db: Database, image_id: str, purpose: Purpose, *, profile: str | None = None
+) -> Job:
     """Put in a job that makes a past image again, to compare (and to keep, for REGENERATE).
 
     Raises `NotFound`, or `StoreError` when the stored request is damaged: what would be
@@ -107,6 +112,7 @@ def enqueue_comparison(db: Database, image_id: str, purpose: Purpose) -> Job:
             created_at=time.time(),
             session=image.session,
             parent_id=image.id,
+            profile=profile,
         )
         write.add(row)
         write.flush()

@@ -111,8 +111,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     `id` is also the request id that goes over the wire. `parent_id` is the image that it
     came from, `relation` how. `step` of `steps` and `preview` (PNG or None) are the last
     progress seen. `error_kind` and `error` say why it failed, `warning` what a person should
-    know. `is_damaged`: the stored request no longer matches its digest, so `request` is only
-    the best guess from what is left.
+    know. `profile` names the host to ask (None: the usual one). `is_damaged`: the stored request
+    no longer matches its digest, so `request` is only the best guess from what is left.
     """
 
     number: int
@@ -139,6 +139,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     image_id: str | None = None
     verification_number: int | None = None
     wire_sha256: str | None = None
+    profile: str | None = None
     is_damaged: bool = False
 
 

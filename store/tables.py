@@ -107,6 +107,19 @@ class JobRow(SQLModel, table=True):
     warning: str | None = None
     image_id: str | None = None
     verification_number: int | None = None
+    profile: str | None = None
+
+
+class ChargeRow(SQLModel, table=True):
+    """What one sending of a job cost or may have cost, in credits; 0 when it cost nothing."""
+
+    __tablename__: ClassVar[Any] = "charge"
+    __table_args__ = _NUMBERED
+
+    number: int | None = Field(default=None, primary_key=True)
+    job_id: str = Field(foreign_key="job.id")
+    credits: float
+    created_at: float = Field(index=True)
 
 
 class ImageRow(SQLModel, table=True):

@@ -84,6 +84,7 @@ def to_jobs(
                 image_id=row.image_id,
                 verification_number=row.verification_number,
                 wire_sha256=row.wire_sha256,
+                profile=row.profile,
                 is_damaged=is_damaged,
             )
         )

@@ -183,10 +183,17 @@ class Darkroom:
         parent_id: str | None,
         relation: Relation | None,
     ) -> list[Job]:
+        from engines.budget import check_budget
         from store import queue
 
+        check_budget(self.database, requests, self.settings)
         jobs = queue.enqueue(
-            self.database, requests, session=session, parent_id=parent_id, relation=relation
+            self.database,
+            requests,
+            session=session,
+            parent_id=parent_id,
+            relation=relation,
+            profile=self._choose_profile(requests[0].engine),
         )
         self._start_worker(jobs)
         return jobs
@@ -231,11 +238,11 @@ class Darkroom:
     async def upscale(
         self,
         source: Image | Input,
-        choices: UpscaleChoices = UpscaleChoices(),
+        choices: UpscaleChoices | None = None,
         session: str | None = None,
     ) -> Job:
         """Queue a larger one of a past image, as its child, or of a kept file."""
-        request = self.resolve_upscale(source, choices)
+        request = self.resolve_upscale(source, choices or UpscaleChoices())
         parent_id = None
         if isinstance(source, Image):
             await self.add_input(await self.read_image(source))
@@ -269,6 +276,21 @@ class Darkroom:
 
         return await asyncio.to_thread(inputs.find_input, self.database, sha256)
 
+    def _choose_profile(self, engine: str) -> str | None:
+        """The host profile that goes with a job, where its engine has profiles."""
+        return self.settings.profile if engine == "stability" else None
+
+    def estimate_cost(self, requests: Sequence[Request]) -> float | None:
+        """The credits that `requests` may cost together; 0 where free, None if not known."""
+        prices = [self._registry.estimate_cost(request) for request in requests]
+        return None if None in prices else sum(price or 0.0 for price in prices)
+
+    async def get_spent_today(self) -> float:
+        """The credits of what was sent today, in credits."""
+        from engines.budget import spent_today
+
+        return await asyncio.to_thread(spent_today, self.database)
+
     def _start_worker(self, jobs: Sequence[Job]) -> None:
         ensure_worker(
             self.directory, is_remote=any(job.request.engine != "builtin" for job in jobs)
@@ -297,9 +319,13 @@ class Darkroom:
         return self._enqueue_comparison(image.id, Purpose.VERIFY)
 
     def _enqueue_comparison(self, image_id: str, purpose: Purpose) -> Job:
-        from store import queue
+        from engines.budget import check_budget
+        from store import history, queue
 
-        job = queue.enqueue_comparison(self.database, image_id, purpose)
+        request = history.get_image(self.database, image_id).request
+        check_budget(self.database, [request], self.settings)
+        profile = self._choose_profile(request.engine)
+        job = queue.enqueue_comparison(self.database, image_id, purpose, profile=profile)
         self._start_worker([job])
         return job
 
@@ -314,8 +340,11 @@ class Darkroom:
         return await asyncio.to_thread(self._retry, job_id)
 
     def _retry(self, job_id: str) -> Job:
+        from engines.budget import check_budget
         from store import queue
 
+        waited = queue.get_job(self.database, job_id)
+        check_budget(self.database, [waited.request], self.settings)
         job = queue.retry(self.database, job_id)
         self._start_worker([job])
         return job

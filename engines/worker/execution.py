@@ -17,8 +17,10 @@ from engines.base import (
     StageReached,
     Warned,
 )
+from engines.budget import check_budget
 from engines.comparison import compare, judge_record, measure_psnr
-from store import history, queue
+from engines.cost import describe_cost, show_credits
+from store import charges, history, queue
 from store.errors import SafelightError, StoreError
 from store.inputs import read_input
 from store.pixels import digest_pixels, make_thumbnail, open_image
@@ -127,12 +129,23 @@ class JobExecution:
             read_input=lambda sha256: read_input(self._database, sha256),
         )
         message = engine.wire_message(job.request, run)
+        check_budget(self._database, [job.request], self._registry.settings, is_queued=True)
         if message is not None:
             queue.record_wire(self._database, job.id, message)
-        async with contextlib.aclosing(engine.generate(job.request, run)) as events:
-            async for event in events:
-                self._take(event)
-        return self._build_result(environment)
+        if price := self._registry.estimate_cost(job.request):
+            charges.add_charge(self._database, job.id, price)
+        try:
+            async with contextlib.aclosing(engine.generate(job.request, run)) as events:
+                async for event in events:
+                    self._take(event)
+            result = self._build_result(environment)
+        except EngineError as error:
+            if price and not error.may_be_charged:
+                charges.drop_charge(self._database, job.id)
+            raise
+        if price and result.finish_reason is FinishReason.FILTER:
+            charges.drop_charge(self._database, job.id)
+        return result
 
     def recover(self, answers: list[bytes]) -> bool:
         """Store the result that was spooled before a crash. False when there is none in it."""
@@ -179,7 +192,9 @@ class JobExecution:
         try:
             image = open_image(produced.data)
         except StoreError as error:
-            raise EngineError(Failure.BAD_ANSWER, error.message) from None
+            raise EngineError(
+                Failure.BAD_ANSWER, error.message, may_be_charged=self._is_paid
+            ) from None
         return Result(
             data=produced.data,
             mime=produced.mime,
@@ -193,8 +208,18 @@ class JobExecution:
             seconds=round(time.monotonic() - self._began, 3),
             environment=environment,
             stages=tuple(self._stages),
-            meta=produced.meta,
+            meta=produced.meta | self._describe_cost(produced),
         )
+
+    def _describe_cost(self, produced: Produced) -> dict[str, str]:
+        """What the record says of the price; nothing where images are free."""
+        price = self._registry.estimate_cost(self._job.request)
+        if price == 0:
+            return {}
+        if produced.finish_reason is FinishReason.FILTER:
+            return {"cost estimate": "nothing: the service's filter had it", "credits": "0"}
+        known = "unknown" if price is None else show_credits(price)
+        return {"cost estimate": describe_cost(price), "credits": known}
 
     async def _compare(self) -> None:
         job = self._job

@@ -35,6 +35,7 @@ class Worker:
         self._directory = directory
         self._settings = settings
         self._registry = EngineRegistry(settings)
+        self._registries: dict[str | None, EngineRegistry] = {settings.profile: self._registry}
         self._lock = WorkerLock(directory)
         self._is_leaving = False
         self._execution: JobExecution | None = None
@@ -51,7 +52,8 @@ class Worker:
         try:
             await self._run_jobs(database)
         finally:
-            await self._registry.close()
+            for registry in self._registries.values():
+                await registry.close()
             database.close()
             self._lock.release()
         return 0
@@ -86,13 +88,25 @@ class Worker:
 
     async def _run_job(self, database: Database, epoch: int, job: Job) -> None:
         log.info("job %s: %s", job.id, job.purpose.value)
-        self._execution = JobExecution(database, self._registry, job, epoch)
+        try:
+            registry = self._find_registry(job.profile)
+        except SafelightError as error:
+            kind = Failure.INVALID_REQUEST.value
+            queue.fail(database, job.id, epoch, kind, str(error))
+            return
+        self._execution = JobExecution(database, registry, job, epoch)
         try:
             await self._execution.run()
         except Exception:
             log.exception("job %s ended by a fault", job.id)
         finally:
             self._execution = None
+
+    def _find_registry(self, profile: str | None) -> EngineRegistry:
+        """The engines as the host profile of a job has them, kept warm. Raises `SettingsError`."""
+        if profile not in self._registries:
+            self._registries[profile] = EngineRegistry(self._settings.for_profile(profile))
+        return self._registries[profile]
 
     async def _wait_for_change(self, database: Database, version: int, until: float) -> None:
         while not self._is_leaving and time.monotonic() < until:
@@ -107,7 +121,8 @@ class Worker:
     def _recover(self, database: Database, epoch: int, job: Job) -> None:
         answers = database.vault.read_spool(job.id)
         try:
-            if JobExecution(database, self._registry, job, epoch).recover(answers):
+            registry = self._find_registry(job.profile)
+            if JobExecution(database, registry, job, epoch).recover(answers):
                 log.info("job %s: recovered from its spool", job.id)
                 return
         except SafelightError as error:

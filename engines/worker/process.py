@@ -23,7 +23,12 @@ from typing import Any
 
 import msgspec
 
-from engines.settings import HOST_VARIABLE, KEY_VARIABLE, REST_HOST_VARIABLE
+from engines.settings import (
+    HOST_VARIABLE,
+    KEY_VARIABLE,
+    REST_HOST_VARIABLE,
+    find_own_key_file,
+)
 from store.errors import StoreError
 from store.places import find_config_file
 
@@ -105,21 +110,23 @@ class WorkerLock:
 
 
 def fingerprint_surroundings(salt: str, environ: Mapping[str, str] = os.environ) -> str:
-    """A salted digest of what a worker reads once: hosts, key and the configuration file.
+    """A salted digest of what a worker reads once: hosts, keys and the configuration file.
 
     It tells a client whether the running worker speaks for the same account; nothing can
     be read back from it.
     """
     config = find_config_file(environ)
-    try:
-        state = config.stat()
-        version = f"{state.st_mtime_ns} {state.st_size}"
-    except OSError:
-        version = ""
+    version = []
+    for path in (config, find_own_key_file(None, config).parent):
+        try:
+            state = path.stat()
+            version.append(f"{state.st_mtime_ns} {state.st_size}")
+        except OSError:
+            version.append("")
     variables = [
         environ.get(name, "") for name in (HOST_VARIABLE, REST_HOST_VARIABLE, KEY_VARIABLE)
     ]
-    parts = "\0".join([salt, *variables, str(config), version])
+    parts = "\0".join([salt, *variables, str(config), *version])
     return hashlib.sha256(parts.encode()).hexdigest()[:16]
 
 

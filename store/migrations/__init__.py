@@ -15,7 +15,7 @@ from typing import NamedTuple
 from store.connection import APPLICATION_ID, create_file, explain, sync
 from store.errors import StoreError
 from store.fulltext import create_triggers
-from store.migrations import m0001_first_schema, m0002_initial_images
+from store.migrations import m0001_first_schema, m0002_initial_images, m0003_charges
 
 
 class Migration(NamedTuple):
@@ -35,6 +35,7 @@ MIGRATIONS = (
         m0002_initial_images.MIN_READER_VERSION,
         m0002_initial_images.migrate,
     ),
+    Migration(3, "charges", m0003_charges.MIN_READER_VERSION, m0003_charges.migrate),
 )
 
 VERSION = MIGRATIONS[-1].number

@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from engines.settings import (
@@ -62,7 +63,7 @@ def fail(folder: Path, text: str, **environ: str) -> str:
 
 def test_without_a_file_everything_has_a_default(tmp_path: Path) -> None:
     settings = load(tmp_path)
-    assert settings == Settings()
+    assert msgspec.structs.replace(settings, profiles={}) == Settings()
     assert settings.stability.host == HOSTED
     assert settings.stability.key is None
     assert settings.stability_rest.host == REST_HOSTED == "https://api.stability.ai"
@@ -232,3 +233,53 @@ def test_a_variable_with_a_broken_key_is_refused_without_showing_it(tmp_path: Pa
     with pytest.raises(SettingsError, match="STABILITY_KEY") as caught:
         load(tmp_path, STABILITY_KEY=f"{CANARY} x")
     assert CANARY not in str(caught.value)
+
+
+HOSTS = """
+profile = "mine"
+[stability]
+host = "grpc.stability.ai:443"
+[hosts.mine]
+host = "localhost:50051"
+tls = false
+model = "own-1"
+models = ["own-2"]
+key_command = ["printf", "{key}"]
+[hosts.other]
+host = "example.org:443"
+"""
+
+
+def test_a_host_of_the_file_is_chosen_by_name(tmp_path: Path) -> None:
+    text = HOSTS.replace("{key}", CANARY)
+    settings = load(tmp_path, text)
+    assert settings.profile == "mine"
+    assert settings.stability.host == "localhost:50051"
+    assert settings.stability.models == ("own-1", "own-2")
+    assert settings.stability.key is not None
+    assert settings.stability.key.reveal() == CANARY
+    assert settings.for_profile(None).stability.host == HOSTED
+    assert settings.for_profile("other").stability.host == "example.org:443"
+    assert settings.for_profile("other").stability.key is None
+    assert load(tmp_path, text, SAFELIGHT_PROFILE="other").profile == "other"
+    assert load(tmp_path, text, STABILITY_HOST="localhost:1").stability.host == "localhost:1"
+    with pytest.raises(SettingsError, match=r"no profile 'none'\. Known: mine, other"):
+        settings.for_profile("none")
+    with pytest.raises(SettingsError, match=r"no profile 'none'\. Known: mine, other"):
+        load(tmp_path, text, SAFELIGHT_PROFILE="none")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[hosts.a]\nhos = 'x'", "[hosts.a] hos: there is no such setting. Known: host,"),
+        ("[hosts.a]\ntls = 3", "[hosts.a] tls: expected true or false, got a number"),
+        ("[hosts.a]\nmodel = 'A B'", "[hosts.a] models: 'A B' is not a name"),
+        ("[hosts.a]\nkey = 'sk-x'", "[hosts.a] key: a key does not belong in this file"),
+        ("[hosts.'a b']\nhost = 'x'", "[hosts] 'a b' is not a name"),
+        ("[budget]\ncredits_per_day = -1", "[budget] credits_per_day"),
+        ("[budget]\ncredits = 1", "[budget] credits: there is no such setting. Known: credits_per"),
+    ],
+)
+def test_a_mistake_in_a_host_or_the_budget_is_named(tmp_path: Path, text: str, words: str) -> None:
+    assert words in fail(tmp_path, text)

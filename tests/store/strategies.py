@@ -22,6 +22,7 @@ from store.parameters import (
     Upscale,
     Variation,
 )
+from store.records import Relation
 from store.request import REQUEST_FORMAT, Parameters, Prompt, PromptStack, Request
 
 Value = TypeVar("Value")
@@ -78,6 +79,7 @@ PLAIN: dict[Any, st.SearchStrategy[Any]] = {
     str: st.text(max_size=40),
     bool: st.booleans(),
     type(None): st.none(),
+    Relation: st.sampled_from(list(Relation)),
 }
 
 

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
+
+CONTEXT_SETTINGS = {
+    "help_option_names": ["-h", "--help"],
+    # The API's own program writes `--cfg_scale`: both spellings are taken everywhere.
+    "token_normalize_func": lambda name: name.replace("_", "-"),
+}
 
 app = typer.Typer(
     name="safelight",
     add_completion=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=CONTEXT_SETTINGS,
     help="A terminal darkroom for Stable Diffusion. Without a command it opens the darkroom.",
 )
 
@@ -30,6 +37,10 @@ def open_darkroom(
     session: Annotated[
         str | None, typer.Option("--session", help="The session to open; the last one if omitted.")
     ] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option("--profile", help="The host of this name in config.toml, for every command."),
+    ] = None,
     version: Annotated[
         bool,
         typer.Option(
@@ -38,6 +49,10 @@ def open_darkroom(
     ] = False,
 ) -> None:
     """Open the darkroom unless a command is given."""
+    if profile is not None:
+        from engines.settings import PROFILE_VARIABLE
+
+        os.environ[PROFILE_VARIABLE] = profile
     if context.invoked_subcommand is not None:
         return
     from tui import start
@@ -47,8 +62,8 @@ def open_darkroom(
 
 def run() -> None:
     """Parse the arguments and run; errors end with status 2 and a sentence."""
-    from tui.cli import care, making, proving, record, serving
+    from tui.cli import account, care, deriving, making, proving, record, serving
 
-    for module in (making, proving, record, care, serving):
+    for module in (making, deriving, proving, record, care, account, serving):
         module.register(app)
     app()

@@ -14,12 +14,34 @@ import typer
 from engines.base import Capabilities, Sizes, Span
 from store.places import find_data_directory
 from tui.cli.darkroom import open_darkroom, run_command
-from tui.cli.making import JsonOption
+from tui.cli.options import JsonOption, ProfileOption
 from tui.cli.output import EXIT_DIFFERENT, print_json, print_line, print_note
 
 
-def engines(as_json: JsonOption = False) -> None:
+def engines(
+    is_online: Annotated[
+        bool, typer.Option("--online", help="Ask the service which engines it has.")
+    ] = False,
+    profile: ProfileOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """List the engines and what they accept."""
+
+    async def list_online() -> None:
+        from engines.settings import load_user_settings
+        from engines.stability.account import list_server_engines
+
+        found = await list_server_engines(load_user_settings().stability)
+        if as_json:
+            print_json({"engines": [msgspec.to_builtins(row) for row in found]})
+            return
+        for row in found:
+            ready = "" if row.is_ready else "  (not ready)"
+            print_line(f"{row.id}  {row.name}{ready}")
+            if row.description:
+                print_line(f"  {row.description}")
+        if not found:
+            print_note("The service names no engine.")
 
     async def work() -> None:
         from engines.registry import EngineRegistry
@@ -44,7 +66,7 @@ def engines(as_json: JsonOption = False) -> None:
             again = "yes" if row.is_deterministic else f"no: {row.why_not}"
             print_line(f"  the same request gives the same pixels: {again}")
 
-    run_command(work(), as_json=as_json)
+    run_command(list_online() if is_online else work(), as_json=as_json)
 
 
 def _print_model(name: str, other: Capabilities, default: Capabilities) -> None:

@@ -96,6 +96,10 @@ def _examine_engines(facts: dict[str, Any], problems: list[str]) -> None:
         settings = load_user_settings()
         facts["stability"] = describe_stability(settings.stability)
         facts["stability-rest"] = describe_stability(settings.stability_rest)
+        if profiles := sorted(name for name in settings.profiles if name):
+            facts["profiles"] = ", ".join(
+                f"{name} (chosen)" if name == settings.profile else name for name in profiles
+            )
     except SafelightError as error:
         problems.append(str(error))
     try:

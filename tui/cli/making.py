@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
+import msgspec
 import typer
 
+from engines.derivation import find_nearest_size, make_initial_image
 from store.errors import RequestError
 from store.fields import check_seed
-from store.records import Draft, DraftPrompt, FinishReason, Image, Job, JobState
-from store.request import Prompt
+from store.parameters import CONTENT_CREDENTIALS, Mask
+from store.records import Draft, Relation
+from tui.cli import options
 from tui.cli.darkroom import open_darkroom, run_command
-from tui.cli.output import EXIT_DIFFERENT, print_json, print_line, print_note
-from tui.cli.progress import wait_for_jobs
+from tui.cli.inputs import (
+    GivenImage,
+    parse_adapter,
+    parse_fine_tunes,
+    parse_guidance,
+    parse_prompts,
+    parse_variation,
+    read_image,
+)
+from tui.cli.output import print_note
+from tui.cli.results import finish_jobs, make_folder, print_cost
 from tui.darkroom import Darkroom
-
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 def generate(
@@ -27,40 +36,47 @@ def generate(
             show_default=False,
         ),
     ],
-    seed: Annotated[
-        int | None, typer.Option("--seed", "-S", help="1 to 4294967294; drawn if omitted.")
-    ] = None,
-    steps: Annotated[int | None, typer.Option("--steps", "-s", help="Sampling steps.")] = None,
-    cfg_scale: Annotated[
-        float | None,
-        typer.Option("--cfg-scale", "--cfg_scale", "-C", help="How closely to follow the prompts."),
-    ] = None,
-    width: Annotated[int | None, typer.Option("--width", "-W", help="Pixels.")] = None,
-    height: Annotated[int | None, typer.Option("--height", "-H", help="Pixels.")] = None,
-    sampler: Annotated[str | None, typer.Option("--sampler", "-A", help="See 'engines'.")] = None,
-    style_preset: Annotated[
-        str | None, typer.Option("--style-preset", "--style_preset", "-y", help="See 'engines'.")
-    ] = None,
-    engine: Annotated[str, typer.Option("--engine", "-e", help="See 'engines'.")] = "builtin",
-    model: Annotated[
-        str | None, typer.Option("--model", "-m", help="What the engine runs.")
-    ] = None,
-    images: Annotated[
-        int, typer.Option("--images", "--num_samples", "-n", help="Images, of seeds that follow.")
-    ] = 1,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Also write SEED.png into this folder.")
-    ] = None,
-    as_json: JsonOption = False,
-    no_wait: Annotated[
-        bool, typer.Option("--no-wait", help="Queue the jobs and end at once.")
-    ] = False,
+    seed: options.SeedOption = None,
+    steps: options.StepsOption = None,
+    cfg_scale: options.CfgScaleOption = None,
+    width: options.WidthOption = None,
+    height: options.HeightOption = None,
+    sampler: options.SamplerOption = None,
+    style_preset: options.StyleOption = None,
+    engine: options.EngineOption = "builtin",
+    model: options.ModelOption = None,
+    profile: options.ProfileOption = None,
+    images: options.ImagesOption = 1,
+    off: options.OffOption = None,
+    init_image: options.InitImageOption = None,
+    start_schedule: options.StartScheduleOption = None,
+    end_schedule: options.EndScheduleOption = None,
+    image_strength: options.ImageStrengthOption = None,
+    mask_image: options.MaskImageOption = None,
+    mask_replaces: options.MaskReplacesOption = options.MaskColor.BLACK,
+    masked_area_init: options.MaskedAreaInitOption = options.MaskedAreaInit.ORIGINAL,
+    variation_seed: options.VariationSeedOption = None,
+    variation_strength: options.VariationStrengthOption = None,
+    guidance_preset: options.GuidancePresetOption = None,
+    guidance_strength: options.GuidanceStrengthOption = None,
+    guidance_cuts: options.GuidanceCutsOption = None,
+    guidance_models: options.GuidanceModelsOption = None,
+    guidance_prompt: options.GuidancePromptOption = None,
+    weight_method: options.WeightMethodOption = options.WeightMethod.TEXT_ENCODER,
+    adapter_type: options.AdapterTypeOption = None,
+    adapter_strength: options.AdapterStrengthOption = None,
+    adapter_init_type: options.AdapterInitTypeOption = None,
+    fine_tune: options.FineTuneOption = None,
+    content_credentials: options.ContentCredentialsOption = False,
+    output: options.OutputOption = None,
+    as_json: options.JsonOption = False,
+    no_wait: options.NoWaitOption = False,
 ) -> None:
     """Make images from prompts. What is omitted takes the engine's default."""
 
     async def work() -> int:
         draft = Draft(
-            prompts=tuple(_parse_prompt(at, text) for at, text in enumerate(prompts, start=1)),
+            prompts=parse_prompts(prompts, off),
             engine=engine,
             model=model,
             seed=None if seed is None else check_seed(seed),
@@ -70,141 +86,83 @@ def generate(
             width=width,
             height=height,
             style_preset=style_preset,
+            variation=parse_variation(variation_seed, variation_strength),
+            guidance=parse_guidance(
+                guidance_preset, guidance_strength, guidance_cuts, guidance_models, guidance_prompt
+            ),
+            weight_method=weight_method.value,
+            adapter=parse_adapter(adapter_type, adapter_strength, adapter_init_type),
+            fine_tunes=parse_fine_tunes(fine_tune),
+            content_credentials=CONTENT_CREDENTIALS[0] if content_credentials else None,
             images=images,
         )
         async with open_darkroom() as darkroom:
-            darkroom.resolve(draft)
+            given = []
+            if init_image is not None:
+                start = await read_image(darkroom, init_image, "parameters.initial_image")
+                schedule = (start_schedule, end_schedule, image_strength)
+                draft = _start_from(darkroom, draft, start, schedule)
+                given.append(start)
+            elif (start_schedule, end_schedule, image_strength) != (None, None, None):
+                raise RequestError(
+                    "parameters.start_schedule",
+                    None,
+                    "A schedule's start and end belong to an initial image.",
+                    "Give --init-image too.",
+                )
+            if mask_image is not None:
+                mask = await read_image(darkroom, mask_image, "parameters.mask")
+                draft = msgspec.structs.replace(
+                    draft,
+                    mask=Mask(
+                        sha256=mask.sha256,
+                        replaces=mask_replaces.value,
+                        area_init=masked_area_init.value,
+                    ),
+                )
+                given.append(mask)
+            requests = darkroom.resolve(draft)
             losses = darkroom.describe_losses(draft)
             for text in losses:
                 print_note(f"note: {text}")
-            if output is not None:
-                _make_folder(output)
+            print_cost(darkroom, requests)
+            make_folder(output)
+            for each in given:
+                await darkroom.add_input(each.data)
             jobs = await darkroom.generate(draft)
-            if no_wait:
-                _print_queued(jobs, as_json)
-                return 0
-            jobs = await wait_for_jobs(darkroom, jobs)
-            return await _print_made(darkroom, jobs, output, as_json, losses)
+            return await finish_jobs(
+                darkroom, jobs, output, no_wait=no_wait, as_json=as_json, losses=losses
+            )
 
     raise typer.Exit(run_command(work(), as_json=as_json))
 
 
-def _parse_prompt(position: int, argument: str) -> DraftPrompt:
-    try:
-        prompt = Prompt.parse(argument)
-    except RequestError as error:
-        raise error.at_prompt(position) from None
-    return DraftPrompt(text=prompt.text, weight=prompt.weight, enabled=prompt.enabled)
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RequestError(
-            "output", str(folder), f"Cannot write into {folder}: {error.strerror}."
-        ) from None
-
-
-def _print_queued(jobs: list[Job], as_json: bool) -> None:
-    if as_json:
-        rows = [
-            {"id": job.id, "request_id": job.request_digest, "seed": job.request.parameters.seed}
-            for job in jobs
-        ]
-        print_json({"jobs": rows})
-        return
-    for job in jobs:
-        print_line(f"queued {job.id[:8]}  seed {job.request.parameters.seed}")
-
-
-async def _print_made(
+def _start_from(
     darkroom: Darkroom,
-    jobs: list[Job],
-    output: Path | None,
-    as_json: bool,
-    losses: tuple[str, ...],
-) -> int:
-    images, failed = [], []
-    for job in jobs:
-        if job.state is JobState.DONE and job.image_id is not None:
-            image = await darkroom.get_image(job.image_id)
-            path = image.path
-            if output is not None:
-                path = export_image(await darkroom.read_image(image), output, image)
-            images.append((image, path))
-        else:
-            failed.append(job)
-    for image, _ in images:
-        warning = image.warning or ""
-        for text in losses:  # they were told before
-            warning = warning.replace(text, "")
-        if image.finish_reason is FinishReason.FILTER:
-            print_note(f"warning: {warning.strip() or 'the service blurred this image'}")
-        elif warning.strip():
-            print_note(f"note: {warning.strip()}")
-    for job in failed:
-        print_note(f"seed {job.request.parameters.seed}: {job.state.value}: {job.error or ''}")
-    if as_json:
-        print_json(
-            {
-                "images": [describe_image(image, path) for image, path in images],
-                "failed": [describe_failure(job) for job in failed],
-            }
+    draft: Draft,
+    given: GivenImage,
+    schedule: tuple[float | None, float | None, float | None],
+) -> Draft:
+    """`draft` with `given` as its initial image, in its size where none was asked for."""
+    sizes = darkroom.get_capabilities(draft.engine).for_model(draft.model).sizes
+    size = (given.width, given.height)
+    nearest = find_nearest_size(size, sizes)
+    if nearest != size and draft.width is None and draft.height is None:
+        print_note(
+            f"note: the engine {draft.engine} makes no {size[0]}x{size[1]}; "
+            f"the nearest is {nearest[0]}x{nearest[1]}, which is taken"
         )
-    else:
-        for image, path in images:
-            print_line(f"{image.id[:8]}  seed {image.seed}  {image.seconds:.1f} s  {path}")
-    return EXIT_DIFFERENT if failed else 0
-
-
-def export_image(data: bytes, folder: Path, image: Image) -> Path:
-    """Write `data` as `SEED.png` into `folder`; a name that is taken gets `-2`, `-3` …"""
-    suffix = image.path.suffix
-    for attempt in range(1, 10_000):
-        end = "" if attempt == 1 else f"-{attempt}"
-        path = folder / f"{image.seed}{end}{suffix}"
-        try:
-            with path.open("xb") as file:
-                file.write(data)
-        except FileExistsError:
-            continue
-        except OSError as error:
-            raise RequestError(
-                "output", str(path), f"Cannot write {path}: {error.strerror}."
-            ) from None
-        return path.absolute()
-    raise RequestError("output", str(folder), f"{folder} is full of images of this seed.")
-
-
-def describe_image(image: Image, path: Path | None = None) -> dict[str, Any]:
-    """The image as `generate --json` prints it."""
-    return {
-        "id": image.id,
-        "request_id": image.request_digest,
-        "seed": image.seed,
-        "width": image.width,
-        "height": image.height,
-        "pixels_sha256": image.pixels_sha256,
-        "file_sha256": image.file_sha256,
-        "path": str(path or image.path),
-        "finish_reason": image.finish_reason.value,
-        "seconds": image.seconds,
-    }
-
-
-def describe_failure(job: Job) -> dict[str, Any]:
-    """A job without an image as `--json` prints it."""
-    return {
-        "job_id": job.id,
-        "request_id": job.request_digest,
-        "seed": job.request.parameters.seed,
-        "state": job.state.value,
-        "kind": job.error_kind,
-        "error": job.error,
-    }
+    parent = given.image.id if given.image else None
+    return msgspec.structs.replace(
+        draft,
+        initial_image=make_initial_image(given.sha256, *schedule),
+        width=nearest[0] if draft.width is None else draft.width,
+        height=nearest[1] if draft.height is None else draft.height,
+        parent_id=parent,
+        relation=Relation.INITIAL_IMAGE if parent else None,
+    )
 
 
 def register(app: typer.Typer) -> None:
-    """Add these commands to the program."""
-    app.command()(generate)
+    """Add this command to the program."""
+    app.command(cls=options.GroupedCommand)(generate)

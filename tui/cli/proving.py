@@ -10,7 +10,7 @@ import typer
 from store.errors import RequestError
 from store.records import Image, Job, Verdict
 from tui.cli.darkroom import open_darkroom, run_command
-from tui.cli.making import JsonOption
+from tui.cli.options import JsonOption
 from tui.cli.output import EXIT_DIFFERENT, print_json, print_line, print_note
 from tui.cli.progress import wait_for_jobs
 from tui.darkroom import Darkroom

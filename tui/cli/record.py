@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import msgspec
 import typer
 
-from store.records import Image, Verification
+from store.errors import NotFound
+from store.records import Image, Relation, Verification
 from tui.cli.darkroom import open_darkroom, run_command
-from tui.cli.making import JsonOption, describe_image
+from tui.cli.options import JsonOption
 from tui.cli.output import print_json, print_line, print_note
+from tui.cli.results import describe_image
 from tui.commands import make_command
+from tui.darkroom import Darkroom
+from tui.extras import list_extras, name_extras
 
 
 def history(
@@ -34,11 +39,14 @@ def history(
         if not images:
             print_note("No image found." if search else "The history is empty.")
         for image in images:
-            prompt = " ".join(image.request.stack.prompts[0].text.split())
+            prompts = image.request.stack.prompts
+            prompt = " ".join(prompts[0].text.split()) if prompts else ""
+            extras = name_extras(image.request.parameters)
             verdict = image.verdict.value if image.verdict else "unverified"
             print_line(
                 f"{image.id[:8]}  {format_time(image.created_at)}  {verdict:<10}  "
                 f"{image.seed:>10}  {image.request.engine:<14}  {prompt[:60]}"
+                f"{f'  [{extras}]' if extras else ''}"
             )
 
     run_command(work(), as_json=as_json)
@@ -51,6 +59,7 @@ def describe_row(image: Image) -> dict[str, Any]:
         "created_at": datetime.fromtimestamp(image.created_at, UTC).isoformat(),
         "purpose": image.purpose.value,
         "parent_id": image.parent_id,
+        "relation": image.relation.value if image.relation else None,
         "session": image.session,
         "verdict": image.verdict.value if image.verdict else None,
         "warning": image.warning,
@@ -77,8 +86,9 @@ def show(
             record = await darkroom.get_image(image)
             verifications = await darkroom.list_verifications(record.id)
             wire = await darkroom.read_wire(record.job_id)
+            command = make_command(record.request, await name_inputs(darkroom, record))
         if as_command:
-            print_line(make_command(record.request))
+            print_line(command)
         elif as_json:
             print_json(
                 describe_row(record)
@@ -91,7 +101,8 @@ def show(
                     "environment": record.environment.values if record.environment else {},
                     "stages": msgspec.to_builtins(record.stages),
                     "verifications": msgspec.to_builtins(verifications),
-                    "command": make_command(record.request),
+                    "meta": record.meta,
+                    "command": command,
                 }
             )
         else:
@@ -100,12 +111,28 @@ def show(
     run_command(work(), as_json=as_json)
 
 
+async def name_inputs(darkroom: Darkroom, image: Image) -> dict[str, str]:
+    """How a command calls the files that the image's request starts from, by digest.
+
+    By the id of the image that it came from where that is one of them, else by their paths.
+    """
+    names: dict[str, str] = {}
+    for sha256 in image.request.parameters.inputs:
+        with contextlib.suppress(NotFound):
+            names[sha256] = str(await darkroom.find_input(sha256))
+    if image.parent_id and image.relation in (Relation.INITIAL_IMAGE, Relation.UPSCALE):
+        parent = await darkroom.get_image(image.parent_id)
+        if parent.file_sha256 in names:
+            names[parent.file_sha256] = parent.id
+    return names
+
+
 def _print_record(image: Image, verifications: list[Verification]) -> None:
     parameters = image.request.parameters
     print_line(f"image     {image.id}")
     print_line(f"made      {format_time(image.created_at)}, {image.seconds:.1f} s")
     if image.parent_id:
-        print_line(f"from      {image.parent_id[:8]} ({image.purpose.value})")
+        print_line(f"from      {image.parent_id[:8]} ({(image.relation or image.purpose).value})")
     for prompt in image.request.stack.prompts:
         weight = f"{prompt.weight:+.1f}" if prompt.enabled else "off"
         print_line(f"prompt    {weight:>5}  {prompt.text}")
@@ -115,6 +142,8 @@ def _print_record(image: Image, verifications: list[Verification]) -> None:
     print_line(f"sampler   {parameters.sampler}")
     print_line(f"size      {parameters.width}x{parameters.height}")
     print_line(f"style     {parameters.style_preset or 'none'}")
+    for label, text in list_extras(parameters):
+        print_line(f"{label:<9} {text}")
     print_line(f"engine    {image.request.engine}, model {image.request.model}")
     print_line(f"finish    {image.finish_reason.value}")
     if image.warning:
@@ -125,6 +154,8 @@ def _print_record(image: Image, verifications: list[Verification]) -> None:
     print_line(f"path      {image.path}")
     for name, value in sorted((image.environment.values if image.environment else {}).items()):
         print_line(f"around it {name}: {value}")
+    for name, value in sorted(image.meta.items()):
+        print_line(f"engine's  {name}: {value}")
     for row in verifications:
         where = f" at {row.first_difference}" if row.first_difference else ""
         print_line(f"verified  {format_time(row.created_at)}  {row.verdict.value}{where}")
@@ -157,6 +188,9 @@ def jobs(
             "state": row.state.value,
             "purpose": row.purpose.value,
             "request_id": row.request_digest,
+            "request": msgspec.to_builtins(row.request),
+            "parent_id": row.parent_id,
+            "relation": row.relation.value if row.relation else None,
             "seed": row.request.parameters.seed,
             "step": row.step,
             "steps": row.steps,

@@ -1,0 +1,290 @@
+"""The options that several commands share, and help that shows them in groups."""
+
+from __future__ import annotations
+
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from engines.settings import PROFILE_VARIABLE
+from store.parameters import GUIDANCE_PRESETS
+
+START = "Initial image and mask"
+VARIATION = "Variation"
+GUIDANCE = "CLIP guidance"
+SERVICE = "For services that have it"
+RESULT = "What is done with the images"
+
+
+class GroupedCommand(TyperCommand):
+    """A command whose help lists options under the title that each names as its panel."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write arguments, then the options without a title, then group by group."""
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                usual = "Options" if parameter.param_type_name == "option" else "Arguments"
+                title = getattr(parameter, "rich_help_panel", None) or usual
+                groups.setdefault(title, []).append(record)
+        for title in sorted(groups, key=lambda title: title == RESULT):
+            with formatter.section(title):
+                formatter.write_dl(groups[title], col_max=26)
+
+
+class MaskColor(StrEnum):
+    """Which colour of a mask is made anew."""
+
+    BLACK = "black"
+    WHITE = "white"
+
+
+class MaskedAreaInit(StrEnum):
+    """What lies in the masked area before the first step."""
+
+    ZERO = "zero"
+    RANDOM = "random"
+    ORIGINAL = "original"
+
+
+class WeightMethod(StrEnum):
+    """How a service weighs prompts."""
+
+    TEXT_ENCODER = "text_encoder"
+    CROSS_ATTENTION = "cross_attention"
+
+
+class AdapterType(StrEnum):
+    """What a T2I adapter follows."""
+
+    SKETCH = "sketch"
+    DEPTH = "depth"
+    CANNY = "canny"
+
+
+class AdapterInitType(StrEnum):
+    """What the initial image of an adapter is."""
+
+    IMAGE = "image"
+    ADAPTER_IMAGE = "adapter_image"
+
+
+class Upscaler(StrEnum):
+    """The protocol's kinds of upscalers."""
+
+    RGB = "rgb"
+    GFPGAN = "gfpgan"
+    ESRGAN = "esrgan"
+
+
+def _use_profile(profile: str | None) -> str | None:
+    """What is read from here on, also by a worker that is started, is of this profile."""
+    if profile is not None:
+        os.environ[PROFILE_VARIABLE] = profile
+    return profile
+
+
+ProfileOption = Annotated[
+    str | None,
+    typer.Option(
+        "--profile",
+        metavar="NAME",
+        callback=_use_profile,
+        help="The host of this name in config.toml.",
+    ),
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document.", rich_help_panel=RESULT)
+]
+NoWaitOption = Annotated[
+    bool,
+    typer.Option("--no-wait", help="Queue the jobs and end at once.", rich_help_panel=RESULT),
+]
+OutputOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--output", "-o", help="Also write SEED.png into this folder.", rich_help_panel=RESULT
+    ),
+]
+SeedOption = Annotated[
+    int | None, typer.Option("--seed", "-S", help="1 to 4294967294; drawn if omitted.")
+]
+StepsOption = Annotated[int | None, typer.Option("--steps", "-s", help="Sampling steps.")]
+CfgScaleOption = Annotated[
+    float | None, typer.Option("--cfg-scale", "-C", help="How closely to follow the prompts.")
+]
+SamplerOption = Annotated[str | None, typer.Option("--sampler", "-A", help="See 'engines'.")]
+StyleOption = Annotated[str | None, typer.Option("--style-preset", "-y", help="See 'engines'.")]
+EngineOption = Annotated[str, typer.Option("--engine", "-e", help="See 'engines'.")]
+ModelOption = Annotated[str | None, typer.Option("--model", "-m", help="What the engine runs.")]
+WidthOption = Annotated[
+    int | None, typer.Option("--width", "-W", help="Pixels; the initial image's if omitted.")
+]
+HeightOption = Annotated[int | None, typer.Option("--height", "-H", help="Pixels, as the width.")]
+ImagesOption = Annotated[
+    int, typer.Option("--images", "--num-samples", "-n", help="Images, of seeds that follow.")
+]
+OffOption = Annotated[
+    list[int] | None,
+    typer.Option("--off", help="Switch the prompt at this place off; repeatable."),
+]
+
+InitImageOption = Annotated[
+    str | None,
+    typer.Option(
+        "--init-image",
+        "-i",
+        metavar="FILE|ID",
+        help="Start from this file, or from an image of the history (its id, or @1).",
+        rich_help_panel=START,
+    ),
+]
+StartScheduleOption = Annotated[
+    float | None,
+    typer.Option(
+        "--start-schedule",
+        help="0 keeps the image, 1 ignores it; 0.6 if omitted.",
+        rich_help_panel=START,
+    ),
+]
+EndScheduleOption = Annotated[
+    float | None,
+    typer.Option("--end-schedule", help="0, as if omitted: to the end.", rich_help_panel=START),
+]
+ImageStrengthOption = Annotated[
+    float | None,
+    typer.Option(
+        "--image-strength",
+        help="Instead of the start schedule, and 1 minus it: 1 keeps the image.",
+        rich_help_panel=START,
+    ),
+]
+MaskImageOption = Annotated[
+    str | None,
+    typer.Option(
+        "--mask-image",
+        metavar="FILE|ID",
+        help="Which part is made anew; as large as the initial image.",
+        rich_help_panel=START,
+    ),
+]
+MaskReplacesOption = Annotated[
+    MaskColor,
+    typer.Option(
+        "--mask-replaces",
+        case_sensitive=False,
+        help="The mask's colour for what is made anew.",
+        rich_help_panel=START,
+    ),
+]
+MaskedAreaInitOption = Annotated[
+    MaskedAreaInit,
+    typer.Option(
+        "--masked-area-init",
+        case_sensitive=False,
+        help="What lies there before the first step.",
+        rich_help_panel=START,
+    ),
+]
+
+VariationSeedOption = Annotated[
+    int | None,
+    typer.Option(
+        "--variation-seed",
+        help="Blend this seed's noise in; drawn if only the strength is given.",
+        rich_help_panel=VARIATION,
+    ),
+]
+VariationStrengthOption = Annotated[
+    float | None,
+    typer.Option(
+        "--variation-strength",
+        help="0 none of it, 1 only it; 0.2 if omitted.",
+        rich_help_panel=VARIATION,
+    ),
+]
+
+GuidancePresetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--guidance-preset",
+        metavar="PRESET",
+        help=f"{', '.join(GUIDANCE_PRESETS)}.",
+        rich_help_panel=GUIDANCE,
+    ),
+]
+GuidanceStrengthOption = Annotated[
+    float | None, typer.Option("--guidance-strength", help="0 to 1.", rich_help_panel=GUIDANCE)
+]
+GuidanceCutsOption = Annotated[
+    int | None, typer.Option("--guidance-cuts", help="1 to 1024.", rich_help_panel=GUIDANCE)
+]
+GuidanceModelsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--guidance-models",
+        metavar="NAME",
+        help="A CLIP model; repeatable.",
+        rich_help_panel=GUIDANCE,
+    ),
+]
+GuidancePromptOption = Annotated[
+    str | None,
+    typer.Option(
+        "--guidance-prompt", metavar="TEXT", help="Its own text.", rich_help_panel=GUIDANCE
+    ),
+]
+
+WeightMethodOption = Annotated[
+    WeightMethod,
+    typer.Option(
+        "--weight-method",
+        case_sensitive=False,
+        help="How prompts are weighed.",
+        rich_help_panel=SERVICE,
+    ),
+]
+AdapterTypeOption = Annotated[
+    AdapterType | None,
+    typer.Option(
+        "--adapter-type",
+        case_sensitive=False,
+        help="A T2I adapter that follows the initial image.",
+        rich_help_panel=SERVICE,
+    ),
+]
+AdapterStrengthOption = Annotated[
+    float | None,
+    typer.Option("--adapter-strength", help="0 to 1; 0.4 if omitted.", rich_help_panel=SERVICE),
+]
+AdapterInitTypeOption = Annotated[
+    AdapterInitType | None,
+    typer.Option(
+        "--adapter-init-type",
+        case_sensitive=False,
+        help="Whether the initial image is a picture (as if omitted) or already the sketch.",
+        rich_help_panel=SERVICE,
+    ),
+]
+FineTuneOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--fine-tune",
+        metavar="MODEL[:WEIGHT]",
+        help="A fine-tuned model, its weight 0 to 1; repeatable.",
+        rich_help_panel=SERVICE,
+    ),
+]
+ContentCredentialsOption = Annotated[
+    bool,
+    typer.Option(
+        "--content-credentials",
+        help="Have the service sign the image with its engine's name.",
+        rich_help_panel=SERVICE,
+    ),
+]

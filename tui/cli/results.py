@@ -1,0 +1,154 @@
+"""What commands print of the images that they asked for, and where they write them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from engines.cost import describe_cost
+from store.errors import RequestError
+from store.records import FinishReason, Image, Job, JobState
+from store.request import Request
+from tui.cli.output import EXIT_DIFFERENT, print_json, print_line, print_note
+from tui.cli.progress import wait_for_jobs
+from tui.darkroom import Darkroom
+
+
+async def finish_jobs(
+    darkroom: Darkroom,
+    jobs: list[Job],
+    output: Path | None,
+    *,
+    no_wait: bool,
+    as_json: bool,
+    losses: Sequence[str] = (),
+) -> int:
+    """Wait for the jobs and print what became of them; the status to end with.
+
+    With `no_wait` only what was queued is printed. The images are also written to `output`.
+    `losses` were told before and are not told again.
+    """
+    if no_wait:
+        _print_queued(jobs, as_json)
+        return 0
+    jobs = await wait_for_jobs(darkroom, jobs)
+    return await _print_made(darkroom, jobs, output, as_json, losses)
+
+
+def print_cost(darkroom: Darkroom, requests: Sequence[Request]) -> None:
+    """Say on standard error what `requests` may cost, where images cost anything."""
+    price = darkroom.estimate_cost(requests)
+    if price != 0:
+        print_note(f"note: {requests[0].engine} takes {describe_cost(price)}")
+
+
+def make_folder(folder: Path | None) -> None:
+    """Make the folder that images are written to, if there shall be one."""
+    if folder is None:
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RequestError(
+            "output", str(folder), f"Cannot write into {folder}: {error.strerror}."
+        ) from None
+
+
+def _print_queued(jobs: list[Job], as_json: bool) -> None:
+    if as_json:
+        rows = [
+            {"id": job.id, "request_id": job.request_digest, "seed": job.request.parameters.seed}
+            for job in jobs
+        ]
+        print_json({"jobs": rows})
+        return
+    for job in jobs:
+        print_line(f"queued {job.id[:8]}  seed {job.request.parameters.seed}")
+
+
+async def _print_made(
+    darkroom: Darkroom,
+    jobs: list[Job],
+    output: Path | None,
+    as_json: bool,
+    losses: Sequence[str],
+) -> int:
+    images, failed = [], []
+    for job in jobs:
+        if job.state is JobState.DONE and job.image_id is not None:
+            image = await darkroom.get_image(job.image_id)
+            path = image.path
+            if output is not None:
+                path = export_image(await darkroom.read_image(image), output, image)
+            images.append((image, path))
+        else:
+            failed.append(job)
+    for image, _ in images:
+        warning = image.warning or ""
+        for text in losses:
+            warning = warning.replace(text, "")
+        if image.finish_reason is FinishReason.FILTER:
+            print_note(f"warning: {warning.strip() or 'the service blurred this image'}")
+        elif warning.strip():
+            print_note(f"note: {warning.strip()}")
+    for job in failed:
+        print_note(f"seed {job.request.parameters.seed}: {job.state.value}: {job.error or ''}")
+    if as_json:
+        print_json(
+            {
+                "images": [describe_image(image, path) for image, path in images],
+                "failed": [describe_failure(job) for job in failed],
+            }
+        )
+    else:
+        for image, path in images:
+            print_line(f"{image.id[:8]}  seed {image.seed}  {image.seconds:.1f} s  {path}")
+    return EXIT_DIFFERENT if failed else 0
+
+
+def export_image(data: bytes, folder: Path, image: Image) -> Path:
+    """Write `data` as `SEED.png` into `folder`; a name that is taken gets `-2`, `-3` …"""
+    suffix = image.path.suffix
+    for attempt in range(1, 10_000):
+        end = "" if attempt == 1 else f"-{attempt}"
+        path = folder / f"{image.seed}{end}{suffix}"
+        try:
+            with path.open("xb") as file:
+                file.write(data)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise RequestError(
+                "output", str(path), f"Cannot write {path}: {error.strerror}."
+            ) from None
+        return path.absolute()
+    raise RequestError("output", str(folder), f"{folder} is full of images of this seed.")
+
+
+def describe_image(image: Image, path: Path | None = None) -> dict[str, Any]:
+    """The image as `generate --json` prints it."""
+    return {
+        "id": image.id,
+        "request_id": image.request_digest,
+        "seed": image.seed,
+        "width": image.width,
+        "height": image.height,
+        "pixels_sha256": image.pixels_sha256,
+        "file_sha256": image.file_sha256,
+        "path": str(path or image.path),
+        "finish_reason": image.finish_reason.value,
+        "seconds": image.seconds,
+    }
+
+
+def describe_failure(job: Job) -> dict[str, Any]:
+    """A job without an image as `--json` prints it."""
+    return {
+        "job_id": job.id,
+        "request_id": job.request_digest,
+        "seed": job.request.parameters.seed,
+        "state": job.state.value,
+        "kind": job.error_kind,
+        "error": job.error,
+    }
