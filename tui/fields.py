@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,11 +9,11 @@ import msgspec
 
 from engines.base import LEFT_TO_SERVER, Capabilities, Span
 from store.errors import RequestError
-from store.fields import SEED_MINIMUM, check_seed, check_side, following_seed
+from store.fields import SEED_MINIMUM, check_seed, following_seed
 from store.parameters import Parameters
 from store.records import Draft
 from tui import origin_fields
-from tui.numbers import check_span, parse_number, parse_whole, step_number
+from tui.numbers import check_span, parse_number, parse_size, parse_whole, step_number
 
 FIELDS = ("seed", "steps", "cfg", "sampler", "size", "images", "style", "engine", "model")
 """The fields that are always there."""
@@ -24,7 +23,6 @@ CHOICES = frozenset({"sampler", "style", "engine", "model", *origin_fields.CHOIC
 NO_STYLE = "none"
 IMAGES_MAXIMUM = 10
 
-_SIZE = re.compile(r"\s*(\d{1,6})\s*[x×*, ]\s*(\d{1,6})\s*", re.IGNORECASE)
 _FIELD_OF_REQUEST = {
     "seed": "seed",
     "steps": "steps",
@@ -189,7 +187,7 @@ def parse_value(field: str, text: str, context: Context) -> Changes:
             span = Span(low=1, high=IMAGES_MAXIMUM, step=1, default=1)
             return {"images": int(check_span(field, parse_whole(field, text), span))}
         case "size":
-            return _parse_size(text, capabilities)
+            return parse_size(text, capabilities)
     choices = list_choices(field, context)
     if text not in choices:
         raise RequestError(
@@ -201,36 +199,6 @@ def parse_value(field: str, text: str, context: Context) -> Changes:
         case "engine":
             return {"engine": text, "model": None}
     return {field: text}
-
-
-def _parse_size(text: str, capabilities: Capabilities) -> Changes:
-    match = _SIZE.fullmatch(text)
-    if match is None:
-        raise RequestError("size", text, f"{text!r} is not a size.", "Write it like 192x128.")
-    width, height = int(match[1]), int(match[2])
-    sizes = capabilities.sizes
-    if sizes.only and (width, height) not in sizes.only:
-        known = ", ".join(f"{w}x{h}" for w, h in sizes.only)
-        raise RequestError(
-            "size", text, "The engine does not make this size.", f"It makes {known}."
-        )
-    if not sizes.only:
-        for side in (width, height):
-            if not sizes.low <= side <= sizes.high or side % sizes.multiple:
-                raise RequestError(
-                    "size",
-                    text,
-                    f"{side} does not fit.",
-                    f"Sides are {sizes.low} to {sizes.high} in steps of {sizes.multiple}.",
-                )
-        if not sizes.pixels_low <= width * height <= sizes.pixels_high:
-            raise RequestError(
-                "size",
-                text,
-                f"{width * height:,} pixels do not fit.",
-                f"Give {sizes.pixels_low:,} to {sizes.pixels_high:,}.",
-            )
-    return {"width": check_side("width", width), "height": check_side("height", height)}
 
 
 def step_value(field: str, steps: int, context: Context) -> Changes:

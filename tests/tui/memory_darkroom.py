@@ -9,12 +9,13 @@ import uuid
 from array import array
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 from PIL import Image as Pillow
 
 from engines.base import Capabilities
+from engines.settings import Settings
 from store.errors import NotFound, StoreError
 from store.inputs import Input
 from store.pixels import make_thumbnail, open_image
@@ -73,7 +74,7 @@ class MemoryDarkroom(Darkroom):
     """Keeps images, jobs and verifications in lists; `change` tells those who watch."""
 
     def __init__(self) -> None:
-        super().__init__(Path("/nowhere"), cast(Any, None))
+        super().__init__(Path("/nowhere"), Settings())
         self.images: list[Image] = []
         self.files: dict[str, bytes] = {}
         self.inputs: dict[str, bytes] = {}

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.screen import Screen
 
 from store.errors import RequestError, SafelightError
 from store.records import Draft, Image
@@ -290,11 +289,6 @@ class ComposeScreen(ComposeOpening):
         enter: Callable[[str], Awaitable[None]],
     ) -> None:
         self.app.open_choice(title, choices, now, enter)
-
-    def _open_screen(
-        self, screen: Screen[Any], callback: Callable[[Any], Awaitable[None]] | None = None
-    ) -> None:
-        self.app.push_screen(screen, callback)
 
     async def load_image(self, image: Image, parts: str) -> None:
         """Take `parts` of what made `image` into the draft; `u` takes it back."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from textual import events
 from textual.containers import Vertical
+from textual.screen import Screen
 from textual.widget import Widget
 
 from tui.actions import Situation
@@ -127,3 +128,8 @@ class ComposePlaces(ComposeMessages):
 
     def _has_open_field(self) -> bool:
         return self._stack.open_row is not None or self._parameters.open_field is not None
+
+    def _open_screen(
+        self, screen: Screen[Any], callback: Callable[[Any], Awaitable[None]] | None = None
+    ) -> None:
+        self.app.push_screen(screen, callback)

@@ -158,12 +158,19 @@ class Making:
         lines = [describe_losses(self._losses, self._glyphs)] if self._losses else []
         has_job = job is not None or ended is not None
         if job is not None:
-            lines.append(describe_jobs(self._unfinished, self._glyphs))
+            lines.append(describe_jobs(self._unfinished, self._glyphs, self._describe_cost()))
         elif ended is not None:
             lines.append(describe_ended(ended, self._glyphs))
         if image is not None and (self._chosen is not None or not has_job):
             lines.append(describe_image(image, self._find_place(image), self._glyphs))
         return Content("\n").join(lines)
+
+    def _describe_cost(self) -> str:
+        """What the unfinished jobs may cost together, "" where they are free."""
+        from engines.cost import describe_cost
+
+        price = self._darkroom.estimate_cost([job.request for job in self._unfinished])
+        return "" if price == 0 else describe_cost(price)
 
     def _find_place(self, image: Image) -> int | None:
         numbers = [known.number for known in self._images]
