@@ -93,8 +93,7 @@ COMPOSE_ACTIONS: tuple[Action, ...] = (
     Action(
         id="vary",
         keys=("V",),
-        description="Vary this image: the same request with a little of another seed; as many "
-        "as images says",
+        description="Vary this image, as often as images says: a little of another seed mixed in",
         context="compose",
         label="vary",
         rank=9,
