@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engines.base import Capabilities, Engine, EngineError, Failure
+from engines.reading import PromptReading
 
 if TYPE_CHECKING:
     from engines.settings import Settings
@@ -50,6 +51,18 @@ class EngineRegistry:
             f"There is no engine {engine!r}.",
             f"Known: {', '.join(ENGINES)}.",
         )
+
+    def read_prompt(self, engine: str, text: str, style_preset: str | None = None) -> PromptReading:
+        """What the engine's model reads of `text`; all of it where nobody knows its words.
+
+        The first call reads the vocabulary from the disk. Raises `EngineError` when the
+        vocabulary is damaged.
+        """
+        if engine == "builtin":
+            from engines.builtin.vocabulary import read_prompt
+
+            return read_prompt(text, style_preset)
+        return PromptReading()
 
     def estimate_cost(self, request: Request) -> float | None:
         """The credits that `request` may cost, 0 where images are free, None if not known."""

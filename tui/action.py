@@ -10,7 +10,9 @@ import msgspec
 class Situation(msgspec.Struct, frozen=True, kw_only=True):
     """What decides whether an action can be done now.
 
-    `trouble` says why the history is not open ("" when it is).
+    `trouble` says why the history is not open ("" when it is). `cannot_start`, `cannot_vary`,
+    `cannot_mix` and `cannot_enlarge` say why the engines in question do not do it: starting from
+    an image, varying the chosen image, mixing a second seed in, making the image larger.
     """
 
     trouble: str = ""
@@ -20,6 +22,11 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     has_ended_job: bool = False
     has_undo: bool = False
     has_previous_seed: bool = False
+    has_initial_image: bool = False
+    cannot_start: str = ""
+    cannot_vary: str = ""
+    cannot_mix: str = ""
+    cannot_enlarge: str = ""
     prompts: int = 1
     prompt_limit: int = 64
     row: int = 0
@@ -50,6 +57,39 @@ def needs_image(situation: Situation) -> str:
     return needs_writing(situation) or (
         "" if situation.has_image else "There is no image yet: generate one first."
     )
+
+
+def needs_start(situation: Situation) -> str:
+    """Needs an engine that starts from an image."""
+    return needs_writing(situation) or situation.cannot_start
+
+
+def needs_startable_image(situation: Situation) -> str:
+    """Needs an image, and an engine that starts from it."""
+    return needs_image(situation) or situation.cannot_start
+
+
+def needs_initial_image(situation: Situation) -> str:
+    """Needs an initial image."""
+    if reason := needs_start(situation):
+        return reason
+    has_image = situation.has_initial_image
+    return "" if has_image else "There is no initial image yet: i takes this image, I a file."
+
+
+def needs_variable_image(situation: Situation) -> str:
+    """Needs an image whose engine varies it."""
+    return needs_image(situation) or situation.cannot_vary
+
+
+def needs_variations(situation: Situation) -> str:
+    """Needs an engine that mixes a second seed in."""
+    return situation.cannot_mix
+
+
+def needs_enlargeable_image(situation: Situation) -> str:
+    """Needs an image, and an engine that makes it larger."""
+    return needs_image(situation) or situation.cannot_enlarge
 
 
 def needs_job(situation: Situation) -> str:

@@ -24,7 +24,7 @@ from tui.themes import ROLES, THEMES, choose_theme, name_following
 
 if TYPE_CHECKING:
     from engines.settings import Settings
-    from tui.screens.history import DraftLoaded
+    from tui.screens.history import DraftLoaded, OriginChosen
 
 NO_ANIMATION: AnimationLevel = "none"
 STYLES: list[str | PurePath] = ["styles/app.tcss", "styles/compose.tcss"]
@@ -113,13 +113,20 @@ class SafelightApp(App[None]):
         """Parts of a past image go into the editor."""
         await self.compose_screen.load_image(event.image, event.parts)
 
+    async def on_history_screen_origin_chosen(self, event: OriginChosen) -> None:
+        """The editor starts from a past image."""
+        await self.compose_screen.images.start_from(event.image)
+
     # Screens
 
     async def open_history(self) -> None:
         """Show the history."""
         from tui.screens.history import HistoryScreen
 
-        await self.push_screen(HistoryScreen(self.darkroom))
+        desk, keeper = self.compose_screen.desk, self.compose_screen.keeper
+        await self.push_screen(
+            HistoryScreen(self.darkroom, engine=desk.draft.engine, session=keeper.session)
+        )
 
     async def open_jobs(self) -> None:
         """Show the jobs."""

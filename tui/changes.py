@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from store.request import Prompt, Request, list_differences
+from tui.origin_words import NAMES, describe_extra_changes
 from tui.text import show_safely
 
 _TEXT_LENGTH = 24
-_NAMES = {"cfg_scale": "cfg", "style_preset": "style"}
+_OF_THEIR_OWN = ("initial_image", "mask", "variation", "upscale")
+"""Parts of the parameters whose changes are told as one."""
 
 
 def describe_change(older: Request, newer: Request, *, has_unicode: bool = True) -> str:
@@ -87,8 +89,10 @@ def _list_other_changes(older: Request, newer: Request, arrow: str) -> list[str]
     differences = {
         name.rpartition(".")[2]: (before, after)
         for name, before, after in list_differences(older, newer)
-        if not name.startswith("stack.")
+        if not name.startswith(("stack.", *(f"parameters.{part}" for part in _OF_THEIR_OWN)))
     }
+    # The form of a request follows from what it holds.
+    differences.pop("format", None)
     if differences.pop("seed", None):
         changes.append("seed")
     if differences.keys() & {"width", "height"}:
@@ -96,8 +100,11 @@ def _list_other_changes(older: Request, newer: Request, arrow: str) -> list[str]
             differences.pop(side, None)
         sizes = [f"{each.parameters.width}x{each.parameters.height}" for each in (older, newer)]
         changes.append(f"size {arrow.join(sizes)}")
+    changes += describe_extra_changes(older.parameters, newer.parameters, arrow)
     for name, (before, after) in differences.items():
-        changes.append(f"{_NAMES.get(name, name)} {_show(before)}{arrow}{_show(after)}")
+        changes.append(
+            f"{NAMES.get(name, name.replace('_', ' '))} {_show(before)}{arrow}{_show(after)}"
+        )
     return changes
 
 

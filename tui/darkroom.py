@@ -22,11 +22,11 @@ from engines.derivation import (
     resolve_upscale,
     resolve_variations,
 )
+from engines.reading import PromptReading
 from engines.registry import EngineRegistry
 from engines.resolution import resolve_draft
 from engines.worker.process import ensure_worker, find_worker
 from store.errors import SafelightError, StoreError
-from store.inputs import Input
 from store.records import (
     Draft,
     Image,
@@ -44,6 +44,7 @@ from tui.writer import DraftWriter
 if TYPE_CHECKING:
     from engines.settings import Settings
     from store.database import Database
+    from store.inputs import Input
 
 
 FIRST_SESSION = "main"
@@ -113,6 +114,10 @@ class Darkroom:
     def get_capabilities(self, engine: str) -> Capabilities:
         """What `engine` accepts; cheap, loads no model. Raises `EngineError` if unknown."""
         return self._registry.get_capabilities(engine)
+
+    def read_prompt(self, engine: str, text: str, style_preset: str | None = None) -> PromptReading:
+        """What the engine's model reads of `text`. The first call reads a file."""
+        return self._registry.read_prompt(engine, text, style_preset)
 
     # Sessions
 
@@ -252,6 +257,18 @@ class Darkroom:
         from store import inputs
 
         return await asyncio.to_thread(inputs.store_input, self.database, data)
+
+    async def get_input(self, sha256: str) -> Input:
+        """The facts of a kept file. Raises `NotFound`."""
+        from store import inputs
+
+        return await asyncio.to_thread(inputs.get_input, self.database, sha256)
+
+    async def read_input(self, sha256: str) -> bytes:
+        """A kept file, checked. Raises `StoreError`."""
+        from store import inputs
+
+        return await asyncio.to_thread(inputs.read_input, self.database, sha256)
 
     async def find_input(self, sha256: str) -> Path:
         """Where a kept file lies. Raises `NotFound`."""

@@ -28,8 +28,9 @@ def merge_draft(current: Draft, image: Image, parts: str) -> Draft:
 
     `parameters` are engine, model and everything but prompts and seed. The seed that was
     shown goes to the previous ones. The image becomes the parent, except when only its
-    seed or its parameters are taken. Half-typed values are dropped. Raises `ValueError`
-    for other parts.
+    seed or its parameters are taken. Half-typed values are dropped. Of an image that was only
+    made larger the model and the size are left out: they draw nothing. Raises `ValueError` for
+    other parts.
     """
     part = Parts(parts)
     request = image.request
@@ -39,24 +40,26 @@ def merge_draft(current: Draft, image: Image, parts: str) -> Draft:
             DraftPrompt(text=prompt.text, weight=prompt.weight, enabled=prompt.enabled)
             for prompt in request.stack.prompts
         )
-        draft = msgspec.structs.replace(draft, prompts=prompts, parent_id=image.id)
+        draft = msgspec.structs.replace(draft, prompts=prompts, parent_id=image.id, relation=None)
     if part in (Parts.ALL, Parts.ALL_BUT_SEED, Parts.PARAMETERS):
         parameters = request.parameters
+        is_drawn = parameters.upscale is None
+        weight_method = parameters.weight_method
         draft = msgspec.structs.replace(
             draft,
             engine=request.engine,
-            model=request.model,
+            model=request.model if is_drawn else None,
             steps=parameters.steps,
             cfg_scale=parameters.cfg_scale,
             sampler=parameters.sampler,
-            width=parameters.width,
-            height=parameters.height,
+            width=parameters.width if is_drawn else None,
+            height=parameters.height if is_drawn else None,
             style_preset=parameters.style_preset,
             initial_image=parameters.initial_image,
             mask=parameters.mask,
             variation=parameters.variation,
             guidance=parameters.guidance,
-            weight_method=parameters.weight_method,
+            weight_method=None if weight_method == "text_encoder" else weight_method,
             adapter=parameters.adapter,
             fine_tunes=parameters.fine_tunes,
             content_credentials=parameters.content_credentials,

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import math
-import re
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from engines.base import LEFT_TO_SERVER, Capabilities, Span
 from store.errors import RequestError
-from store.fields import SEED_MINIMUM, check_seed, check_side, following_seed
+from store.fields import SEED_MINIMUM, check_seed, following_seed
+from store.parameters import Parameters
 from store.records import Draft
+from tui import origin_fields
+from tui.numbers import check_span, parse_number, parse_size, parse_whole, step_number
 
 FIELDS = ("seed", "steps", "cfg", "sampler", "size", "images", "style", "engine", "model")
-CHOICES = frozenset({"sampler", "style", "engine", "model"})
+"""The fields that are always there."""
+
+ALL_FIELDS = (*FIELDS, *origin_fields.FIELDS)
+CHOICES = frozenset({"sampler", "style", "engine", "model", *origin_fields.CHOICES})
 NO_STYLE = "none"
 IMAGES_MAXIMUM = 10
 
-_SIZE = re.compile(r"\s*(\d{1,6})\s*[x×*, ]\s*(\d{1,6})\s*", re.IGNORECASE)
 _FIELD_OF_REQUEST = {
     "seed": "seed",
     "steps": "steps",
@@ -38,16 +42,40 @@ Changes = dict[str, Any]
 
 
 class Context(msgspec.Struct, frozen=True):
-    """The draft, what its engine accepts, and the engines there are."""
+    """The draft, what its engine accepts, and the engines there are.
+
+    `sizes`: of the kept image files, as far as they are known (width, height in pixels).
+    """
 
     draft: Draft
     capabilities: Capabilities
     engines: tuple[str, ...]
+    sizes: Mapping[str, tuple[int, int]] = {}
+
+
+def list_fields(draft: Draft) -> tuple[str, ...]:
+    """The fields that `draft` has, in their order."""
+    return (*FIELDS, *origin_fields.list_fields(draft))
+
+
+def get_label(field: str) -> str:
+    """How the field is called on the screen."""
+    return origin_fields.LABELS.get(field, field)
+
+
+def is_removable(field: str, draft: Draft) -> bool:
+    """Whether resetting the field leaves a part of the draft out."""
+    return origin_fields.read_part(field, draft) is not None
+
+
+def get_part(field: str) -> str:
+    """What a removable field holds, in words."""
+    return origin_fields.PARTS[field]
 
 
 def find_field(name: str) -> str | None:
     """The field that an error's dotted name (`parameters.width`, `model`) is about."""
-    return _FIELD_OF_REQUEST.get(name.rpartition(".")[2])
+    return origin_fields.find_field(name) or _FIELD_OF_REQUEST.get(name.rpartition(".")[2])
 
 
 def read_value(field: str, context: Context) -> Any:
@@ -78,6 +106,8 @@ def read_value(field: str, context: Context) -> Any:
 
 def show_value(field: str, context: Context) -> str:
     """The value in effect, as it is written and can be typed."""
+    if field in origin_fields.FIELDS:
+        return origin_fields.show_value(field, context.draft)
     value = read_value(field, context)
     match field:
         case "seed":
@@ -91,6 +121,8 @@ def show_value(field: str, context: Context) -> str:
 
 def show_range(field: str, context: Context) -> str:
     """What the field accepts, in a few words."""
+    if field in origin_fields.FIELDS:
+        return origin_fields.show_range(field, context.draft, context.sizes)
     capabilities = context.capabilities
     match field:
         case "seed":
@@ -119,6 +151,8 @@ def _show_sizes(capabilities: Capabilities) -> str:
 
 def list_choices(field: str, context: Context) -> tuple[str, ...]:
     """The values that the field offers, as they are shown; empty for a plain number."""
+    if field in origin_fields.FIELDS:
+        return origin_fields.CHOICES.get(field, ())
     capabilities = context.capabilities
     match field:
         case "sampler":
@@ -138,20 +172,22 @@ def list_choices(field: str, context: Context) -> tuple[str, ...]:
 def parse_value(field: str, text: str, context: Context) -> Changes:
     """What `text`, typed into `field`, changes in the draft. Raises `RequestError`."""
     text = text.strip()
+    if field in origin_fields.FIELDS:
+        return origin_fields.parse_value(field, text, context.draft)
     capabilities = context.capabilities
     match field:
         case "seed":
-            return {"seed": check_seed(_parse_whole(field, text))}
+            return {"seed": check_seed(parse_whole(field, text))}
         case "steps":
-            return {"steps": int(_check_span(field, _parse_whole(field, text), capabilities.steps))}
+            return {"steps": int(check_span(field, parse_whole(field, text), capabilities.steps))}
         case "cfg":
-            number = _parse_number(field, text)
-            return {"cfg_scale": _check_span(field, number, capabilities.cfg_scale)}
+            number = parse_number(field, text)
+            return {"cfg_scale": check_span(field, number, capabilities.cfg_scale)}
         case "images":
             span = Span(low=1, high=IMAGES_MAXIMUM, step=1, default=1)
-            return {"images": int(_check_span(field, _parse_whole(field, text), span))}
+            return {"images": int(check_span(field, parse_whole(field, text), span))}
         case "size":
-            return _parse_size(text, capabilities)
+            return parse_size(text, capabilities)
     choices = list_choices(field, context)
     if text not in choices:
         raise RequestError(
@@ -165,71 +201,23 @@ def parse_value(field: str, text: str, context: Context) -> Changes:
     return {field: text}
 
 
-def _parse_whole(field: str, text: str) -> int:
-    if not re.fullmatch(r"[+-]?\d{1,20}", text, re.ASCII):
-        raise RequestError(field, text, f"{text!r} is not a whole number.")
-    return int(text)
-
-
-def _parse_number(field: str, text: str) -> float:
-    try:
-        number = float(text.replace(",", "."))
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise RequestError(field, text, f"{text!r} is not a number.")
-    return number + 0.0
-
-
-def _check_span(field: str, number: float, span: Span) -> float:
-    if not span.low <= number <= span.high:
-        raise RequestError(
-            field, number, f"{number:g} is out of range.", f"Give {span.low:g} to {span.high:g}."
-        )
-    return number
-
-
-def _parse_size(text: str, capabilities: Capabilities) -> Changes:
-    match = _SIZE.fullmatch(text)
-    if match is None:
-        raise RequestError("size", text, f"{text!r} is not a size.", "Write it like 192x128.")
-    width, height = int(match[1]), int(match[2])
-    sizes = capabilities.sizes
-    if sizes.only and (width, height) not in sizes.only:
-        known = ", ".join(f"{w}x{h}" for w, h in sizes.only)
-        raise RequestError(
-            "size", text, "The engine does not make this size.", f"It makes {known}."
-        )
-    if not sizes.only:
-        for side in (width, height):
-            if not sizes.low <= side <= sizes.high or side % sizes.multiple:
-                raise RequestError(
-                    "size",
-                    text,
-                    f"{side} does not fit.",
-                    f"Sides are {sizes.low} to {sizes.high} in steps of {sizes.multiple}.",
-                )
-        if not sizes.pixels_low <= width * height <= sizes.pixels_high:
-            raise RequestError(
-                "size",
-                text,
-                f"{width * height:,} pixels do not fit.",
-                f"Give {sizes.pixels_low:,} to {sizes.pixels_high:,}.",
-            )
-    return {"width": check_side("width", width), "height": check_side("height", height)}
-
-
 def step_value(field: str, steps: int, context: Context) -> Changes:
     """What `steps` steps up or down change: numbers stop at their ends, choices go round."""
+    if field in origin_fields.FIELDS:
+        return origin_fields.step_value(field, steps, context.draft)
     capabilities = context.capabilities
     match field:
         case "seed":
             seed = context.draft.seed
             return {"seed": SEED_MINIMUM if seed is None else following_seed(seed, steps)}
         case "steps":
-            return {"steps": int(_step(read_value(field, context), steps, capabilities.steps))}
+            return {
+                "steps": int(step_number(read_value(field, context), steps, capabilities.steps))
+            }
         case "cfg":
-            return {"cfg_scale": _step(read_value(field, context), steps, capabilities.cfg_scale)}
+            return {
+                "cfg_scale": step_number(read_value(field, context), steps, capabilities.cfg_scale)
+            }
         case "images":
             return {"images": min(max(context.draft.images + steps, 1), IMAGES_MAXIMUM)}
     choices = list_choices(field, context)
@@ -240,12 +228,13 @@ def step_value(field: str, steps: int, context: Context) -> Changes:
     return parse_value(field, choices[(at + steps) % len(choices)], context)
 
 
-def _step(number: float, steps: int, span: Span) -> float:
-    return min(max(round(number + steps * span.step, 6), span.low), span.high)
+def reset_value(field: str, draft: Draft) -> Changes:
+    """What brings the field back to the engine's default; nothing for seed and engine.
 
-
-def reset_value(field: str) -> Changes:
-    """What brings the field back to the engine's default; nothing for seed and engine."""
+    An initial image, a mask and a variation are left out by it.
+    """
+    if field in origin_fields.FIELDS:
+        return origin_fields.reset_value(field, draft)
     defaults: dict[str, Changes] = {
         "steps": {"steps": None},
         "cfg": {"cfg_scale": None},
@@ -260,7 +249,9 @@ def reset_value(field: str) -> Changes:
 
 def is_default(field: str, draft: Draft) -> bool:
     """Whether the field follows the engine's default."""
-    changes = reset_value(field)
+    if field in origin_fields.FIELDS:
+        return False
+    changes = reset_value(field, draft)
     return bool(changes) and all(getattr(draft, name) == value for name, value in changes.items())
 
 
@@ -275,7 +266,19 @@ def fit_draft(context: Context) -> tuple[Draft, list[str]]:
         try:
             parse_value(field, shown, now)
         except RequestError:
-            draft = msgspec.structs.replace(draft, **reset_value(field))
+            draft = msgspec.structs.replace(draft, **reset_value(field, draft))
             default = show_value(field, msgspec.structs.replace(context, draft=draft))
             notes.append(f"{field} {shown} is now {default}")
-    return draft, notes
+    return _drop_extras(draft, context.capabilities, notes), notes
+
+
+def _drop_extras(draft: Draft, capabilities: Capabilities, notes: list[str]) -> Draft:
+    """Without the optional parameters that the engine does not take."""
+    optional = {field.name for field in msgspec.structs.fields(Parameters) if not field.required}
+    for field in msgspec.structs.fields(Draft):
+        if field.name not in optional or field.name in capabilities.takes:
+            continue
+        if getattr(draft, field.name) != field.default:
+            draft = msgspec.structs.replace(draft, **{field.name: field.default})
+            notes.append(f"{field.name.replace('_', ' ')} is left out")
+    return draft

@@ -18,6 +18,21 @@ def needs_repeatable_image(situation: Situation) -> str:
     return needs_writing(situation) or needs_chosen_image(situation)
 
 
+def needs_startable_image(situation: Situation) -> str:
+    """Needs an image under the cursor, and an engine in the editor that starts from it."""
+    return needs_repeatable_image(situation) or situation.cannot_start
+
+
+def needs_variable_image(situation: Situation) -> str:
+    """Needs an image under the cursor whose engine varies it."""
+    return needs_repeatable_image(situation) or situation.cannot_vary
+
+
+def needs_enlargeable_image(situation: Situation) -> str:
+    """Needs an image under the cursor, and an engine that makes it larger."""
+    return needs_repeatable_image(situation) or situation.cannot_enlarge
+
+
 def needs_unfinished_job(situation: Situation) -> str:
     """Needs a job under the cursor that waits or runs."""
     if reason := needs_writing(situation):
@@ -109,27 +124,57 @@ HISTORY_ACTIONS: tuple[Action, ...] = (
         is_in_palette=False,
     ),
     Action(
+        id="history.start",
+        keys=("i",),
+        description="Start from this image: the next ones are drawn over it",
+        context="history",
+        label="start from",
+        rank=8,
+        explain=needs_startable_image,
+        is_in_palette=False,
+    ),
+    Action(
+        id="history.vary",
+        keys=("V",),
+        description="Vary: the same request with a little of another seed",
+        context="history",
+        label="vary",
+        rank=9,
+        explain=needs_variable_image,
+        is_in_palette=False,
+    ),
+    Action(
+        id="history.enlarge",
+        keys=("e",),
+        description="Make the image larger: twice as wide and high",
+        context="history",
+        label="larger",
+        rank=10,
+        explain=needs_enlargeable_image,
+        is_in_palette=False,
+    ),
+    Action(
         id="history.copy",
         keys=("y",),
         description="Copy the command that makes the image again",
         context="history",
         label="copy command",
-        rank=13,
+        rank=16,
         explain=needs_chosen_image,
         is_in_palette=False,
     ),
-    _load("1", "all", 8),
-    _load("2", "all but seed", 9),
-    _load("3", "prompts", 10),
-    _load("4", "parameters", 11),
-    _load("5", "seed", 12),
+    _load("1", "all", 11),
+    _load("2", "all but seed", 12),
+    _load("3", "prompts", 13),
+    _load("4", "parameters", 14),
+    _load("5", "seed", 15),
     Action(
         id="history.thumbnails",
         keys=("z",),
         description="Thumbnails in the list, or one line an image",
         context="history",
         label="thumbnails",
-        rank=14,
+        rank=17,
         is_in_palette=False,
     ),
     Action(

@@ -6,7 +6,7 @@ from textual.content import Content
 
 from store.records import Job, JobState, Purpose
 from tui.record import show_moment
-from tui.text import show_safely
+from tui.text import show_first_prompt, show_safely
 
 _BAR = 12
 _SIGNS = {
@@ -45,7 +45,7 @@ def describe_job(job: Job, *, has_blocks: bool = True) -> Content:
     state = job.state.value.replace("_", " ")
     if job.cancel_requested and not job.state.is_final:
         state = "stopping"
-    prompt = show_safely(" ".join(job.request.stack.prompts[0].text.split()))
+    prompt = show_first_prompt(job.request)
     progress = _show_progress(job, has_blocks)
     when = (progress, style) if progress else (show_moment(job.created_at), "$secondary")
     parts: list[str | tuple[str, str]] = [

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from engines.base import Capabilities
 from store.errors import SafelightError
 from store.records import Draft
+from tui.abilities import Abilities, read_capabilities
 from tui.darkroom import Darkroom
 from tui.drafts import merge_typed_ahead, show_seed
 from tui.fields import Context
@@ -18,14 +19,16 @@ OPENING = "The history is being opened."
 class Keeper:
     """What is known of the darkroom so far. Knows no widget.
 
-    `trouble` says why the history is not open, "" when it is. `worker` says in words what
-    the worker does.
+    `abilities`: what the engines can do with an image. `trouble` says why the history is not
+    open, "" when it is. `worker` says in words what the worker does.
     """
 
     def __init__(self, darkroom: Darkroom, session: str | None) -> None:
         self._darkroom = darkroom
         self._capabilities: dict[str, Capabilities] = {}
         self._engines: tuple[str, ...] = ()
+        self._sizes: dict[str, tuple[int, int]] = {}
+        self.abilities = Abilities({})
         self.session = session
         self.is_open = False
         self.is_opening = True
@@ -64,16 +67,8 @@ class Keeper:
 
     async def _read_engines(self) -> None:
         self._engines = self._darkroom.list_engines()
-        self._capabilities = await asyncio.to_thread(self._read_capabilities)
-
-    def _read_capabilities(self) -> dict[str, Capabilities]:
-        found = {}
-        for engine in self._engines:
-            try:
-                found[engine] = self._darkroom.get_capabilities(engine)
-            except SafelightError:
-                continue  # The field `engine` says that it is missing when it is chosen.
-        return found
+        self._capabilities = await asyncio.to_thread(read_capabilities, self._darkroom)
+        self.abilities = Abilities(self._capabilities)
 
     async def read_worker(self) -> None:
         """Ask what the worker does. Raises `SafelightError`."""
@@ -95,7 +90,14 @@ class Keeper:
             return None
         first = next(iter(self._capabilities.values()))
         capabilities = self._capabilities.get(draft.engine, first).for_model(draft.model)
-        return Context(draft, capabilities, self._engines)
+        return Context(draft, capabilities, self._engines, self._sizes)
+
+    async def learn_size(self, sha256: str) -> tuple[int, int]:
+        """The size of a kept image file, remembered. Raises `SafelightError`."""
+        if sha256 not in self._sizes:
+            found = await self._darkroom.get_input(sha256)
+            self._sizes[sha256] = (found.width, found.height)
+        return self._sizes[sha256]
 
     def is_missing(self, engine: str) -> bool:
         """Whether there is no such engine."""

@@ -10,6 +10,7 @@ from textual.content import Content
 
 from store.records import Image, Job, JobState, Purpose, Relation, Stage, Verification
 from store.request import Prompt
+from tui.origin_words import describe_extras
 from tui.text import show_safely
 from tui.verdicts import STYLES, describe_verdict, mark_verdict
 
@@ -19,6 +20,8 @@ _RELATIONS = {
     None: "edited from",
     Relation.EDIT: "edited from",
     Relation.VARIATION: "a variation of",
+    Relation.INITIAL_IMAGE: "started from",
+    Relation.UPSCALE: "made larger from",
 }
 _MINUS = "\u2212"
 
@@ -138,6 +141,10 @@ def _describe_request(image: Image, has_unicode: bool) -> list[Line]:
         _line("style", parameters.style_preset or "none"),
         _line("engine", f"{image.request.engine}, model {image.request.model}"),
     ]
+    for label, sentences in describe_extras(parameters):
+        lines += [
+            _line(label if place == 0 else "", sentence) for place, sentence in enumerate(sentences)
+        ]
     return lines
 
 

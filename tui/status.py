@@ -58,8 +58,11 @@ def _warn(text: str, glyphs: Glyphs) -> tuple[str, str]:
     return (f"{glyphs.warning} {show_safely(text)}", "bold $role-text")
 
 
-def describe_jobs(jobs: Sequence[Job], glyphs: Glyphs) -> Content:
-    """`step 18 of 50 · 0.3 s left · x cancel` for unfinished jobs, oldest first."""
+def describe_jobs(jobs: Sequence[Job], glyphs: Glyphs, cost: str = "") -> Content:
+    """`step 18 of 50 · 0.3 s left · x cancel` for unfinished jobs, oldest first.
+
+    `cost` says what they may cost together, "" where they are free.
+    """
     job = jobs[0]
     dot = f" {glyphs.dot} "
     purpose = _PURPOSES[job.purpose]
@@ -77,6 +80,8 @@ def describe_jobs(jobs: Sequence[Job], glyphs: Glyphs) -> Content:
         parts.append((f"{dot}{job.seconds_left:.1f} s left", "$role-quiet"))
     if len(jobs) > 1:
         parts.append((f"{dot}{len(jobs) - 1} more", "$role-quiet"))
+    if cost:
+        parts.append((f"{dot}{cost}", "$role-quiet"))
     if not job.cancel_requested:
         parts.append((f"{dot}x cancel", "$role-quiet"))
     return Content.assemble(*parts)

@@ -25,7 +25,8 @@ from engines.builtin.noise import NOISE, Stream, draw_noise
 from engines.builtin.precise import Floats
 from engines.builtin.samplers import FORMULAS
 from engines.builtin.schedule import SCHEDULE, make_sigmas, to_time
-from engines.builtin.text import Reading, TextEncoder
+from engines.builtin.text import TextEncoder
+from engines.builtin.vocabulary import Reading
 from engines.builtin.weights import Weights
 from store.pixels import digest_pixels
 from store.request import Prompt, Request

@@ -1,40 +1,13 @@
-"""Prompts to text tokens: words, vocabulary, the text encoder."""
+"""Words to text tokens: the text encoder."""
 
 from __future__ import annotations
 
-import re
-
-import msgspec
 import numpy as np
 
 from engines.builtin.layers import relu2, rms, softmax
 from engines.builtin.precise import Floats
+from engines.builtin.vocabulary import Reading, Vocabulary
 from engines.builtin.weights import Weights
-
-_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
-_SILENT_TEXT = (
-    "a an the and or of in on at to for by from with without is are was be it its this that "
-    "these those as very my your his her their our some i you he she we they"
-)
-_SILENT = frozenset(_SILENT_TEXT.split())
-"""Function words that are never reported: leaving them out loses nothing."""
-
-
-class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """A prompt as the model reads it: token numbers, words it does not know, words too many."""
-
-    ids: tuple[int, ...]
-    unknown: tuple[str, ...] = ()
-    ignored: tuple[str, ...] = ()
-
-
-def split_words(text: str) -> list[str]:
-    """The words of a text in lower case: letters and digits, with an apostrophe inside."""
-    return _WORD.findall(text.lower())
-
-
-def _stem(word: str) -> str:
-    return re.split("['’]", word)[0]
 
 
 class TextEncoder:
@@ -42,34 +15,12 @@ class TextEncoder:
 
     def __init__(self, weights: Weights) -> None:
         self._a = weights.arrays
-        self._index = {word: k for k, word in enumerate(weights.words) if word}
         self._layers = weights.manifest.sizes["text_layers"]
-        self._length = weights.manifest.sizes["length"]
-
-    def _find(self, word: str) -> int | None:
-        """The number of a word; an unknown plural or genitive counts as its singular."""
-        stem = _stem(word)
-        for form in (word, stem, stem.removesuffix("s"), stem.removesuffix("es")):
-            if form in self._index:
-                return self._index[form]
-        return None
+        self._vocabulary = Vocabulary(weights.words, weights.manifest.sizes["length"])
 
     def read(self, text: str, suffix: str = "") -> Reading:
-        """The words of `text`, then of `suffix`, which always finds room.
-
-        Words beyond the length that the encoder was trained on are ignored.
-        """
-        numbers = [(word, self._find(word)) for word in split_words(text)]
-        tail = [n for n in map(self._find, split_words(suffix)) if n is not None]
-        known = [(word, n) for word, n in numbers if n is not None]
-        room = self._length - 1 - len(tail)
-        return Reading(
-            ids=(0, *(n for _, n in known[:room]), *tail),
-            unknown=tuple(
-                dict.fromkeys(w for w, n in numbers if n is None and _stem(w) not in _SILENT)
-            ),
-            ignored=tuple(word for word, _ in known[room:]),
-        )
+        """The words of `text`, then of `suffix`; see `Vocabulary.read`."""
+        return self._vocabulary.read(text, suffix)
 
     def encode(self, ids: tuple[int, ...]) -> Floats:
         """Token numbers to (tokens, width) text tokens."""

@@ -55,9 +55,6 @@ class DeskDarkroom(MemoryDarkroom):
             raise StoreError("The history is not open.")
         return self.read_only
 
-    def list_engines(self) -> tuple[str, ...]:
-        return ("builtin", "stability")
-
     def get_capabilities(self, engine: str) -> Capabilities:
         known = {"builtin": CAPABILITIES, "stability": HOSTED}
         if engine not in known:
@@ -85,7 +82,13 @@ class DeskDarkroom(MemoryDarkroom):
             raise self.send_error
         self.sent.append(draft)
         return [
-            self.add_job(request=request, steps=request.parameters.steps, session=session)
+            self.add_job(
+                request=request,
+                steps=request.parameters.steps,
+                session=session,
+                parent_id=draft.parent_id,
+                relation=draft.relation,
+            )
             for request in self.resolve(draft)
         ]
 

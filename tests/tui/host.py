@@ -39,6 +39,9 @@ class Host(App[None]):
     def on_history_screen_draft_loaded(self, message: object) -> None:
         self.messages.append(message)
 
+    def on_history_screen_origin_chosen(self, message: object) -> None:
+        self.messages.append(message)
+
 
 async def wait_until(
     pilot: Pilot[None], condition: Callable[[], bool], what: str, seconds: float = 10.0

@@ -9,13 +9,16 @@ import uuid
 from array import array
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 from PIL import Image as Pillow
 
+from engines.base import Capabilities
+from engines.settings import Settings
 from store.errors import NotFound, StoreError
-from store.pixels import make_thumbnail
+from store.inputs import Input
+from store.pixels import make_thumbnail, open_image
 from store.records import (
     EnvironmentRecord,
     FinishReason,
@@ -23,11 +26,13 @@ from store.records import (
     Job,
     JobState,
     Purpose,
+    Relation,
     Stage,
     Verdict,
     Verification,
 )
 from store.request import Parameters, Prompt, PromptStack, Request
+from tests.tui.samples import CAPABILITIES, HOSTED
 from tui.darkroom import Darkroom
 
 NOON = 1_780_000_000.0
@@ -47,7 +52,7 @@ def make_request(*texts: str, **changes: Any) -> Request:
     prompts = tuple(Prompt.parse(text) for text in texts or ("beautiful night sky",))
     return Request(
         engine=changes.pop("engine", "builtin"),
-        model="safelight-1",
+        model="r1",
         stack=PromptStack(prompts=prompts),
         parameters=Parameters(**(values | changes)),
     )
@@ -69,9 +74,10 @@ class MemoryDarkroom(Darkroom):
     """Keeps images, jobs and verifications in lists; `change` tells those who watch."""
 
     def __init__(self) -> None:
-        super().__init__(Path("/nowhere"), cast(Any, None))
+        super().__init__(Path("/nowhere"), Settings())
         self.images: list[Image] = []
         self.files: dict[str, bytes] = {}
+        self.inputs: dict[str, bytes] = {}
         self.jobs: list[Job] = []
         self.verifications: list[Verification] = []
         self.calls: list[tuple[str, str]] = []
@@ -225,6 +231,38 @@ class MemoryDarkroom(Darkroom):
         self.calls.append(("verify", image_id))
         image = await self.get_image(image_id)
         return self.add_job(request=image.request, purpose=Purpose.VERIFY, parent_id=image_id)
+
+    def list_engines(self) -> tuple[str, ...]:
+        return ("builtin", "stability")
+
+    def get_capabilities(self, engine: str) -> Capabilities:
+        return {"builtin": CAPABILITIES, "stability": HOSTED}[engine]
+
+    async def add_input(self, data: bytes) -> Input:
+        image = open_image(data)
+        sha256 = hashlib.sha256(data).hexdigest()
+        self.inputs[sha256] = data
+        return Input(sha256=sha256, mime="image/png", width=image.width, height=image.height)
+
+    async def get_input(self, sha256: str) -> Input:
+        return await self.add_input(await self.read_input(sha256))
+
+    async def read_input(self, sha256: str) -> bytes:
+        if sha256 not in self.inputs:
+            raise NotFound(f"There is no input image {sha256[:8]}.", "Give its file again.")
+        return self.inputs[sha256]
+
+    def _enqueue(
+        self,
+        requests: list[Request],
+        session: str | None,
+        parent_id: str | None,
+        relation: Relation | None,
+    ) -> list[Job]:
+        return [
+            self.add_job(request=request, session=session, parent_id=parent_id, relation=relation)
+            for request in requests
+        ]
 
     async def cancel(self, job_id: str) -> Job:
         self.calls.append(("cancel", job_id))

@@ -21,6 +21,8 @@ CAPABILITIES = Capabilities(
     steps=Span(low=10, high=150, step=1, default=50),
     cfg_scale=Span(low=0, high=35, step=0.5, default=8),
     sizes=Sizes(default=(128, 128), suggested=((128, 128), (192, 128)), high=256),
+    takes=("initial_image", "mask", "variation", "upscale"),
+    upscale_models=("larger-x2",),
 )
 
 HOSTED = msgspec.structs.replace(
@@ -33,6 +35,8 @@ HOSTED = msgspec.structs.replace(
     style_presets=(),
     steps=Span(low=10, high=50, step=1, default=30),
     sizes=Sizes(default=(1024, 1024), suggested=((1024, 1024),), only=((1024, 1024),)),
+    takes=(),
+    upscale_models=(),
     is_deterministic=False,
     why_not="the service does not promise it",
     is_paid=True,

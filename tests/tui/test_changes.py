@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
+from store.parameters import InitialImage, Mask, Upscale, Variation
 from store.request import Prompt, PromptStack, Request
 from tests.tui.memory_darkroom import make_request
 from tui.changes import describe_change
+
+START = InitialImage(sha256="ab" * 32, start_schedule=0.6, end_schedule=0.0)
+MASK = Mask(sha256="cd" * 32, replaces="black", area_init="original")
+METHOD = "weights by text_encoder→cross_attention"
 
 
 def test_a_parameter_is_named_with_its_old_and_new_value() -> None:
@@ -76,3 +82,45 @@ def test_a_long_or_tabbed_prompt_takes_one_short_line() -> None:
     assert changed.startswith("+ a very long prompt")
     assert len(changed) <= 27
     assert "\n" not in changed
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ({}, {"initial_image": START}, "+ initial image 0.6"),
+        ({"initial_image": START}, {}, "- initial image"),
+        (
+            {"initial_image": START},
+            {"initial_image": msgspec.structs.replace(START, start_schedule=0.5)},
+            "start 0.6→0.5",
+        ),
+        (
+            {"initial_image": START},
+            {"initial_image": msgspec.structs.replace(START, sha256="cd" * 32)},
+            "initial image",
+        ),
+        ({"initial_image": START}, {"initial_image": START, "mask": MASK}, "+ mask"),
+        ({}, {"variation": Variation(seed=3, strength=0.2)}, "+ vary seed 0.2"),
+        (
+            {"variation": Variation(seed=3, strength=0.2)},
+            {"variation": Variation(seed=4, strength=0.2)},
+            "vary seed",
+        ),
+        ({"weight_method": "text_encoder"}, {"weight_method": "cross_attention"}, METHOD),
+        (
+            {},
+            {"upscale": Upscale(sha256="ab" * 32, upscaler="rgb"), "width": 256, "height": 256},
+            "size 128x128→256x256, + made larger",
+        ),
+    ],
+)
+def test_what_an_image_started_from_is_told_in_plain_words(
+    before: dict[str, object], after: dict[str, object], said: str
+) -> None:
+    older, newer = make_request("night", **before), make_request("night", **after)
+    assert describe_change(older, newer) == said
+
+
+def test_the_form_of_a_request_is_no_change_of_its_own() -> None:
+    older = msgspec.structs.replace(make_request("night"), format=1)
+    assert describe_change(older, make_request("night")) == "same request"

@@ -40,6 +40,6 @@ def test_every_parameter_is_named() -> None:
         "-H": "128",
         "--style-preset": "anime",
         "-e": "builtin",
-        "--model": "safelight-1",
+        "--model": "r1",
     }
     assert words[-2:] == ["--", "castle::1"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from store.errors import StoreError
@@ -54,6 +55,19 @@ async def test_several_jobs_queue_and_the_running_one_is_cancelled_first(tmp_pat
         await pilot.press("x")
         await wait_for(lambda: darkroom.jobs[1].cancel_requested, "the cancel")
         await wait_for(lambda: "stopping" in get_panel(app).said, "its display")
+
+
+async def test_what_paid_jobs_may_cost_stands_in_their_line(tmp_path: Path) -> None:
+    darkroom = DeskDarkroom(tmp_path, START)
+    async with running(darkroom) as (app, _):
+        paid = msgspec.structs.replace(
+            make_request(), engine="stability", model="stable-diffusion-xl-1024-v1-0"
+        )
+        darkroom.add_job(request=make_request())
+        await wait_for(lambda: "waiting for the worker" in get_panel(app).said, "the free job")
+        assert "credits" not in get_panel(app).said
+        darkroom.add_job(request=paid)
+        await wait_for(lambda: "about 0.2 credits" in get_panel(app).said, "the price")
 
 
 async def test_a_failed_job_says_why_and_can_be_run_again(tmp_path: Path) -> None:

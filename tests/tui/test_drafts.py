@@ -5,9 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from engines.resolution import resolve_draft
 from store.records import Draft, DraftPrompt
 from store.request import Prompt
-from tests.tui.samples import make_image, make_request
+from tests.tui.samples import CAPABILITIES, make_image, make_request
 from tui import drafts
 
 CURRENT = Draft(
@@ -72,8 +73,8 @@ def test_a_merged_draft_stands_for_the_image_again() -> None:
     request = IMAGE.request
     assert msgspec.to_builtins(merged.prompts) == msgspec.to_builtins(request.stack.prompts)
     assert (merged.engine, merged.model) == (request.engine, request.model)
-    for name in request.parameters.__struct_fields__:
-        assert getattr(merged, name) == getattr(request.parameters, name)
+    resolved = resolve_draft(merged, CAPABILITIES)[0]
+    assert resolved.parameters == request.parameters
     assert merged.previous_seeds == (3, 4, 5)
     assert merged.parent_id == IMAGE.id
 

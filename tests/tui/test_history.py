@@ -8,12 +8,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import msgspec
 import pytest
 from rich.cells import cell_len
 from textual.pilot import Pilot
 from textual.widgets import Input
 
+from store.parameters import FineTune, Guidance, InitialImage, Mask, Upscale, Variation
 from store.records import Image, JobState, Purpose, Relation, Verdict
+from store.request import PromptStack
 from tests.tui.host import Host, read_screen, wait_until
 from tests.tui.memory_darkroom import MemoryDarkroom, make_request
 from tui.commands import make_command
@@ -88,7 +91,7 @@ async def test_the_record_holds_everything_that_made_the_image() -> None:
             "k_dpmpp_2m",
             "128 x 128",
             "anime",
-            "builtin, model safelight-1",
+            "builtin, model r1",
             "The latent differs there.",
             "engine revision: r1",
             "noise",
@@ -384,3 +387,89 @@ async def test_news_that_come_when_the_parts_of_the_screen_are_already_gone_do_n
         await wait_until(pilot, lambda: len(darkroom.calls) > asked, "the question for news")
         await pilot.pause()
         assert pilot.app.is_running
+
+
+async def test_the_editor_is_asked_to_start_from_the_image_under_the_cursor() -> None:
+    darkroom = make_history(2)
+    async with open_history(darkroom) as (pilot, _):
+        await pilot.press("j", "i")
+        app = pilot.app
+        assert isinstance(app, Host)
+        await wait_until(pilot, lambda: bool(app.messages), "the message")
+        (message,) = app.messages
+        assert isinstance(message, HistoryScreen.OriginChosen)
+        assert message.image.id == darkroom.images[0].id
+
+
+async def test_an_image_is_varied_and_made_larger_and_that_is_said_until_it_is_done() -> None:
+    darkroom = make_history(1)
+    (image,) = darkroom.images
+    async with open_history(darkroom) as (pilot, _):
+        await pilot.press("V")
+        await wait_until(pilot, lambda: len(darkroom.jobs) == 1, "the job")
+        (job,) = darkroom.jobs
+        assert job.request.parameters.variation is not None
+        assert (job.parent_id, job.relation) == (image.id, Relation.VARIATION)
+        assert "Varying" in read_screen(pilot.app)
+        darkroom.add_image(job.request, parent_id=image.id, relation=Relation.VARIATION)
+        darkroom.replace_job(job.id, state=JobState.DONE)
+        await wait_until(pilot, lambda: "Varying" not in read_screen(pilot.app), "its end")
+        await pilot.press("e")
+        await wait_until(pilot, lambda: "larger-x2" in read_screen(pilot.app), "the models")
+        await pilot.press("enter")
+        await wait_until(pilot, lambda: len(darkroom.jobs) == 2, "the second job")
+        assert darkroom.jobs[1].relation is Relation.UPSCALE
+
+
+async def test_an_engine_without_variations_says_so() -> None:
+    darkroom = MemoryDarkroom()
+    darkroom.add_image(make_request("castle", engine="stability"))
+    async with open_history(darkroom) as (pilot, _):
+        await pilot.press("V")
+        await wait_until(
+            pilot, lambda: "stability varies no image" in read_screen(pilot.app), "the reason"
+        )
+        assert darkroom.jobs == []
+
+
+async def test_the_record_says_in_words_what_an_image_started_from() -> None:
+    darkroom = MemoryDarkroom()
+    parent = darkroom.add_image()
+    start = InitialImage(sha256="ab" * 32, start_schedule=0.6, end_schedule=0.1)
+    darkroom.add_image(
+        make_request(
+            "castle",
+            initial_image=start,
+            mask=Mask(sha256="cd" * 32, replaces="white", area_init="random"),
+            variation=Variation(seed=77, strength=0.2),
+            guidance=Guidance(preset="fast_blue", strength=0.3, prompt="[red]fog"),
+            fine_tunes=(FineTune(model="mine", weight=0.5),),
+        ),
+        parent_id=parent.id,
+        relation=Relation.INITIAL_IMAGE,
+    )
+    async with open_history(darkroom, (160, 60)) as (_, screen):
+        text = " ".join(screen.record.text.split())
+        for said in (
+            "the image file abababab",
+            "start 0.6 (0 keeps it, 1 ignores it), end 0.1",
+            "cdcdcdcd: white is made anew, from noise",
+            "77, 0.2 of it mixed in",
+            "fast blue, strength 0.3",
+            "prompt: [red]fog",
+            "mine, weight 0.5",
+            f"started from {parent.id}",
+        ):
+            assert said in text
+
+
+async def test_an_image_without_a_prompt_is_listed_and_shown() -> None:
+    darkroom = MemoryDarkroom()
+    request = make_request(width=300, height=200, upscale=Upscale(sha256="ab" * 32, upscaler="rgb"))
+    bare = msgspec.structs.replace(request, stack=PromptStack(prompts=()))
+    darkroom.add_image(bare)
+    async with open_history(darkroom) as (pilot, screen):
+        assert "(no prompt)" in read_screen(pilot.app)
+        assert "the image abababab made 300 x 200" in " ".join(screen.record.text.split())
+        await pilot.press("V")
+        await wait_until(pilot, lambda: "only made larger" in read_screen(pilot.app), "the reason")

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from textual import events, work
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.widget import Widget
 
 from store.errors import RequestError, SafelightError
 from store.records import Draft, Image
@@ -20,27 +18,23 @@ from tui.actions import BY_ID, Situation, find_action, make_bindings
 from tui.darkroom import Darkroom
 from tui.desk import Desk
 from tui.glyphs import Glyphs
-from tui.keeper import OPENING, Keeper, read_cursor, read_place
-from tui.screens.compose_messages import ComposeMessages
+from tui.keeper import OPENING, Keeper
+from tui.screens.compose_opening import ComposeOpening
+from tui.screens.compose_places import PARTS
+from tui.screens.image_actions import ImageActions
 from tui.screens.making import Making
 from tui.screens.parameter_actions import ParameterActions
 from tui.screens.prompt_actions import PromptActions
-from tui.widgets.fields import PromptEditor, ValueInput
 from tui.widgets.film_strip import FilmStrip
 from tui.widgets.header_line import HeaderLine
 from tui.widgets.image_panel import ImagePanel
 from tui.widgets.key_line import KeyLine
 from tui.widgets.parameter_list import ParameterList
 from tui.widgets.prompt_stack import PromptStack
-
-if TYPE_CHECKING:
-    from tui.app import SafelightApp
-
-PARTS = ("prompts", "parameters", "image", "recent")
-WATCH_AGAIN_SECONDS = 1.0
+from tui.work import start_work
 
 
-class ComposeScreen(ComposeMessages):
+class ComposeScreen(ComposeOpening):
     """Wires the parts to the draft on the desk and to the darkroom.
 
     It can be used while the history is being opened and when that fails: the draft is then
@@ -51,7 +45,6 @@ class ComposeScreen(ComposeMessages):
     BINDINGS: ClassVar[list[BindingType]] = make_bindings("compose")
     ACTION_CONTEXTS: ClassVar[tuple[str, ...]] = ("compose", "prompts", "parameters", "typing")
     AUTO_FOCUS = ""
-    app: SafelightApp
 
     def __init__(self, darkroom: Darkroom, session: str | None, glyphs: Glyphs) -> None:
         ascii_class = "" if glyphs.has_unicode else " -ascii"
@@ -59,7 +52,8 @@ class ComposeScreen(ComposeMessages):
         self._darkroom = darkroom
         self._glyphs = glyphs
         self._early_keys: list[events.Key] = []
-        self._is_field_left = False
+        self._readers = {}
+        self._engines_read = set()
         self.keeper = Keeper(darkroom, session)
         self.desk = Desk(Draft(), self.keeper.save)
         self._stack = PromptStack(glyphs, id="prompts")
@@ -78,6 +72,7 @@ class ComposeScreen(ComposeMessages):
             self.show,
             self.say,
             self._choose,
+            lambda field: self.images.open_file(field),
         )
         self.making = Making(
             darkroom,
@@ -88,6 +83,19 @@ class ComposeScreen(ComposeMessages):
             self.show,
             self._show_error,
             self.say,
+            self._keys.unsay,
+        )
+        self.images = ImageActions(
+            darkroom,
+            self.desk,
+            self.keeper,
+            self.making,
+            self._parameters,
+            self.get_image,
+            self.show,
+            self.say,
+            self._open_screen,
+            glyphs,
         )
         self._handlers = self._list_handlers()
 
@@ -109,75 +117,6 @@ class ComposeScreen(ComposeMessages):
             await self.prompts.edit("")
         self.call_after_refresh(self.open_darkroom)
 
-    # Opening
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether the history was opened, or could not be."""
-        return not self.keeper.is_opening
-
-    @work(group="open", exclusive=True)
-    async def open_darkroom(self) -> None:
-        """Open the history, restore the session, and watch from then on."""
-        self.keeper.begin()
-        try:
-            draft = await self.keeper.open(lambda: self.desk.draft)
-        except SafelightError as error:
-            await self.making.fail(error)
-            if self.focused is None:
-                await self.prompts.edit("")
-        else:
-            self.making.forget_trouble()
-            await self._restore(draft)
-            self._watch()
-        self.keeper.is_opening = False
-        keys, self._early_keys = self._early_keys, []
-        for key in keys:
-            self.app.post_message(events.Key(key.key, key.character))
-        await self.show()
-        self._load_tokenizer()
-
-    async def _restore(self, draft: Draft) -> None:
-        """Put `draft` on the desk and the person where it says."""
-        await self._stack.close_fields(take_focus=False)
-        await self._parameters.close_fields(take_focus=False)
-        self.desk.change(draft)
-        if (theme := read_place(draft, "theme")) in self.app.available_themes:
-            self.app.theme = theme
-        await self.show()
-        part = read_place(draft, "part")
-        self.focus_part(part if part in PARTS else PARTS[0])
-        weight = draft.pending.get(f"prompts.{self.prompts.row}.weight")
-        value = draft.pending.get(f"parameters.{self.parameters.field}")
-        match "text" if not draft.place else read_place(draft, "typing"):
-            case "text":
-                await self.prompts.edit("", read_cursor(draft))
-            case "weight" if weight is not None:
-                await self.prompts.open_weight(weight)
-            case "value" if value is not None:
-                await self.parameters.open(value)
-
-    @work(group="watch", exclusive=True)
-    async def _watch(self) -> None:
-        while True:
-            try:
-                async for _ in self._darkroom.watch():
-                    await self.making.update()
-                    await self.keeper.read_worker()
-                    self._show_header()
-                    self.show_keys()
-            except SafelightError as error:
-                await self.making.fail(error)
-            await asyncio.sleep(WATCH_AGAIN_SECONDS)
-
-    @work(group="tokenizer", exclusive=True)
-    async def _load_tokenizer(self) -> None:
-        from engines.tokens import count_tokens
-
-        await asyncio.to_thread(count_tokens, "warm up")
-        self._stack.set_counting(count_tokens)
-        await self.show()
-
     # Showing
 
     async def show(self) -> None:
@@ -186,10 +125,13 @@ class ComposeScreen(ComposeMessages):
         context = self.keeper.get_context(draft)
         full = 2.0 if context is None else max(abs(end) for end in context.capabilities.weights)
         limit = 77 if context is None else context.capabilities.token_limit
-        await self._stack.show(draft.prompts, self.prompts.row, full, limit)
+        reader = self._get_reader(draft)
+        await self._stack.show(draft.prompts, self.prompts.row, full, limit, reader)
         self._parameters.show(context, self.parameters.field)
         if self.keeper.is_missing(draft.engine):
             self._parameters.explain("engine", f"There is no engine {draft.engine!r}.")
+        if self.images.is_behind:
+            start_work(self, self.images.show_origin, "origin", is_exclusive=True)
         self.making.show_losses()
         self._show_header()
         self.show_keys()
@@ -206,21 +148,6 @@ class ComposeScreen(ComposeMessages):
             facts = [f"not saved: {error.message}"]
         self._header.show(self.keeper.session or "", facts)
 
-    def show_keys(self) -> None:
-        """Show the keys that hold where the focus is."""
-        part = self.get_part()
-        contexts = ("typing", "compose") if self.is_typing else (part, "compose")
-        self._keys.show(contexts, self.get_situation(), is_typing=self.is_typing)
-
-    def say(self, text: str) -> None:
-        """Show `text` in the last line until the next key."""
-        self._keys.say(text)
-
-    @property
-    def message(self) -> str:
-        """What the last line says."""
-        return self._keys.message
-
     async def _show_error(self, error: SafelightError) -> None:
         """Explain what is wrong with the draft at the field that it is about."""
         name = error.field if isinstance(error, RequestError) else "engine"
@@ -231,78 +158,11 @@ class ComposeScreen(ComposeMessages):
             self.focus_part("prompts")
             await self.prompts.choose_row(row)
             self._stack.explain(self.prompts.row, str(error))
-        elif (field := fields.find_field(name)) is not None:
+        elif (field := fields.find_field(name)) in fields.list_fields(self.desk.draft):
+            assert field is not None
             self.focus_part("parameters")
             await self.parameters.choose_field(field)
             self._parameters.explain(field, str(error))
-
-    # Where the person is
-
-    @property
-    def is_typing(self) -> bool:
-        """Whether keys are text."""
-        return isinstance(self.focused, PromptEditor | ValueInput)
-
-    def get_part(self, widget: Widget | None = None) -> str:
-        """The part with the focus, or that holds `widget`."""
-        widget = widget or self.focused
-        known: Mapping[Widget, str] = {
-            self._stack: "prompts",
-            self._parameters: "parameters",
-            self._panel: "image",
-            self._recent: "recent",
-        }
-        for node in widget.ancestors_with_self if widget is not None else ():
-            if isinstance(node, Widget) and node in known:
-                return known[node]
-        part = read_place(self.desk.draft, "part")
-        return part if part in PARTS else PARTS[0]
-
-    def focus_part(self, part: str) -> None:
-        """Give the focus to a part."""
-        targets: Mapping[str, Widget] = {
-            "prompts": self._stack,
-            "parameters": self._parameters,
-            "image": self._panel,
-            "recent": self._strip,
-        }
-        self._show_part(part)
-        self.set_focus(targets[part])
-        self.desk.set_place(part=part)
-
-    def _show_part(self, part: str) -> None:
-        for name in PARTS:
-            self.set_class(name == part, f"-part-{name}")
-
-    async def _turn(self, key: str) -> None:
-        await self._settle()
-        at = PARTS.index(self.get_part())
-        self.focus_part(PARTS[(at + (1 if key == "tab" else -1)) % len(PARTS)])
-
-    async def _settle(self) -> None:
-        await self.prompts.settle()
-        await self.parameters.settle()
-
-    async def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        """Remember the part, and close a field that was left for another part."""
-        part = self.get_part(event.widget)
-        self._show_part(part)
-        if isinstance(event.widget, PromptEditor | ValueInput):
-            self._is_field_left = False
-        elif self._is_field_left and not self.is_typing and self._has_open_field():
-            await self._settle()
-            if event.widget.is_attached:
-                self.set_focus(event.widget)
-        self.desk.set_place(part=part)
-        self.show_keys()
-
-    def on_descendant_blur(self, event: events.DescendantBlur) -> None:
-        """Moving and typing may have changed."""
-        self._is_field_left |= isinstance(event.widget, PromptEditor | ValueInput)
-        self.show_keys()
-
-    def _has_open_field(self) -> bool:
-        return self._stack.open_row is not None or self._parameters.open_field is not None
 
     # Actions
 
@@ -310,7 +170,7 @@ class ComposeScreen(ComposeMessages):
         """What can be done now."""
         draft = self.desk.draft
         context = self.keeper.get_context(draft)
-        return Situation(
+        situation = Situation(
             trouble=self.keeper.trouble,
             is_read_only=self.keeper.is_read_only,
             has_image=self.making.image is not None,
@@ -321,20 +181,33 @@ class ComposeScreen(ComposeMessages):
             prompts=len(draft.prompts),
             prompt_limit=64 if context is None else context.capabilities.prompt_limit,
             row=self.prompts.row,
+            has_initial_image=draft.initial_image is not None,
         )
+        return self.keeper.abilities.add_reasons(situation, draft.engine, self.get_image())
+
+    def get_image(self) -> Image | None:
+        """The image that is meant: the one under the cursor on the strip, else the shown one."""
+        under_cursor = self._strip.chosen if self.get_part() == "recent" else None
+        return under_cursor or self.making.image
 
     def _list_handlers(self) -> Mapping[str, Callable[[str], Awaitable[None]]]:
-        prompts, parameters = self.prompts, self.parameters
+        prompts, parameters, images = self.prompts, self.parameters, self.images
         return {
             "generate": self._generate,
             "cancel": lambda _: self.making.cancel(),
             "retry": lambda _: self.making.retry(),
             "verify": lambda _: self.making.verify(),
             "regenerate": lambda _: self.making.regenerate(),
+            "start.image": images.start,
+            "start.file": images.start_from_file,
+            "start.mask": images.choose_mask,
+            "vary": images.vary,
+            "enlarge": images.enlarge,
             "undo": self._undo,
             "seed.lock": parameters.lock_seed,
             "seed.new": parameters.renew_seed,
             "seed.previous": parameters.recall_seed,
+            "seed.mix": parameters.mix_seed,
             "part": self._turn,
             "prompt.edit": prompts.edit,
             "prompt.add": prompts.add,

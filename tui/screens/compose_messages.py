@@ -5,6 +5,7 @@ from __future__ import annotations
 from textual import on
 from textual.screen import Screen
 
+from tui.screens.image_actions import ImageActions
 from tui.screens.making import Making
 from tui.screens.parameter_actions import ParameterActions
 from tui.screens.prompt_actions import PromptActions
@@ -19,6 +20,7 @@ class ComposeMessages(Screen[None]):
     prompts: PromptActions
     parameters: ParameterActions
     making: Making
+    images: ImageActions
 
     @on(PromptStack.TextTyped)
     async def _note_text(self, event: PromptStack.TextTyped) -> None:

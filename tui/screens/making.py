@@ -34,7 +34,8 @@ UNFINISHED = (JobState.WAITING, JobState.RUNNING)
 class Making:
     """Sends drafts off as jobs and shows what the darkroom says of jobs and images.
 
-    `show_error` explains a `RequestError` at its field, `say` tells the person something.
+    `show_error` explains a `RequestError` at its field, `say` tells the person something and
+    `unsay` ends that.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Making:
         refresh: Callable[[], Awaitable[None]],
         show_error: Callable[[SafelightError], Awaitable[None]],
         say: Callable[[str], None],
+        unsay: Callable[[str], None],
     ) -> None:
         self._darkroom = darkroom
         self._desk = desk
@@ -56,6 +58,8 @@ class Making:
         self._refresh = refresh
         self._show_error = show_error
         self._say = say
+        self._unsay = unsay
+        self._told: tuple[str, frozenset[str]] | None = None
         self._unfinished: list[Job] = []
         self._newest: Job | None = None
         self._images: list[Image] = []
@@ -90,6 +94,7 @@ class Making:
         """Read what changed and show it."""
         jobs = await self._darkroom.list_jobs(UNFINISHED)
         self._unfinished = sorted(jobs, key=_order)
+        self._end_told()
         newest = await self._darkroom.list_jobs(limit=1)
         self._newest = newest[0] if newest else None
         images = await self._darkroom.list_images(limit=RECENT)
@@ -98,6 +103,15 @@ class Making:
             await self._strip.refresh_images(images)
         await self._follow_chosen()
         await self.show()
+
+    def _end_told(self) -> None:
+        """What was said of jobs is over when the last of them has ended."""
+        if self._told is None:
+            return
+        text, jobs = self._told
+        if not any(job.id in jobs for job in self._unfinished):
+            self._unsay(text)
+            self._told = None
 
     async def _follow_chosen(self) -> None:
         """Take over a new verdict of the chosen image; forget it when it is gone."""
@@ -144,12 +158,19 @@ class Making:
         lines = [describe_losses(self._losses, self._glyphs)] if self._losses else []
         has_job = job is not None or ended is not None
         if job is not None:
-            lines.append(describe_jobs(self._unfinished, self._glyphs))
+            lines.append(describe_jobs(self._unfinished, self._glyphs, self._describe_cost()))
         elif ended is not None:
             lines.append(describe_ended(ended, self._glyphs))
         if image is not None and (self._chosen is not None or not has_job):
             lines.append(describe_image(image, self._find_place(image), self._glyphs))
         return Content("\n").join(lines)
+
+    def _describe_cost(self) -> str:
+        """What the unfinished jobs may cost together, "" where they are free."""
+        from engines.cost import describe_cost
+
+        price = self._darkroom.estimate_cost([job.request for job in self._unfinished])
+        return "" if price == 0 else describe_cost(price)
 
     def _find_place(self, image: Image) -> int | None:
         numbers = [known.number for known in self._images]
@@ -219,13 +240,17 @@ class Making:
         if isinstance(error, RequestError | EngineError):
             await self._show_error(error)
 
-    async def _try(self, work: Awaitable[object], done: str) -> None:
+    async def follow(self, work: Awaitable[Job | list[Job] | None], said: str) -> None:
+        """Queue what `work` queues and say so until it has ended, or the next key."""
         try:
-            await work
+            queued = await work
         except SafelightError as error:
             await self.fail(error)
             return
-        self._say(done)
+        jobs = queued if isinstance(queued, list) else [queued] if queued is not None else []
+        if jobs:
+            self._say(said)
+            self._told = (said, frozenset(job.id for job in jobs))
         await self.update()
 
     async def verify(self) -> None:
@@ -233,20 +258,20 @@ class Making:
         image = self.image
         if image is not None:
             self._dismiss()
-            await self._try(self._darkroom.verify(image.id), f"Verifying {image.id[:4]}.")
+            await self.follow(self._darkroom.verify(image.id), f"Verifying {image.id[:4]}.")
 
     async def regenerate(self) -> None:
         """Queue a child of the shown image; the child is shown when it is there."""
         image = self.image
         if image is not None:
             await self.choose(None)
-            await self._try(self._darkroom.regenerate(image.id), f"Regenerating {image.id[:4]}.")
+            await self.follow(self._darkroom.regenerate(image.id), f"Regenerating {image.id[:4]}.")
 
     async def cancel(self) -> None:
         """Cancel the job that runs, else the next one that waits."""
         jobs = [job for job in self._unfinished if not job.cancel_requested]
         if jobs:
-            await self._try(self._darkroom.cancel(jobs[0].id), "Stopping within one step.")
+            await self.follow(self._darkroom.cancel(jobs[0].id), "Stopping within one step.")
         else:
             self._say("It is stopping already.")
 
@@ -254,7 +279,7 @@ class Making:
         """Run the job that made nothing once more."""
         job = self.ended_job
         if job is not None:
-            await self._try(self._darkroom.retry(job.id), "It is in the queue again.")
+            await self.follow(self._darkroom.retry(job.id), "It is in the queue again.")
 
 
 def _order(job: Job) -> tuple[bool, int]:

@@ -8,7 +8,7 @@ import msgspec
 
 from store.errors import RequestError
 from store.records import Draft
-from tui import drafts, fields
+from tui import drafts, fields, origin_fields, origins
 from tui.desk import Desk
 from tui.widgets.parameter_list import ParameterList
 
@@ -20,7 +20,8 @@ class ParameterActions:
     """Changes the parameters of the draft on the desk and the list that shows them.
 
     `get_context` gives the draft with what its engine accepts, None before that is known.
-    `refresh` shows the draft after a change, `say` tells the person something.
+    `refresh` shows the draft after a change, `say` tells the person something. `open_file`
+    asks for the image file of a field.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class ParameterActions:
         refresh: Callable[[], Awaitable[None]],
         say: Callable[[str], None],
         choose: Choose,
+        open_file: Callable[[str], Awaitable[None]],
     ) -> None:
         self._desk = desk
         self._view = view
@@ -38,12 +40,17 @@ class ParameterActions:
         self._refresh = refresh
         self._say = say
         self._choose = choose
+        self._open_file = open_file
 
     @property
     def field(self) -> str:
         """The field of the cursor."""
         field = self._desk.draft.place.get("field")
-        return field if isinstance(field, str) and field in fields.FIELDS else fields.FIELDS[0]
+        shown = fields.list_fields(self._desk.draft)
+        if isinstance(field, str) and field in shown:
+            return field
+        # What the field belonged to is gone: the cursor stays near.
+        return shown[-1] if field in fields.ALL_FIELDS else shown[0]
 
     async def choose_field(self, field: str) -> None:
         """Put the cursor on `field`."""
@@ -52,31 +59,40 @@ class ParameterActions:
 
     async def move_cursor(self, key: str) -> None:
         """Put the cursor up, down, to the first or the last field."""
-        at, last = fields.FIELDS.index(self.field), len(fields.FIELDS) - 1
+        shown = fields.list_fields(self._desk.draft)
+        at, last = shown.index(self.field), len(shown) - 1
         target = {"up": max(at - 1, 0), "down": min(at + 1, last), "home": 0, "end": last}[key]
-        await self.choose_field(fields.FIELDS[target])
+        await self.choose_field(shown[target])
 
     async def change(self, key: str) -> None:
         """One step more or less, or the next choice."""
         context = self._get_context(self._desk.draft)
         if context is not None:
             steps = 1 if key in ("right", "plus") else -1
-            await self._apply(self.field, fields.step_value(self.field, steps, context))
+            if changes := fields.step_value(self.field, steps, context):
+                await self._apply(self.field, changes)
 
     async def reset(self, _: str) -> None:
         """Back to the engine's default."""
-        changes = fields.reset_value(self.field)
+        field, draft = self.field, self._desk.draft
+        changes = fields.reset_value(field, draft)
         if not changes:
-            self._say(f"{self.field.capitalize()} has no default.")
+            self._say(f"{field.capitalize()} has no default.")
             return
-        await self._apply(self.field, changes)
+        is_taken_out = fields.is_removable(field, draft)
+        await self._apply(field, changes)
+        if is_taken_out:
+            self._say(f"The {fields.get_part(field)} is taken out; u brings it back.")
 
     async def edit(self, key: str) -> None:
         """Type the value (a digit begins a new one), or choose from the list."""
         context, field = self._get_context(self._desk.draft), self.field
         if context is None:
             return
-        if field not in fields.CHOICES:
+        if field in origin_fields.FILES:
+            if key == "enter":
+                await self._open_file(field)
+        elif field not in fields.CHOICES:
             is_old = key == "enter"
             await self.open(fields.show_value(field, context) if is_old else key, is_old=is_old)
         elif key == "enter":
@@ -149,7 +165,7 @@ class ParameterActions:
             draft, notes = fields.fit_draft(context)
             if notes:
                 self._say(f"For {draft.engine}: {', '.join(notes)}. u takes it back.")
-        label = f"changing {field}"
+        label = f"changing {fields.get_label(field)}"
         if self._desk.last_label == label:
             self._desk.change(draft)
         else:
@@ -167,6 +183,12 @@ class ParameterActions:
     async def renew_seed(self, _: str) -> None:
         """Draw a new seed."""
         self._desk.change(drafts.renew_seed(self._desk.draft))
+        await self._refresh()
+
+    async def mix_seed(self, _: str) -> None:
+        """Mix another seed into the next images, or a newly drawn one."""
+        draft = origins.set_variation(self._desk.draft)
+        self._desk.change(draft, "mixing a second seed in")
         await self._refresh()
 
     async def recall_seed(self, _: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -77,8 +78,11 @@ def _draw_blank(crop: Region) -> list[Strip]:
 class PromptEditor(TextArea):
     """A prompt's text, edited where it stands; `enter` accepts, `esc` leaves, both keep it.
 
-    Text from position `kept` on is shown as what falls off after the token limit.
+    Text from position `kept` on is shown as what falls off after the token limit, words at the
+    places `unknown` as those that the model does not know.
     """
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"prompt-editor--unknown"}
 
     BINDINGS: ClassVar[list[BindingType]] = []
 
@@ -102,24 +106,38 @@ class PromptEditor(TextArea):
         self.cursor_blink = False
         self.match_cursor_bracket = False
         self.kept: int | None = None
+        self.unknown: Sequence[tuple[int, int]] = ()
         self.late_keys = LateKeys()
         self.set_class(not text, "-empty")
 
-    def show_kept(self, kept: int | None) -> None:
-        """Show what follows the first `kept` characters as dropped; None for nothing."""
-        if kept != self.kept:
-            self.kept = kept
+    def show_marks(self, kept: int | None, unknown: Sequence[tuple[int, int]]) -> None:
+        """Show what follows the first `kept` characters as dropped, and unknown words."""
+        if (kept, unknown) != (self.kept, self.unknown):
+            self.kept, self.unknown = kept, unknown
             self._line_cache.clear()
             self.refresh()
 
+    @property
+    def cursor_place(self) -> int:
+        """Characters before the cursor."""
+        line, column = self.cursor_location
+        return self._count_before(line) + column
+
+    def _count_before(self, line: int) -> int:
+        return sum(len(self.document.get_line(each)) + 1 for each in range(line))
+
     def get_line(self, line_index: int) -> Text:
-        """The line with its control characters made visible and its dropped part struck."""
+        """The line with its control characters made visible and its marks."""
         text = Text(self.document.get_line(line_index).translate(_PICTURES), end="", no_wrap=True)
-        if self.kept is not None:
-            start = sum(len(self.document.get_line(i)) + 1 for i in range(line_index))
-            border = max(0, self.kept - start)
-            if border < len(text):
-                text.stylize(Style(strike=True, dim=True), border)
+        if self.kept is None and not self.unknown:
+            return text
+        first = self._count_before(line_index)
+        style = self.get_component_rich_style("prompt-editor--unknown", partial=True)
+        for start, end in self.unknown:
+            if start < first + len(text) and end > first:
+                text.stylize(style, max(0, start - first), end - first)
+        if self.kept is not None and (border := max(0, self.kept - first)) < len(text):
+            text.stylize(Style(strike=True, dim=True), border)
         return text
 
     def _on_text_area_changed(self) -> None:

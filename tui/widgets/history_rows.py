@@ -10,7 +10,7 @@ from rich.style import Style
 
 from store.records import Image
 from tui.palette import Row
-from tui.text import show_safely
+from tui.text import show_first_prompt, show_safely
 from tui.verdicts import mark_verdict
 from tui.widgets.lines import fit_text
 
@@ -98,4 +98,4 @@ def show_time(seconds: float, has_year: bool = True) -> str:
 
 def show_prompt(image: Image) -> str:
     """The first prompt in one line."""
-    return show_safely(" ".join(image.request.stack.prompts[0].text.split()))
+    return show_first_prompt(image.request)

@@ -25,10 +25,19 @@ class KeyLine(Cell):
         self._situation = Situation()
         self._is_typing = False
         self._message = ""
+        self._first: Sequence[str] = ()
 
-    def show(self, contexts: Sequence[str], situation: Situation, *, is_typing: bool) -> None:
-        """Show the keys of `contexts`, the first one's first."""
+    def show(
+        self,
+        contexts: Sequence[str],
+        situation: Situation,
+        *,
+        is_typing: bool,
+        first: Sequence[str] = (),
+    ) -> None:
+        """Show the keys of `contexts`, the first one's first, before them the actions `first`."""
         self._contexts, self._situation, self._is_typing = contexts, situation, is_typing
+        self._first = first
         self._refresh_line()
 
     def say(self, message: str) -> None:
@@ -36,6 +45,11 @@ class KeyLine(Cell):
         if message != self._message:
             self._message = message
             self._refresh_line()
+
+    def unsay(self, message: str) -> None:
+        """End `message`, where it is what is shown."""
+        if message == self._message:
+            self.say("")
 
     @property
     def message(self) -> str:
@@ -77,12 +91,13 @@ class KeyLine(Cell):
         return [(key, action.label, not action.explain(self._situation)) for action, key in chosen]
 
     def _order_actions(self) -> list[Action]:
-        return [
+        actions = [
             action
             for context in self._contexts
             for action in sorted(list_actions(context), key=lambda action: action.rank)
             if action.rank and self._write_key(action)
         ]
+        return sorted(actions, key=lambda action: action.id not in self._first)
 
     def _write_key(self, action: Action) -> str:
         """The keys as they are written; while typing only one that is no text, or nothing."""
@@ -97,5 +112,6 @@ class KeyLine(Cell):
     def _rank_actions(self) -> list[Action]:
         """In the order in which they get room: what leads everywhere else comes first."""
         actions = self._order_actions()
-        first = [action for name in FIRST for action in actions if action.id == name]
+        leading = (*FIRST, *self._first)
+        first = [action for name in leading for action in actions if action.id == name]
         return first + [action for action in actions if action not in first]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+import msgspec
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 
+from engines.reading import PromptReading
 from engines.tokens import TokenCount
 from store.records import DraftPrompt
 from tui.glyphs import Glyphs
@@ -19,9 +21,13 @@ from tui.widgets.weight_bar import show_bar, write_weight
 Counter = Callable[[str], TokenCount]
 """Counts a prompt's tokens against the engine's limit."""
 
+Reader = Callable[[str, bool], PromptReading]
+"""Tells which words of a prompt the model reads; with the words of the style preset or not."""
+
 EXAMPLE = "beautiful night sky above a japanese town, anime style"
 WEIGHT_CHARACTERS = 12
 DROPPED_SHOWN = 6
+UNKNOWN_STYLE = "underline $role-quiet"
 
 
 class PromptRow(Vertical):
@@ -38,6 +44,8 @@ class PromptRow(Vertical):
         self._is_current = False
         self._full = 2.0
         self._counter: Counter | None = None
+        self._reader: Reader | None = None
+        self._state: tuple[object, ...] = ()
         self._explanation = ""
         self.editor: PromptEditor | None = None
         self.weight_input: ValueInput | None = None
@@ -70,12 +78,14 @@ class PromptRow(Vertical):
         is_current: bool,
         full: float,
         counter: Counter | None,
+        reader: Reader | None,
     ) -> None:
         """Show `prompt` as number `index` + 1; `full` is the weight of a full bar."""
-        state = (prompt, index, is_current, full, counter)
-        if state == (self._prompt, self._index, self._is_current, self._full, self._counter):
+        state = (prompt, index, is_current, full, counter, reader)
+        if state == self._state:
             return
-        self._prompt, self._index, self._is_current, self._full, self._counter = state
+        self._state = state
+        self._prompt, self._index, self._is_current, self._full, self._counter, self._reader = state
         self._refresh_cells()
 
     def explain(self, text: str) -> None:
@@ -103,49 +113,63 @@ class PromptRow(Vertical):
     def _refresh_text(self) -> None:
         text = self._prompt.text
         count = self._counter(text) if self._counter is not None else None
-        kept = len(count.kept) if count is not None and count.is_over else None
+        reading = self._read(text)
+        ends = [len(count.kept)] if count is not None and count.is_over else []
+        kept = min([*ends, *([] if reading.kept is None else [reading.kept])], default=None)
         if self.editor is not None:
-            self.editor.show_kept(kept)
-        style = "" if self._prompt.enabled else "$role-quiet"
-        if self.editor is not None:
-            pass  # It is hidden; `close` shows the text again.
+            # It hides the text, which `close` shows again.
+            self.editor.show_marks(kept, reading.unknown)
         elif not text:
             self._text.put(Content.styled("(empty: enter to type)", "$role-quiet"), resizes=True)
         else:
-            border = len(text) if kept is None else kept
-            self._text.put(
-                Content.assemble(
-                    (show_safely(text[:border], lines=True), style),
-                    (show_safely(text[border:], lines=True), "strike $role-quiet"),
-                ),
-                resizes=True,
-            )
+            style = "" if self._prompt.enabled else "$role-quiet"
+            self._text.put(mark_text(text, style, kept, reading.unknown), resizes=True)
         if count is None:
             self._meter.put(Content(""))
         else:
             meter = f"{count.count:>3}/{count.limit}"
             style = "bold $role-negative" if count.is_over else "$role-quiet"
             self._meter.put(Content.styled(meter, style))
-        self._refresh_note(count)
+        self._refresh_note(count, reading)
 
-    def _refresh_note(self, count: TokenCount | None) -> None:
+    def _read(self, text: str) -> PromptReading:
+        """What the model reads; a word that is being typed is not yet unknown."""
+        if self._reader is None or not self._prompt.enabled:
+            return PromptReading()
+        reading = self._reader(text, self._prompt.weight > 0)
+        if self.editor is None:
+            return reading
+        cursor = self.editor.cursor_place
+        done = tuple(place for place in reading.unknown if place[1] != cursor)
+        return msgspec.structs.replace(reading, unknown=done)
+
+    def _refresh_note(self, count: TokenCount | None, reading: PromptReading) -> None:
+        text, glyphs = self._prompt.text, self._glyphs
+        parts: list[str | tuple[str, str]] = []
         if self._explanation:
-            note = Content.assemble(
-                (f"{self._glyphs.warning} ", "bold $role-negative"), show_safely(self._explanation)
-            )
+            parts = [(f"{glyphs.warning} ", "bold $role-negative"), show_safely(self._explanation)]
         elif count is not None and count.is_over:
-            words = count.dropped.split()
-            noun = "word falls" if len(words) == 1 else "words fall"
-            said = f"{len(words)} {noun} off after {count.limit} tokens: "
-            note = Content.assemble(
-                (f"{self._glyphs.warning} {said}", "$role-negative"),
-                (show_safely(" ".join(words[:DROPPED_SHOWN])), "strike $role-quiet"),
-                (self._glyphs.ellipsis if len(words) > DROPPED_SHOWN else "", "$role-quiet"),
-            )
-        else:
-            note = Content("")
+            parts = self._describe_dropped(count.dropped, f"after {count.limit} tokens")
+        elif reading.kept is not None:
+            parts = self._describe_dropped(text[reading.kept :], "that this model does not read")
+        elif reading.unknown and self._is_current:
+            words = dict.fromkeys(text[start:end] for start, end in reading.unknown)
+            named = ", ".join(list(words)[:DROPPED_SHOWN])
+            more = glyphs.ellipsis if len(words) > DROPPED_SHOWN else ""
+            parts = [(f"unknown to this model: {show_safely(named)}{more}", "$role-quiet")]
+        note = Content.assemble(*parts)
         self._note.put(note, resizes=True)
         self._note.display = bool(note)
+
+    def _describe_dropped(self, dropped: str, where: str) -> list[str | tuple[str, str]]:
+        words = dropped.split()
+        noun = "word falls" if len(words) == 1 else "words fall"
+        more = self._glyphs.ellipsis if len(words) > DROPPED_SHOWN else ""
+        return [
+            (f"{self._glyphs.warning} {len(words)} {noun} off {where}: ", "$role-negative"),
+            (show_safely(" ".join(words[:DROPPED_SHOWN])), "strike $role-quiet"),
+            (more, "$role-quiet"),
+        ]
 
     # Typing
 
@@ -179,3 +203,18 @@ class PromptRow(Vertical):
         self.explain("")
         self._refresh_cells()
         return left
+
+
+def mark_text(
+    text: str, style: str, kept: int | None, unknown: Sequence[tuple[int, int]]
+) -> Content:
+    """`text` with what follows the first `kept` characters struck, and unknown words underlined."""
+    border = len(text) if kept is None else kept
+    parts: list[tuple[str, str]] = []
+    at = 0
+    for start, end in unknown:
+        if start < border:
+            parts += [(text[at:start], style), (text[start:end], UNKNOWN_STYLE)]
+            at = end
+    parts += [(text[at:border], style), (text[max(at, border) :], "strike $role-quiet")]
+    return Content.assemble(*((show_safely(part, lines=True), own) for part, own in parts))

@@ -20,7 +20,7 @@ from store.records import DraftPrompt
 from tui.actions import make_bindings
 from tui.glyphs import Glyphs
 from tui.widgets.fields import PromptEditor, ValueInput
-from tui.widgets.prompt_row import Counter, PromptRow
+from tui.widgets.prompt_row import Counter, PromptRow, Reader
 
 
 class Count(Protocol):
@@ -93,6 +93,7 @@ class PromptStack(VerticalScroll, can_focus=True, inherit_bindings=False):
         self._limit: int | None = None
         self._count: Count | None = None
         self._counter: Counter | None = None
+        self._reader: Reader | None = None
         self._lock = asyncio.Lock()
 
     @property
@@ -109,13 +110,20 @@ class PromptStack(VerticalScroll, can_focus=True, inherit_bindings=False):
         return None
 
     async def show(
-        self, prompts: Sequence[DraftPrompt], row: int, full: float, limit: int | None
+        self,
+        prompts: Sequence[DraftPrompt],
+        row: int,
+        full: float,
+        limit: int | None,
+        reader: Reader | None = None,
     ) -> None:
         """Show `prompts` with the cursor on `row`.
 
-        `full` is the weight of a full bar, `limit` the tokens that a prompt may have.
+        `full` is the weight of a full bar, `limit` the tokens that a prompt may have. `reader`
+        tells which words the model reads, None while nobody knows.
         """
         async with self._lock:
+            self._reader = reader
             self._prompts, self._row, self._full = tuple(prompts), row, full
             if limit != self._limit:
                 self._limit = limit
@@ -147,6 +155,7 @@ class PromptStack(VerticalScroll, can_focus=True, inherit_bindings=False):
                 is_current=index == self._row,
                 full=self._full,
                 counter=self._counter,
+                reader=self._reader,
             )
         if self._row < len(rows):
             rows[self._row].scroll_visible(animate=False)

@@ -1,0 +1,20 @@
+"""What a model reads of a prompt's text."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class PromptReading(msgspec.Struct, frozen=True, kw_only=True):
+    """`unknown`: where words stand that the model does not know, as (start, end) in characters.
+
+    `kept`: the text after this many characters is not read, None when all of it is.
+    """
+
+    unknown: tuple[tuple[int, int], ...] = ()
+    kept: int | None = None
+
+    @property
+    def says_nothing(self) -> bool:
+        """Whether every word is read and known."""
+        return not self.unknown and self.kept is None

@@ -1,0 +1,78 @@
+"""Paths of image files as they are typed: what they mean, how they go on, what they hold."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from pathlib import Path
+
+from store.errors import StoreError
+
+_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+_ENTRIES_READ = 5000
+_QUOTES = "'\""
+
+
+def parse_path(text: str) -> Path:
+    """The path in `text`; `~` is the home folder, quotes round a dropped path are left out.
+
+    Raises `StoreError` when there is none.
+    """
+    text = text.strip()
+    if len(text) > 1 and text[0] == text[-1] and text[0] in _QUOTES:
+        text = text[1:-1]
+    if not text:
+        raise StoreError("No path was given.", "Type one; tab completes it.")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise StoreError(f"There is no home folder {text.partition('/')[0]!r}.") from None
+
+
+def read_image_file(path: Path) -> bytes:
+    """The bytes of the file. Raises `StoreError` when it is none or larger than an image may be."""
+    from store.pixels import FILE_LIMIT
+
+    try:
+        if path.is_dir():
+            raise StoreError(f"{path.name or path} is a folder.", "Go on to a file in it.")
+        # A device or a pipe might never end.
+        if path.exists() and not path.is_file():
+            raise StoreError(f"{path.name} is no plain file.")
+        with path.open("rb") as file:
+            data = file.read(FILE_LIMIT + 1)
+    except FileNotFoundError:
+        raise StoreError(f"There is no file {path.name!r} there.") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise StoreError(f"{path.name} cannot be read: {reason}.") from None
+    if not data:
+        raise StoreError(f"{path.name} is empty.")
+    return data
+
+
+def complete_path(text: str) -> str | None:
+    """`text` with the name that it begins continued: the first folder or image file by name.
+
+    None when nothing begins so. Names with control characters are left out.
+    """
+    if text == "~":
+        return "~/"
+    head, slash, start = text.rpartition("/")
+    try:
+        folder = Path(f"{head}{slash}" or ".").expanduser()
+        with os.scandir(folder) as entries:
+            names = [
+                f"{entry.name}/" if entry.is_dir() else entry.name
+                for entry in itertools.islice(entries, _ENTRIES_READ)
+                if entry.name.startswith(start) and _is_offered(entry, start)
+            ]
+    except (OSError, RuntimeError, ValueError):
+        return None
+    return f"{head}{slash}{min(names)}" if names else None
+
+
+def _is_offered(entry: os.DirEntry[str], start: str) -> bool:
+    if not entry.name.isprintable() or (entry.name.startswith(".") and not start.startswith(".")):
+        return False
+    return entry.is_dir() or entry.name.lower().endswith(_SUFFIXES)
