@@ -1,0 +1,242 @@
+"""Half of the denoiser's work on a batch: half of the heads and hidden units, half of the lines.
+
+Two halves run beside each other (`team.py`); each yields where it needs the other's part. All
+products are of whole numbers within the bounds of `exact.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from engines.builtin.exact import LIMIT, TINY, count_levels, fit_length
+from engines.builtin.layers import Convolution, Room, fold, invert_mean, unfold
+from engines.builtin.precise import Floats, power_of_two
+
+if TYPE_CHECKING:
+    from engines.builtin.denoiser import Denoiser, Modulation
+
+HEAD_LENGTH = 4088
+"""Euclidean length of the whole numbers of a query or key: 4088 and rounding, squared, < 2^24."""
+
+SHARE_LEVELS = 16384
+"""What the shares of a row of attention add up to, but for rounding."""
+
+MOST_TOKENS = 512
+"""Image and text tokens that attention reads at most."""
+
+VALUE_LEVELS = LIMIT // (SHARE_LEVELS + MOST_TOKENS // 2 + 1)
+ENTER_LENGTH = 2500.0
+"""Euclidean length of the longest column of a layer's first product."""
+
+LOG2_E = 1.4426950408889634
+
+
+@dataclass(frozen=True, slots=True)
+class HalfLayer:
+    """The whole numbers of half a layer, and how they become values again."""
+
+    heads: Floats
+    values: Floats
+    deep: Floats
+    value_scale: float
+    deep_scale: float
+    sharp: Floats
+    leave_mixed: Floats
+    leave_deep: Floats
+    mixed_levels: int
+    deep_levels: int
+
+
+def make_half_layer(
+    half: int, heads: int, enter: Floats, leave: Floats, sharp: Floats
+) -> HalfLayer:
+    """Cut one half out of a layer. `leave` holds whole numbers, `enter` weights."""
+    d, hidden = enter.shape[0], leave.shape[0] - leave.shape[1]
+    own, size = d // 2, d // heads
+
+    def cut(start: int, count: int) -> Floats:
+        return enter[:, start + half * count : start + (half + 1) * count]
+
+    pieces = [
+        fit_length(cut(group * d, own)[:, at : at + size], ENTER_LENGTH)[0]
+        for group in range(2)
+        for at in range(0, own, size)
+    ]
+    values, value_scale = fit_length(cut(2 * d, own), ENTER_LENGTH)
+    deep, deep_scale = fit_length(cut(3 * d, hidden // 2), ENTER_LENGTH)
+    leave_mixed = leave[half * own : (half + 1) * own]
+    leave_deep = leave[d + half * hidden // 2 : d + (half + 1) * hidden // 2]
+    scaled = sharp.reshape(2, heads // 2, 1, 1)[half] * np.float32(LOG2_E * size / HEAD_LENGTH**2)
+    if float(scaled.max()) * HEAD_LENGTH**2 > 120:
+        raise ValueError("A head is too sharp for float32.")
+    return HalfLayer(
+        heads=np.ascontiguousarray(np.concatenate(pieces, axis=1)),
+        values=np.ascontiguousarray(values),
+        deep=np.ascontiguousarray(deep),
+        value_scale=value_scale,
+        deep_scale=deep_scale,
+        sharp=scaled,
+        leave_mixed=np.ascontiguousarray(leave_mixed),
+        leave_deep=np.ascontiguousarray(leave_deep),
+        mixed_levels=count_levels(leave_mixed, is_positive=False),
+        deep_levels=count_levels(leave_deep, is_positive=True),
+    )
+
+
+class Half:
+    """One half, with the arrays that it writes, for the prompts of one image."""
+
+    def __init__(
+        self, half: int, net: Denoiser, shared: Room, shape: tuple[int, int, int], ends: list[int]
+    ) -> None:
+        """`shape`: batch, height, width; `ends`: image and text tokens of each prompt."""
+        b, h, w = shape
+        n, d, heads, total = h * w // 4, net.width, net.heads // 2, max(ends)
+        size, hidden = d // net.heads, net.hidden // 2
+        self.keys = np.zeros((net.layers, b, heads, total, size), np.float32)
+        self.values = np.zeros_like(self.keys)
+        self._half, self._net, self._shared, self._shape, self._ends = half, net, shared, shape, ends
+        self._lines = slice(half * h // 2, (half + 1) * h // 2)
+        self._tokens = slice(half * n // 2, (half + 1) * n // 2)
+        self._room = Room()
+        take = self._room.take
+        self._x, self._token = take("x", b, n, d), take("token", b, n, d)
+        self._both = take("both", b, n, 2, heads, size)
+        self._value = take("value", b, n, heads, size)
+        self._rounded = take("rounded", b, heads, total, size)
+        self._scores = tuple(take(f"scores {k}", b, heads, n, total) for k in range(3))
+        self._deep = take("deep", b, n, hidden)
+        self._parts = [[shared.take(f"part {s} {k}", b, n, d) for k in range(2)] for s in range(2)]
+
+    def predict(self, z: Floats, mod: Modulation, out: Floats) -> Iterator[None]:
+        """Write half of the lines of the clean latents (batch, h, w, channels) to `out`."""
+        net, room, (b, h, w) = self._net, self._room, self._shape
+        rows, width, c = h // 2, net.conv_in.outputs, z.shape[-1]
+        fine, hidden = room.take("fine", b, rows, w, width), room.take("hidden", b, rows, w, width)
+        entered, active = (room.take(name, 1, rows, w, width) for name in ("entered", "active"))
+        # Until the text comes in, the prompts share their work.
+        noisy = room.take("noisy", 1, rows, w, c)
+        noisy[0] = z[self._lines]
+        lines = self._spread("enter", net.conv_in, noisy, is_positive=False)
+        yield
+        net.conv_in.gather(lines, entered)
+        first, second = net.fine["fine_in"]
+        lines = self._spread("active", first, np.maximum(entered, 0, out=active))
+        yield
+        first.gather(lines, active, np.float32(0))
+        np.add(active, mod.fine["fine_in"], out=hidden)
+        lines = self._spread("odd", second, np.maximum(hidden, 0, out=hidden))
+        yield
+        second.gather(lines, fine)
+        fine += entered
+        begun = self._shared.take("begun", *self._x.shape)
+        np.add(
+            net.patch(unfold(fine)),
+            net.places[f"place.{h // 2}x{w // 2}"][self._tokens],
+            out=begun[:, self._tokens],
+        )
+        yield
+        np.copyto(self._x, begun)
+        for k in range(net.layers):
+            self._apply_layer(k, mod)
+            yield
+            step = np.add(self._parts[0][k % 2], self._parts[1][k % 2], out=self._token)
+            step *= mod.gate[k]
+            self._x += step
+        y = self._x[:, self._tokens]
+        y = y * invert_mean(np.add.reduce(y * y, -1, keepdims=True), net.width)
+        y *= mod.last_scale
+        y += mod.last_shift
+        fine += fold(net.unpatch(y), rows // 2, w // 2)
+        for name in ("fine_out.0", "fine_out.1"):
+            first, second = net.fine[name]
+            lines = self._spread("even", first, np.maximum(fine, 0, out=hidden))
+            yield
+            first.gather(lines, hidden, mod.fine[name])
+            lines = self._spread("odd", second, np.maximum(hidden, 0, out=hidden))
+            yield
+            fine += second.gather(lines, hidden)
+        lines = self._spread("leave", net.conv_out, np.maximum(fine, 0, out=fine))
+        yield
+        out[:, self._lines] = net.conv_out.gather(lines, room.take("clean", b, rows, w, c))
+
+    def _spread(
+        self, name: str, convolution: Convolution, x: Floats, *, is_positive: bool = True
+    ) -> Floats:
+        """Spread own lines into what both halves share; gives what own lines will gather."""
+        _, h, w = self._shape
+        start, stop = self._lines.start, self._lines.stop
+        lines = self._shared.take(name, len(x), h + 2, w, 3, convolution.outputs)
+        convolution.spread(x, lines[:, start + 1 : stop + 1], self._room, is_positive=is_positive)
+        return lines[:, start : stop + 2]
+
+    def _apply_layer(self, k: int, mod: Modulation) -> None:
+        """Attention beside an MLP: this half's part of what the layer adds."""
+        x, token, p = self._x, self._token, self._net.parts[k][self._half]
+        b, n, d = x.shape
+        np.multiply(x, x, out=token)
+        inverse = invert_mean(np.add.reduce(token, -1, keepdims=True), d)
+        np.multiply(x, inverse, out=token)
+        token *= mod.scale[k]
+        token += mod.shift[k]
+        np.rint(token, out=token)
+        flat = token.reshape(b * n, d)
+        np.matmul(flat, p.heads, out=self._both.reshape(b * n, d))
+        np.matmul(flat, p.values, out=self._value.reshape(b * n, d // 2))
+        deep = np.matmul(flat, p.deep, out=self._deep.reshape(b * n, -1)).reshape(b, n, -1)
+        mixed, mixed_scale = self._attend(k, mod)
+        part = self._parts[self._half][k % 2]
+        np.matmul(mixed.reshape(b * n, d // 2), p.leave_mixed, out=part.reshape(b * n, d))
+        part *= mixed_scale
+
+        np.maximum(deep, 0, out=deep)
+        np.multiply(deep, deep, out=deep)
+        peak = deep.max(-1, keepdims=True)
+        np.maximum(peak, TINY, out=peak)
+        deep *= np.float32(p.deep_levels) / peak
+        np.rint(deep, out=deep)
+        np.matmul(deep.reshape(b * n, -1), p.leave_deep, out=flat)
+        undo = mod.undo[k] * np.float32(p.deep_scale)
+        undo *= undo
+        peak *= undo / np.float32(p.deep_levels)
+        token *= peak
+        part += token
+
+    def _attend(self, k: int, mod: Modulation) -> tuple[Floats, Floats]:
+        """Whole numbers of the mixed values (batch, tokens, heads, size), and their factors."""
+        both, p = self._both, self._net.parts[k][self._half]
+        b, n, _, heads, size = both.shape
+        square = np.multiply(both, both, out=self._token.reshape(both.shape))
+        both *= invert_mean(
+            np.add.reduce(square, -1, keepdims=True), size, HEAD_LENGTH / size**0.5
+        )
+        keys, values, rounded = self.keys[k], self.values[k], self._rounded
+        queries = both[:, :, 0].transpose(0, 2, 1, 3)
+        np.rint(queries, out=queries)
+        np.rint(both[:, :, 1].transpose(0, 2, 1, 3), out=keys[:, :, :n])
+        undo = (mod.undo[k] * np.float32(p.value_scale)).reshape(b, 1, 1, 1)
+        np.multiply(self._value.transpose(0, 2, 1, 3), undo, out=values[:, :, :n])
+        peak = np.abs(values, out=rounded).reshape(b, -1).max(1).reshape(b, 1, 1, 1)
+        np.maximum(peak, TINY, out=peak)
+        np.multiply(values, np.float32(VALUE_LEVELS) / peak, out=rounded)
+        np.rint(rounded, out=rounded)
+
+        scores, scratch, spare = self._scores
+        np.matmul(queries, keys.transpose(0, 1, 3, 2), out=scores)
+        scores *= p.sharp
+        power_of_two(scores, scratch, spare)
+        for prompt, end in zip(scores, self._ends, strict=True):
+            prompt[:, :, end:] = 0
+        sums = np.add.reduce(scores, -1, keepdims=True)
+        scores *= np.divide(np.float32(SHARE_LEVELS), sums, out=sums)
+        np.rint(scores, out=scores)
+        mixed = self._value
+        np.matmul(scores, rounded, out=mixed.transpose(0, 2, 1, 3))
+        mixed *= np.float32(p.mixed_levels / LIMIT)
+        np.rint(mixed, out=mixed)
+        unit = np.float32(LIMIT / (VALUE_LEVELS * SHARE_LEVELS * p.mixed_levels))
+        return mixed, peak.reshape(b, 1, 1) * unit
