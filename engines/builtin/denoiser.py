@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from engines.builtin.exact import FineProduct, Product, find_reach, round_columns
-from engines.builtin.halves import HEAD_LENGTH, MOST_TOKENS, Half, make_half_layer
-from engines.builtin.layers import Convolution, Room, invert_mean, relu2
+from engines.builtin.halves import Half, make_half_layer
+from engines.builtin.layers import Convolution, Room, relu2
 from engines.builtin.precise import Floats
 from engines.builtin.team import Team
 from engines.builtin.weights import Weights
@@ -61,8 +61,7 @@ class Passes:
         self, net: Denoiser, texts: Sequence[Floats], height: int, width: int, groups: int = 1
     ) -> None:
         """`texts`: (tokens, text width) for each prompt; sizes are those of the latent."""
-        n, count = height * width // 4, len(texts)
-        size = net.width // net.heads
+        count = len(texts)
         means = [np.add.reduce(text, axis=0) * np.float32(1 / len(text)) for text in texts]
         self.pool = net.pool(np.stack(means))
         self.conditions: dict[float, Floats] = {}
@@ -71,20 +70,8 @@ class Passes:
         for start, stop in zip(edges, edges[1:], strict=False):
             if start == stop:
                 continue
-            ends = [n + len(text) for text in texts[start:stop]]
-            if max(ends) > MOST_TOKENS:
-                raise ValueError(f"{max(ends)} tokens are too many for exact attention.")
-            shared, shape = Room(), (stop - start, height, width)
-            one, two = (Half(s, net, shared, shape, ends) for s in range(2))
-            for k, product in enumerate(net.texts):
-                for b, text in enumerate(texts[start:stop]):
-                    made = product(text).reshape(-1, 2, 2, net.heads // 2, size)
-                    keys, values = made.transpose(1, 2, 3, 0, 4)
-                    sums = np.add.reduce(keys * keys, -1, keepdims=True)
-                    keys = np.rint(keys * invert_mean(sums, size, HEAD_LENGTH / size**0.5))
-                    for half, key, value in zip((one, two), keys, values, strict=True):
-                        half.keys[k, b, :, n : ends[b]] = key
-                        half.values[k, b, :, n : ends[b]] = value
+            shared, part = Room(), texts[start:stop]
+            one, two = (Half(k, net, shared, (height, width), part) for k in range(2))
             self.groups.append((slice(start, stop), (one, two)))
 
 

@@ -6,13 +6,13 @@ products are of whole numbers within the bounds of `exact.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engines.builtin.exact import LIMIT, TINY, count_levels, fit_length
+from engines.builtin.exact import LIMIT, TINY, Product, count_levels, fit_length
 from engines.builtin.layers import Convolution, Room, fold, invert_mean, unfold
 from engines.builtin.precise import Floats, power_of_two
 
@@ -87,27 +87,65 @@ def make_half_layer(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class LayerTexts:
+    """The texts of a batch as half of a layer's heads read them, constant over the steps.
+
+    Whole numbers: `keys` (batch, heads, size, tokens), `values` (batch, heads, tokens, size); the
+    largest value of each prompt is `peaks` (batch, 1).
+    """
+
+    keys: Floats
+    values: Floats
+    peaks: Floats
+
+
+def read_texts(product: Product, texts: Sequence[Floats], heads: int) -> list[LayerTexts]:
+    """Both halves' for one layer; `texts`: (tokens, text width) for each prompt."""
+    made = product(np.concatenate(texts))
+    made = made.reshape(len(made), 2, 2, heads // 2, -1).transpose(2, 1, 3, 0, 4)
+    size = made.shape[-1]
+    sums = np.add.reduce(np.square(made[:, 0]), -1, keepdims=True)
+    found = np.rint(made[:, 0] * invert_mean(sums, size, HEAD_LENGTH / size**0.5))
+    lengths = [len(text) for text in texts]
+    shape = (2, len(texts), heads // 2, max(lengths), size)
+    keys, values = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    start = 0
+    for k, count in enumerate(lengths):
+        keys[:, k, :, :count] = found[:, :, start : start + count]
+        values[:, k, :, :count] = made[:, 1, :, start : start + count]
+        start += count
+    peaks = np.maximum(np.abs(values).reshape(2, len(texts), -1).max(-1, keepdims=True), TINY)
+    values *= (np.float32(VALUE_LEVELS) / peaks)[:, :, :, None, None]
+    np.rint(values, out=values)
+    keys = np.ascontiguousarray(keys.swapaxes(-1, -2))
+    return [LayerTexts(keys[k], values[k], peaks[k]) for k in range(2)]
+
+
 class Half:
     """One half, with the arrays that it writes, for the prompts of one image."""
 
     def __init__(
-        self, half: int, net: Denoiser, shared: Room, shape: tuple[int, int, int], ends: list[int]
+        self, half: int, net: Denoiser, shared: Room, size: tuple[int, int], texts: Sequence[Floats]
     ) -> None:
-        """`shape`: batch, height, width; `ends`: image and text tokens of each prompt."""
-        b, h, w = shape
-        n, d, heads, total = h * w // 4, net.width, net.heads // 2, max(ends)
-        size, hidden = d // net.heads, net.hidden // 2
-        self.keys = np.zeros((net.layers, b, heads, total, size), np.float32)
-        self.values = np.zeros_like(self.keys)
-        self._half, self._net, self._shared, self._shape, self._ends = half, net, shared, shape, ends
+        """`size`: height and width of the latent; `texts`: what the prompts say."""
+        b, (h, w), lengths = len(texts), size, [len(text) for text in texts]
+        n, d, heads, hidden = h * w // 4, net.width, net.heads // 2, net.hidden // 2
+        total, each = n + max(lengths), d // net.heads
+        if total > MOST_TOKENS:
+            raise ValueError(f"{total} tokens are too many for exact attention.")
+        self._half, self._net, self._shared, self._shape = half, net, shared, (b, h, w)
+        self._texts = [read_texts(product, texts, net.heads)[half] for product in net.texts]
+        self._ends = [n + length for length in lengths]
         self._lines = slice(half * h // 2, (half + 1) * h // 2)
         self._tokens = slice(half * n // 2, (half + 1) * n // 2)
         self._room = Room()
         take = self._room.take
         self._x, self._token = take("x", b, n, d), take("token", b, n, d)
-        self._both = take("both", b, n, 2, heads, size)
-        self._value = take("value", b, n, heads, size)
-        self._rounded = take("rounded", b, heads, total, size)
+        self._both = take("both", b, n, 2, heads, each)
+        self._value, self._mixed, self._other = (
+            take(name, b, n, heads, each) for name in ("value", "mixed", "other")
+        )
         self._scores = tuple(take(f"scores {k}", b, heads, n, total) for k in range(3))
         self._deep = take("deep", b, n, hidden)
         self._parts = [[shared.take(f"part {s} {k}", b, n, d) for k in range(2)] for s in range(2)]
@@ -187,7 +225,7 @@ class Half:
         flat = token.reshape(b * n, d)
         np.matmul(flat, p.heads, out=self._both.reshape(b * n, d))
         np.matmul(flat, p.values, out=self._value.reshape(b * n, d // 2))
-        deep = np.matmul(flat, p.deep, out=self._deep.reshape(b * n, -1)).reshape(b, n, -1)
+        deep = np.matmul(flat, p.deep, out=self._deep.reshape(b * n, -1))
         mixed, mixed_scale = self._attend(k, mod)
         part = self._parts[self._half][k % 2]
         np.matmul(mixed.reshape(b * n, d // 2), p.leave_mixed, out=part.reshape(b * n, d))
@@ -195,38 +233,30 @@ class Half:
 
         np.maximum(deep, 0, out=deep)
         np.multiply(deep, deep, out=deep)
-        peak = deep.max(-1, keepdims=True)
+        prompts = deep.reshape(b, -1)
+        peak = prompts.max(-1, keepdims=True)
         np.maximum(peak, TINY, out=peak)
-        deep *= np.float32(p.deep_levels) / peak
+        prompts *= np.float32(p.deep_levels) / peak
         np.rint(deep, out=deep)
-        np.matmul(deep.reshape(b * n, -1), p.leave_deep, out=flat)
+        np.matmul(deep, p.leave_deep, out=flat)
         undo = mod.undo[k] * np.float32(p.deep_scale)
         undo *= undo
-        peak *= undo / np.float32(p.deep_levels)
-        token *= peak
+        token *= undo * (peak / np.float32(p.deep_levels)).reshape(b, 1, 1)
         part += token
 
     def _attend(self, k: int, mod: Modulation) -> tuple[Floats, Floats]:
         """Whole numbers of the mixed values (batch, tokens, heads, size), and their factors."""
-        both, p = self._both, self._net.parts[k][self._half]
+        both, p, text = self._both, self._net.parts[k][self._half], self._texts[k]
         b, n, _, heads, size = both.shape
         square = np.multiply(both, both, out=self._token.reshape(both.shape))
         both *= invert_mean(
             np.add.reduce(square, -1, keepdims=True), size, HEAD_LENGTH / size**0.5
         )
-        keys, values, rounded = self.keys[k], self.values[k], self._rounded
-        queries = both[:, :, 0].transpose(0, 2, 1, 3)
-        np.rint(queries, out=queries)
-        np.rint(both[:, :, 1].transpose(0, 2, 1, 3), out=keys[:, :, :n])
-        undo = (mod.undo[k] * np.float32(p.value_scale)).reshape(b, 1, 1, 1)
-        np.multiply(self._value.transpose(0, 2, 1, 3), undo, out=values[:, :, :n])
-        peak = np.abs(values, out=rounded).reshape(b, -1).max(1).reshape(b, 1, 1, 1)
-        np.maximum(peak, TINY, out=peak)
-        np.multiply(values, np.float32(VALUE_LEVELS) / peak, out=rounded)
-        np.rint(rounded, out=rounded)
-
+        np.rint(both, out=both)
+        queries, keys = both[:, :, 0].transpose(0, 2, 1, 3), both[:, :, 1].transpose(0, 2, 3, 1)
         scores, scratch, spare = self._scores
-        np.matmul(queries, keys.transpose(0, 1, 3, 2), out=scores)
+        np.matmul(queries, keys, out=scores[:, :, :, :n])
+        np.matmul(queries, text.keys, out=scores[:, :, :, n:])
         scores *= p.sharp
         power_of_two(scores, scratch, spare)
         for prompt, end in zip(scores, self._ends, strict=True):
@@ -234,9 +264,24 @@ class Half:
         sums = np.add.reduce(scores, -1, keepdims=True)
         scores *= np.divide(np.float32(SHARE_LEVELS), sums, out=sums)
         np.rint(scores, out=scores)
-        mixed = self._value
-        np.matmul(scores, rounded, out=mixed.transpose(0, 2, 1, 3))
-        mixed *= np.float32(p.mixed_levels / LIMIT)
+
+        value, mixed, other = self._value, self._mixed, self._other
+        prompts = value.reshape(b, -1)
+        peak = np.abs(prompts, out=mixed.reshape(b, -1)).max(-1, keepdims=True)
+        np.maximum(peak, TINY, out=peak)
+        prompts *= np.float32(VALUE_LEVELS) / peak
+        np.rint(value, out=value)
+        np.matmul(
+            scores[:, :, :, :n], value.transpose(0, 2, 1, 3), out=mixed.transpose(0, 2, 1, 3)
+        )
+        np.matmul(scores[:, :, :, n:], text.values, out=other.transpose(0, 2, 1, 3))
+        # Both in the unit of the larger values, so that none is above the levels.
+        peak *= (mod.undo[k] * np.float32(p.value_scale)).reshape(b, 1)
+        largest = np.maximum(peak, text.peaks)
+        unit = np.float32((p.mixed_levels - 1) / LIMIT) / largest
+        mixed.reshape(b, -1)[:] *= peak * unit
+        other.reshape(b, -1)[:] *= text.peaks * unit
+        mixed += other
         np.rint(mixed, out=mixed)
-        unit = np.float32(LIMIT / (VALUE_LEVELS * SHARE_LEVELS * p.mixed_levels))
-        return mixed, peak.reshape(b, 1, 1) * unit
+        back = np.float32(LIMIT / (float(VALUE_LEVELS) * SHARE_LEVELS * (p.mixed_levels - 1)))
+        return mixed, (largest * back).reshape(b, 1, 1)
