@@ -8,7 +8,7 @@ from typing import Protocol
 
 import msgspec
 
-from store.errors import RequestError, SafelightError
+from store.errors import RequestError, SafelightError, StoreError
 from store.records import EnvironmentRecord, FinishReason
 from store.request import Parameters, Request
 
@@ -84,6 +84,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     `weights` is the recommended range; outside it is accepted within [-10, 10].
     `sizes_by_model` holds the sizes of the models that differ from `sizes`; ask `for_model`.
     `token_limit`: CLIP tokens a prompt may have before the rest falls off, None without one.
+    `takes` names the optional parameters that it honours (`initial_image`, `mask` …).
+    `upscale_models` are those that make an image larger instead of drawing one.
     `is_deterministic`: the same request gives the same pixels in the same environment;
     `why_not` says why it does not. `is_paid`: an image may cost money.
     """
@@ -101,6 +103,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     weights: tuple[float, float] = (-2.0, 2.0)
     prompt_limit: int = 64
     token_limit: int | None = 77
+    takes: tuple[str, ...] = ()
+    upscale_models: tuple[str, ...] = ()
     is_deterministic: bool = True
     why_not: str = ""
     is_paid: bool = False
@@ -118,6 +122,10 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     def check(self, request: Request) -> None:
         """Raise `RequestError` for the first field that this engine does not accept."""
         parameters = request.parameters
+        self._check_extras(parameters)
+        if parameters.upscale is not None:
+            _check_choice("model", request.model, self.upscale_models)
+            return
         _check_choice("model", request.model, self.models)
         _check_choice("parameters.sampler", parameters.sampler, self.samplers)
         if parameters.style_preset is not None:
@@ -132,6 +140,20 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
                 f"The engine {self.engine} takes at most {self.prompt_limit} prompts.",
                 "Switch some off.",
             )
+
+    def _check_extras(self, parameters: Parameters) -> None:
+        for field in msgspec.structs.fields(Parameters):
+            if field.required or field.name in self.takes:
+                continue
+            value = getattr(parameters, field.name)
+            if value != field.default:
+                name = field.name.replace("_", " ")
+                raise RequestError(
+                    f"parameters.{field.name}",
+                    msgspec.to_builtins(value),
+                    f"The engine {self.engine} has no {name}.",
+                    "Leave it out, or choose another engine.",
+                )
 
     def _check_span(self, name: str, value: float, span: Span) -> None:
         if not span.low <= value <= span.high:
@@ -206,15 +228,21 @@ class Produced(msgspec.Struct, frozen=True, kw_only=True):
 Event = Progressed | StageReached | Warned | Produced
 
 
+def _refuse_input(sha256: str) -> bytes:
+    raise StoreError(f"The input image {sha256[:8]} is not at hand.")
+
+
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """One execution: `id` is the job's id (and the wire's request id).
 
     `spool` is called with each answer's raw bytes before they are decoded; it returns when
-    they are on disk.
+    they are on disk. `read_input` gives the file of an input image by its digest; it raises
+    `StoreError`.
     """
 
     id: str
     spool: Callable[[bytes], None] = lambda _: None
+    read_input: Callable[[str], bytes] = _refuse_input
 
 
 class Engine(Protocol):
@@ -236,7 +264,7 @@ class Engine(Protocol):
         """What else decides the pixels. May load the model; raises `EngineError`."""
         ...
 
-    def wire_message(self, request: Request, run_id: str) -> bytes | None:
+    def wire_message(self, request: Request, run: Run) -> bytes | None:
         """The exact message that `generate` will send, None for an engine without a wire."""
         ...
 

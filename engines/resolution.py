@@ -45,6 +45,14 @@ def resolve_draft(draft: Draft, capabilities: Capabilities) -> list[Request]:
                 width=width if draft.width is None else draft.width,
                 height=height if draft.height is None else draft.height,
                 style_preset=draft.style_preset,
+                initial_image=draft.initial_image,
+                mask=draft.mask,
+                variation=draft.variation,
+                guidance=draft.guidance,
+                weight_method=draft.weight_method or "text_encoder",
+                adapter=draft.adapter,
+                fine_tunes=draft.fine_tunes,
+                content_credentials=draft.content_credentials,
             ),
         )
         for offset in range(draft.images)

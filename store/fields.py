@@ -28,8 +28,11 @@ CFG_SCALE_MAXIMUM = 35.0
 SIZE_MINIMUM = 128
 SIZE_MAXIMUM = 4096
 SIZE_MULTIPLE = 64
+UPSCALED_MAXIMUM = 8192
+"""Longest side of an image that is made larger, in pixels."""
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
 
@@ -43,14 +46,14 @@ def following_seed(seed: int, offset: int) -> int:
     return SEED_MINIMUM + (seed - SEED_MINIMUM + offset) % (SEED_MAXIMUM - SEED_MINIMUM + 1)
 
 
-def check_seed(seed: object) -> int:
+def check_seed(seed: object, field: str = "parameters.seed") -> int:
     """`seed` itself when it is a whole number from 1 to 4294967294, else `RequestError`."""
     if not isinstance(seed, int) or isinstance(seed, bool):
-        raise RequestError("parameters.seed", seed, f"The seed {seed!r} is not a whole number.")
+        raise RequestError(field, seed, f"The seed {seed!r} is not a whole number.")
     if not SEED_MINIMUM <= seed <= SEED_MAXIMUM:
         why = " (0 would ask the other side for a random one)" if seed == 0 else ""
         raise RequestError(
-            "parameters.seed",
+            field,
             seed,
             f"The seed {seed} is out of range{why}.",
             f"Give a whole number from {SEED_MINIMUM} to {SEED_MAXIMUM}, or none to draw one.",
@@ -144,3 +147,35 @@ def check_name(field: str, value: object) -> str:
     if not isinstance(value, str) or not _NAME.fullmatch(value):
         raise RequestError(field, value, f"{field.rpartition('.')[2]} {value!r} is not a name.")
     return value
+
+
+def check_share(field: str, value: object) -> float:
+    """`value` as a float when it is in [0, 1], else `RequestError`. -0.0 becomes 0.0."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not 0 <= value <= 1:  # type: ignore[operator]
+        name = field.removeprefix("parameters.").replace("_", " ").replace(".", " ")
+        raise RequestError(field, value, f"The {name} {value!r} is not a number from 0 to 1.")
+    return float(value) + 0.0  # type: ignore[arg-type]
+
+
+def check_sha256(field: str, value: object) -> str:
+    """`value` itself when it is a SHA-256 in hexadecimal, else `RequestError`."""
+    if not isinstance(value, str) or not _SHA256.fullmatch(value):
+        raise RequestError(field, value, f"{value!r} is not the digest of a file.")
+    return value
+
+
+def check_choice(field: str, value: object, known: tuple[str, ...]) -> str:
+    """`value` itself when it is one of `known`, else `RequestError`."""
+    if value not in known:
+        name = field.removeprefix("parameters.").replace("_", " ").replace(".", " ")
+        raise RequestError(
+            field, value, f"Unknown {name} {value!r}.", f"Known: {', '.join(known)}."
+        )
+    assert isinstance(value, str)
+    return value
+
+
+def check_optional_text(field: str, value: object, *, required: bool = False) -> str | None:
+    """`value` itself when it is None (unless `required`) or a text as a prompt has it."""
+    return None if value is None and not required else check_text(value, field)

@@ -10,10 +10,11 @@ from sqlmodel import Session, col, select
 
 from store.database import Database
 from store.errors import RequestError, StoreError
+from store.inputs import read_input
 from store.pixels import digest_pixels, open_image
 from store.records import FinishReason, Image, Purpose
 from store.request import Parameters, Prompt, PromptStack, Request
-from store.rows import as_text, hash_text, load_prompt_rows
+from store.rows import ABSENT, as_text, hash_text, load_prompt_rows, read_columns
 from store.tables import EnvironmentRow, ImageRow, JobRow, PromptRow, RequestRow
 from store.values import find_row, suffix_of
 
@@ -31,7 +32,7 @@ def check_record(db: Database, image: Image) -> list[str]:
         findings += _check_words(row)
         findings += _check_environment(read, row)
         findings += _check_job(read, row)
-    return findings + _check_file(db, row)
+    return findings + _check_file(db, row) + _check_inputs(db, image)
 
 
 def _check_request(read: Session, image: ImageRow) -> list[str]:
@@ -76,11 +77,14 @@ def _compare_request(
     ]
     parameters = recorded.get("parameters")
     values = parameters if isinstance(parameters, dict) else {}
+    columns = read_columns(row)
     findings += [
-        _describe(name, values.get(name), getattr(row, name))
+        _describe(name, said, columns[name])
         for name in Parameters.__struct_fields__
-        if _differs(values.get(name), getattr(row, name))
+        if _differs(said := values.get(name, ABSENT.get(name)), columns[name])
     ]
+    if _differs(recorded.get("format"), row.format):
+        findings.append(_describe("format", recorded.get("format"), row.format))
     stack = recorded.get("stack")
     listed = stack.get("prompts") if isinstance(stack, dict) else None
     entries: list[Any] = listed if isinstance(listed, list) else []
@@ -113,11 +117,16 @@ def _columns_fit(row: RequestRow, prompts: list[PromptRow]) -> bool:
                 for prompt in prompts
             )
         )
-        values = {name: getattr(row, name) for name in Parameters.__struct_fields__}
-        parameters = Parameters(**values)
-        request = Request(engine=row.engine, model=row.model, stack=stack, parameters=parameters)
+        parameters = msgspec.convert(read_columns(row), Parameters)
+        request = Request(
+            format=row.format,
+            engine=row.engine,
+            model=row.model,
+            stack=stack,
+            parameters=parameters,
+        )
         return request.digest == row.digest
-    except (RequestError, TypeError, UnicodeError):
+    except (RequestError, TypeError, UnicodeError, msgspec.ValidationError):
         return False
 
 
@@ -156,6 +165,16 @@ def _check_job(read: Session, image: ImageRow) -> list[str]:
         )
     if job.wire is not None and hashlib.sha256(job.wire).hexdigest() != job.wire_sha256:
         findings.append("wire: the stored message does not fit its digest")
+    return findings
+
+
+def _check_inputs(db: Database, image: Image) -> list[str]:
+    findings = []
+    for sha256 in image.request.parameters.inputs:
+        try:
+            read_input(db, sha256)
+        except StoreError as error:
+            findings.append(f"input: {error.message}")
     return findings
 
 

@@ -18,6 +18,7 @@ from sqlmodel import Session, col, select
 from store.database import Database
 from store.epochs import check_epoch, hold
 from store.errors import StoreError
+from store.inputs import check_inputs
 from store.records import Job, JobState, Purpose, Relation
 from store.recovery import list_spooled, start_epoch
 from store.request import Request
@@ -59,13 +60,14 @@ def enqueue(
     """Put one job a request into the queue, all or none, in their order.
 
     `parent_id` is the image that they came from, `relation` how. Raises `NotFound` when
-    there is no such image.
+    there is no such image, `RequestError` when a file that one starts from is not kept.
     """
     with db.write() as write:
         if parent_id is not None:
             parent_id = find_row(write, ImageRow, parent_id).id
         rows = []
         for request in requests:
+            check_inputs(write, request)
             row = JobRow(
                 id=uuid.uuid4().hex,
                 request_digest=store_request(write, request),

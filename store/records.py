@@ -11,6 +11,15 @@ from pathlib import Path
 
 import msgspec
 
+from store.parameters import (
+    Adapter,
+    FineTune,
+    Guidance,
+    InitialImage,
+    Mask,
+    Variation,
+    WeightMethod,
+)
 from store.request import Request
 
 
@@ -45,10 +54,15 @@ class Purpose(StrEnum):
 
 
 class Relation(StrEnum):
-    """How a new request came from its parent image: changed by hand, or with another seed."""
+    """How a new request came from its parent image: changed by hand, or with another seed.
+
+    `initial image`: the parent is what it started from. `upscale`: the parent made larger.
+    """
 
     EDIT = "edit"
     VARIATION = "variation"
+    INITIAL_IMAGE = "initial image"
+    UPSCALE = "upscale"
 
 
 class Verdict(StrEnum):
@@ -251,6 +265,14 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     width: int | None = None
     height: int | None = None
     style_preset: str | None = None
+    initial_image: InitialImage | None = None
+    mask: Mask | None = None
+    variation: Variation | None = None
+    guidance: Guidance | None = None
+    weight_method: WeightMethod | None = None
+    adapter: Adapter | None = None
+    fine_tunes: tuple[FineTune, ...] = ()
+    content_credentials: str | None = None
     images: int = 1
     parent_id: str | None = None
     pending: dict[str, str] = {}

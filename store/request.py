@@ -18,18 +18,20 @@ import msgspec
 from store.errors import RequestError
 from store.fields import (
     PROMPT_LIMIT,
-    STEPS_MAXIMUM,
-    check_cfg_scale,
     check_name,
-    check_seed,
-    check_side,
     check_text,
     check_weight,
-    check_whole,
 )
+from store.parameters import Parameters as Parameters
 
-REQUEST_FORMAT = 1
-"""Number of the canonical form. A new form gets a new number; old ones stay readable."""
+REQUEST_FORMAT = 2
+"""Number of the canonical form. A new form gets a new number; old ones stay readable.
+
+Form 1 knew only prompts, seed, steps, cfg scale, sampler, size and style preset. A request of
+form 1 keeps its form and so its digest; it cannot hold anything that came later.
+"""
+
+_FIRST_FORM = ("seed", "steps", "cfg_scale", "sampler", "width", "height", "style_preset")
 
 _WEIGHT_SUFFIX = re.compile(r"^(?P<text>.*)::(?P<weight>[^:]*)$", re.DOTALL)
 
@@ -77,14 +79,12 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class PromptStack(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The ordered prompts of one request: 1 to 64, one of them active with a weight above 0."""
+    """The ordered prompts of one request, at most 64."""
 
     prompts: tuple[Prompt, ...]
 
     def __post_init__(self) -> None:
         msgspec.structs.force_setattr(self, "prompts", tuple(self.prompts))
-        if not self.prompts:
-            raise RequestError("prompts", (), "The prompt stack is empty.", "Add a prompt.")
         if len(self.prompts) > PROMPT_LIMIT:
             raise RequestError(
                 "prompts",
@@ -92,6 +92,11 @@ class PromptStack(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
                 f"The stack has {len(self.prompts)} prompts, more than {PROMPT_LIMIT}.",
                 "Remove some.",
             )
+
+    def check_drawable(self) -> None:
+        """Raise `RequestError` unless a prompt is active with a weight above 0."""
+        if not self.prompts:
+            raise RequestError("prompts", (), "The prompt stack is empty.", "Add a prompt.")
         if not any(prompt.is_active and prompt.weight > 0 for prompt in self.prompts):
             raise RequestError(
                 "prompts",
@@ -106,39 +111,12 @@ class PromptStack(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         return tuple(prompt for prompt in self.prompts if prompt.is_active)
 
 
-class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Everything besides the prompts that decides the pixels. None has a default here.
-
-    `seed`: 1 to 4294967294. `steps`: 1 to 500. `cfg_scale`: 0 to 35. `sampler`: the API's
-    name (`k_dpmpp_2m`, `ddim` …). `width`, `height`: pixels, multiples of 64 from 128 to 4096.
-    `style_preset`: the API's name or None. Raises `RequestError`.
-    """
-
-    seed: int
-    steps: int
-    cfg_scale: float
-    sampler: str
-    width: int
-    height: int
-    style_preset: str | None
-
-    def __post_init__(self) -> None:
-        check_seed(self.seed)
-        check_whole("steps", self.steps, 1, STEPS_MAXIMUM)
-        cfg_scale = check_cfg_scale(self.cfg_scale)
-        msgspec.structs.force_setattr(self, "cfg_scale", cfg_scale)
-        check_name("parameters.sampler", self.sampler)
-        for side in ("width", "height"):
-            check_side(side, getattr(self, side))
-        if self.style_preset is not None:
-            check_name("parameters.style_preset", self.style_preset)
-
-
 class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Prompt stack, parameters and engine: complete, immutable, known by its digest.
 
     `engine` names the engine (`builtin`, `stability`), `model` what it runs
-    (`stable-diffusion-xl-1024-v1-0`). One request stands for one image.
+    (`stable-diffusion-xl-1024-v1-0`). One request stands for one image. The stack needs a prompt
+    with a weight above 0, except where an image is only made larger.
     """
 
     format: int = REQUEST_FORMAT
@@ -148,25 +126,40 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     parameters: Parameters
 
     def __post_init__(self) -> None:
-        if self.format != REQUEST_FORMAT:
+        if not 1 <= self.format <= REQUEST_FORMAT:
             raise RequestError(
                 "format",
                 self.format,
-                f"This request has the form {self.format}; this program knows {REQUEST_FORMAT}.",
+                f"This request has the form {self.format}; this program knows 1 to "
+                f"{REQUEST_FORMAT}.",
                 "Update Safelight to read it.",
+            )
+        if self.format == 1 and self.parameters.has_extras:
+            raise RequestError(
+                "format", 1, "A request of form 1 cannot hold these parameters.", "Use form 2."
             )
         check_name("engine", self.engine)
         check_name("model", self.model)
+        if self.parameters.upscale is None:
+            self.stack.check_drawable()
 
     def to_json(self) -> bytes:
         """The canonical form: UTF-8 JSON, sorted keys, no spaces, every field."""
-        return msgspec.json.encode(self, order="sorted")
+        if self.format > 1:
+            return msgspec.json.encode(self, order="sorted")
+        values = msgspec.to_builtins(self)
+        known = values["parameters"]
+        values["parameters"] = {name: known[name] for name in _FIRST_FORM}
+        return msgspec.json.encode(values, order="sorted")
 
     @classmethod
     def from_json(cls, data: bytes | str) -> Self:
         """The request in `data`. Raises `RequestError` when a field is missing, unknown or bad."""
         try:
-            return msgspec.json.decode(data, type=cls)
+            values = msgspec.json.decode(data)
+            if isinstance(values, dict) and values.get("format") != 1:
+                _check_complete(values)
+            return msgspec.convert(values, type=cls)
         except msgspec.ValidationError as error:
             if isinstance(error.__cause__, RequestError):
                 raise error.__cause__ from None
@@ -178,6 +171,18 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def digest(self) -> str:
         """SHA-256 of the canonical form, 64 hexadecimal digits."""
         return hashlib.sha256(self.to_json()).hexdigest()
+
+
+def _check_complete(values: dict[str, Any]) -> None:
+    """A stored request leaves nothing out, also where the type has a default."""
+    parameters = values.get("parameters")
+    if not isinstance(parameters, dict):
+        return
+    for name in Parameters.__struct_fields__:
+        if name not in parameters:
+            raise RequestError(
+                f"parameters.{name}", None, f"Not a request: the field {name} is missing."
+            )
 
 
 def list_differences(one: Any, other: Any, prefix: str = "") -> list[tuple[str, Any, Any]]:

@@ -16,6 +16,13 @@ from store.tables import EnvironmentRow, PromptRow, RequestRow
 
 _Value = TypeVar("_Value")
 
+ABSENT: dict[str, Any] = {
+    field.name: msgspec.json.decode(msgspec.json.encode(field.default))
+    for field in msgspec.structs.fields(Parameters)
+    if not field.required
+}
+"""What the record says of an optional parameter that is absent, as in JSON."""
+
 _PLACEHOLDER = Request(
     engine="damaged",
     model="damaged",
@@ -50,14 +57,14 @@ def store_request(session: Session, request: Request) -> str:
     digest = hash_text(text)
     if session.get(RequestRow, digest) is not None:
         return digest
-    parameters = {name: getattr(request.parameters, name) for name in Parameters.__struct_fields__}
     session.add(
         RequestRow(
             digest=digest,
             json_text=text,
             engine=request.engine,
             model=request.model,
-            **parameters,
+            format=request.format,
+            **write_columns(request.parameters),
         )
     )
     session.flush()
@@ -67,6 +74,35 @@ def store_request(session: Session, request: Request) -> str:
         )
     session.flush()
     return digest
+
+
+def write_columns(parameters: Parameters) -> dict[str, Any]:
+    """The parameters as columns: groups as JSON, NULL for what is absent."""
+    columns = {}
+    for field in msgspec.structs.fields(Parameters):
+        value = getattr(parameters, field.name)
+        if not field.required and value == field.default:
+            value = None
+        elif isinstance(value, msgspec.Struct | tuple):
+            value = msgspec.json.encode(value, order="sorted").decode()
+        columns[field.name] = value
+    return columns
+
+
+def read_columns(row: RequestRow) -> dict[str, Any]:
+    """The parameters that the columns tell, as in JSON; a damaged group as its text."""
+    values = {}
+    for field in msgspec.structs.fields(Parameters):
+        value = getattr(row, field.name)
+        if not field.required and value is None:
+            value = ABSENT[field.name]
+        elif not field.required and str(value)[:1] in ("{", "["):
+            try:
+                value = msgspec.json.decode(as_text(value))
+            except (msgspec.DecodeError, UnicodeError):
+                value = as_text(value)
+        values[field.name] = value
+    return values
 
 
 def store_environment(session: Session, environment: EnvironmentRecord) -> str:
@@ -121,17 +157,18 @@ def salvage(row: RequestRow, prompts: Sequence[PromptRow]) -> Request:
         stack = stack or _convert({"prompts": values}, PromptStack)
     json_parameters = _dig(in_json, "parameters")
     parameters = _PLACEHOLDER.parameters
+    columns = read_columns(row)
     for name in Parameters.__struct_fields__:
-        for value in (getattr(row, name, None), _dig(json_parameters, name)):
-            changed = {**msgspec.structs.asdict(parameters), name: value}
+        for value in (columns[name], _dig(json_parameters, name)):
+            changed = {**msgspec.to_builtins(parameters), name: value}
             if (better := _convert(changed, Parameters)) is not None:
                 parameters = better
                 break
     request = Request(
-        format=REQUEST_FORMAT,
+        format=1 if row.format == 1 and not parameters.has_extras else REQUEST_FORMAT,
         engine=_PLACEHOLDER.engine,
         model=_PLACEHOLDER.model,
-        stack=stack or _PLACEHOLDER.stack,
+        stack=stack if stack and _fits(stack, parameters) else _PLACEHOLDER.stack,
         parameters=parameters,
     )
     for name in ("engine", "model"):
@@ -142,6 +179,16 @@ def salvage(row: RequestRow, prompts: Sequence[PromptRow]) -> Request:
                 continue
             break
     return request
+
+
+def _fits(stack: PromptStack, parameters: Parameters) -> bool:
+    if parameters.upscale is not None:
+        return True
+    try:
+        stack.check_drawable()
+    except RequestError:
+        return False
+    return True
 
 
 def _prompt_values(row: PromptRow) -> dict[str, Any]:

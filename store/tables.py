@@ -15,7 +15,11 @@ _NUMBERED: dict[str, Any] = {"sqlite_autoincrement": True}
 
 
 class RequestRow(SQLModel, table=True):
-    """One request. `json` is the truth, over which the digest is taken; the rest is for search."""
+    """One request. `json` is the truth, over which the digest is taken; the rest is for search.
+
+    NULL in a column after `style_preset` means that the parameter is absent; groups of values
+    are JSON.
+    """
 
     __tablename__: ClassVar[Any] = "request"
 
@@ -30,6 +34,16 @@ class RequestRow(SQLModel, table=True):
     width: int
     height: int
     style_preset: str | None = None
+    format: int = 1
+    initial_image: str | None = None
+    mask: str | None = None
+    variation: str | None = None
+    guidance: str | None = None
+    weight_method: str | None = None
+    adapter: str | None = None
+    fine_tunes: str | None = None
+    content_credentials: str | None = None
+    upscale: str | None = None
 
 
 class PromptRow(SQLModel, table=True):
@@ -42,6 +56,19 @@ class PromptRow(SQLModel, table=True):
     text: str
     weight: float
     enabled: bool
+
+
+class InputRow(SQLModel, table=True):
+    """The file of an image that requests start from: initial image, mask, image to enlarge."""
+
+    __tablename__: ClassVar[Any] = "input"
+
+    sha256: str = Field(primary_key=True)
+    mime: str
+    width: int
+    height: int
+    file_bytes: int
+    created_at: float
 
 
 class EnvironmentRow(SQLModel, table=True):

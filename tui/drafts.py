@@ -52,6 +52,14 @@ def merge_draft(current: Draft, image: Image, parts: str) -> Draft:
             width=parameters.width,
             height=parameters.height,
             style_preset=parameters.style_preset,
+            initial_image=parameters.initial_image,
+            mask=parameters.mask,
+            variation=parameters.variation,
+            guidance=parameters.guidance,
+            weight_method=parameters.weight_method,
+            adapter=parameters.adapter,
+            fine_tunes=parameters.fine_tunes,
+            content_credentials=parameters.content_credentials,
         )
     if part in (Parts.ALL, Parts.SEED):
         draft = set_seed(draft, image.seed)

@@ -69,7 +69,7 @@ class BuiltinEngine:
             }
         )
 
-    def wire_message(self, request: Request, run_id: str) -> bytes | None:
+    def wire_message(self, request: Request, run: Run) -> bytes | None:
         """None: nothing leaves the machine."""
         return None
 

@@ -81,16 +81,16 @@ class StabilityEngine:
             }
         )
 
-    def wire_message(self, request: Request, run_id: str) -> bytes:
+    def wire_message(self, request: Request, run: Run) -> bytes:
         """The exact message that `generate` will send. Raises `RequestError`."""
-        return serialize(build_message(request, run_id))
+        return serialize(build_message(request, run.id))
 
     async def generate(self, request: Request, run: Run) -> AsyncGenerator[Event, None]:
         """Make the image of `request`: warnings, then the image. Raises `EngineError`.
 
         Cancelling the task that iterates cancels the call on the server at once.
         """
-        message = self._prepare(request, run.id)
+        message = self._prepare(request, run)
         target = find_target(self._settings.host, self._settings.tls)
         check_key_travels_safely(target, self._settings.key)
         has_key = await self._read_key(target)
@@ -126,10 +126,10 @@ class StabilityEngine:
         for call in tuple(self._calls):
             call.cancel()
 
-    def _prepare(self, request: Request, run_id: str) -> bytes:
+    def _prepare(self, request: Request, run: Run) -> bytes:
         try:
             self._capabilities.check(request)
-            return self.wire_message(request, run_id)
+            return self.wire_message(request, run)
         except RequestError as error:
             raise EngineError(Failure.INVALID_REQUEST, error.message, error.hint) from None
 

@@ -20,6 +20,7 @@ from engines.base import (
 from engines.comparison import compare, judge_record, measure_psnr
 from store import history, queue
 from store.errors import SafelightError, StoreError
+from store.inputs import read_input
 from store.pixels import digest_pixels, make_thumbnail, open_image
 from store.records import (
     Comparison,
@@ -119,11 +120,15 @@ class JobExecution:
     async def _make(self, engine: Engine) -> Result:
         job = self._job
         environment = engine.environment()
-        message = engine.wire_message(job.request, job.id)
+        spool = self._database.vault.spool
+        run = Run(
+            id=job.id,
+            spool=lambda data: spool(job.id, data),
+            read_input=lambda sha256: read_input(self._database, sha256),
+        )
+        message = engine.wire_message(job.request, run)
         if message is not None:
             queue.record_wire(self._database, job.id, message)
-        spool = self._database.vault.spool
-        run = Run(id=job.id, spool=lambda data: spool(job.id, data))
         async with contextlib.aclosing(engine.generate(job.request, run)) as events:
             async for event in events:
                 self._take(event)

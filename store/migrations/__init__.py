@@ -15,7 +15,7 @@ from typing import NamedTuple
 from store.connection import APPLICATION_ID, create_file, explain, sync
 from store.errors import StoreError
 from store.fulltext import create_triggers
-from store.migrations import m0001_first_schema
+from store.migrations import m0001_first_schema, m0002_initial_images
 
 
 class Migration(NamedTuple):
@@ -29,6 +29,12 @@ class Migration(NamedTuple):
 
 MIGRATIONS = (
     Migration(1, "first schema", m0001_first_schema.MIN_READER_VERSION, m0001_first_schema.migrate),
+    Migration(
+        2,
+        "initial images",
+        m0002_initial_images.MIN_READER_VERSION,
+        m0002_initial_images.migrate,
+    ),
 )
 
 VERSION = MIGRATIONS[-1].number

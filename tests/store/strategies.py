@@ -6,13 +6,22 @@ A field that is added later is covered by itself; a type that is not known here 
 from __future__ import annotations
 
 import types
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 from hypothesis import strategies as st
 
-from store import fields
+from store import fields, parameters
 from store.errors import RequestError
+from store.parameters import (
+    Adapter,
+    FineTune,
+    Guidance,
+    InitialImage,
+    Mask,
+    Upscale,
+    Variation,
+)
 from store.request import REQUEST_FORMAT, Parameters, Prompt, PromptStack, Request
 
 Value = TypeVar("Value")
@@ -24,11 +33,14 @@ TEXTS = st.text(min_size=1, max_size=60).filter(
 SIDES = st.integers(
     fields.SIZE_MINIMUM // fields.SIZE_MULTIPLE, fields.SIZE_MAXIMUM // fields.SIZE_MULTIPLE
 ).map(lambda count: count * fields.SIZE_MULTIPLE)
+SEEDS = st.integers(fields.SEED_MINIMUM, fields.SEED_MAXIMUM)
+SHARES = st.floats(0, 1)
+DIGESTS = st.text("0123456789abcdef", min_size=64, max_size=64)
 
 LIMITED: dict[tuple[type, str], st.SearchStrategy[Any]] = {
     (Prompt, "text"): TEXTS,
     (Prompt, "weight"): st.floats(fields.WEIGHT_MINIMUM, fields.WEIGHT_MAXIMUM),
-    (Parameters, "seed"): st.integers(fields.SEED_MINIMUM, fields.SEED_MAXIMUM),
+    (Parameters, "seed"): SEEDS,
     (Parameters, "steps"): st.integers(1, fields.STEPS_MAXIMUM),
     (Parameters, "cfg_scale"): st.floats(0, fields.CFG_SCALE_MAXIMUM),
     (Parameters, "sampler"): NAMES,
@@ -36,6 +48,25 @@ LIMITED: dict[tuple[type, str], st.SearchStrategy[Any]] = {
     (Parameters, "height"): SIDES,
     (Parameters, "style_preset"): st.none() | NAMES,
     (Request, "format"): st.just(REQUEST_FORMAT),
+    (InitialImage, "sha256"): DIGESTS,
+    (Mask, "sha256"): DIGESTS,
+    (Upscale, "sha256"): DIGESTS,
+    (Upscale, "upscaler"): st.sampled_from(parameters.UPSCALERS),
+    (InitialImage, "start_schedule"): SHARES,
+    (InitialImage, "end_schedule"): SHARES,
+    (Variation, "seed"): SEEDS,
+    (Variation, "strength"): SHARES,
+    (Guidance, "preset"): st.sampled_from(parameters.GUIDANCE_PRESETS),
+    (Guidance, "strength"): st.none() | SHARES,
+    (Guidance, "cuts"): st.none() | st.integers(1, 1024),
+    (Guidance, "models"): st.lists(TEXTS, max_size=2).map(tuple),
+    (Guidance, "prompt"): st.none() | TEXTS,
+    (Adapter, "kind"): st.sampled_from(parameters.ADAPTERS),
+    (Adapter, "strength"): SHARES,
+    (FineTune, "model"): TEXTS,
+    (FineTune, "weight"): st.none() | SHARES,
+    (Parameters, "content_credentials"): st.none()
+    | st.sampled_from(parameters.CONTENT_CREDENTIALS),
     (Request, "engine"): NAMES,
     (Request, "model"): NAMES,
 }
@@ -57,6 +88,8 @@ def make_strategy(kind: Any) -> st.SearchStrategy[Any]:
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return make_struct(kind)
     origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        return st.sampled_from(arguments)
     if origin in (Union, types.UnionType):
         return st.one_of([make_strategy(argument) for argument in arguments])
     if origin is tuple and len(arguments) == 2 and arguments[1] is Ellipsis:

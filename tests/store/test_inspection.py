@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 from typing import Any, get_type_hints
 
 import pytest
@@ -35,7 +36,7 @@ def test_a_whole_record_has_no_findings(db: Database, image: Image) -> None:
 @pytest.mark.parametrize("field", Parameters.__struct_fields__)
 def test_a_changed_column_of_any_parameter_is_named(db: Database, image: Image, field: str) -> None:
     assert field in get_type_hints(Parameters)
-    then = getattr(image.request.parameters, field)
+    then = json.loads(image.request.to_json())["parameters"][field]
     now = alter(then)
     execute(db.directory, f"UPDATE request SET {field} = ?", now)
     if field == "seed":

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -10,11 +11,14 @@ from sqlalchemy import create_engine
 from sqlmodel import SQLModel
 
 from store import history, migrations, tables
-from store.connection import connect
+from store.connection import connect, create_file
 from store.database import Database
 from store.errors import StoreError
-from store.migrations import MIGRATIONS, Migration, migrate
+from store.migrations import MIGRATIONS, VERSION, Migration, migrate
+from store.rows import load_requests
 from tests.store.helpers import execute, make_images, make_request
+
+NEXT = VERSION + 1
 
 
 def describe(connection: sqlite3.Connection) -> dict[str, Any]:
@@ -96,18 +100,18 @@ def test_a_change_comes_after_a_copy_and_keeps_the_search(directory: Path) -> No
     with Database.open(directory) as db:
         make_images(db, [make_request("red barn"), make_request("blue barn")])
     path = directory / "history.sqlite3"
-    later = (*MIGRATIONS, Migration(2, "notes", 1, add_note))
+    later = (*MIGRATIONS, Migration(NEXT, "notes", VERSION, add_note))
     with closing(connect(path)) as connection:
         connection.execute("PRAGMA legacy_alter_table = ON")
         migrate(connection, path, later)
         migrate(connection, path, later)
-        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (NEXT,)
     assert "note" in columns(directory)
-    [copy] = directory.glob("history-before-0002-*.sqlite3")
+    [copy] = directory.glob(f"history-before-{NEXT:04}-*.sqlite3")
     with closing(sqlite3.connect(copy)) as old:
-        assert old.execute("PRAGMA user_version").fetchone() == (1,)
+        assert old.execute("PRAGMA user_version").fetchone() == (VERSION,)
         assert old.execute("SELECT count(*) FROM image").fetchone() == (2,)
-    # This program knows version 1 only, and version 2 says that it may read it.
+    # This program does not know the next version, which says that it may read it.
     with Database.open(directory) as db:
         assert db.is_read_only
         assert db.check() == []
@@ -122,10 +126,42 @@ def test_a_change_that_fails_leaves_the_history_as_it_was(directory: Path, chang
     path = directory / "history.sqlite3"
     before = columns(directory)
     with closing(connect(path)) as connection, pytest.raises(StoreError):
-        migrate(connection, path, (*MIGRATIONS, Migration(2, "bad", 1, change)))
+        migrate(connection, path, (*MIGRATIONS, Migration(NEXT, "bad", VERSION, change)))
     assert columns(directory) == before
-    assert execute(directory, "SELECT count(*) FROM migration") == [(1,)]
+    assert execute(directory, "SELECT count(*) FROM migration") == [(VERSION,)]
     with Database.open(directory) as db:
         assert not db.is_read_only
         assert db.check() == []
         assert len(history.list_images(db)) == 1
+
+
+FIRST_FORM = (
+    '{"engine":"builtin","format":1,"model":"safelight-128-v1","parameters":{"cfg_scale":7.0,'
+    '"height":128,"sampler":"k_dpmpp_2m","seed":7,"steps":30,"style_preset":null,"width":128},'
+    '"stack":{"prompts":[{"enabled":true,"text":"red barn","weight":1.0}]}}'
+)
+
+
+def test_a_request_of_the_first_form_keeps_its_digest_through_the_changes(directory: Path) -> None:
+    path = directory / "history.sqlite3"
+    digest = hashlib.sha256(FIRST_FORM.encode()).hexdigest()
+    directory.mkdir(exist_ok=True)
+    create_file(path)
+    with closing(connect(path)) as connection:
+        migrate(connection, path, MIGRATIONS[:1])
+        connection.execute(
+            "INSERT INTO request VALUES (?, ?, 'builtin', 'safelight-128-v1', 7, 30, 7.0, "
+            "'k_dpmpp_2m', 128, 128, NULL)",
+            (digest, FIRST_FORM),
+        )
+        connection.execute("INSERT INTO prompt VALUES (?, 1, 'red barn', 1.0, 1)", (digest,))
+        connection.commit()
+    with Database.open(directory) as db:
+        with db.read() as read:
+            request, is_damaged = load_requests(read, [digest])[digest]
+        assert not is_damaged
+        assert (request.format, request.digest) == (1, digest)
+        assert request.to_json() == FIRST_FORM.encode()
+        assert not request.parameters.has_extras
+        [image] = make_images(db, [request])
+        assert history.check_record(db, image) == []

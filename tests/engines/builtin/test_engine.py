@@ -35,7 +35,7 @@ async def test_it_makes_an_image(engine: BuiltinEngine) -> None:
     assert produced.seed == make_request().parameters.seed
     names = {e.name for e in events if isinstance(e, StageReached)}
     assert names == {"text", "noise", "latent", "final latent", "pixels"}
-    assert held.wire_message(make_request(), "1") is None
+    assert held.wire_message(make_request(), Run(id="1")) is None
     assert held.recover(make_request(), []) == []
 
 

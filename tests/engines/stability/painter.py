@@ -39,7 +39,7 @@ class Painter:
     def environment(self) -> EnvironmentRecord:
         return EnvironmentRecord(values={"engine": "painter"})
 
-    def wire_message(self, request: Request, run_id: str) -> bytes | None:
+    def wire_message(self, request: Request, run: Run) -> bytes | None:
         return None
 
     async def generate(self, request: Request, run: Run) -> AsyncGenerator[Event, None]:

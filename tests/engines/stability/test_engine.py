@@ -52,7 +52,7 @@ async def test_the_stored_message_is_the_one_that_is_sent(serve: Serve) -> None:
     server = await serve()
     engine, request = make_engine(server.host), make_request(sampler="ddim")
     await collect(engine, request, Run(id="run-7"))
-    assert server.messages == [engine.wire_message(request, "run-7")]
+    assert server.messages == [engine.wire_message(request, Run(id="run-7"))]
     message = generation.Request.FromString(server.messages[0])
     assert message.image.transform.HasField("diffusion")
     assert list(message.image.seed) == [1229080980]
