@@ -31,7 +31,6 @@ class Failure(StrEnum):
     BAD_ANSWER = "bad_answer"
     OUTCOME_UNKNOWN = "outcome_unknown"
     DAMAGED_MODEL = "damaged_model"
-    WRONG_PROCESS = "wrong_process"
     INTERNAL = "internal"
 
 

@@ -107,7 +107,7 @@ class Product:
         """(..., inputs) to (..., outputs); each row is rounded with a factor of its own."""
         peak = np.maximum(np.abs(x).max(axis=-1, keepdims=True), TINY)
         rounded = np.rint(x * (np.float32(self._levels) / peak))
-        out = rounded.reshape(-1, x.shape[-1]) @ self._numbers
+        out = np.matmul(rounded.reshape(-1, x.shape[-1]), self._numbers)
         out = out.reshape(*x.shape[:-1], -1)
         out *= peak / np.float32(self._levels)
         out *= self._scale
@@ -129,7 +129,7 @@ class FineProduct:
     def __call__(self, x: Floats) -> Floats:
         """(..., inputs) to (..., outputs)."""
         rounded, scale = _round_lines(x, -1, self._levels)
-        out = (rounded @ self._numbers * (scale * self._scale)).astype(np.float32)
+        out = (np.matmul(rounded, self._numbers) * (scale * self._scale)).astype(np.float32)
         if self._bias is not None:
             out += self._bias
         return np.asarray(out)
@@ -148,4 +148,4 @@ def multiply(x: Floats, y: Floats) -> Floats:
         raise BoundError(f"Rows of {x.shape[-1]} are too long.")
     one, one_scale = _round_lines(x, -1, 2**20)
     two, two_scale = _round_lines(y, -2, 2**20)
-    return ((one @ two) * (one_scale * two_scale)).astype(np.float32)
+    return (np.matmul(one, two) * (one_scale * two_scale)).astype(np.float32)

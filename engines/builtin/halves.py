@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engines.builtin.exact import LIMIT, TINY, Product, count_levels, fit_length
+from engines.builtin.exact import LIMIT, TINY, BoundError, Product, count_levels, fit_length
 from engines.builtin.layers import Convolution, Room, fold, invert_mean, unfold
 from engines.builtin.precise import Floats, power_of_two
 
@@ -72,7 +72,7 @@ def make_half_layer(
     leave_deep = leave[d + half * hidden // 2 : d + (half + 1) * hidden // 2]
     scaled = sharp.reshape(2, heads // 2, 1, 1)[half] * np.float32(LOG2_E * size / HEAD_LENGTH**2)
     if float(scaled.max()) * HEAD_LENGTH**2 > 120:
-        raise ValueError("A head is too sharp for float32.")
+        raise BoundError("A head is too sharp for float32.")
     return HalfLayer(
         heads=np.ascontiguousarray(np.concatenate(pieces, axis=1)),
         values=np.ascontiguousarray(values),
@@ -133,7 +133,7 @@ class Half:
         n, d, heads, hidden = h * w // 4, net.width, net.heads // 2, net.hidden // 2
         total, each = n + max(lengths), d // net.heads
         if total > MOST_TOKENS:
-            raise ValueError(f"{total} tokens are too many for exact attention.")
+            raise BoundError(f"{total} tokens are too many for exact attention.")
         self._half, self._net, self._shared, self._shape = half, net, shared, (b, h, w)
         self._texts = [read_texts(product, texts, net.heads)[half] for product in net.texts]
         self._ends = [n + length for length in lengths]
@@ -259,9 +259,11 @@ class Half:
         np.matmul(queries, text.keys, out=scores[:, :, :, n:])
         scores *= p.sharp
         power_of_two(scores, scratch, spare)
-        for prompt, end in zip(scores, self._ends, strict=True):
-            prompt[:, :, end:] = 0
-        sums = np.add.reduce(scores, -1, keepdims=True)
+        # Each over its own tokens, for rounding depends on their number; behind them the values
+        # are 0.
+        sums = np.empty((b, heads, n, 1), np.float32)
+        for prompt, end, into in zip(scores, self._ends, sums, strict=True):
+            np.add.reduce(prompt[:, :, :end], -1, keepdims=True, out=into)
         scores *= np.divide(np.float32(SHARE_LEVELS), sums, out=sums)
         np.rint(scores, out=scores)
 

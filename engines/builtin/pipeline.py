@@ -19,6 +19,7 @@ from engines.builtin.autoencoder import Decoder
 from engines.builtin.capabilities import NATIVE_SIZES, STYLE_WORDS
 from engines.builtin.denoiser import Denoiser, Passes
 from engines.builtin.guidance import GUIDANCE, compose
+from engines.builtin.kernels import use_own_threads
 from engines.builtin.noise import NOISE, Stream, draw_noise
 from engines.builtin.precise import Floats
 from engines.builtin.samplers import FORMULAS
@@ -62,6 +63,7 @@ class Pipeline:
 
     def __init__(self, weights: Weights, threads: int | None = None) -> None:
         """`threads`: as many as there are processors when None; they decide the speed only."""
+        use_own_threads()
         self._text = TextEncoder(weights)
         self._denoiser = Denoiser(weights)
         self._decoder = Decoder(weights)

@@ -56,7 +56,6 @@ def serve(
     unix:/path or set a key. The key is in the variable SAFELIGHT_SERVE_KEY or in --key-file,
     never an argument. Beyond this machine TLS and a key are required.
     """
-    _pin_kernels(engine)
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     logging.basicConfig(format="safelight: %(message)s", stream=sys.stderr)
@@ -64,15 +63,6 @@ def serve(
         _serve(engine, host, port, tuple(names or ()), queue, certificate, private_key, key_file)
     except SafelightError as error:
         end_with_error(error, as_json=False)
-
-
-def _pin_kernels(engine: str) -> None:
-    """Start again in an environment that makes exact bits; numpy reads it when it is imported."""
-    from engines.builtin.kernels import has_pinned_environment, pin_environment
-
-    if engine == "builtin" and not has_pinned_environment():
-        command = [sys.executable, "-P", "-m", "tui", *sys.argv[1:]]
-        os.execve(sys.executable, command, pin_environment(dict(os.environ)))
 
 
 def _serve(
