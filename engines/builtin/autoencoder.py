@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,10 @@ from engines.builtin.precise import Floats
 from engines.builtin.team import Half, Team
 from engines.builtin.weights import Weights
 
-_BLOCKS = [f"dec.{part}.{k}.{side}" for part in ("coarse", "fine") for k in range(2) for side in "ab"]
+Work = Generator[None, None, Floats]
+
+_PARTS = ("coarse", "fine")
+_BLOCKS = [f"dec.{part}.{k}.{side}" for part in _PARTS for k in range(2) for side in "ab"]
 
 
 class Decoder:
@@ -38,24 +41,22 @@ class Decoder:
         (team or Team(1)).run([(one, two)])
         return out
 
-    def _decode_half(
-        self, half: int, latent: Floats, shared: Room, out: NDArray[np.uint8]
-    ) -> Half:
+    def _decode_half(self, half: int, latent: Floats, shared: Room, out: NDArray[np.uint8]) -> Half:
         """The upper or lower half of the lines."""
         room, rows = Room(), len(latent) // 2
 
-        def convolve(name: str, x: Floats, is_positive: bool = True) -> Iterator[Floats]:
+        def convolve(name: str, x: Floats, is_positive: bool = True) -> Work:
             convolution, (h, w, _) = self._convolutions[name], x.shape
             lines = shared.take(name, 1, 2 * h + 2, w, 3, convolution.outputs)
             own = lines[:, half * h : (half + 1) * h + 2]
             convolution.spread(x[None], own[:, 1:-1], room, is_positive=is_positive)
-            yield x
+            yield
             made = np.empty((1, h, w, convolution.outputs), np.float32)
-            return convolution.gather(own, made)[0]
+            return convolution.gather(own, made).reshape(h, w, -1)
 
         x = latent[half * rows : (half + 1) * rows] * self._deviation + self._mean
         x = yield from convolve("dec.enter", x, is_positive=False)
-        for part in ("coarse", "fine"):
+        for part in _PARTS:
             for k in range(2):
                 hidden = yield from convolve(f"dec.{part}.{k}.a", np.maximum(x, 0))
                 np.maximum(hidden, 0, out=hidden)

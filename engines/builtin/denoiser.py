@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -67,7 +68,7 @@ class Passes:
         self.conditions: dict[float, Floats] = {}
         self.groups: list[tuple[slice, tuple[Half, Half]]] = []
         edges = [k * count // groups for k in range(groups + 1)]
-        for start, stop in zip(edges, edges[1:], strict=False):
+        for start, stop in pairwise(edges):
             if start == stop:
                 continue
             shared, part = Room(), texts[start:stop]

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from engines.base import Capabilities, EngineError, Event, Failure, Run
+from engines.base import Capabilities, Event, Run
 from engines.builtin.capabilities import CAPABILITIES
 from engines.builtin.kernels import describe_kernels, find_kernel_problem
 from engines.builtin.weights import check_files, load_weights

@@ -31,7 +31,7 @@ Doubles = NDArray[np.float64]
 
 def add_up(x: Doubles) -> Doubles:
     """Sums of the columns, in an order of their own: row by row."""
-    sums = x[0].copy()
+    sums: Doubles = x[0].copy()
     for row in x[1:]:
         sums += row
     return sums
@@ -148,4 +148,4 @@ def multiply(x: Floats, y: Floats) -> Floats:
         raise BoundError(f"Rows of {x.shape[-1]} are too long.")
     one, one_scale = _round_lines(x, -1, 2**20)
     two, two_scale = _round_lines(y, -2, 2**20)
-    return (np.matmul(one, two) * (one_scale * two_scale)).astype(np.float32)
+    return np.asarray(np.matmul(one, two) * (one_scale * two_scale), np.float32)

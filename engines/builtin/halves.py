@@ -6,7 +6,7 @@ products are of whole numbers within the bounds of `exact.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ import numpy as np
 from engines.builtin.exact import LIMIT, TINY, BoundError, Product, count_levels, fit_length
 from engines.builtin.layers import Convolution, Room, fold, invert_mean, unfold
 from engines.builtin.precise import Floats, power_of_two
+from engines.builtin.team import Half as Work
 
 if TYPE_CHECKING:
     from engines.builtin.denoiser import Denoiser, Modulation
@@ -150,7 +151,7 @@ class Half:
         self._deep = take("deep", b, n, hidden)
         self._parts = [[shared.take(f"part {s} {k}", b, n, d) for k in range(2)] for s in range(2)]
 
-    def predict(self, z: Floats, mod: Modulation, out: Floats) -> Iterator[None]:
+    def predict(self, z: Floats, mod: Modulation, out: Floats) -> Work:
         """Write half of the lines of the clean latents (batch, h, w, channels) to `out`."""
         net, room, (b, h, w) = self._net, self._room, self._shape
         rows, width, c = h // 2, net.conv_in.outputs, z.shape[-1]
@@ -165,7 +166,7 @@ class Half:
         first, second = net.fine["fine_in"]
         lines = self._spread("active", first, np.maximum(entered, 0, out=active))
         yield
-        first.gather(lines, active, np.float32(0))
+        first.gather(lines, active, np.zeros(1, np.float32))
         np.add(active, mod.fine["fine_in"], out=hidden)
         lines = self._spread("odd", second, np.maximum(hidden, 0, out=hidden))
         yield
@@ -249,9 +250,7 @@ class Half:
         both, p, text = self._both, self._net.parts[k][self._half], self._texts[k]
         b, n, _, heads, size = both.shape
         square = np.multiply(both, both, out=self._token.reshape(both.shape))
-        both *= invert_mean(
-            np.add.reduce(square, -1, keepdims=True), size, HEAD_LENGTH / size**0.5
-        )
+        both *= invert_mean(np.add.reduce(square, -1, keepdims=True), size, HEAD_LENGTH / size**0.5)
         np.rint(both, out=both)
         queries, keys = both[:, :, 0].transpose(0, 2, 1, 3), both[:, :, 1].transpose(0, 2, 3, 1)
         scores, scratch, spare = self._scores
@@ -273,9 +272,7 @@ class Half:
         np.maximum(peak, TINY, out=peak)
         prompts *= np.float32(VALUE_LEVELS) / peak
         np.rint(value, out=value)
-        np.matmul(
-            scores[:, :, :, :n], value.transpose(0, 2, 1, 3), out=mixed.transpose(0, 2, 1, 3)
-        )
+        np.matmul(scores[:, :, :, :n], value.transpose(0, 2, 1, 3), out=mixed.transpose(0, 2, 1, 3))
         np.matmul(scores[:, :, :, n:], text.values, out=other.transpose(0, 2, 1, 3))
         # Both in the unit of the larger values, so that none is above the levels.
         peak *= (mod.undo[k] * np.float32(p.value_scale)).reshape(b, 1)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from engines.builtin.exact import LIMIT, TINY, BoundError, count_levels, fit_columns
+from engines.builtin.exact import TINY, BoundError, count_levels, fit_columns
 from engines.builtin.precise import Floats, exp_in_place
 
 EPSILON = np.float32(1e-6)
@@ -105,9 +105,7 @@ class Convolution:
         wide = room.take("wide", b * h * w, 3 * self.outputs)
         np.matmul(columns.reshape(b * h * w, 3 * c), self._numbers, out=wide)
         peak /= levels
-        np.multiply(
-            wide.reshape(b, h, w, 3, self.outputs), peak[:, :, :, None, None], out=out
-        )
+        np.multiply(wide.reshape(b, h, w, 3, self.outputs), peak[:, :, :, None, None], out=out)
 
     def gather(self, lines: Floats, out: Floats, bias: Floats | None = None) -> Floats:
         """What `spread` gave for h + 2 lines, (b, h + 2, w, 3, outputs), to (b, h, w, outputs)."""
@@ -129,7 +127,9 @@ class Convolution:
         lines = np.zeros((1, h + 2, w, 3, self.outputs), np.float32)
         self.spread(x[None].copy(), lines[:, 1:-1], Room(), is_positive=is_positive)
         bias = self.bias if extra is None else self.bias + extra
-        return self.gather(lines, np.empty((1, h, w, self.outputs), np.float32), bias)[0]
+        return self.gather(lines, np.empty((1, h, w, self.outputs), np.float32), bias).reshape(
+            h, w, -1
+        )
 
 
 def unfold(x: Floats) -> Floats:

@@ -10,7 +10,7 @@ from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 
-Half = Generator[object, None, None]
+Half = Generator[None, None, None]
 
 
 class Meeting:
@@ -85,7 +85,7 @@ class Team:
         try:
             _drive(*mine)
         finally:
-            for one in waiting:
-                one.exception()
-        for one in waiting:
-            one.result()
+            for work in waiting:
+                work.exception()
+        for work in waiting:
+            work.result()

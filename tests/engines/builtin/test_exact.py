@@ -67,15 +67,18 @@ def test_a_prompt_is_the_same_alone_and_with_others(prompts: Prompts, threads: i
     np.testing.assert_array_equal(prompts.predict(prompts.texts[::-1], 2)[::-1], together)
 
 
+def _keep(x: Any) -> Any:
+    return np.maximum(x, 0)
+
+
 def check_product(a: Any, b: Any, **options: Any) -> Any:
     """`np.matmul` of whole numbers none of whose partial sums can pass the bound."""
     limit = LIMIT if a.dtype == np.float32 else 2**53
     wide_a, wide_b = a.astype(np.float64), b.astype(np.float64)
     assert (wide_a == np.rint(wide_a)).all()
     assert (wide_b == np.rint(wide_b)).all()
-    positive = lambda x: np.maximum(x, 0)  # noqa: E731
-    up = PLAIN(positive(wide_a), positive(wide_b)) + PLAIN(positive(-wide_a), positive(-wide_b))
-    down = PLAIN(positive(wide_a), positive(-wide_b)) + PLAIN(positive(-wide_a), positive(wide_b))
+    up = PLAIN(_keep(wide_a), _keep(wide_b)) + PLAIN(_keep(-wide_a), _keep(-wide_b))
+    down = PLAIN(_keep(wide_a), _keep(-wide_b)) + PLAIN(_keep(-wide_a), _keep(wide_b))
     assert max(up.max(initial=0), down.max(initial=0)) <= limit
     CHECKED.append(a.dtype)
     return PLAIN(a, b, **options)
@@ -86,10 +89,10 @@ CHECKED: list[Any] = []
 
 
 @pytest.fixture
-def checked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+def checked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     CHECKED.clear()
     monkeypatch.setattr(np, "matmul", check_product)
-    yield CHECKED
+    return CHECKED
 
 
 def test_every_product_of_an_image_keeps_its_bound(checked: list[Any]) -> None:
