@@ -50,12 +50,33 @@ class EngineError(SafelightError):
 
 
 class Span(msgspec.Struct, frozen=True, kw_only=True):
-    """The numbers that an engine accepts, both ends included, the key step and the default."""
+    """The numbers that an engine accepts, both ends included, the key step and the default.
+
+    `is_left_to_server`: the one number that is accepted stands for what the server decides;
+    nothing is sent.
+    """
 
     low: float
     high: float
     step: float
     default: float
+    is_left_to_server: bool = False
+
+    @property
+    def words(self) -> str:
+        """What is accepted, in a few words."""
+        if self.is_left_to_server:
+            return "the server decides"
+        return f"{self.low:g} to {self.high:g}"
+
+
+LEFT_TO_SERVER = "server"
+"""The one sampler of an engine whose service lets nobody choose it."""
+
+
+def leave_to_server(number: float) -> Span:
+    """The span of a parameter that the service decides; `number` stands in the request."""
+    return Span(low=number, high=number, step=1, default=number, is_left_to_server=True)
 
 
 class Sizes(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,7 +102,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """What an engine accepts and promises, readable without loading its model.
 
     `weights` is the recommended range; outside it is accepted within [-10, 10].
-    `sizes_by_model` holds the sizes of the models that differ from `sizes`; ask `for_model`.
+    `sizes_by_model` and `cfg_scale_by_model` hold what is other for some models than `sizes`
+    and `cfg_scale`; ask `for_model`.
     `token_limit`: CLIP tokens a prompt may have before the rest falls off, None without one.
     `takes` names the optional parameters that it honours (`initial_image`, `mask` …).
     `upscale_models` are those that make an image larger instead of drawing one.
@@ -99,6 +121,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     cfg_scale: Span
     sizes: Sizes
     sizes_by_model: dict[str, Sizes] = {}
+    cfg_scale_by_model: dict[str, Span] = {}
     weights: tuple[float, float] = (-2.0, 2.0)
     prompt_limit: int = 64
     token_limit: int | None = 77
@@ -114,9 +137,15 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
         return self.models[0]
 
     def for_model(self, name: str | None) -> Capabilities:
-        """The same with `sizes` as the model `name` has them (None: the default model)."""
-        sizes = self.sizes_by_model.get(name or self.default_model, self.sizes)
-        return msgspec.structs.replace(self, sizes=sizes, sizes_by_model={})
+        """The same as the model `name` has it (None: the default model)."""
+        name = name or self.default_model
+        return msgspec.structs.replace(
+            self,
+            sizes=self.sizes_by_model.get(name, self.sizes),
+            sizes_by_model={},
+            cfg_scale=self.cfg_scale_by_model.get(name, self.cfg_scale),
+            cfg_scale_by_model={},
+        )
 
     def check(self, request: Request) -> None:
         """Raise `RequestError` for the first field that this engine does not accept."""
@@ -129,9 +158,10 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
         _check_choice("parameters.sampler", parameters.sampler, self.samplers)
         if parameters.style_preset is not None:
             _check_choice("parameters.style_preset", parameters.style_preset, self.style_presets)
-        self._check_span("steps", parameters.steps, self.steps)
-        self._check_span("cfg_scale", parameters.cfg_scale, self.cfg_scale)
-        self._check_size(parameters, self.for_model(request.model).sizes)
+        own = self.for_model(request.model)
+        self._check_span("steps", parameters.steps, own.steps)
+        self._check_span("cfg_scale", parameters.cfg_scale, own.cfg_scale)
+        self._check_size(parameters, own.sizes)
         if len(request.stack.active) > self.prompt_limit:
             raise RequestError(
                 "prompts",
@@ -156,6 +186,13 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
 
     def _check_span(self, name: str, value: float, span: Span) -> None:
         if not span.low <= value <= span.high:
+            if span.is_left_to_server:
+                raise RequestError(
+                    f"parameters.{name}",
+                    value,
+                    f"The engine {self.engine} takes no {name} here: the server decides.",
+                    f"Leave it out, or give {span.default:g}.",
+                )
             raise RequestError(
                 f"parameters.{name}",
                 value,

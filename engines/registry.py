@@ -8,8 +8,9 @@ from engines.base import Capabilities, Engine, EngineError, Failure
 
 if TYPE_CHECKING:
     from engines.settings import Settings
+    from store.request import Request
 
-ENGINES = ("builtin", "stability")
+ENGINES = ("builtin", "stability", "stability-rest")
 """The engines' ids, the one that always works first."""
 
 
@@ -39,11 +40,28 @@ class EngineRegistry:
             from engines.stability.capabilities import make_capabilities
 
             return make_capabilities(self.settings.stability.models)
+        if engine == "stability-rest":
+            from engines.stability.rest_capabilities import CAPABILITIES as REST
+
+            return REST
         raise EngineError(
             Failure.UNKNOWN_ENGINE,
             f"There is no engine {engine!r}.",
             f"Known: {', '.join(ENGINES)}.",
         )
+
+    def describe_losses(self, request: Request) -> tuple[str, ...]:
+        """What of `request` its engine cannot honour, a sentence each; empty for nothing.
+
+        An engine that maps a request onto less than it says (one text for several prompts)
+        tells here what that costs, before anything is sent. Its `generate` yields the same
+        sentences as `Warned`. Cheap. Raises `RequestError` when the mapping is impossible.
+        """
+        if request.engine == "stability-rest":
+            from engines.stability.rest_mapping import describe_losses
+
+            return describe_losses(request)
+        return ()
 
     def get_engine(self, engine: str) -> Engine:
         """The engine itself, kept for the next time. Raises `EngineError`."""
@@ -57,6 +75,10 @@ class EngineRegistry:
             from engines.builtin.engine import BuiltinEngine
 
             return BuiltinEngine()
+        if engine == "stability-rest":
+            from engines.stability.rest_engine import StabilityRestEngine
+
+            return StabilityRestEngine(self.settings.stability_rest)
         from engines.stability.engine import StabilityEngine
 
         return StabilityEngine(self.settings.stability)

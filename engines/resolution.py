@@ -29,7 +29,8 @@ def resolve_draft(draft: Draft, capabilities: Capabilities) -> list[Request]:
         )
     stack = _resolve_stack(draft)
     seed = draw_seed() if draft.seed is None else check_seed(draft.seed)
-    width, height = capabilities.for_model(draft.model).sizes.default
+    own = capabilities.for_model(draft.model)
+    width, height = own.sizes.default
     requests = [
         Request(
             engine=capabilities.engine,
@@ -37,10 +38,8 @@ def resolve_draft(draft: Draft, capabilities: Capabilities) -> list[Request]:
             stack=stack,
             parameters=Parameters(
                 seed=following_seed(seed, offset),
-                steps=int(capabilities.steps.default) if draft.steps is None else draft.steps,
-                cfg_scale=(
-                    capabilities.cfg_scale.default if draft.cfg_scale is None else draft.cfg_scale
-                ),
+                steps=int(own.steps.default) if draft.steps is None else draft.steps,
+                cfg_scale=own.cfg_scale.default if draft.cfg_scale is None else draft.cfg_scale,
                 sampler=draft.sampler or capabilities.default_sampler,
                 width=width if draft.width is None else draft.width,
                 height=height if draft.height is None else draft.height,

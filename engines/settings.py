@@ -18,6 +18,8 @@ from store.places import find_config_file
 
 HOSTED = "grpc.stability.ai:443"
 HOST_VARIABLE = "STABILITY_HOST"
+REST_HOSTED = "https://api.stability.ai"
+REST_HOST_VARIABLE = "STABILITY_REST_HOST"
 KEY_VARIABLE = "STABILITY_KEY"
 
 DEADLINE_SECONDS = 300.0
@@ -25,7 +27,14 @@ IDLE_SECONDS = 120.0
 Images = Literal["auto", "kitty", "sixel", "cells", "none"]
 Seconds = Annotated[float, msgspec.Meta(ge=1, le=24 * 3600)]
 
-__all__ = ["Settings", "SettingsError", "StabilitySettings", "load_settings", "load_user_settings"]
+__all__ = [
+    "Settings",
+    "SettingsError",
+    "StabilityRestSettings",
+    "StabilitySettings",
+    "load_settings",
+    "load_user_settings",
+]
 
 
 class StabilitySettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +54,20 @@ class StabilitySettings(msgspec.Struct, frozen=True, kw_only=True):
     deadline_seconds: float = DEADLINE_SECONDS
     idle_seconds: float = IDLE_SECONDS
     models: tuple[str, ...] = ()
+
+
+class StabilityRestSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The engine `stability-rest`.
+
+    `host`: `https://host`, or `http://host:port` for this machine. `key`: that of the engine
+    `stability`. The others are as there.
+    """
+
+    host: str = REST_HOSTED
+    key: Secret | None = None
+    certificates: Path | None = None
+    deadline_seconds: float = DEADLINE_SECONDS
+    idle_seconds: float = IDLE_SECONDS
 
 
 class BuiltinSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -68,6 +91,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that can be set."""
 
     stability: StabilitySettings = StabilitySettings()
+    stability_rest: StabilityRestSettings = StabilityRestSettings()
     builtin: BuiltinSettings = BuiltinSettings()
     interface: InterfaceSettings = InterfaceSettings()
     worker: WorkerSettings = WorkerSettings()
@@ -84,8 +108,16 @@ class _StabilitySection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     models: tuple[str, ...] = ()
 
 
-class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class _StabilityRestSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    host: Annotated[str, msgspec.Meta(min_length=1)] = REST_HOSTED
+    certificates: Annotated[str, msgspec.Meta(min_length=1)] | None = None
+    deadline_seconds: Seconds = DEADLINE_SECONDS
+    idle_seconds: Seconds = IDLE_SECONDS
+
+
+class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
     stability: _StabilitySection = _StabilitySection()
+    stability_rest: _StabilityRestSection = _StabilityRestSection()
     builtin: BuiltinSettings = BuiltinSettings()
     interface: InterfaceSettings = InterfaceSettings()
     worker: WorkerSettings = WorkerSettings()
@@ -113,15 +145,23 @@ def load_settings(environ: Mapping[str, str], config_file: Path) -> Settings:
                 "Names have small letters, digits, '.', '_' and '-'.",
             ) from None
     folder = config_file.parent
+    key, rest = _find_key(environ, section, folder), file.stability_rest
     return Settings(
         stability=StabilitySettings(
             host=environ.get(HOST_VARIABLE) or section.host,
-            key=_find_key(environ, section, folder),
+            key=key,
             tls=section.tls,
             certificates=_find_path(section.certificates, folder),
             deadline_seconds=float(section.deadline_seconds),
             idle_seconds=float(section.idle_seconds),
             models=tuple(dict.fromkeys(section.models)),
+        ),
+        stability_rest=StabilityRestSettings(
+            host=environ.get(REST_HOST_VARIABLE) or rest.host,
+            key=key,
+            certificates=_find_path(rest.certificates, folder),
+            deadline_seconds=float(rest.deadline_seconds),
+            idle_seconds=float(rest.idle_seconds),
         ),
         builtin=file.builtin,
         interface=file.interface,
@@ -157,13 +197,13 @@ def _read_file(path: Path) -> _File:
         raise SettingsError(f"{path} is not UTF-8 text (byte {error.start}).") from None
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path} is not valid TOML: {error}.") from None
-    stability = values.get("stability")
-    if isinstance(stability, dict) and "key" in stability:
-        raise SettingsError(
-            f"{path}: [stability] key: a key does not belong in this file.",
-            "Put it into a file of its own (mode 0600) and name that as key_file, "
-            f"or set {KEY_VARIABLE}.",
-        )
+    for section in ("stability", "stability-rest"):
+        if isinstance(values.get(section), dict) and "key" in values[section]:
+            raise SettingsError(
+                f"{path}: [{section}] key: a key does not belong in this file.",
+                "Put it into a file of its own (mode 0600) and name that as key_file in the "
+                f"section [stability], or set {KEY_VARIABLE}.",
+            )
     try:
         return msgspec.convert(values, type=_File)
     except msgspec.ValidationError as error:
@@ -173,8 +213,9 @@ def _read_file(path: Path) -> _File:
 _AT = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<where>.*)`)?$", re.DOTALL)
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*)`", re.DOTALL)
 _KNOWN: dict[str, tuple[str, ...]] = {
-    "": _File.__struct_fields__,
+    "": _File.__struct_encode_fields__,
     "stability": _StabilitySection.__struct_fields__,
+    "stability-rest": _StabilityRestSection.__struct_fields__,
     "builtin": BuiltinSettings.__struct_fields__,
     "interface": InterfaceSettings.__struct_fields__,
     "worker": WorkerSettings.__struct_fields__,

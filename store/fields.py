@@ -27,7 +27,7 @@ STEPS_MAXIMUM = 500
 CFG_SCALE_MAXIMUM = 35.0
 SIZE_MINIMUM = 128
 SIZE_MAXIMUM = 4096
-SIZE_MULTIPLE = 64
+SIZE_MULTIPLE = 32
 UPSCALED_MAXIMUM = 8192
 """Longest side of an image that is made larger, in pixels."""
 
@@ -128,7 +128,7 @@ def check_cfg_scale(value: float) -> float:
 
 
 def check_side(name: str, value: object) -> int:
-    """`value` itself when it is a multiple of 64 from 128 to 4096, else `RequestError`."""
+    """`value` itself when it is a multiple of 32 from 128 to 4096, else `RequestError`."""
     check_whole(name, value, SIZE_MINIMUM, SIZE_MAXIMUM)
     assert isinstance(value, int)
     if value % SIZE_MULTIPLE:

@@ -163,7 +163,7 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Everything besides the prompts that decides the pixels. What has a default is absent by it.
 
     `seed`: 1 to 4294967294. `steps`: 1 to 500. `cfg_scale`: 0 to 35. `sampler`: the API's
-    name (`k_dpmpp_2m`, `ddim` …). `width`, `height`: pixels, multiples of 64 from 128 to 4096,
+    name (`k_dpmpp_2m`, `ddim` …). `width`, `height`: pixels, multiples of 32 from 128 to 4096,
     or any from 1 to 8192 for an upscale. `style_preset`: the API's name or None. `mask` and
     `adapter` need an initial image. `content_credentials`: how the service signs the image.
     Raises `RequestError`.

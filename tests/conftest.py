@@ -12,7 +12,7 @@ import pytest
 
 from tests.program import Program
 
-for name in ("STABILITY_HOST", "STABILITY_KEY"):
+for name in ("STABILITY_HOST", "STABILITY_REST_HOST", "STABILITY_KEY"):
     os.environ.pop(name, None)
 
 

@@ -19,7 +19,7 @@ from engines.base import Capabilities
 from engines.registry import EngineRegistry
 from engines.resolution import resolve_draft
 from engines.worker.process import ensure_worker, find_worker
-from store.errors import StoreError
+from store.errors import SafelightError, StoreError
 from store.records import Draft, Image, Job, JobState, Purpose, Session, Verification
 from store.request import Request
 from tui.watcher import watch_history
@@ -134,7 +134,19 @@ class Darkroom:
         Draws the first seed when the draft has none; the others follow it by one. Raises
         `RequestError` for the first thing that the store or the engine does not accept.
         """
-        return resolve_draft(draft, self.get_capabilities(draft.engine))
+        requests = resolve_draft(draft, self.get_capabilities(draft.engine))
+        self._registry.describe_losses(requests[0])  # refuses what cannot be sent at all
+        return requests
+
+    def describe_losses(self, draft: Draft) -> tuple[str, ...]:
+        """What of `draft` its engine cannot honour, a sentence each, before anything is sent.
+
+        Empty for a draft that is not complete. Cheap.
+        """
+        try:
+            return self._registry.describe_losses(self.resolve(draft)[0])
+        except SafelightError:
+            return ()
 
     async def generate(self, draft: Draft, session: str | None = None) -> list[Job]:
         """Resolve `draft`, queue its jobs and make sure that a worker runs."""

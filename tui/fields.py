@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from engines.base import Capabilities, Span
+from engines.base import LEFT_TO_SERVER, Capabilities, Span
 from store.errors import RequestError
 from store.fields import SEED_MINIMUM, check_seed, check_side, following_seed
 from store.records import Draft
@@ -97,19 +97,17 @@ def show_range(field: str, context: Context) -> str:
             lock = "locked" if context.draft.seed_locked else "l lock"
             return f"{lock}   n new   p previous"
         case "steps":
-            return _show_span(capabilities.steps)
+            return capabilities.steps.words
         case "cfg":
-            return _show_span(capabilities.cfg_scale)
+            return capabilities.cfg_scale.words
         case "images":
             return f"1 to {IMAGES_MAXIMUM}"
         case "size":
             return _show_sizes(capabilities)
     number = len(list_choices(field, context))
+    if field == "sampler" and capabilities.samplers == (LEFT_TO_SERVER,):
+        return "the server decides"
     return "the only one" if number == 1 else f"{number} to choose from"
-
-
-def _show_span(span: Span) -> str:
-    return f"{span.low:g} to {span.high:g}"
 
 
 def _show_sizes(capabilities: Capabilities) -> str:
@@ -195,7 +193,7 @@ def _parse_size(text: str, capabilities: Capabilities) -> Changes:
     match = _SIZE.fullmatch(text)
     if match is None:
         raise RequestError("size", text, f"{text!r} is not a size.", "Write it like 192x128.")
-    width, height = check_side("width", int(match[1])), check_side("height", int(match[2]))
+    width, height = int(match[1]), int(match[2])
     sizes = capabilities.sizes
     if sizes.only and (width, height) not in sizes.only:
         known = ", ".join(f"{w}x{h}" for w, h in sizes.only)
@@ -218,7 +216,7 @@ def _parse_size(text: str, capabilities: Capabilities) -> Changes:
                 f"{width * height:,} pixels do not fit.",
                 f"Give {sizes.pixels_low:,} to {sizes.pixels_high:,}.",
             )
-    return {"width": width, "height": height}
+    return {"width": check_side("width", width), "height": check_side("height", height)}
 
 
 def step_value(field: str, steps: int, context: Context) -> Changes:

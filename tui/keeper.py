@@ -87,14 +87,15 @@ class Keeper:
             self._darkroom.save_draft(self.session, draft)
 
     def get_context(self, draft: Draft) -> Context | None:
-        """`draft` with what its engine accepts, None before that is known.
+        """`draft` with what its engine and model accept, None before that is known.
 
         The first engine stands in for one that is missing.
         """
         if not self._capabilities:
             return None
         first = next(iter(self._capabilities.values()))
-        return Context(draft, self._capabilities.get(draft.engine, first), self._engines)
+        capabilities = self._capabilities.get(draft.engine, first).for_model(draft.model)
+        return Context(draft, capabilities, self._engines)
 
     def is_missing(self, engine: str) -> bool:
         """Whether there is no such engine."""

@@ -99,6 +99,11 @@ def describe_ended(job: Job, glyphs: Glyphs) -> Content:
     return Content.assemble(*parts)
 
 
+def describe_losses(losses: Sequence[str], glyphs: Glyphs) -> Content:
+    """What the engine cannot honour of the draft, a line each."""
+    return Content("\n").join(Content.assemble(_warn(text, glyphs)) for text in losses)
+
+
 def describe_trouble(message: str, hint: str, glyphs: Glyphs) -> Content:
     """An error in place: what is wrong and what to do."""
     parts: list[str | tuple[str, str]] = [

@@ -6,7 +6,7 @@ import msgspec
 from google.protobuf.message import DecodeError
 
 from engines.base import EngineError, Event, Failure, Produced, Warned
-from engines.stability.failures import clean_text, make_filtered_error
+from engines.stability.outcomes import clean_text, make_filtered_error
 from engines.stability.wire import Message, generation
 from store.errors import StoreError
 from store.pixels import open_image

@@ -24,8 +24,9 @@ def complete_message(message: Message, capabilities: Capabilities) -> list[Messa
     base = generation.Request()
     base.CopyFrom(message)
     image = base.image
-    width, height = capabilities.for_model(base.engine_id).sizes.default
-    defaults = {"width": width, "height": height, "steps": int(capabilities.steps.default)}
+    own = capabilities.for_model(base.engine_id)
+    width, height = own.sizes.default
+    defaults = {"width": width, "height": height, "steps": int(own.steps.default)}
     for name, value in defaults.items():
         if not image.HasField(name):
             setattr(image, name, value)
@@ -34,7 +35,7 @@ def complete_message(message: Message, capabilities: Capabilities) -> list[Messa
     if not image.parameters:
         image.parameters.add()
     if not image.parameters[0].sampler.HasField("cfg_scale"):
-        image.parameters[0].sampler.cfg_scale = capabilities.cfg_scale.default
+        image.parameters[0].sampler.cfg_scale = own.cfg_scale.default
     seeds = _list_seeds(image)
     image.samples = 1
     return [_copy_with_seed(base, seed) for seed in seeds]

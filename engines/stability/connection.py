@@ -1,24 +1,18 @@
-"""The way to the server: its address, the rule for TLS, the key, the channel.
-
-Whether TLS is used never depends on a port. A key travels over TLS, or in the clear to this
-machine only; anything else is refused.
-"""
+"""The way to a gRPC server: the key and the channel. The address is in `target`."""
 
 from __future__ import annotations
 
-import ipaddress
 import os
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import grpc
 import grpc.aio
-import msgspec
 
 from engines.base import EngineError, Failure
 from engines.secret import Secret
+from engines.stability.target import Target, check_key_travels_safely
 
 MESSAGE_LIMIT = 64 * 1024 * 1024
 
@@ -35,56 +29,6 @@ OPTIONS = (
     # `max_pings_without_data` keeps its default of 2: servers end a connection that pings
     # more often while they compute in silence.
 )
-
-_HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9_.-]{1,253}(?<![-.])\.?")
-_EXAMPLES = "Write it as grpc.stability.ai:443, localhost:50051 or unix:/run/server.sock."
-
-
-class Target(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the server is: `address` as gRPC wants it.
-
-    `is_local`: this machine, by a loopback address or a Unix socket. `is_hosted`: the paid
-    service itself, which takes nothing without a key.
-    """
-
-    address: str
-    is_local: bool
-    is_tls: bool
-    is_hosted: bool
-
-
-def find_target(host: str, tls: bool | None = None) -> Target:
-    """The server that `host` (`host:port`, `host`, `unix:/path`) names.
-
-    `tls` None: off for this machine, else on. A port may be left out only with TLS (443).
-    Raises `EngineError` (UNREACHABLE) for text that is no address.
-    """
-    if host.startswith("unix:"):
-        return _find_socket(host, tls)
-    name, port = _split(host)
-    is_local = _is_loopback(name)
-    is_tls = not is_local if tls is None else tls
-    if port is None:
-        if not is_tls:
-            raise _refuse_address(host, "it has no port")
-        port = 443
-    shown = f"[{name}]" if ":" in name else name
-    return Target(
-        address=f"{shown}:{port}",
-        is_local=is_local,
-        is_tls=is_tls,
-        is_hosted=f".{name.lower().rstrip('.')}".endswith(".stability.ai"),
-    )
-
-
-def check_key_travels_safely(target: Target, key: Secret | None) -> None:
-    """Raise `EngineError` (INSECURE) when `key` would cross a network unencrypted."""
-    if key is not None and not target.is_tls and not target.is_local:
-        raise EngineError(
-            Failure.INSECURE,
-            f"Your key would travel unencrypted to {target.address}; nothing was sent.",
-            "Remove `tls = false`, or unset STABILITY_KEY if that server needs no key.",
-        )
 
 
 def open_channel(target: Target, key: Secret | None, certificates: Path | None = None) -> Any:
@@ -153,52 +97,3 @@ def _read_certificates(path: Path | None) -> bytes | None:
             f"The certificates in {path} cannot be read: {error.strerror or error}.",
             "Correct `certificates` in the section [stability] of config.toml.",
         ) from None
-
-
-def _find_socket(host: str, tls: bool | None) -> Target:
-    path = host.removeprefix("unix:")
-    path = path.removeprefix("//") if path.startswith("///") else path
-    if not path.startswith("/") or path.startswith("//") or not path.isprintable():
-        raise _refuse_address(host, "a socket needs an absolute path")
-    return Target(address=f"unix:{path}", is_local=True, is_tls=bool(tls), is_hosted=False)
-
-
-def _split(host: str) -> tuple[str, int | None]:
-    if "://" in host:
-        raise _refuse_address(host, "it starts like a web address")
-    if host.startswith("["):
-        name, _, rest = host[1:].partition("]")
-        if not _is_address(name) or (rest and not rest.startswith(":")):
-            raise _refuse_address(host, "the brackets hold no IPv6 address")
-        port_text = rest[1:] if rest else None
-    elif host.count(":") > 1:
-        raise _refuse_address(host, "an IPv6 address belongs in brackets")
-    else:
-        name, colon, after = host.partition(":")
-        port_text = after if colon else None
-        if not _HOST_NAME.fullmatch(name):
-            raise _refuse_address(host, "it is not a host name")
-    if port_text is None:
-        return name, None
-    if not re.fullmatch(r"[0-9]{1,5}", port_text) or not 1 <= int(port_text) <= 65535:
-        raise _refuse_address(host, "the port is not a number from 1 to 65535")
-    return name, int(port_text)
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_loopback(name: str) -> bool:
-    if _is_address(name):
-        return ipaddress.ip_address(name).is_loopback
-    return name.lower() == "localhost"
-
-
-def _refuse_address(host: str, why: str) -> EngineError:
-    text = f"The host {host!r} is not an address of a server: {why}."
-    return EngineError(Failure.UNREACHABLE, text, _EXAMPLES)

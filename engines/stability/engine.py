@@ -16,30 +16,24 @@ import grpc
 import grpc.aio
 
 from engines.base import Capabilities, EngineError, Event, Failure, Run, Warned
-from engines.key import SettingsError
 from engines.secret import Secret
 from engines.settings import StabilitySettings
 from engines.stability.answer import Answers
 from engines.stability.capabilities import ENGINE, make_capabilities
-from engines.stability.connection import (
-    Target,
-    check_key_travels_safely,
-    find_target,
-    make_metadata,
-    open_channel,
-)
-from engines.stability.failures import (
+from engines.stability.connection import make_metadata, open_channel
+from engines.stability.exchange import put_aside, read_key
+from engines.stability.failures import explain_status, explain_unreachable
+from engines.stability.message import build_message, serialize
+from engines.stability.outcomes import (
     Call,
     clean_text,
+    explain_closing,
     explain_no_connection,
     explain_silence,
-    explain_status,
-    explain_unreachable,
-    make_missing_key_error,
 )
-from engines.stability.message import build_message, serialize
+from engines.stability.target import Target, check_key_travels_safely, find_target
 from engines.stability.wire import WARNING_HEADER, generation_grpc
-from store.errors import RequestError, StoreError
+from store.errors import RequestError
 from store.records import EnvironmentRecord
 from store.request import Request
 
@@ -93,7 +87,7 @@ class StabilityEngine:
         message = self._prepare(request, run)
         target = find_target(self._settings.host, self._settings.tls)
         check_key_travels_safely(target, self._settings.key)
-        has_key = await self._read_key(target)
+        has_key = await read_key(self._settings.key, target)
         warnings: list[str] = []
         answers = Answers(request, run.id)
         end = asyncio.get_running_loop().time() + self._settings.deadline_seconds
@@ -132,19 +126,6 @@ class StabilityEngine:
             return self.wire_message(request, run)
         except RequestError as error:
             raise EngineError(Failure.INVALID_REQUEST, error.message, error.hint) from None
-
-    async def _read_key(self, target: Target) -> bool:
-        """Whether there is a key; it is read here, in a thread, as a command may give it."""
-        key = self._settings.key
-        if key is None:
-            if target.is_hosted:
-                raise make_missing_key_error(target.address)
-            return False
-        try:
-            await asyncio.to_thread(lambda: bool(key.reveal()))
-        except SettingsError as error:
-            raise EngineError(Failure.MISSING_KEY, error.message, error.hint) from None
-        return True
 
     @contextlib.asynccontextmanager
     async def _connect(self, target: Target) -> AsyncGenerator[Any, None]:
@@ -186,7 +167,7 @@ class StabilityEngine:
                 if data is None:
                     warnings += await _list_warnings(stream)
                     return
-                _spool_answer(spool, data, warnings)
+                put_aside(spool, data, warnings)
                 answers.add(data)
         except grpc.aio.AioRpcError as error:
             failure = explain_status(error.code(), error.details(), call)
@@ -236,12 +217,7 @@ async def _read(stream: Any, call: Call, limit: float, end: float) -> bytes | No
         task = asyncio.current_task()
         if task is not None and task.cancelling():
             raise
-        raise EngineError(
-            Failure.CANCELLED,
-            "The engine was closed while it waited for the image.",
-            "It may have been charged. Retry the job if you want it made again.",
-            may_be_charged=True,
-        ) from None
+        raise explain_closing() from None
     return None if data is grpc.aio.EOF else bytes(data)
 
 
@@ -250,16 +226,6 @@ async def _list_warnings(stream: Any) -> list[str]:
     pairs = await stream.trailing_metadata() or ()
     found = [value for name, value in pairs if name == WARNING_HEADER and isinstance(value, bytes)]
     return [clean_text(value.decode("utf-8", "replace")) for value in found[:_WARNINGS_LIMIT]]
-
-
-def _spool_answer(spool: Callable[[bytes], None], data: bytes, warnings: list[str]) -> None:
-    try:
-        spool(data)
-    except (OSError, StoreError) as error:
-        # The image may be paid for: better to go on with it in memory than to give it up.
-        text = f"The answer could not be put aside before reading it: {clean_text(error)}."
-        if text not in warnings:
-            warnings.append(text)
 
 
 async def _await_connection(channel: Any) -> bool:

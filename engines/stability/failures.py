@@ -1,52 +1,24 @@
-"""Every way a call can end, as a state that a person can act on.
-
-Texts of the server are cut and cleaned before they become part of a message.
-"""
+"""Every way a gRPC call can end, as a state that a person can act on."""
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from typing import Any
 
 import grpc
-import msgspec
 
 from engines.base import EngineError, Failure
-from engines.stability.connection import MESSAGE_LIMIT, Target
-
-TEXT_LIMIT = 300
-_HIDDEN = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
-_CHARGE = "It may have been charged, so Safelight does not send it again by itself."
-_LOOK = "Look at your account, then retry the job if you want it made again."
-
-
-def clean_text(text: object, limit: int = TEXT_LIMIT) -> str:
-    """`text` from outside as one line: no control, direction or invisible characters."""
-    visible = ("?" if unicodedata.category(c) in _HIDDEN else c for c in _flatten(str(text)))
-    line = "".join(visible)
-    return line if len(line) <= limit else line[: limit - 1] + "…"
-
-
-def _flatten(text: str) -> str:
-    return " ".join(text.split())
-
-
-class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """What was going on when a call failed.
-
-    `was_sent`: the request was handed to a connected server. `has_key`: a key went with it.
-    """
-
-    target: Target
-    model: str
-    has_key: bool
-    was_sent: bool = True
-
-    @property
-    def host(self) -> str:
-        """The server's address, as it is shown."""
-        return self.target.address
+from engines.stability.connection import MESSAGE_LIMIT
+from engines.stability.outcomes import (
+    CHARGE,
+    LOOK,
+    Call,
+    clean_text,
+    explain_key,
+    explain_silence,
+    make_filtered_error,
+)
+from engines.stability.target import Target
 
 
 def explain_status(code: Any, details: str | None, call: Call) -> EngineError:
@@ -58,7 +30,7 @@ def explain_status(code: Any, details: str | None, call: Call) -> EngineError:
     if not call.was_sent:
         return explain_unreachable(call.target, text)
     if code is status.UNAUTHENTICATED or (code is status.PERMISSION_DENIED and not call.has_key):
-        return _explain_key(call, said)
+        return explain_key(call, said)
     if code is status.PERMISSION_DENIED:
         return EngineError(
             Failure.WRONG_KEY,
@@ -101,8 +73,8 @@ def explain_status(code: Any, details: str | None, call: Call) -> EngineError:
     if is_reset or code in (status.UNAVAILABLE, status.CANCELLED):
         return EngineError(
             Failure.OUTCOME_UNKNOWN,
-            f"The connection to {call.host} ended after the request was sent.{said} {_CHARGE}",
-            _LOOK,
+            f"The connection to {call.host} ended after the request was sent.{said} {CHARGE}",
+            LOOK,
             may_be_charged=True,
         )
     return EngineError(
@@ -134,50 +106,6 @@ def explain_unreachable(target: Target, reason: str = "") -> EngineError:
         why = clean_text(reason)
     text = f"Safelight cannot reach {target.address}" + (f": {why}" if why else "")
     return EngineError(Failure.UNREACHABLE, f"{text}. Nothing was sent.", hint)
-
-
-def explain_no_connection(target: Target, seconds: float) -> EngineError:
-    """Nothing was sent, because `target` did not answer the connection in time."""
-    return EngineError(
-        Failure.DEADLINE,
-        f"{target.address} did not answer within {seconds:g} seconds. Nothing was sent.",
-        "Check the network and the host; with TLS on, the server must speak TLS too.",
-    )
-
-
-def explain_silence(call: Call, what: str) -> EngineError:
-    """The server took the request, and then `what`."""
-    return EngineError(
-        Failure.OUTCOME_UNKNOWN,
-        f"{call.host} took the request but {what}. {_CHARGE}",
-        f"{_LOOK} Longer waits: `deadline_seconds` and `idle_seconds` in config.toml.",
-        may_be_charged=True,
-    )
-
-
-def make_missing_key_error(host: str, said: str = "") -> EngineError:
-    """`host` wants a key and there is none."""
-    return EngineError(
-        Failure.MISSING_KEY,
-        f"{host} needs a key and none is set.{said}",
-        "Set STABILITY_KEY, or key_command or key_file in the section [stability] of config.toml.",
-    )
-
-
-def make_filtered_error(said: str = "") -> EngineError:
-    """The service withheld the image; nothing is charged for that."""
-    text = "The service's filter withheld this image." + (f" It said: {said}" if said else "")
-    return EngineError(Failure.FILTERED, text, "Change the words of the prompts.")
-
-
-def _explain_key(call: Call, said: str) -> EngineError:
-    if not call.has_key:
-        return make_missing_key_error(call.host, said)
-    return EngineError(
-        Failure.WRONG_KEY,
-        f"{call.host} does not accept this key.{said}",
-        "Copy it again from the page of your account.",
-    )
 
 
 def _explain_exhausted(lower: str, said: str, call: Call) -> EngineError:

@@ -14,8 +14,8 @@ import grpc
 from engines.base import Engine, EngineError, Failure, Produced, Run, Warned
 from engines.stability.account_wire import dashboard, listing
 from engines.stability.completion import complete_message
-from engines.stability.failures import clean_text
 from engines.stability.message import parse_message, read_request
+from engines.stability.outcomes import clean_text
 from engines.stability.wire import WARNING_HEADER, Message, generation
 from store.errors import RequestError
 from store.records import FinishReason

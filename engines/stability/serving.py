@@ -18,9 +18,10 @@ import msgspec
 
 from engines.base import Engine, EngineError, Failure
 from engines.secret import Secret
-from engines.stability.connection import Target, find_target, silence_grpc
+from engines.stability.connection import silence_grpc
 from engines.stability.server import StabilityServer
 from engines.stability.services import QUEUE_LENGTH, GenerationService
+from engines.stability.target import Target, find_target
 
 HOST = "127.0.0.1"
 PORT = 50051

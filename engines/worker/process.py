@@ -23,7 +23,7 @@ from typing import Any
 
 import msgspec
 
-from engines.settings import HOST_VARIABLE, KEY_VARIABLE
+from engines.settings import HOST_VARIABLE, KEY_VARIABLE, REST_HOST_VARIABLE
 from store.errors import StoreError
 from store.places import find_config_file
 
@@ -105,7 +105,7 @@ class WorkerLock:
 
 
 def fingerprint_surroundings(salt: str, environ: Mapping[str, str] = os.environ) -> str:
-    """A salted digest of what a worker reads once: host, key and the configuration file.
+    """A salted digest of what a worker reads once: hosts, key and the configuration file.
 
     It tells a client whether the running worker speaks for the same account; nothing can
     be read back from it.
@@ -116,7 +116,9 @@ def fingerprint_surroundings(salt: str, environ: Mapping[str, str] = os.environ)
         version = f"{state.st_mtime_ns} {state.st_size}"
     except OSError:
         version = ""
-    variables = [environ.get(HOST_VARIABLE, ""), environ.get(KEY_VARIABLE, "")]
+    variables = [
+        environ.get(name, "") for name in (HOST_VARIABLE, REST_HOST_VARIABLE, KEY_VARIABLE)
+    ]
     parts = "\0".join([salt, *variables, str(config), version])
     return hashlib.sha256(parts.encode()).hexdigest()[:16]
 

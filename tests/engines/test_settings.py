@@ -10,9 +10,11 @@ import pytest
 
 from engines.settings import (
     HOSTED,
+    REST_HOSTED,
     InterfaceSettings,
     Settings,
     SettingsError,
+    StabilityRestSettings,
     StabilitySettings,
     load_settings,
 )
@@ -26,6 +28,12 @@ certificates = "authority.pem"
 deadline_seconds = 60
 idle_seconds = 12.5
 models = ["builtin", "mine-1"]
+
+[stability-rest]
+host = "http://localhost:8080"
+certificates = "other.pem"
+deadline_seconds = 90
+idle_seconds = 45
 
 [builtin]
 
@@ -57,6 +65,7 @@ def test_without_a_file_everything_has_a_default(tmp_path: Path) -> None:
     assert settings == Settings()
     assert settings.stability.host == HOSTED
     assert settings.stability.key is None
+    assert settings.stability_rest.host == REST_HOSTED == "https://api.stability.ai"
 
 
 def test_every_setting_is_read(tmp_path: Path) -> None:
@@ -69,6 +78,12 @@ def test_every_setting_is_read(tmp_path: Path) -> None:
         idle_seconds=12.5,
         models=("builtin", "mine-1"),
     )
+    assert settings.stability_rest == StabilityRestSettings(
+        host="http://localhost:8080",
+        certificates=tmp_path / "other.pem",
+        deadline_seconds=90.0,
+        idle_seconds=45.0,
+    )
     assert settings.interface == InterfaceSettings(images="sixel", mouse=False)
     assert settings.worker.idle_minutes == 0
 
@@ -78,6 +93,10 @@ def test_the_environment_wins(tmp_path: Path) -> None:
     assert settings.stability.host == "example.org:1"
     assert settings.stability.key is not None
     assert settings.stability.key.reveal() == CANARY
+    assert settings.stability_rest.key is settings.stability.key
+    assert settings.stability_rest.host == "http://localhost:8080"
+    rest = load(tmp_path, FULL, STABILITY_REST_HOST="https://example.org").stability_rest
+    assert rest.host == "https://example.org"
     assert load(tmp_path, FULL, STABILITY_HOST="").stability.host == "localhost:50051"
 
 
@@ -87,6 +106,9 @@ def test_the_environment_wins(tmp_path: Path) -> None:
         ("[stability]\ntls = 'yes'", "[stability] tls: expected true or false"),
         ("[stability]\nhots = 'x'", "[stability] hots: there is no such setting. Known: host,"),
         ("[stabilty]\nhost = 'x'", "[stabilty]: there is no such setting. Known: stability,"),
+        ("[stability-rest]\nhost = 3", "[stability-rest] host: expected a text, got a number"),
+        ("[stability-rest]\ntls = true", "tls: there is no such setting. Known: host,"),
+        ("[stability_rest]\nhost = 'x'", "[stability_rest]: there is no such setting. Known: "),
         ("[builtin]\nspeed = 3", "[builtin] speed: there is no such setting. Known: none"),
         (
             "[interface]\nimages = 'ascii'",
@@ -107,8 +129,9 @@ def test_a_mistake_names_the_file_and_the_field(tmp_path: Path, text: str, words
     assert words in fail(tmp_path, text)
 
 
-def test_a_key_in_the_file_is_refused_without_showing_it(tmp_path: Path) -> None:
-    message = fail(tmp_path, f"[stability]\nkey = '{CANARY}'")
+@pytest.mark.parametrize("section", ["stability", "stability-rest"])
+def test_a_key_in_the_file_is_refused_without_showing_it(tmp_path: Path, section: str) -> None:
+    message = fail(tmp_path, f"[{section}]\nkey = '{CANARY}'")
     assert "does not belong in this file" in message
     assert CANARY not in message
 

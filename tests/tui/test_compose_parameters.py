@@ -62,7 +62,7 @@ async def test_digits_replace_and_enter_accepts(tmp_path: Path) -> None:
         ("steps", "9", "Give 10 to 150"),
         ("steps", "1x", "not a whole number"),
         ("cfg", "36", "Give 0 to 35"),
-        ("size", "200x128", "not a multiple of 64"),
+        ("size", "200x128", "steps of 64"),
         ("size", "640x128", "Sides are 128 to 256"),
         ("size", "3", "Write it like 192x128"),
         ("images", "11", "Give 1 to 10"),

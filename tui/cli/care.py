@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from engines.base import Capabilities, Sizes, Span
 from store.places import find_data_directory
 from tui.cli.darkroom import open_darkroom, run_command
 from tui.cli.making import JsonOption
@@ -34,15 +35,37 @@ def engines(as_json: JsonOption = False) -> None:
             print_line(f"  models    {', '.join(row.models)}")
             print_line(f"  samplers  {', '.join(row.samplers)}")
             print_line(f"  styles    {', '.join(row.style_presets) or 'none'}")
-            for name, span in (("steps", row.steps), ("cfg scale", row.cfg_scale)):
-                ends = f"{span.low:g} to {span.high:g}"
-                print_line(f"  {name:<9} {ends}, default {span.default:g}")
-            sizes = ", ".join(f"{width}x{height}" for width, height in row.sizes.suggested)
-            print_line(f"  sizes     {sizes}")
+            print_line(f"  steps     {_show_span(row.steps)}")
+            own = row.for_model(None)
+            print_line(f"  cfg scale {_show_span(own.cfg_scale)}")
+            print_line(f"  sizes     {_show_sizes(own.sizes)}")
+            for model in row.models[1:]:
+                _print_model(model, row.for_model(model), own)
             again = "yes" if row.is_deterministic else f"no: {row.why_not}"
             print_line(f"  the same request gives the same pixels: {again}")
 
     run_command(work(), as_json=as_json)
+
+
+def _print_model(name: str, other: Capabilities, default: Capabilities) -> None:
+    """A model in what it accepts differently from the default one."""
+    facts = []
+    if other.cfg_scale != default.cfg_scale:
+        facts.append(f"cfg scale {_show_span(other.cfg_scale)}")
+    if other.sizes != default.sizes:
+        facts.append(f"sizes {_show_sizes(other.sizes)}")
+    if facts:
+        print_line(f"  {name}: {'; '.join(facts)}")
+
+
+def _show_span(span: Span) -> str:
+    if span.is_left_to_server:
+        return f"{span.words} ({span.default:g} stands for that)"
+    return f"{span.words}, default {span.default:g}"
+
+
+def _show_sizes(sizes: Sizes) -> str:
+    return ", ".join(f"{width}x{height}" for width, height in sizes.suggested)
 
 
 def worker(

@@ -16,9 +16,18 @@ from store.places import find_config_file
 from tui.detection import describe_terminal
 
 if TYPE_CHECKING:
-    from engines.settings import StabilitySettings
+    from engines.settings import StabilityRestSettings, StabilitySettings
 
-PACKAGES = ("safelight", "textual", "numpy", "sqlmodel", "stability-sdk", "grpcio", "textual-image")
+PACKAGES = (
+    "safelight",
+    "textual",
+    "numpy",
+    "sqlmodel",
+    "stability-sdk",
+    "grpcio",
+    "httpx",
+    "textual-image",
+)
 
 
 async def diagnose(directory: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:
@@ -35,7 +44,7 @@ async def diagnose(directory: Path) -> tuple[dict[str, dict[str, Any]], list[str
     return facts, problems
 
 
-def describe_stability(settings: StabilitySettings) -> str:
+def describe_stability(settings: StabilitySettings | StabilityRestSettings) -> str:
     """Host and whether a key is set, never the key."""
     return f"{settings.host}, {'a key is set' if settings.key is not None else 'no key is set'}"
 
@@ -84,8 +93,9 @@ def _examine_engines(facts: dict[str, Any], problems: list[str]) -> None:
     try:
         from engines.settings import load_user_settings
 
-        stability = load_user_settings().stability
-        facts["stability"] = describe_stability(stability)
+        settings = load_user_settings()
+        facts["stability"] = describe_stability(settings.stability)
+        facts["stability-rest"] = describe_stability(settings.stability_rest)
     except SafelightError as error:
         problems.append(str(error))
     try:

@@ -74,6 +74,9 @@ def generate(
         )
         async with open_darkroom() as darkroom:
             darkroom.resolve(draft)
+            losses = darkroom.describe_losses(draft)
+            for text in losses:
+                print_note(f"note: {text}")
             if output is not None:
                 _make_folder(output)
             jobs = await darkroom.generate(draft)
@@ -81,7 +84,7 @@ def generate(
                 _print_queued(jobs, as_json)
                 return 0
             jobs = await wait_for_jobs(darkroom, jobs)
-            return await _print_made(darkroom, jobs, output, as_json)
+            return await _print_made(darkroom, jobs, output, as_json, losses)
 
     raise typer.Exit(run_command(work(), as_json=as_json))
 
@@ -116,7 +119,11 @@ def _print_queued(jobs: list[Job], as_json: bool) -> None:
 
 
 async def _print_made(
-    darkroom: Darkroom, jobs: list[Job], output: Path | None, as_json: bool
+    darkroom: Darkroom,
+    jobs: list[Job],
+    output: Path | None,
+    as_json: bool,
+    losses: tuple[str, ...],
 ) -> int:
     images, failed = [], []
     for job in jobs:
@@ -129,10 +136,13 @@ async def _print_made(
         else:
             failed.append(job)
     for image, _ in images:
+        warning = image.warning or ""
+        for text in losses:  # they were told before
+            warning = warning.replace(text, "")
         if image.finish_reason is FinishReason.FILTER:
-            print_note(f"warning: {image.warning or 'the service blurred this image'}")
-        elif image.warning:
-            print_note(f"note: {image.warning}")
+            print_note(f"warning: {warning.strip() or 'the service blurred this image'}")
+        elif warning.strip():
+            print_note(f"note: {warning.strip()}")
     for job in failed:
         print_note(f"seed {job.request.parameters.seed}: {job.state.value}: {job.error or ''}")
     if as_json:

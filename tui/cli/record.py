@@ -38,7 +38,7 @@ def history(
             verdict = image.verdict.value if image.verdict else "unverified"
             print_line(
                 f"{image.id[:8]}  {format_time(image.created_at)}  {verdict:<10}  "
-                f"{image.seed:>10}  {image.request.engine:<9}  {prompt[:60]}"
+                f"{image.seed:>10}  {image.request.engine:<14}  {prompt[:60]}"
             )
 
     run_command(work(), as_json=as_json)

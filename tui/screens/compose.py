@@ -190,6 +190,7 @@ class ComposeScreen(ComposeMessages):
         self._parameters.show(context, self.parameters.field)
         if self.keeper.is_missing(draft.engine):
             self._parameters.explain("engine", f"There is no engine {draft.engine!r}.")
+        self.making.show_losses()
         self._show_header()
         self.show_keys()
 

@@ -14,7 +14,13 @@ from tui import drafts
 from tui.darkroom import Darkroom
 from tui.desk import Desk
 from tui.glyphs import Glyphs
-from tui.status import describe_ended, describe_image, describe_jobs, describe_trouble
+from tui.status import (
+    describe_ended,
+    describe_image,
+    describe_jobs,
+    describe_losses,
+    describe_trouble,
+)
 from tui.widgets.film_strip import FilmStrip
 from tui.widgets.image_panel import ImagePanel
 
@@ -57,6 +63,8 @@ class Making:
         self._seen_job = 0
         self._files: OrderedDict[str, bytes] = OrderedDict()
         self._trouble: SafelightError | None = None
+        self._losses: tuple[str, ...] = ()
+        self._facts: tuple[Job | None, Job | None, Image | None] = (None, None, None)
 
     # What there is
 
@@ -119,17 +127,27 @@ class Making:
             await self._show_file(image)
         else:
             self._panel.show_image(None, caption="ctrl+j makes an image of the prompts")
-        self._panel.say(self._describe(job, ended, image))
+        self._facts = (job, ended, image)
+        self._panel.say(self._describe())
 
-    def _describe(self, job: Job | None, ended: Job | None, image: Image | None) -> Content:
+    def show_losses(self) -> None:
+        """Say what the engine cannot honour of the draft, before it is sent."""
+        losses = self._darkroom.describe_losses(self._desk.draft)
+        if losses != self._losses:
+            self._losses = losses
+            self._panel.say(self._describe())
+
+    def _describe(self) -> Content:
+        job, ended, image = self._facts
         if self._trouble is not None:
             return describe_trouble(self._trouble.message, self._trouble.hint, self._glyphs)
-        lines = []
+        lines = [describe_losses(self._losses, self._glyphs)] if self._losses else []
+        has_job = job is not None or ended is not None
         if job is not None:
             lines.append(describe_jobs(self._unfinished, self._glyphs))
         elif ended is not None:
             lines.append(describe_ended(ended, self._glyphs))
-        if image is not None and (self._chosen is not None or not lines):
+        if image is not None and (self._chosen is not None or not has_job):
             lines.append(describe_image(image, self._find_place(image), self._glyphs))
         return Content("\n").join(lines)
 

@@ -4,7 +4,7 @@
 HH:MM`` trains until that time of day, saves ``FILE`` every few minutes and resumes from it.
 
 The recipe: flow matching, z = t x + (1 - t) noise, the network predicts x, the square error is
-weighted by 1 / (1 - t)^2, t is logit-normal; a tenth of the captions is dropped; Muon for the
+weighted by 1 / (1 - t)^2, t is logit-normal; some captions are dropped; Muon for the
 matrices of the layers and AdamW for the rest; a moving average of the weights is what is kept.
 """
 
@@ -19,13 +19,24 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engines.builtin.training.generator import is_alone
+from engines.builtin.training.generator import Kind, tell_kind
 from engines.builtin.training.latents import SEED
 from engines.builtin.training.networks import Layer, Model, Shape
 from engines.builtin.training.words import LENGTH, SHORT, Vocabulary
 
 LONG_SHARE = 0.06
 """Of the batches: those with long captions."""
+
+SHARES: dict[Kind, float] = {"alone": 0.34, "cloudy": 0.43, "clear": 0.23}
+"""Kinds of pictures in a batch."""
+
+SILENT: dict[Kind, float] = {"alone": 0.1, "cloudy": 0.04, "clear": 0.18}
+"""Of each kind, how many captions are dropped.
+
+The picture without a text is what guidance leads away from. Clear skies prevail there, so that
+what usually brings clouds brings them, and "clouds" with a negative weight has something to
+lead away from as well.
+"""
 
 
 class Pool:
@@ -37,7 +48,7 @@ class Pool:
         self.z: dict[tuple[int, int], list[np.ndarray]] = {}
         self.ids: dict[tuple[int, int], list[np.ndarray]] = {}
         self.rng = np.random.default_rng()
-        self.places: dict[tuple[tuple[int, int], bool], np.ndarray] = {}
+        self.places: dict[tuple[tuple[int, int], Kind], np.ndarray] = {}
 
     def refresh(self, limit: int = 1000) -> int:
         """Read at most ``limit`` new shards; the number of pictures at hand."""
@@ -52,21 +63,22 @@ class Pool:
         return sum(len(a) for shards in self.z.values() for a in shards)
 
     def _sort(self, number: int, key: tuple[int, int], count: int) -> None:
-        """Note which pictures of a new shard show one thing alone."""
+        """Note the kinds of the pictures of a new shard."""
         shard, size = len(self.z[key]) - 1, (key[1] * 8, key[0] * 8)
-        alone = np.array([is_alone(number * count + k, size, SEED) for k in range(count)])
-        for kind in (False, True):
-            rows = np.flatnonzero(alone == kind)
+        kinds = np.array([tell_kind(number * count + k, size, SEED) for k in range(count)])
+        for kind in SHARES:
+            rows = np.flatnonzero(kinds == kind)
             fresh = np.stack([np.full_like(rows, shard), rows], 1)
             known = self.places.get((key, kind), fresh[:0])
             self.places[key, kind] = np.concatenate([known, fresh])
 
-    def batch(self, size: int, shape: tuple[int, int], alone: float) -> tuple[Tensor, Tensor]:
-        """Random pictures of one shape, `alone` of them of one thing; one caption of each."""
+    def batch(self, size: int, shape: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """Random pictures of one shape, as `SHARES` has them; one caption of each, or none."""
         shards = self.z[shape]
-        kinds = self.rng.random(size) < alone
-        tables = {kind: self.places[shape, kind] for kind in (False, True)}
-        picked = [tables[bool(k)][self.rng.integers(len(tables[bool(k)]))] for k in kinds]
+        kinds = list(SHARES)
+        chosen = self.rng.choice(len(kinds), size, p=list(SHARES.values()))
+        tables = [self.places[shape, kind] for kind in kinds]
+        picked = [tables[k][self.rng.integers(len(tables[k]))] for k in chosen]
         which, row = np.stack(picked).T
         captions = self.ids[shape][0].shape[1]
         if self.rng.random() < LONG_SHARE:
@@ -76,6 +88,8 @@ class Pool:
         z = np.stack([shards[s][r] for s, r in zip(which, row, strict=True)])
         rows = zip(which, row, say, strict=True)
         ids = np.stack([self.ids[shape][s][r, c, :length] for s, r, c in rows])
+        silent = self.rng.random(size) < np.array([SILENT[kind] for kind in kinds])[chosen]
+        ids[silent, 1:] = -1
         return torch.from_numpy(z).float(), torch.from_numpy(ids).long()
 
 
@@ -108,10 +122,8 @@ def objective(model: Model, x: Tensor, ids: Tensor) -> Tensor:
     t = torch.sigmoid(torch.randn(b) * 1.0 - 0.5)
     noise = torch.randn_like(x)
     level = t[:, None, None, None]
-    dropped = ids.clone()
-    dropped[torch.rand(b) < 0.1, 1:] = -1
     with torch.autocast("cpu", torch.bfloat16):
-        clean = model(level * x + (1 - level) * noise, t, dropped)
+        clean = model(level * x + (1 - level) * noise, t, ids)
     error = (clean.float() - x).square().mean((1, 2, 3))
     return (error / (1 - t).clamp(min=0.05).square()).mean()
 
@@ -135,7 +147,6 @@ def main() -> None:
     )
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--rate", type=float, default=2e-3)
-    parser.add_argument("--alone", type=float, default=0.34, help="share of things alone")
     parser.add_argument("--keep", type=float, default=0.995, help="of the moving average a step")
     parser.add_argument("--steps", type=int, default=0, help="stop after so many steps")
     parser.add_argument("--no-compile", action="store_true")
@@ -176,7 +187,7 @@ def main() -> None:
         for optimizer in both:
             for group in optimizer.param_groups:
                 group["lr"] = rate
-        x, ids = pool.batch(args.batch, shapes[step % len(shapes)], args.alone)
+        x, ids = pool.batch(args.batch, shapes[step % len(shapes)])
         loss = objective(model, (x - mean) / deviation, ids)
         for optimizer in both:
             optimizer.zero_grad(set_to_none=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import random
 from pathlib import Path
+from typing import Literal
 
 from PIL import Image, ImageDraw
 
@@ -17,6 +18,9 @@ from engines.builtin.training.captions import Facts, caption
 from engines.builtin.training.paint import Canvas, mix
 from engines.builtin.training.styles import STYLES, apply_style
 from engines.builtin.training.things import Sprites, pick, things
+
+Kind = Literal["alone", "cloudy", "clear"]
+"""One thing alone, or a scene with or without clouds."""
 
 ALONE_SHARE = 0.3
 THING_SHARE = 0.52
@@ -32,6 +36,7 @@ BACKGROUNDS = {
     "green": (148, 208, 138), "blue": (132, 184, 240), "purple": (184, 150, 226),
     "pink": (250, 176, 200), "beige": (236, 220, 194), "turquoise": (146, 220, 212),
 }  # fmt: skip
+_BUILT = ("town", "japanese town", "city", "harbour")
 _WATERY = ("sea", "lake", "harbour", "beach")
 
 
@@ -156,20 +161,27 @@ def facts_tone(canvas: Canvas) -> tuple[int, int, int]:
     return canvas.lit((140, 140, 130))
 
 
-def _scene(
-    size: tuple[int, int], sprites: Sprites, rng: random.Random, detail: int
-) -> tuple[Image.Image, Facts]:
+def _plan(rng: random.Random) -> Facts:
+    """What will be in a scene, apart from its things."""
     facts = Facts(hour=_choose(rng, skies.HOURS))
     facts.features = _features(rng, facts.hour)
     facts.clouds = rng.random() < skies.CLOUDINESS[facts.hour]
     facts.ground = _choose(rng, GROUNDS)
-    built = facts.ground in ("town", "japanese town", "city", "harbour")
+    built = facts.ground in _BUILT
     if rng.random() < (0.4 if built else 0.62):
         facts.far = rng.choice(lands.FARS)
         if facts.ground in ("city", "forest") and facts.far in ("city skyline", "forest edge"):
             facts.far = "mountains"
         if facts.ground == "japanese town" and rng.random() < 0.4:
             facts.far = "mount fuji"
+    return facts
+
+
+def _scene(
+    size: tuple[int, int], sprites: Sprites, rng: random.Random, detail: int
+) -> tuple[Image.Image, Facts]:
+    facts = _plan(rng)
+    built = facts.ground in _BUILT
     canvas = Canvas(*size, rng, skies.LAMPS[facts.hour], facts.hour == "night", detail)
     low = 0.5 if built else 0.54
     horizon = size[1] * rng.uniform(low, low + 0.1)
@@ -190,9 +202,12 @@ def _draw(index: int, size: tuple[int, int], seed: int) -> random.Random:
     return random.Random(f"{seed}:{index}:{size[0]}x{size[1]}")
 
 
-def is_alone(index: int, size: tuple[int, int], seed: int) -> bool:
-    """Whether picture number ``index`` shows one thing alone; nothing is drawn."""
-    return _draw(index, size, seed).random() < ALONE_SHARE
+def tell_kind(index: int, size: tuple[int, int], seed: int) -> Kind:
+    """What kind of picture number ``index`` is; nothing is drawn."""
+    rng = _draw(index, size, seed)
+    if rng.random() < ALONE_SHARE:
+        return "alone"
+    return "cloudy" if _plan(rng).clouds else "clear"
 
 
 def make(

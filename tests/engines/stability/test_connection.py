@@ -12,7 +12,8 @@ import pytest
 
 from engines.base import EngineError, Failure, Produced
 from engines.secret import Secret
-from engines.stability.connection import find_target, make_metadata, open_channel
+from engines.stability.connection import make_metadata, open_channel
+from engines.stability.target import find_target
 from tests.engines.stability.conftest import Serve, collect, make_engine, make_request
 
 CANARY = "sk-CANARY-0123456789"

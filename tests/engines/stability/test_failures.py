@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from engines.base import EngineError, Failure, Produced, Run, Warned
-from engines.stability.failures import clean_text
+from engines.stability.outcomes import clean_text
 from store.records import FinishReason
 from tests.engines.stability.conftest import Serve, collect, make_engine, make_request
 from tests.engines.stability.painter import paint

@@ -15,7 +15,8 @@ from rich.traceback import Traceback
 
 from engines.base import EngineError, Run
 from engines.secret import Secret
-from engines.stability.connection import find_target, make_metadata, open_channel
+from engines.stability.connection import make_metadata, open_channel
+from engines.stability.target import find_target
 from tests.engines.stability.conftest import Serve, collect, make_engine, make_request
 from tests.engines.stability.painter import Painter
 from tests.engines.stability.server import Behaviour
