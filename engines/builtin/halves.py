@@ -142,7 +142,8 @@ class Half:
         self._tokens = slice(half * n // 2, (half + 1) * n // 2)
         self._room = Room()
         take = self._room.take
-        self._x, self._token = take("x", b, n, d), take("token", b, n, d)
+        self._x, self._spare = take("x", b, n // 2, d), take("spare", b, n, d)
+        self._all = shared.take("tokens", b, n, d)
         self._both = take("both", b, n, 2, heads, each)
         self._value, self._mixed, self._other = (
             take(name, b, n, heads, each) for name in ("value", "mixed", "other")
@@ -172,22 +173,20 @@ class Half:
         yield
         second.gather(lines, fine)
         fine += entered
-        begun = self._shared.take("begun", *self._x.shape)
-        np.add(
-            net.patch(unfold(fine)),
-            net.places[f"place.{h // 2}x{w // 2}"][self._tokens],
-            out=begun[:, self._tokens],
-        )
-        yield
-        np.copyto(self._x, begun)
+        x = self._x
+        place = net.places[f"place.{h // 2}x{w // 2}"][self._tokens]
+        np.add(net.patch(unfold(fine)), place, out=x)
+        parts = [[part[:, self._tokens] for part in parts] for parts in self._parts]
+        step = self._spare[:, self._tokens]
         for k in range(net.layers):
+            self._round_tokens(k, mod)
+            yield
             self._apply_layer(k, mod)
             yield
-            step = np.add(self._parts[0][k % 2], self._parts[1][k % 2], out=self._token)
+            np.add(parts[0][k % 2], parts[1][k % 2], out=step)
             step *= mod.gate[k]
-            self._x += step
-        y = self._x[:, self._tokens]
-        y = y * invert_mean(np.add.reduce(y * y, -1, keepdims=True), net.width)
+            x += step
+        y = x * invert_mean(np.add.reduce(x * x, -1, keepdims=True), net.width)
         y *= mod.last_scale
         y += mod.last_shift
         fine += fold(net.unpatch(y), rows // 2, w // 2)
@@ -213,17 +212,21 @@ class Half:
         convolution.spread(x, lines[:, start + 1 : stop + 1], self._room, is_positive=is_positive)
         return lines[:, start : stop + 2]
 
-    def _apply_layer(self, k: int, mod: Modulation) -> None:
-        """Attention beside an MLP: this half's part of what the layer adds."""
-        x, token, p = self._x, self._token, self._net.parts[k][self._half]
-        b, n, d = x.shape
+    def _round_tokens(self, k: int, mod: Modulation) -> None:
+        """Whole numbers of own tokens for a layer, into what both halves share."""
+        x, token = self._x, self._all[:, self._tokens]
         np.multiply(x, x, out=token)
-        inverse = invert_mean(np.add.reduce(token, -1, keepdims=True), d)
+        inverse = invert_mean(np.add.reduce(token, -1, keepdims=True), x.shape[-1])
         np.multiply(x, inverse, out=token)
         token *= mod.scale[k]
         token += mod.shift[k]
         np.rint(token, out=token)
-        flat = token.reshape(b * n, d)
+
+    def _apply_layer(self, k: int, mod: Modulation) -> None:
+        """Attention beside an MLP: this half's part of what the layer adds."""
+        token, p = self._spare, self._net.parts[k][self._half]
+        b, n, d = token.shape
+        flat = self._all.reshape(b * n, d)
         np.matmul(flat, p.heads, out=self._both.reshape(b * n, d))
         np.matmul(flat, p.values, out=self._value.reshape(b * n, d // 2))
         deep = np.matmul(flat, p.deep, out=self._deep.reshape(b * n, -1))
@@ -239,7 +242,7 @@ class Half:
         np.maximum(peak, TINY, out=peak)
         prompts *= np.float32(p.deep_levels) / peak
         np.rint(deep, out=deep)
-        np.matmul(deep, p.leave_deep, out=flat)
+        np.matmul(deep, p.leave_deep, out=token.reshape(b * n, d))
         undo = mod.undo[k] * np.float32(p.deep_scale)
         undo *= undo
         token *= undo * (peak / np.float32(p.deep_levels)).reshape(b, 1, 1)
@@ -249,7 +252,7 @@ class Half:
         """Whole numbers of the mixed values (batch, tokens, heads, size), and their factors."""
         both, p, text = self._both, self._net.parts[k][self._half], self._texts[k]
         b, n, _, heads, size = both.shape
-        square = np.multiply(both, both, out=self._token.reshape(both.shape))
+        square = np.multiply(both, both, out=self._spare.reshape(both.shape))
         both *= invert_mean(np.add.reduce(square, -1, keepdims=True), size, HEAD_LENGTH / size**0.5)
         np.rint(both, out=both)
         queries, keys = both[:, :, 0].transpose(0, 2, 1, 3), both[:, :, 1].transpose(0, 2, 3, 1)
