@@ -31,6 +31,7 @@ class Failure(StrEnum):
     BAD_ANSWER = "bad_answer"
     OUTCOME_UNKNOWN = "outcome_unknown"
     DAMAGED_MODEL = "damaged_model"
+    WRONG_PROCESS = "wrong_process"
     INTERNAL = "internal"
 
 

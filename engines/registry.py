@@ -88,3 +88,10 @@ class EngineRegistry:
         for engine in self._engines.values():
             await engine.close()
         self._engines.clear()
+
+
+def make_engine(engine: str) -> Engine:
+    """An engine of this machine, which needs no settings. Raises `EngineError`."""
+    from engines.settings import Settings
+
+    return EngineRegistry(Settings()).get_engine(engine)

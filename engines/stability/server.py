@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,24 @@ RECEIVE_LIMIT = 24 * 1024 * 1024
 OTHER_CALLS = 16
 """Calls that may be open besides the requests in work and in the queue."""
 
-_Behaviour = Callable[[Any, Any], Awaitable[Any]]
+SERVICES = {
+    "gooseai.GenerationService": ("Generate", "ChainGenerate"),
+    "gooseai.EnginesService": ("ListEngines",),
+    "gooseai.DashboardService": ("GetMe", "GetOrganization"),
+}
+"""The methods of each service that is answered."""
+
+REQUESTS = {
+    "ListEngines": listing.ListEnginesRequest,
+    "GetMe": dashboard.EmptyRequest,
+    "GetOrganization": dashboard.GetOrganizationRequest,
+}
+"""The requests of the methods with one answer. Those of the others, which answer with streams,
+stay bytes, so that what cannot be read is refused in our words.
+"""
+
+Behaviour = Callable[[Any, Any], Awaitable[Any]]
+"""Answers a request (a message, or its bytes) with the help of gRPC's context."""
 
 
 class StabilityServer:
@@ -51,24 +68,8 @@ class StabilityServer:
             maximum_concurrent_rpcs=self._service.queue + 1 + OTHER_CALLS,
         )
         self._server.add_generic_rpc_handlers(self._list_handlers())
-        try:
-            if self._credentials is None:
-                port = self._server.add_insecure_port(self.address)
-            else:
-                port = self._server.add_secure_port(self.address, self._credentials)
-        except RuntimeError:
-            port = 0
-        if port == 0:
-            raise EngineError(
-                Failure.UNREACHABLE,
-                f"The server cannot listen at {self.address}.",
-                "Perhaps another program does, or this machine has no such address.",
-            )
+        self.address = listen(self._server, self.address, self._credentials)
         await self._server.start()
-        if self.address.startswith("unix:"):
-            _make_private(self.address)
-        else:
-            self.address = f"{self.address.rpartition(':')[0]}:{port}"
 
     async def stop(self, seconds: float | None = None) -> None:
         """Take no more calls; give those in work `seconds` (None: no time), then end them."""
@@ -93,15 +94,10 @@ class StabilityServer:
 
     async def check_key(self, context: Any) -> None:
         """End a call that does not send the key."""
-        if self._key is None:
-            return
-        sent = dict(context.invocation_metadata()).get("authorization", "")
-        data = sent if isinstance(sent, bytes) else sent.encode()
-        if not hmac.compare_digest(data, f"Bearer {self._key.reveal()}".encode()):
-            why = "is not the right one" if data else "is missing"
-            await context.abort(grpc.StatusCode.UNAUTHENTICATED, f"The access key {why}.")
+        if problem := find_key_problem(self._key, context.invocation_metadata()):
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, problem)
 
-    def _guard(self, behaviour: _Behaviour) -> _Behaviour:
+    def _guard(self, behaviour: Behaviour) -> Behaviour:
         async def answer(request: Any, context: Any) -> Any:
             await self.check_key(context)
             return await behaviour(request, context)
@@ -109,37 +105,67 @@ class StabilityServer:
         return answer
 
     def _list_handlers(self) -> tuple[Any, ...]:
-        account, generation = DashboardService(), self._service
-        stream = grpc.unary_stream_rpc_method_handler
-        services = {
-            # Requests stay bytes, so that what cannot be read is refused in our words.
-            "GenerationService": {
-                "Generate": stream(self._guard(generation.generate)),
-                "ChainGenerate": stream(self._guard(generation.refuse_chain)),
-            },
-            "EnginesService": {
-                "ListEngines": self._handle(generation.list_engines, listing.ListEnginesRequest),
-            },
-            "DashboardService": {
-                "GetMe": self._handle(account.get_me, dashboard.EmptyRequest),
-                "GetOrganization": self._handle(
-                    account.get_organization, dashboard.GetOrganizationRequest
-                ),
-            },
-        }
+        behaviours = list_behaviours(self._service)
         return tuple(
-            grpc.method_handlers_generic_handler(f"gooseai.{name}", methods)
-            for name, methods in services.items()
+            grpc.method_handlers_generic_handler(
+                service, {name: self._handle(behaviours[name], name) for name in methods}
+            )
+            for service, methods in SERVICES.items()
         )
 
-    def _handle(self, behaviour: _Behaviour, request: Any) -> Any:
-        return grpc.unary_unary_rpc_method_handler(
-            self._guard(behaviour), request.FromString, _serialize
+    def _handle(self, behaviour: Behaviour, name: str) -> Any:
+        guarded, request = self._guard(behaviour), REQUESTS.get(name)
+        if request is None:
+            return grpc.unary_stream_rpc_method_handler(guarded)
+        return grpc.unary_unary_rpc_method_handler(guarded, request.FromString, _serialize)
+
+
+def list_behaviours(generation: GenerationService) -> dict[str, Behaviour]:
+    """What answers each method of `SERVICES`."""
+    account = DashboardService()
+    return {
+        "Generate": generation.generate,
+        "ChainGenerate": generation.refuse_chain,
+        "ListEngines": generation.list_engines,
+        "GetMe": account.get_me,
+        "GetOrganization": account.get_organization,
+    }
+
+
+def find_key_problem(key: Secret | None, metadata: Iterable[tuple[str, str | bytes]]) -> str:
+    """What is wrong with the access key in the `metadata` of a call; "" when nothing is."""
+    if key is None:
+        return ""
+    sent = dict(metadata).get("authorization", "")
+    data = sent if isinstance(sent, bytes) else sent.encode()
+    if hmac.compare_digest(data, f"Bearer {key.reveal()}".encode()):
+        return ""
+    return f"The access key {'is not the right one' if data else 'is missing'}."
+
+
+def listen(server: Any, address: str, credentials: Any) -> str:
+    """Bind the gRPC `server` to `address`, with TLS when there are `credentials`.
+
+    Returns the address with the port that was bound; a socket is its owner's alone. Raises
+    `EngineError`.
+    """
+    try:
+        if credentials is None:
+            port = server.add_insecure_port(address)
+        else:
+            port = server.add_secure_port(address, credentials)
+    except RuntimeError:
+        port = 0
+    if port == 0:
+        raise EngineError(
+            Failure.UNREACHABLE,
+            f"The server cannot listen at {address}.",
+            "Perhaps another program does, or this machine has no such address.",
         )
-
-
-def _make_private(address: str) -> None:
+    if not address.startswith("unix:"):
+        return f"{address.rpartition(':')[0]}:{port}"
     Path(address.removeprefix("unix:")).chmod(0o600)
+    return address
 
 
 def _serialize(message: Message) -> bytes:

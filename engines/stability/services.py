@@ -28,6 +28,9 @@ KEEPALIVE_SECONDS = 10.0
 WRITE_SECONDS = 300.0
 """How long a client may leave an answer untaken."""
 
+NODE_KEY = "node id"
+"""In `Produced.meta`: which of several makers of the same images made this one."""
+
 _WARNINGS_LIMIT = 10
 
 Code = grpc.StatusCode
@@ -54,15 +57,20 @@ class Refused(Exception):
 
 
 class GenerationService:
-    """Makes the images of one engine, one at a time, for any number of clients.
+    """Makes the images of one engine, `places` at a time, for any number of clients.
 
     `models` maps each engine id that clients may ask for to the model that answers:
     the engine's own models, the engine's name and `names` (both mean its default model).
-    Beyond the request in work, `queue` requests may wait; more are refused.
+    Beyond the requests in work, `queue` requests may wait; more are refused.
     """
 
     def __init__(
-        self, engine: Engine, *, names: Sequence[str] = (), queue: int = QUEUE_LENGTH
+        self,
+        engine: Engine,
+        *,
+        names: Sequence[str] = (),
+        queue: int = QUEUE_LENGTH,
+        places: int = 1,
     ) -> None:
         self._engine = engine
         own = engine.capabilities
@@ -70,8 +78,9 @@ class GenerationService:
         self.models = {model: model for model in own.models} | aliases
         self.offered = tuple(dict.fromkeys((*own.models, *names)))
         self.queue = queue
+        self._limit = queue + places
         self._taken = 0
-        self._turn = asyncio.Lock()
+        self._turn = asyncio.Semaphore(places)
 
     @property
     def is_busy(self) -> bool:
@@ -158,7 +167,7 @@ class GenerationService:
 
     @contextlib.contextmanager
     def _take_place(self) -> Iterator[None]:
-        if self._taken > self.queue:
+        if self._taken >= self._limit:
             raise Refused(
                 Code.RESOURCE_EXHAUSTED,
                 f"Too many requests: {self._taken} are in work or wait. Try again later.",
@@ -175,7 +184,8 @@ class GenerationService:
         for index, request in enumerate(requests):
             produced = await stream.await_result(self._make(request, stream))
             artifacts = self.make_artifacts(produced, index)
-            await stream.write(artifacts, self.name_model(request))
+            node = produced.meta.get(NODE_KEY, "")
+            await stream.write(artifacts, self.name_model(request), node)
 
     async def _make(self, request: Request, stream: _Stream) -> Produced:
         """The image of `request`. Being cancelled stops the engine within a step."""
@@ -212,8 +222,13 @@ class _Stream:
             pairs = tuple((WARNING_HEADER, warning) for warning in self._warnings)
             self._context.set_trailing_metadata(pairs)
 
-    async def write(self, artifacts: Sequence[Message] = (), model: str = "") -> None:
-        """Send an answer for each of `artifacts`, or one without any, which is a keepalive."""
+    async def write(
+        self, artifacts: Sequence[Message] = (), model: str = "", node: str = ""
+    ) -> None:
+        """Send an answer for each of `artifacts`, or one without any, which is a keepalive.
+
+        `model` and `node` say what made them; empty: nothing is said.
+        """
         for artifact in artifacts or (None,):
             answer = generation.Answer(
                 answer_id=f"{self.id}-{self._count}",
@@ -222,6 +237,8 @@ class _Stream:
             )
             if model:
                 answer.meta.engine_id = model
+            if node:
+                answer.meta.node_id = node
             self._count += 1
             try:
                 async with asyncio.timeout(WRITE_SECONDS):

@@ -11,23 +11,28 @@ import ssl
 import stat
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import grpc
 import msgspec
 
 from engines.base import Engine, EngineError, Failure
+from engines.key import check_key, read_key_file
 from engines.secret import Secret
 from engines.stability.connection import silence_grpc
 from engines.stability.server import StabilityServer
 from engines.stability.services import QUEUE_LENGTH, GenerationService
 from engines.stability.target import Target, find_target
 
+KEY_VARIABLE = "SAFELIGHT_SERVE_KEY"
+
 HOST = "127.0.0.1"
 PORT = 50051
 
 END_SECONDS = 30.0
 """How long images in work may take to be finished when the server ends."""
+
+BUSY = "Ending when the images in work are finished; once more ends them too."
 
 _log = logging.getLogger("safelight.serve")
 
@@ -82,38 +87,70 @@ async def serve(engine: Engine, settings: ServerSettings, announce: Callable[[st
     """
     silence_grpc()
     target = find_listening_target(settings)
-    credentials = _read_credentials(settings)
+    credentials = read_credentials(settings)
     await asyncio.to_thread(engine.environment)
-    _free_socket(target)
+    free_socket(target)
     service = GenerationService(engine, names=settings.names, queue=settings.queue)
     server = StabilityServer(service, target.address, key=settings.key, credentials=credentials)
-    loop, is_ended, is_hurried = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+    with Ending() as ending:
+        await server.start()
+        try:
+            announce(server.address)
+            await ending.is_asked.wait()
+        finally:
+            if service.is_busy:
+                _log.warning(BUSY)
+            patient = asyncio.ensure_future(server.stop(END_SECONDS))
+            await ending.hurry(patient)
+            if not patient.done():
+                await server.stop()
+            await patient
+            await engine.close()
 
-    def end() -> None:
-        (is_hurried if is_ended.is_set() else is_ended).set()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, end)
-    await server.start()
-    try:
-        announce(server.address)
-        await is_ended.wait()
-    finally:
-        if service.is_busy:
-            _log.warning("Ending when the images in work are finished; once more ends them too.")
-        patient = asyncio.ensure_future(server.stop(END_SECONDS))
-        hurried = asyncio.ensure_future(is_hurried.wait())
-        await asyncio.wait({patient, hurried}, return_when=asyncio.FIRST_COMPLETED)
-        hurried.cancel()
-        if not patient.done():
-            await server.stop()
-        await patient
+def find_key(path: Path | None) -> Secret | None:
+    """The key that clients must send: in the private file `path`, or in the environment.
+
+    None when there is neither. Raises `SettingsError` for what can be no key.
+    """
+    if path is not None:
+        return read_key_file(path)
+    if os.environ.get(KEY_VARIABLE):
+        return check_key(Secret(os.environ[KEY_VARIABLE].strip()), f"The variable {KEY_VARIABLE}")
+    return None
+
+
+class Ending:
+    """The signals that end a server, while the `with` block runs in an event loop.
+
+    `is_asked` is set by the first SIGTERM or SIGINT, `is_hurried` by the second.
+    """
+
+    def __init__(self) -> None:
+        self.is_asked = asyncio.Event()
+        self.is_hurried = asyncio.Event()
+
+    def __enter__(self) -> Self:
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
-        await engine.close()
+            asyncio.get_running_loop().add_signal_handler(number, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().remove_signal_handler(number)
+
+    async def hurry(self, work: asyncio.Future[None]) -> None:
+        """Return when `work` is done, or at the second signal."""
+        hurried: asyncio.Future[Any] = asyncio.ensure_future(self.is_hurried.wait())
+        await asyncio.wait({work, hurried}, return_when=asyncio.FIRST_COMPLETED)
+        hurried.cancel()
+
+    def _note(self) -> None:
+        (self.is_hurried if self.is_asked.is_set() else self.is_asked).set()
 
 
-def _read_credentials(settings: ServerSettings) -> Any:
+def read_credentials(settings: ServerSettings) -> Any:
+    """What TLS needs, None without it. Raises `EngineError` for files that are not usable."""
     if settings.certificate is None and settings.private_key is None:
         return None
     if settings.certificate is None or settings.private_key is None:
@@ -151,7 +188,7 @@ def _read(path: Path) -> bytes:
         ) from None
 
 
-def _free_socket(target: Target) -> None:
+def free_socket(target: Target) -> None:
     """Remove a socket that a server left behind; gRPC would take one in use as well."""
     path = Path(target.address.removeprefix("unix:"))
     if not target.address.startswith("unix:") or not os.path.lexists(path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import os
 import resource
@@ -16,9 +17,8 @@ from store.errors import SafelightError
 from tui.cli.output import end_with_error, print_line
 
 if TYPE_CHECKING:
-    from engines.secret import Secret
-
-KEY_VARIABLE = "SAFELIGHT_SERVE_KEY"
+    from engines.fleet.cluster import Fleet
+    from engines.stability.serving import ServerSettings
 
 
 def serve(
@@ -46,6 +46,20 @@ def serve(
         Path | None,
         typer.Option("--key-file", help="A file (mode 0600) with the key that clients must send."),
     ] = None,
+    fleet: Annotated[
+        int | None,
+        typer.Option(
+            "--fleet",
+            metavar="N",
+            min=1,
+            max=1000,
+            help="Use N engines at once, with Ray Serve: pip install 'safelight[fleet]'.",
+        ),
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option("--address", help="The Ray cluster of the fleet; else one of its own."),
+    ] = None,
 ) -> None:
     """Serve an engine to programs of the Stability API.
 
@@ -55,35 +69,56 @@ def serve(
     Every user of this machine can reach a port on 127.0.0.1: where that matters, listen on
     unix:/path or set a key. The key is in the variable SAFELIGHT_SERVE_KEY or in --key-file,
     never an argument. Beyond this machine TLS and a key are required.
+
+    With --fleet the images are made by N processes, one at a time each. They are on this machine,
+    or with --address on the nodes of a Ray cluster, each with the same Safelight installed; the
+    server itself then runs on its head node.
     """
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     logging.basicConfig(format="safelight: %(message)s", stream=sys.stderr)
     try:
-        _serve(engine, host, port, tuple(names or ()), queue, certificate, private_key, key_file)
+        from engines.stability.serving import ServerSettings, find_key
+        from store.fields import check_name
+
+        for name in names or ():
+            check_name("--as", name)
+        settings = ServerSettings(
+            host=host,
+            port=port,
+            names=tuple(names or ()),
+            queue=queue,
+            certificate=certificate,
+            private_key=private_key,
+            key=find_key(key_file),
+        )
+        _serve(engine, settings, _find_fleet(fleet, address, key_file))
     except SafelightError as error:
         end_with_error(error, as_json=False)
 
 
-def _serve(
-    engine: str,
-    host: str,
-    port: int,
-    names: tuple[str, ...],
-    queue: int,
-    certificate: Path | None,
-    private_key: Path | None,
-    key_file: Path | None,
-) -> None:
+def _find_fleet(size: int | None, address: str | None, key_file: Path | None) -> Fleet | None:
     from engines.base import EngineError, Failure
-    from engines.registry import EngineRegistry
-    from engines.settings import load_user_settings
-    from engines.stability.serving import ServerSettings
-    from engines.stability.serving import serve as serve_engine
-    from store.fields import check_name
 
-    for name in names:
-        check_name("--as", name)
+    if size is not None:
+        from engines.fleet.cluster import Fleet
+
+        return Fleet(size=size, address=address, key_file=key_file)
+    if address is not None:
+        raise EngineError(
+            Failure.UNREACHABLE,
+            "--address names the cluster of a fleet, and there is no fleet.",
+            "Give --fleet N too. Where to listen is --host and --port.",
+        )
+    return None
+
+
+def _serve(engine: str, settings: ServerSettings, fleet: Fleet | None) -> None:
+    from engines.base import EngineError, Failure
+    from engines.registry import EngineRegistry, make_engine
+    from engines.settings import load_user_settings
+    from engines.stability.serving import serve as serve_engine
+
     registry = EngineRegistry(load_user_settings())
     capabilities = registry.get_capabilities(engine)
     if capabilities.is_paid:
@@ -92,31 +127,17 @@ def _serve(
             f"{engine} is not an engine of this machine; only those are served.",
             "Use --engine builtin.",
         )
-    settings = ServerSettings(
-        host=host,
-        port=port,
-        names=names,
-        queue=queue,
-        certificate=certificate,
-        private_key=private_key,
-        key=_find_key(key_file),
-    )
 
     def announce(address: str) -> None:
         print_line(f"serving {engine} ({capabilities.default_model}) at {address}")
 
-    asyncio.run(serve_engine(registry.get_engine(engine), settings, announce))
+    if fleet is None:
+        asyncio.run(serve_engine(registry.get_engine(engine), settings, announce))
+    else:
+        from engines.fleet.serving import serve as serve_fleet
 
-
-def _find_key(path: Path | None) -> Secret | None:
-    from engines.key import check_key, read_key_file
-    from engines.secret import Secret
-
-    if path is not None:
-        return read_key_file(path)
-    if os.environ.get(KEY_VARIABLE):
-        return check_key(Secret(os.environ[KEY_VARIABLE].strip()), f"The variable {KEY_VARIABLE}")
-    return None
+        make = functools.partial(make_engine, engine)
+        asyncio.run(serve_fleet(make, settings, fleet, announce))
 
 
 def register(app: typer.Typer) -> None:

@@ -1,0 +1,321 @@
+"""Two replicas behind Ray Serve's gRPC ingress, on loopback, in processes of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import grpc.aio
+import msgspec
+import pytest
+
+from engines.base import Produced, Run
+from engines.builtin.capabilities import MODEL
+from engines.builtin.engine import BuiltinEngine
+from engines.stability.account_wire import dashboard, listing
+from engines.stability.message import build_message, serialize
+from engines.stability.wire import Message, generation
+from store.pixels import digest_pixels, open_image
+from store.request import Request
+from tests.engines.stability.conftest import make_request
+from tests.engines.stability.witness import VARIABLE, Witness
+from tests.program import SECONDS, Program, wait_until
+
+pytest.importorskip("ray.serve", reason="Ray Serve is not installed")
+
+Code = grpc.StatusCode
+KEY = "sesame"
+MARK = "SAFELIGHT_TEST_MARK"
+ROOT = Path(__file__).parents[3]
+PROGRAM = [sys.executable, "-m", "tests.engines.stability.fleet_program"]
+COMMAND = [sys.executable, "-m", "tui", "serve", "--port", "0", "--fleet", "2"]
+
+
+class Running:
+    """A fleet; `mark` is in the environment of all of its processes."""
+
+    def __init__(self, process: subprocess.Popen[str], mark: str, line: str) -> None:
+        self.process = process
+        self.address = line.rpartition(" ")[2].strip()
+        self._mark = f"{MARK}={mark}".encode()
+
+    def list_processes(self) -> list[str]:
+        """The command lines of those that are alive."""
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if self._mark in (folder / "environ").read_bytes().split(b"\0"):
+                    found.append((folder / "cmdline").read_bytes().decode())
+        return found
+
+    def end(self, number: int = signal.SIGTERM) -> tuple[int, str]:
+        """Its exit status after the signal, and what was logged."""
+        if number == signal.SIGINT:
+            os.killpg(self.process.pid, number)  # as a terminal does
+        else:
+            self.process.send_signal(number)
+        _, errors = self.process.communicate(timeout=SECONDS)
+        return self.process.returncode, errors
+
+
+@contextlib.contextmanager
+def running(command: list[str], folder: Path, **environ: str) -> Iterator[Running]:
+    """A fleet until the block ends; its home and its temporary files are in `folder`."""
+    mark = uuid.uuid4().hex
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={**Program(folder).environ, "TMPDIR": "/tmp", MARK: mark, **environ},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    fleet = Running(process, mark, line)
+    try:
+        assert line.startswith("serving builtin"), process.communicate()
+        yield fleet
+    finally:
+        process.kill()
+        process.communicate()
+        wait_until(lambda: not fleet.list_processes(), "the end of all processes")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("fleet")
+
+
+@pytest.fixture(scope="module")
+def fleet(folder: Path) -> Iterator[Running]:
+    """Two engines under observation; one request may wait."""
+    with running(PROGRAM, folder, **{VARIABLE: str(folder)}) as fleet:
+        yield fleet
+
+
+@pytest.fixture
+def witness(folder: Path) -> Witness:
+    return Witness(folder)
+
+
+class Call:
+    """A call of Generate by a plain stub."""
+
+    def __init__(self, channel: Any, message: Message, *, key: str | None = None) -> None:
+        self.answers: list[Message] = []
+        method = channel.unary_stream(
+            "/gooseai.GenerationService/Generate",
+            response_deserializer=generation.Answer.FromString,
+        )
+        metadata = () if key is None else (("authorization", f"Bearer {key}"),)
+        self.stream = method(serialize(message), metadata=metadata)
+
+    async def run(self) -> list[Message]:
+        """The answers that have an image."""
+        async for answer in self.stream:
+            self.answers.append(answer)
+        return [answer for answer in self.answers if answer.artifacts]
+
+    async def fail(self) -> tuple[Any, str]:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await self.run()
+        return caught.value.code(), str(caught.value.details())
+
+
+async def ask(channel: Any, method: str, message: Message, answer: Any) -> Any:
+    call = channel.unary_unary(f"/gooseai.{method}", response_deserializer=answer.FromString)
+    return await call(message.SerializeToString())
+
+
+def ask_for(run: str, *, samples: int = 1, **changes: Any) -> Message:
+    message = build_message(make_request(MODEL, **{"steps": 4, **changes}), run)
+    message.image.samples = samples
+    return message
+
+
+async def draw(request: Request) -> str:
+    """The pixels that one engine makes of `request` in this process."""
+    engine = BuiltinEngine()
+    own = msgspec.structs.replace(request, engine="builtin")
+    *_, produced = [event async for event in engine.generate(own, Run(id="run-1"))]
+    await engine.close()
+    assert isinstance(produced, Produced)
+    return digest_pixels(open_image(produced.data or b""))
+
+
+def digest(answer: Message) -> str:
+    return digest_pixels(open_image(answer.artifacts[0].binary))
+
+
+async def wait_for(is_reached: Any, what: str) -> None:
+    await asyncio.to_thread(wait_until, is_reached, what)
+
+
+def name_run() -> str:
+    return f"run-{uuid.uuid4().hex[:8]}"
+
+
+async def begin(witness: Witness, channel: Any, **changes: Any) -> tuple[str, Call, Any]:
+    """A call that is held after the first step of its image: its run, itself, its end."""
+    run = name_run()
+    call = Call(channel, ask_for(run, **changes))
+    work = asyncio.create_task(call.run())
+    await wait_for(lambda: witness.list_lines(run), f"the start of {run}")
+    return run, call, work
+
+
+async def test_both_replicas_make_the_pixels_of_one_engine(
+    fleet: Running, witness: Witness
+) -> None:
+    witness.hold()
+    async with grpc.aio.insecure_channel(fleet.address) as channel:
+        calls = [await begin(witness, channel, seed=seed) for seed in (1, 2)]
+        third = asyncio.create_task(Call(channel, ask_for(name_run(), seed=3)).run())
+        witness.go_on()
+        answers = [(await work)[0] for _, _, work in calls] + [(await third)[0]]
+    makers = {witness.list_lines(run)[0].split()[0] for run, _, _ in calls}
+    assert len(makers) == 2
+    assert len({answer.meta.node_id for answer in answers[:2]}) == 2
+    assert {answer.meta.engine_id for answer in answers} == {MODEL}
+    for seed, answer in zip((1, 2, 3), answers, strict=True):
+        assert digest(answer) == await draw(make_request(MODEL, steps=4, seed=seed))
+
+
+async def test_answers_come_one_by_one(fleet: Running, witness: Witness) -> None:
+    witness.hold()
+    async with grpc.aio.insecure_channel(fleet.address) as channel:
+        run, call, work = await begin(witness, channel, samples=3)
+        await wait_for(lambda: call.answers, "the first answer")
+        assert not call.answers[0].artifacts
+        assert not any(line.endswith("done") for line in witness.list_lines(run))
+        witness.go_on()
+        await wait_for(lambda: len(call.answers) > 1, "the first image")
+        assert [answer.artifacts[0].index for answer in await work] == [0, 1, 2]
+        assert {answer.request_id for answer in call.answers} == {run}
+
+
+async def test_giving_up_stops_the_engine_within_a_step(fleet: Running, witness: Witness) -> None:
+    async with grpc.aio.insecure_channel(fleet.address) as channel:
+        run, call, work = await begin(witness, channel, steps=150, width=1024, height=1024)
+        call.stream.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await work
+        await wait_for(lambda: "stopped" in witness.list_lines(run)[-1], "the stop")
+        steps = len(witness.list_lines(run))
+        assert steps < 100
+        # Both engines are free again, and none makes the rest of that image.
+        witness.hold()
+        calls = [await begin(witness, channel) for _ in "12"]
+        witness.go_on()
+        assert [len(await work) for _, _, work in calls] == [1, 1]
+        assert len(witness.list_lines(run)) == steps
+
+
+async def test_a_full_queue_refuses(fleet: Running, witness: Witness) -> None:
+    witness.hold()
+    async with grpc.aio.insecure_channel(fleet.address) as channel:
+        calls = [await begin(witness, channel) for _ in "12"]
+        waiting = Call(channel, ask_for(name_run()))
+        third = asyncio.create_task(waiting.run())
+        await wait_for(lambda: waiting.answers, "the word that it waits")
+        code, text = await Call(channel, ask_for(name_run())).fail()
+        assert code is Code.RESOURCE_EXHAUSTED
+        assert "3 are in work or wait" in text
+        witness.go_on()
+        assert len(await third) == 1
+        for _, _, work in calls:
+            await work
+
+
+async def test_a_lost_replica_costs_no_image(fleet: Running, witness: Witness) -> None:
+    witness.hold()
+    async with grpc.aio.insecure_channel(fleet.address) as channel:
+        run, _, work = await begin(witness, channel, seed=5)
+        os.kill(int(witness.list_lines(run)[0].split()[0]), signal.SIGKILL)
+        witness.go_on()
+        (answer,) = await work
+    assert digest(answer) == await draw(make_request(MODEL, steps=4, seed=5))
+
+
+async def test_refusals_and_the_other_services(fleet: Running) -> None:
+    async with grpc.aio.insecure_channel(fleet.address) as channel:
+        message = ask_for("run-1")
+        message.image.quantize = True
+        code, text = await Call(channel, message).fail()
+        assert (code, text.partition(":")[0]) == (Code.INVALID_ARGUMENT, "image.quantize")
+        stream = channel.unary_stream("/gooseai.GenerationService/ChainGenerate")(b"")
+        assert await stream.code() is Code.UNIMPLEMENTED
+        found = await ask(
+            channel, "EnginesService/ListEngines", listing.ListEnginesRequest(), listing.Engines
+        )
+        assert [engine.id for engine in found.engine] == [MODEL]
+        user = await ask(
+            channel, "DashboardService/GetMe", dashboard.EmptyRequest(), dashboard.User
+        )
+        assert user.organizations[0].organization.payment_info.balance == 0
+
+
+async def test_a_signal_ends_it_when_the_images_are_done(fleet: Running, witness: Witness) -> None:
+    witness.hold()
+    async with grpc.aio.insecure_channel(fleet.address) as channel:
+        _, _, work = await begin(witness, channel)
+        fleet.process.send_signal(signal.SIGTERM)
+        async with grpc.aio.insecure_channel(fleet.address) as other:
+            while True:  # until it takes no more calls
+                code, _ = await Call(other, generation.Request()).fail()
+                if code is Code.UNAVAILABLE:
+                    break
+        assert not work.done()
+        witness.go_on()
+        assert len(await work) == 1
+        _, errors = await asyncio.to_thread(fleet.process.communicate)
+        status = fleet.process.returncode
+    assert status == 0
+    assert "Ending when the images in work are finished" in errors
+    assert fleet.list_processes() == []
+
+
+async def test_the_command_beyond_this_machine_and_ctrl_c(
+    home: Path, tmp_path: Path, certificate: Path
+) -> None:
+    key_file = tmp_path / "key"
+    key_file.write_text(KEY)
+    key_file.chmod(0o600)
+    authority = certificate / "cert.pem"
+    tls = ("--certificate", str(authority), "--private-key", str(certificate / "key.pem"))
+    everywhere = ("--host", "0.0.0.0", *tls, "--key-file", str(key_file))
+    with running([*COMMAND, *everywhere], home) as fleet:
+        host = fleet.address.replace("0.0.0.0", "localhost")
+        credentials = grpc.ssl_channel_credentials(authority.read_bytes())
+        async with grpc.aio.secure_channel(host, credentials) as channel:
+            code, text = await Call(channel, ask_for("run-1")).fail()
+            assert (code, text) == (Code.UNAUTHENTICATED, "The access key is missing.")
+            code, _ = await Call(channel, ask_for("run-1"), key="other").fail()
+            assert code is Code.UNAUTHENTICATED
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await ask(
+                    channel, "DashboardService/GetMe", dashboard.EmptyRequest(), dashboard.User
+                )
+            assert caught.value.code() is Code.UNAUTHENTICATED
+            (answer,) = await Call(channel, ask_for("run-1"), key=KEY).run()
+        assert digest(answer) == await draw(make_request(MODEL, steps=4))
+        async with grpc.aio.insecure_channel(host) as channel:
+            code, _ = await Call(channel, ask_for("run-1"), key=KEY).fail()
+            assert code is Code.UNAVAILABLE
+        status, errors = await asyncio.to_thread(fleet.end, signal.SIGINT)
+        assert status == 0
+        assert KEY not in errors
+        assert fleet.list_processes() == []
+    assert not (home / ".ray").exists()
