@@ -310,7 +310,10 @@ class Engine(Protocol):
         ...
 
     def recover(self, request: Request, answers: Sequence[bytes]) -> list[Event]:
-        """The events in answers that were spooled before a crash; empty without a result."""
+        """The events in answers that were spooled before a crash; empty without a result.
+
+        A withheld image is a `Produced` without bytes.
+        """
         ...
 
     async def close(self) -> None:

@@ -39,7 +39,8 @@ class EngineRegistry:
         if engine == "stability":
             from engines.stability.capabilities import make_capabilities
 
-            return make_capabilities(self.settings.stability.models)
+            stability = self.settings.stability
+            return make_capabilities(stability.models, stability.upscale_models)
         if engine == "stability-rest":
             from engines.stability.rest_capabilities import CAPABILITIES as REST
 
@@ -61,6 +62,10 @@ class EngineRegistry:
             from engines.stability.rest_mapping import describe_losses
 
             return describe_losses(request)
+        if request.engine == "stability":
+            from engines.stability import rules
+
+            return rules.describe_losses(request)
         return ()
 
     def get_engine(self, engine: str) -> Engine:

@@ -11,6 +11,9 @@ from store.request import Parameters, Prompt, PromptStack, Request
 IMAGES_MAXIMUM = 100
 """Most images that one call queues."""
 
+_SAMPLERS = {"plms": "ddpm"}
+"""Samplers by the names that the API's own package has for them."""
+
 
 def resolve_draft(draft: Draft, capabilities: Capabilities) -> list[Request]:
     """The requests of `draft`, one an image, every parameter resolved.
@@ -31,6 +34,7 @@ def resolve_draft(draft: Draft, capabilities: Capabilities) -> list[Request]:
     seed = draw_seed() if draft.seed is None else check_seed(draft.seed)
     own = capabilities.for_model(draft.model)
     width, height = own.sizes.default
+    sampler = _SAMPLERS.get(draft.sampler or "", draft.sampler)
     requests = [
         Request(
             engine=capabilities.engine,
@@ -40,7 +44,7 @@ def resolve_draft(draft: Draft, capabilities: Capabilities) -> list[Request]:
                 seed=following_seed(seed, offset),
                 steps=int(own.steps.default) if draft.steps is None else draft.steps,
                 cfg_scale=own.cfg_scale.default if draft.cfg_scale is None else draft.cfg_scale,
-                sampler=draft.sampler or capabilities.default_sampler,
+                sampler=sampler or capabilities.default_sampler,
                 width=width if draft.width is None else draft.width,
                 height=height if draft.height is None else draft.height,
                 style_preset=draft.style_preset,

@@ -44,7 +44,8 @@ class StabilitySettings(msgspec.Struct, frozen=True, kw_only=True):
     the rule (off for this machine, else on). `certificates`: a PEM file of the authorities
     to trust instead of the usual ones. `deadline_seconds` is the longest an image may take,
     `idle_seconds` the longest the server may say nothing. `models`: the names to offer, the
-    default first; empty for those of the hosted service.
+    default first; empty for those of the hosted service. `upscale_models`: likewise those that
+    make an image larger.
     """
 
     host: str = HOSTED
@@ -54,6 +55,7 @@ class StabilitySettings(msgspec.Struct, frozen=True, kw_only=True):
     deadline_seconds: float = DEADLINE_SECONDS
     idle_seconds: float = IDLE_SECONDS
     models: tuple[str, ...] = ()
+    upscale_models: tuple[str, ...] = ()
 
 
 class StabilityRestSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,6 +108,7 @@ class _StabilitySection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     deadline_seconds: Seconds = DEADLINE_SECONDS
     idle_seconds: Seconds = IDLE_SECONDS
     models: tuple[str, ...] = ()
+    upscale_models: tuple[str, ...] = ()
 
 
 class _StabilityRestSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -136,14 +139,15 @@ def load_settings(environ: Mapping[str, str], config_file: Path) -> Settings:
     """
     file = _read_file(config_file)
     section = file.stability
-    for name in section.models:
-        try:
-            check_name("models", name)
-        except ValueError:
-            raise SettingsError(
-                f"{config_file}: [stability] models: {name!r} is not a name of a model.",
-                "Names have small letters, digits, '.', '_' and '-'.",
-            ) from None
+    for field in ("models", "upscale_models"):
+        for name in getattr(section, field):
+            try:
+                check_name(field, name)
+            except ValueError:
+                raise SettingsError(
+                    f"{config_file}: [stability] {field}: {name!r} is not a name of a model.",
+                    "Names have small letters, digits, '.', '_' and '-'.",
+                ) from None
     folder = config_file.parent
     key, rest = _find_key(environ, section, folder), file.stability_rest
     return Settings(
@@ -155,6 +159,7 @@ def load_settings(environ: Mapping[str, str], config_file: Path) -> Settings:
             deadline_seconds=float(section.deadline_seconds),
             idle_seconds=float(section.idle_seconds),
             models=tuple(dict.fromkeys(section.models)),
+            upscale_models=tuple(dict.fromkeys(section.upscale_models)),
         ),
         stability_rest=StabilityRestSettings(
             host=environ.get(REST_HOST_VARIABLE) or rest.host,

@@ -188,8 +188,11 @@ def fail(
     error: str,
     *,
     state: JobState = JobState.FAILED,
+    warning: str | None = None,
 ) -> Job:
     """End a running job without an image; `state` may also be cancelled, unknown, set aside.
+
+    `warning`: what the engine said before it failed.
 
     Answers that were spooled stay on disk. Raises `StoreError` when it is no longer ours.
     """
@@ -200,6 +203,7 @@ def fail(
         row.state = state.value
         row.error_kind = kind
         row.error = error
+        row.warning = warning
         row.finished_at = time.time()
         write.add(row)
         write.flush()

@@ -45,12 +45,19 @@ def finish(db: Database, job: Job, epoch: int, result: Result) -> Image:
 
 
 def finish_comparison(
-    db: Database, job: Job, epoch: int, comparison: Comparison, *, result: Result | None
+    db: Database,
+    job: Job,
+    epoch: int,
+    comparison: Comparison,
+    *,
+    result: Result | None,
+    warning: str | None = None,
 ) -> Verification:
     """Store what a comparison found and end its job.
 
     The image in `result` is kept as a child of the original when the job's purpose is to
-    regenerate. Raises `StoreError` when the job is no longer this worker's.
+    regenerate. `warning`: what the engine said meanwhile. Raises `StoreError` when the job is no
+    longer this worker's.
     """
     keeps = result is not None and job.purpose is Purpose.REGENERATE
     sha256 = db.vault.put(result.data, suffix_of(result.mime)) if result and keeps else ""
@@ -68,7 +75,7 @@ def finish_comparison(
             environment_digest=store_environment(write, result.environment) if result else None,
         )
         row.verification_number = verification.number
-        _end(write, row, result.warning if result else None)
+        _end(write, row, warning or (result.warning if result else None))
         stored = to_verification(verification)
     _forget(db, job)
     return stored

@@ -48,7 +48,7 @@ class FleetEngine:
         """The one that all replicas have."""
         return self._settings.environment
 
-    def wire_message(self, request: Request, run_id: str) -> bytes | None:
+    def wire_message(self, request: Request, run: Run) -> bytes | None:
         """None: what travels is Ray's."""
         return None
 

@@ -20,7 +20,7 @@ from engines.fleet.cluster import Fleet, check_ray, connect, find_last_line, mak
 from engines.fleet.ingress import FleetSettings, Ingress
 from engines.fleet.proxy import Listening, stop
 from engines.fleet.replica import MakeEngine, Replica
-from engines.stability.connection import Target, silence_grpc
+from engines.stability.connection import silence_grpc
 from engines.stability.serving import (
     BUSY,
     END_SECONDS,
@@ -31,6 +31,7 @@ from engines.stability.serving import (
     free_socket,
     read_credentials,
 )
+from engines.stability.target import Target
 
 APPLICATION = "safelight"
 

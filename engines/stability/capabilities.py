@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engines.base import Capabilities, Sizes, Span
+from engines.stability.rules import UPSCALER_RULES, check_rules
+from store.request import Request
 
 ENGINE = "stability"
 
@@ -107,15 +109,40 @@ WHY_NOT = (
     "the service may change its models or hardware and does not say when."
 )
 
+TAKES = (
+    "initial_image",
+    "mask",
+    "guidance",
+    "weight_method",
+    "adapter",
+    "fine_tunes",
+    "content_credentials",
+    "upscale",
+)
+"""The optional parameters that the protocol can express."""
 
-def make_capabilities(models: Sequence[str] = ()) -> Capabilities:
+
+class StabilityCapabilities(Capabilities, frozen=True, kw_only=True):
+    """Capabilities with the rules of the hosted service's models."""
+
+    def check(self, request: Request) -> None:
+        """Raise `RequestError` for the first field that the service does not accept."""
+        super().check(request)
+        check_rules(request)
+
+
+def make_capabilities(
+    models: Sequence[str] = (), upscale_models: Sequence[str] = ()
+) -> StabilityCapabilities:
     """The engine's capabilities, offering `models` instead of the hosted service's own.
+
+    Likewise `upscale_models`.
 
     A name that is not in `SIZES` is allowed: a server of one's own names its models as it
     likes, and checks sizes itself.
     """
     names = tuple(models) or tuple(SIZES)
-    return Capabilities(
+    return StabilityCapabilities(
         engine=ENGINE,
         title="Stability API (gRPC)",
         models=names,
@@ -126,6 +153,8 @@ def make_capabilities(models: Sequence[str] = ()) -> Capabilities:
         cfg_scale=Span(low=0, high=35, step=0.5, default=7),
         sizes=SIZES.get(names[0], _SERVED),
         sizes_by_model={name: SIZES.get(name, _SERVED) for name in names},
+        takes=TAKES,
+        upscale_models=tuple(upscale_models) or tuple(UPSCALER_RULES),
         is_deterministic=False,
         why_not=WHY_NOT,
         is_paid=True,

@@ -14,11 +14,16 @@ from engines.base import EngineError, Failure
 from engines.secret import Secret
 from engines.stability.target import Target, check_key_travels_safely
 
+CONNECT_SECONDS = 15.0
 MESSAGE_LIMIT = 64 * 1024 * 1024
+METADATA_LIMIT = 64 * 1024
+"""Bytes of headers, and with them of the words beside a status: some servers send a traceback."""
 
 OPTIONS = (
     ("grpc.max_send_message_length", MESSAGE_LIMIT),
     ("grpc.max_receive_message_length", MESSAGE_LIMIT),
+    ("grpc.max_metadata_size", METADATA_LIMIT),
+    ("grpc.absolute_max_metadata_size", METADATA_LIMIT),
     # A connection of one's own for each image: a stale one would fail after the request was
     # handed over, and then nobody could say whether it had been paid for.
     ("grpc.use_local_subchannel_pool", 1),
@@ -31,23 +36,32 @@ OPTIONS = (
 )
 
 
-def open_channel(target: Target, key: Secret | None, certificates: Path | None = None) -> Any:
+def open_channel(
+    target: Target,
+    key: Secret | None,
+    certificates: Path | None = None,
+    seconds: float = CONNECT_SECONDS,
+) -> Any:
     """A new channel to `target` for the running loop; it connects when it is used.
+
+    `seconds`: how long its caller waits for that. gRPC goes on for a second more, with a
+    connection that is open until then, even when the channel is closed before.
 
     Over TLS the key is attached by gRPC's call credentials, which refuse to send it without
     encryption. Otherwise it is `make_metadata` that carries it. Raises `EngineError`.
     """
     check_key_travels_safely(target, key)
     silence_grpc()
+    options = (*OPTIONS, ("grpc.min_reconnect_backoff_ms", int((seconds + 1) * 1000)))
     if not target.is_tls:
         # A proxy would carry the plain text off this machine.
-        options = (*OPTIONS, ("grpc.enable_http_proxy", 0))
-        return grpc.aio.insecure_channel(target.address, options=options)
+        local = (*options, ("grpc.enable_http_proxy", 0))
+        return grpc.aio.insecure_channel(target.address, options=local)
     credentials = grpc.ssl_channel_credentials(_read_certificates(certificates))
     if key is not None:
         call_credentials = grpc.metadata_call_credentials(_Bearer(key), name="bearer")
         credentials = grpc.composite_channel_credentials(credentials, call_credentials)
-    return grpc.aio.secure_channel(target.address, credentials, options=OPTIONS)
+    return grpc.aio.secure_channel(target.address, credentials, options=options)
 
 
 def make_metadata(target: Target, key: Secret | None) -> tuple[tuple[str, str], ...]:

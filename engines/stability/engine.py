@@ -14,16 +14,17 @@ from typing import Any
 
 import grpc
 import grpc.aio
+import msgspec
 
-from engines.base import Capabilities, EngineError, Event, Failure, Run, Warned
+from engines.base import Capabilities, EngineError, Event, Failure, Produced, Run, Warned
 from engines.secret import Secret
 from engines.settings import StabilitySettings
 from engines.stability.answer import Answers
 from engines.stability.capabilities import ENGINE, make_capabilities
-from engines.stability.connection import make_metadata, open_channel
+from engines.stability.connection import CONNECT_SECONDS, make_metadata, open_channel
 from engines.stability.exchange import put_aside, read_key
 from engines.stability.failures import explain_status, explain_unreachable
-from engines.stability.message import build_message, serialize
+from engines.stability.message import Outgoing, build_message, prepare_message, serialize
 from engines.stability.outcomes import (
     Call,
     clean_text,
@@ -31,13 +32,13 @@ from engines.stability.outcomes import (
     explain_no_connection,
     explain_silence,
 )
+from engines.stability.previews import ASK, Newest, cancel, read_progress
 from engines.stability.target import Target, check_key_travels_safely, find_target
 from engines.stability.wire import WARNING_HEADER, generation_grpc
-from store.errors import RequestError
-from store.records import EnvironmentRecord
+from store.errors import RequestError, StoreError
+from store.records import EnvironmentRecord, FinishReason
 from store.request import Request
 
-CONNECT_SECONDS = 15.0
 TAIL_SECONDS = 10.0
 """How long the end of the stream is awaited once the image is there."""
 
@@ -51,7 +52,7 @@ class StabilityEngine:
 
     def __init__(self, settings: StabilitySettings) -> None:
         self._settings = settings
-        self._capabilities = make_capabilities(settings.models)
+        self._capabilities = make_capabilities(settings.models, settings.upscale_models)
         self._calls: set[Any] = set()
 
     @property
@@ -77,61 +78,87 @@ class StabilityEngine:
 
     def wire_message(self, request: Request, run: Run) -> bytes:
         """The exact message that `generate` will send. Raises `RequestError`."""
-        return serialize(build_message(request, run.id))
+        return serialize(build_message(request, run))
 
     async def generate(self, request: Request, run: Run) -> AsyncGenerator[Event, None]:
         """Make the image of `request`: warnings, then the image. Raises `EngineError`.
 
-        Cancelling the task that iterates cancels the call on the server at once.
+        What is known before it is sent comes first. A server of ours is asked how far the image
+        is. Cancelling the task that iterates cancels the call on the server at once.
         """
-        message = self._prepare(request, run)
+        outgoing = self._prepare(request, run)
+        for text in outgoing.notes:
+            yield Warned(text)
         target = find_target(self._settings.host, self._settings.tls)
         check_key_travels_safely(target, self._settings.key)
         has_key = await read_key(self._settings.key, target)
         warnings: list[str] = []
         answers = Answers(request, run.id)
-        end = asyncio.get_running_loop().time() + self._settings.deadline_seconds
-        async with self._connect(target) as channel:
-            call = Call(target=target, model=request.model, has_key=has_key)
-            await self._receive(channel, message, call, end, run.spool, answers, warnings)
+        progress = Newest()
+        call = Call(target=target, model=request.model, has_key=has_key)
+        message = serialize(outgoing.message)
+        work = asyncio.ensure_future(
+            self._exchange(message, call, run.spool, answers, warnings, progress)
+        )
         try:
-            events = await asyncio.to_thread(answers.list_events)
-        except EngineError as error:
-            if error.kind is Failure.FILTERED:
-                yield Warned(error.message)
-            raise
+            async with contextlib.aclosing(progress.follow(work)) as steps:
+                async for step in steps:
+                    if step is not None:
+                        yield step
+            failure = await work
+        finally:
+            await cancel(work)
+        events: list[Event] = []
+        if failure is None:
+            try:
+                events = await asyncio.to_thread(answers.list_events)
+            except EngineError as error:
+                failure = error
         for text in warnings:
             yield Warned(text)
+        if failure is not None:
+            try:
+                raise failure
+            finally:
+                del failure  # else it and this frame would keep each other
         for event in events:
-            yield event
+            yield _add_digests(event, outgoing.digests)
 
     def recover(self, request: Request, answers: Sequence[bytes]) -> list[Event]:
-        """The events in answers that were spooled before a crash; empty without an image."""
+        """The events in answers that were spooled before a crash.
+
+        An image that the filter withheld is a `Produced` without bytes; without an image and
+        without the filter's word there are none.
+        """
         found = Answers(request)
         for data in answers:
             found.add(data)
         try:
             return found.list_events()
-        except EngineError:
-            return []
+        except EngineError as error:
+            if error.kind is not Failure.FILTERED:
+                return []
+            seed, reason = request.parameters.seed, FinishReason.FILTER
+            withheld = Produced(data=None, mime="", seed=seed, finish_reason=reason)
+            return [Warned(error.message), withheld]
 
     async def close(self) -> None:
         """Cancel what is still being made."""
         for call in tuple(self._calls):
             call.cancel()
 
-    def _prepare(self, request: Request, run: Run) -> bytes:
+    def _prepare(self, request: Request, run: Run) -> Outgoing:
         try:
             self._capabilities.check(request)
-            return self.wire_message(request, run)
-        except RequestError as error:
+            return prepare_message(request, run)
+        except (RequestError, StoreError) as error:
             raise EngineError(Failure.INVALID_REQUEST, error.message, error.hint) from None
 
     @contextlib.asynccontextmanager
     async def _connect(self, target: Target) -> AsyncGenerator[Any, None]:
         """A channel that is connected, so that a failure before it means: nothing was sent."""
         limit = min(CONNECT_SECONDS, self._settings.deadline_seconds)
-        channel = open_channel(target, self._settings.key, self._settings.certificates)
+        channel = open_channel(target, self._settings.key, self._settings.certificates, limit)
         try:
             try:
                 async with asyncio.timeout(limit):
@@ -144,6 +171,29 @@ class StabilityEngine:
         finally:
             await channel.close()  # cancels what still runs, on the server too
 
+    async def _exchange(
+        self,
+        message: bytes,
+        call: Call,
+        spool: Callable[[bytes], None],
+        answers: Answers,
+        warnings: list[str],
+        progress: Newest,
+    ) -> EngineError | None:
+        """Send `message` over a connection of its own; see `_receive`.
+
+        A failure is returned, as an exception on its way holds the frames that hold the
+        channel, and gRPC closes the connection only when the channel is forgotten.
+        """
+        end = asyncio.get_running_loop().time() + self._settings.deadline_seconds
+        try:
+            async with self._connect(call.target) as channel:
+                return await self._receive(
+                    channel, message, call, end, spool, answers, warnings, progress
+                )
+        except EngineError as error:
+            return _detach(error)
+
     async def _receive(
         self,
         channel: Any,
@@ -153,7 +203,8 @@ class StabilityEngine:
         spool: Callable[[bytes], None],
         answers: Answers,
         warnings: list[str],
-    ) -> None:
+        progress: Newest,
+    ) -> EngineError | None:
         """Send `message` and add each answer to `answers`, spooled first, until `end`.
 
         A failure after the image or the filter's refusal has arrived becomes a warning.
@@ -165,19 +216,30 @@ class StabilityEngine:
                 limit = TAIL_SECONDS if answers.has_result else self._settings.idle_seconds
                 data = await _read(stream, call, limit, end)
                 if data is None:
-                    warnings += await _list_warnings(stream)
-                    return
+                    warnings += _list_warnings(await stream.trailing_metadata())
+                    return None
+                if (step := read_progress(data)) is not None:
+                    progress.put(step)
+                    continue
                 put_aside(spool, data, warnings)
                 answers.add(data)
         except grpc.aio.AioRpcError as error:
+            warnings += _list_warnings(error.trailing_metadata())
             failure = explain_status(error.code(), error.details(), call)
         except EngineError as error:
-            failure = error
+            failure = _detach(error)
         finally:
             self._calls.discard(stream)
         if not answers.has_result:
-            raise failure from None
+            return failure
         warnings.append(f"The answer arrived, but then the call failed. {failure.message}")
+        return None
+
+
+def _detach(error: EngineError) -> EngineError:
+    """`error` without the frames that it came through."""
+    error.__context__ = None
+    return error.with_traceback(None)
 
 
 class _RawChannel:
@@ -199,9 +261,21 @@ def _start_call(channel: Any, message: bytes, call: Call, end: float, key: Secre
     return stub.Generate(
         message,
         timeout=max(0.0, end - asyncio.get_running_loop().time()),
-        metadata=make_metadata(call.target, key),
+        metadata=list_metadata(call.target, key),
         wait_for_ready=False,
     )
+
+
+def _add_digests(event: Event, digests: dict[str, str]) -> Event:
+    """`event` with the digests of the images that were sent, if it is the result."""
+    if not isinstance(event, Produced) or not digests:
+        return event
+    return msgspec.structs.replace(event, meta=event.meta | digests)
+
+
+def list_metadata(target: Target, key: Secret | None) -> tuple[tuple[str, str], ...]:
+    """The metadata of a call. The hosted service is not asked what it does not know."""
+    return make_metadata(target, key) + (() if target.is_hosted else ASK)
 
 
 async def _read(stream: Any, call: Call, limit: float, end: float) -> bytes | None:
@@ -213,6 +287,10 @@ async def _read(stream: Any, call: Call, limit: float, end: float) -> bytes | No
     except TimeoutError:
         silence = f"said nothing for {limit:g} seconds"
         raise explain_silence(call, silence if limit < left else "did not finish in time") from None
+    except KeyError:
+        # So does gRPC end a call whose status has a number that it knows no name for.
+        text = await stream.details()
+        raise explain_status(grpc.StatusCode.UNKNOWN, text, call) from None
     except asyncio.CancelledError:
         task = asyncio.current_task()
         if task is not None and task.cancelling():
@@ -221,23 +299,27 @@ async def _read(stream: Any, call: Call, limit: float, end: float) -> bytes | No
     return None if data is grpc.aio.EOF else bytes(data)
 
 
-async def _list_warnings(stream: Any) -> list[str]:
+def _list_warnings(trailers: Any) -> list[str]:
     """What the server's engine warned of; other servers than ours send nothing of the kind."""
-    pairs = await stream.trailing_metadata() or ()
-    found = [value for name, value in pairs if name == WARNING_HEADER and isinstance(value, bytes)]
+    found = [
+        value
+        for name, value in trailers or ()
+        if name == WARNING_HEADER and isinstance(value, bytes)
+    ]
     return [clean_text(value.decode("utf-8", "replace")) for value in found[:_WARNINGS_LIMIT]]
 
 
 async def _await_connection(channel: Any) -> bool:
     """Whether `channel` got its connection; no call is made for it."""
-    connectivity = grpc.ChannelConnectivity
     state = channel.get_state(try_to_connect=True)
-    while state is not connectivity.READY:
-        if state in (connectivity.TRANSIENT_FAILURE, connectivity.SHUTDOWN):
-            return False
+    if state is grpc.ChannelConnectivity.IDLE:
         await channel.wait_for_state_change(state)
-        state = channel.get_state(try_to_connect=True)
-    return True
+        state = channel.get_state()
+    while state is grpc.ChannelConnectivity.CONNECTING:
+        await channel.wait_for_state_change(state)
+        state = channel.get_state()
+    # Idle once more: a server that lets go of each connection. gRPC would try on without rest.
+    return bool(state is grpc.ChannelConnectivity.READY)
 
 
 async def _find_reason(channel: Any) -> str:

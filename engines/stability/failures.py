@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 
 from engines.base import EngineError, Failure
-from engines.stability.connection import MESSAGE_LIMIT
+from engines.stability.connection import MESSAGE_LIMIT, METADATA_LIMIT
 from engines.stability.outcomes import (
     CHARGE,
     LOOK,
@@ -29,6 +29,9 @@ def explain_status(code: Any, details: str | None, call: Call) -> EngineError:
     status = grpc.StatusCode
     if not call.was_sent:
         return explain_unreachable(call.target, text)
+    if "rst_stream" in lower:
+        # gRPC gives some of HTTP/2's error codes a status that reads like a refusal.
+        return _explain_end(call, said)
     if code is status.UNAUTHENTICATED or (code is status.PERMISSION_DENIED and not call.has_key):
         return explain_key(call, said)
     if code is status.PERMISSION_DENIED:
@@ -69,14 +72,9 @@ def explain_status(code: Any, details: str | None, call: Call) -> EngineError:
         return _explain_exhausted("rate", said, call)
     if code is status.DEADLINE_EXCEEDED:
         return explain_silence(call, "did not finish in time")
-    is_reset = "rst_stream" in lower or "stream removed" in lower or "goaway" in lower
-    if is_reset or code in (status.UNAVAILABLE, status.CANCELLED):
-        return EngineError(
-            Failure.OUTCOME_UNKNOWN,
-            f"The connection to {call.host} ended after the request was sent.{said} {CHARGE}",
-            LOOK,
-            may_be_charged=True,
-        )
+    is_lost = "stream removed" in lower or "goaway" in lower
+    if is_lost or code in (status.UNAVAILABLE, status.CANCELLED):
+        return _explain_end(call, said)
     return EngineError(
         Failure.INTERNAL,
         f"{call.host} failed while it made the image ({code.name}).{said}",
@@ -108,7 +106,30 @@ def explain_unreachable(target: Target, reason: str = "") -> EngineError:
     return EngineError(Failure.UNREACHABLE, f"{text}. Nothing was sent.", hint)
 
 
+def _explain_end(call: Call, said: str) -> EngineError:
+    return EngineError(
+        Failure.OUTCOME_UNKNOWN,
+        f"The connection to {call.host} ended after the request was sent.{said} {CHARGE}",
+        LOOK,
+        may_be_charged=True,
+    )
+
+
 def _explain_exhausted(lower: str, said: str, call: Call) -> EngineError:
+    if "metadata size exceeds" in lower:
+        return EngineError(
+            Failure.BAD_ANSWER,
+            f"The headers of {call.host} are larger than {METADATA_LIMIT // 1024} KiB and were "
+            f"not taken.{said}",
+            "It may have been charged. Retry the job if you want it made again.",
+            may_be_charged=True,
+        )
+    if "larger than max" in lower and _is_about_request(lower):
+        return EngineError(
+            Failure.INVALID_REQUEST,
+            f"The request is larger than {call.host} takes; no image was made.{said}",
+            "Start from smaller images.",
+        )
     if "larger than max" in lower:
         return EngineError(
             Failure.BAD_ANSWER,
@@ -134,3 +155,10 @@ def _explain_exhausted(lower: str, said: str, call: Call) -> EngineError:
         f"{call.host} refuses: a limit or the credit of the account is used up.{said}",
         "Look at your account; wait a minute, then retry the job.",
     )
+
+
+def _is_about_request(lower: str) -> bool:
+    """Whether the message that is too large is our request, and not the answer."""
+    if "sent message" in lower:
+        return "client:" in lower
+    return "client:" not in lower and f"vs. {MESSAGE_LIMIT}" not in lower

@@ -18,7 +18,7 @@ from engines.stability.services import DashboardService, GenerationService
 from engines.stability.wire import Message
 
 RECEIVE_LIMIT = 24 * 1024 * 1024
-"""Bytes of a request. Initial images are refused, but by name and not for their size."""
+"""Bytes of a request: an initial image of 1024x1024 and its mask, even without compression."""
 
 OTHER_CALLS = 16
 """Calls that may be open besides the requests in work and in the queue."""

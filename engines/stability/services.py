@@ -11,11 +11,23 @@ from typing import Any
 
 import grpc
 
-from engines.base import Engine, EngineError, Failure, Produced, Run, Warned
+from engines.base import (
+    Capabilities,
+    Engine,
+    EngineError,
+    Failure,
+    Produced,
+    Progressed,
+    Run,
+    Warned,
+)
 from engines.stability.account_wire import dashboard, listing
 from engines.stability.completion import complete_message
-from engines.stability.message import parse_message, read_request
+from engines.stability.message import Files, parse_message, read_from, read_requests
 from engines.stability.outcomes import clean_text
+from engines.stability.previews import Newest, cancel, is_asked_for, make_artifact
+from engines.stability.rules import UPSCALER_RULES
+from engines.stability.unsupported import name_field
 from engines.stability.wire import WARNING_HEADER, Message, generation
 from store.errors import RequestError
 from store.records import FinishReason
@@ -60,7 +72,8 @@ class GenerationService:
     """Makes the images of one engine, `places` at a time, for any number of clients.
 
     `models` maps each engine id that clients may ask for to the model that answers:
-    the engine's own models, the engine's name and `names` (both mean its default model).
+    the engine's own models, the engine's name and `names`. These mean its default model, but
+    the ids of the hosted service's upscalers mean the model that makes images larger.
     Beyond the requests in work, `queue` requests may wait; more are refused.
     """
 
@@ -74,9 +87,10 @@ class GenerationService:
     ) -> None:
         self._engine = engine
         own = engine.capabilities
-        aliases = dict.fromkeys((own.engine, *names), own.default_model)
-        self.models = {model: model for model in own.models} | aliases
-        self.offered = tuple(dict.fromkeys((*own.models, *names)))
+        models = (*own.models, *own.upscale_models)
+        aliases = {name: _find_model(name, own) for name in (own.engine, *names)}
+        self.models = aliases | {model: model for model in models}
+        self.offered = tuple(dict.fromkeys((*models, *names)))
         self.queue = queue
         self._limit = queue + places
         self._taken = 0
@@ -90,9 +104,9 @@ class GenerationService:
     async def generate(self, data: bytes, context: Any) -> None:
         """Answer the serialised request `data`: empty answers while it works, then the images."""
         try:
-            requests, run_id = self._read(data)
+            requests, files, run_id = await asyncio.to_thread(self._read, data)
             with self._take_place():
-                await self._answer(requests, run_id, context)
+                await self._answer(requests, files, run_id, context)
         except Refused as refused:
             failure = refused
         except EngineError as error:
@@ -148,7 +162,7 @@ class GenerationService:
         """The model that the answer names as its maker."""
         return request.model
 
-    def _read(self, data: bytes) -> tuple[list[Request], str]:
+    def _read(self, data: bytes) -> tuple[list[Request], Files, str]:
         capabilities = self._engine.capabilities
         try:
             message = parse_message(data)
@@ -158,12 +172,12 @@ class GenerationService:
                 raise Refused(Code.NOT_FOUND, f"Unknown engine: {name!r}. Known: {known}.")
             message.engine_id = self.models[message.engine_id]
             parts = complete_message(message, capabilities)
-            requests = [read_request(part, capabilities.engine) for part in parts]
+            requests, files = read_requests(parts, capabilities.engine)
             for request in requests:
                 capabilities.check(request)
         except RequestError as error:
-            raise Refused(Code.INVALID_ARGUMENT, f"{error.field}: {error}") from None
-        return requests, message.request_id
+            raise Refused(Code.INVALID_ARGUMENT, f"{name_field(error)}: {error}") from None
+        return requests, files, message.request_id
 
     @contextlib.contextmanager
     def _take_place(self) -> Iterator[None]:
@@ -178,18 +192,20 @@ class GenerationService:
         finally:
             self._taken -= 1
 
-    async def _answer(self, requests: list[Request], run_id: str, context: Any) -> None:
+    async def _answer(
+        self, requests: list[Request], files: Files, run_id: str, context: Any
+    ) -> None:
         stream = _Stream(context, run_id)
         await stream.write()  # so that the client knows that it was accepted
         for index, request in enumerate(requests):
-            produced = await stream.await_result(self._make(request, stream))
+            produced = await stream.await_result(self._make(request, files, stream))
             artifacts = self.make_artifacts(produced, index)
             node = produced.meta.get(NODE_KEY, "")
             await stream.write(artifacts, self.name_model(request), node)
 
-    async def _make(self, request: Request, stream: _Stream) -> Produced:
+    async def _make(self, request: Request, files: Files, stream: _Stream) -> Produced:
         """The image of `request`. Being cancelled stops the engine within a step."""
-        found, run = None, Run(id=stream.id)
+        found, run = None, Run(id=stream.id, read_input=read_from(files))
         async with (
             self._turn,
             contextlib.aclosing(self._engine.generate(request, run)) as events,
@@ -197,11 +213,20 @@ class GenerationService:
             async for event in events:
                 if isinstance(event, Warned):
                     stream.add_warning(event.text)
+                elif isinstance(event, Progressed):
+                    stream.progress.put(event)
                 elif isinstance(event, Produced):
                     found = event
         if found is None:
             raise Refused(Code.INTERNAL, "The engine ended without an image.")
         return found
+
+
+def _find_model(name: str, own: Capabilities) -> str:
+    """The model of `own` that answers for `name`."""
+    if name in UPSCALER_RULES and own.upscale_models:
+        return own.upscale_models[0]
+    return own.default_model
 
 
 class _Stream:
@@ -213,6 +238,8 @@ class _Stream:
         self._run_id = run_id
         self._count = 0
         self._warnings: list[bytes] = []
+        self.progress = Newest()
+        self._wants_previews = is_asked_for(context.invocation_metadata())
 
     def add_warning(self, text: str) -> None:
         """Tell the client `text` at the end of the call, for which the answers have no place."""
@@ -247,18 +274,18 @@ class _Stream:
                 raise Refused(Code.DEADLINE_EXCEEDED, "The answer was not taken.") from None
 
     async def await_result(self, work: Coroutine[Any, Any, Produced]) -> Produced:
-        """What `work` returns, with keepalives sent while it takes its time."""
+        """What `work` returns; until then keepalives are sent, and previews if asked for."""
         task = asyncio.ensure_future(work)
         try:
-            while not (await asyncio.wait({task}, timeout=KEEPALIVE_SECONDS))[0]:
-                await self.write()
+            async with contextlib.aclosing(self.progress.follow(task, KEEPALIVE_SECONDS)) as events:
+                async for progress in events:
+                    if progress is None:
+                        await self.write()
+                    elif self._wants_previews:
+                        await self.write([make_artifact(progress)])
             return task.result()
         finally:
-            if not task.done():
-                task.cancel()
-                await asyncio.wait({task})
-                if not task.cancelled():
-                    task.exception()  # nobody is left to hear it
+            await cancel(task)
 
 
 class DashboardService:

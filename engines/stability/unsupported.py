@@ -22,49 +22,78 @@ _READ = {
     "request_id",
     "prompt.text",
     "prompt.parameters.weight",
+    "prompt.parameters.init",
+    "prompt.artifact.type",
+    "prompt.artifact.binary",
     "image.height",
     "image.width",
     "image.seed",
     "image.samples",
     "image.steps",
     "image.transform.diffusion",
+    "image.transform.upscaler",
     "image.parameters.sampler.cfg_scale",
+    "image.parameters.schedule.start",
+    "image.parameters.schedule.end",
+    "image.parameters.guidance.guidance_preset",
+    "image.parameters.guidance.instances.models.alias",
+    "image.parameters.guidance.instances.guidance_strength",
+    "image.parameters.guidance.instances.cutouts.count",
+    "image.parameters.guidance.instances.prompt.text",
+    "image.parameters.guidance.instances.prompt.parameters.weight",
+    # Only a mask gives it an effect; it is read with one.
+    "image.masked_area_init",
+    "image.weight_method",
+    "image.adapter.adapter_type",
+    "image.adapter.adapter_strength",
+    "image.adapter.adapter_init_type",
+    "image.fine_tuning_parameters.model_id",
+    "image.fine_tuning_parameters.weight",
+    "image.cai_parameters.model_metadata",
 }
-_OPEN = {name.rpartition(".")[0] for name in _READ} | {"prompt", "image", "image.parameters"}
 
 
-def _has_whole_schedule(schedule: Message) -> bool:
-    starts = not schedule.HasField("start") or schedule.start == 1
-    ends = not schedule.HasField("end") or schedule.end == 0
-    return starts and ends and not schedule.HasField("value")
+def _list_open() -> set[str]:
+    """The messages that are looked into: everything that a field which is read lies in."""
+    found: set[str] = set()
+    for name in _READ:
+        while name := name.rpartition(".")[0]:
+            found.add(name)
+    return found
 
+
+_OPEN = _list_open()
+
+_DESCRIBING = ("id", "mime", "magic", "index", "finish_reason", "seed", "uuid", "size")
+"""What an artifact of an answer says of itself; it asks for nothing in a request."""
 
 _HARMLESS: dict[str, Callable[[Any], bool]] = {
     "requested_type": lambda value: value == generation.ARTIFACT_IMAGE,
-    "prompt.parameters.init": lambda value: not value,
-    # The SDK's client sends an adapter of no type with every request.
-    "image.adapter": lambda value: value.adapter_type == generation.T2IADAPTER_NONE,
-    "image.cai_parameters": lambda value: not value.model_metadata,
-    # Only a mask gives it an effect, and a mask is an artifact.
-    "image.masked_area_init": lambda value: True,
-    "image.weight_method": lambda value: value == generation.TEXT_ENCODER,
     "image.quantize": lambda value: not value,
-    "image.parameters.schedule": _has_whole_schedule,
-    "image.parameters.guidance": lambda value: not value.guidance_preset and not value.instances,
+    **{f"prompt.artifact.{name}": lambda value: True for name in _DESCRIBING},
 }
 
 _REASONS = {
     "requested_type": "Only images are made here.",
-    "prompt.artifact": "Images are made from words alone: no initial image, mask or depth.",
+    "prompt.artifact": "Only an initial image and its mask are known.",
     "prompt.tokens": "Give the prompt as text, not as tokens.",
-    "image.transform.upscaler": "No image is made larger here.",
-    "image.parameters.schedule": "A schedule needs an initial image, and none is taken here.",
-    "image.parameters.guidance": "There is no CLIP guidance here.",
-    "image.adapter": "There are no adapters here.",
-    "image.fine_tuning_parameters": "There are no fine-tuned models here.",
-    "image.cai_parameters": "Images are not signed here.",
-    "image.weight_method": "Weights are applied by TEXT_ENCODER here.",
 }
+
+_PICTURES = (generation.ARTIFACT_IMAGE, generation.ARTIFACT_MASK)
+
+_FIELDS = {
+    "parameters.initial_image": "prompt.artifact",
+    "parameters.mask": "prompt.artifact",
+    "parameters.guidance": "image.parameters.guidance",
+    "parameters.start_schedule": "image.parameters.schedule",
+    "parameters.end_schedule": "image.parameters.schedule",
+    "parameters.weight_method": "image.weight_method",
+    "parameters.adapter": "image.adapter",
+    "parameters.fine_tunes": "image.fine_tuning_parameters",
+    "parameters.content_credentials": "image.cai_parameters",
+    "parameters.upscale": "image.transform.upscaler",
+}
+"""The protocol's names of the fields that stand elsewhere in a message than in a request."""
 
 
 def check_supported(message: Message) -> None:
@@ -73,6 +102,14 @@ def check_supported(message: Message) -> None:
     The error's `field` is the protocol's name of it, such as `image.parameters.guidance`.
     """
     _check(message, "")
+
+
+def name_field(error: RequestError) -> str:
+    """The protocol's name of the field that is wrong."""
+    for name, known in _FIELDS.items():
+        if error.field == name or error.field.startswith(f"{name}."):
+            return known
+    return error.field
 
 
 def _check(message: Message, prefix: str) -> None:
@@ -84,11 +121,17 @@ def _check(message: Message, prefix: str) -> None:
             continue
         if path == "extras":
             _check_extras(value)
+        elif path == "prompt.artifact" and not _is_picture(value):
+            raise _refuse(path, _REASONS[path])
         elif path in _OPEN:
             for part in value if descriptor.label == descriptor.LABEL_REPEATED else (value,):
                 _check(part, f"{path}.")
         elif path not in _HARMLESS or not _HARMLESS[path](value):
             raise _refuse(path, _REASONS.get(path, "It would have no effect here."))
+
+
+def _is_picture(artifact: Message) -> bool:
+    return artifact.type in _PICTURES and artifact.WhichOneof("data") == "binary"
 
 
 def _check_extras(extras: Message) -> None:

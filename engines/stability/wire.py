@@ -16,10 +16,23 @@ import stability_sdk.interfaces.gooseai.generation.generation_pb2_grpc as genera
 
 sys.path[:] = _path
 
-__all__ = ["WARNING_HEADER", "Message", "generation", "generation_grpc"]
+__all__ = [
+    "PREVIEWS_HEADER",
+    "PREVIEW_MAGIC",
+    "WARNING_HEADER",
+    "Message",
+    "generation",
+    "generation_grpc",
+]
 
 Message = Any
 """A protobuf message; the generated modules have no types."""
 
 WARNING_HEADER = "safelight-warning-bin"
 """The trailing metadata in which our server tells what an engine warns of, UTF-8, repeated."""
+
+PREVIEWS_HEADER = "safelight-previews"
+"""The metadata by which a client asks our server, with the value `1`, how far an image is."""
+
+PREVIEW_MAGIC = "safelight-preview"
+"""`magic` of the artifacts that say it: see `engines.stability.previews`."""

@@ -96,6 +96,10 @@ class JobExecution:
     def _is_paid(self) -> bool:
         return self._job.request.engine in self._registry.paid_engines
 
+    @property
+    def _warning(self) -> str | None:
+        return " ".join(self._warnings) or None
+
     async def _watch_cancel(self, work: asyncio.Task[None]) -> None:
         while not work.done():
             await asyncio.sleep(CANCEL_SECONDS)
@@ -135,15 +139,23 @@ class JobExecution:
         return self._build_result(environment)
 
     def recover(self, answers: list[bytes]) -> bool:
-        """Store the result that was spooled before a crash. False when there is none in it."""
+        """Store the result that was spooled before a crash, or that the image was withheld.
+
+        False when the answers tell neither.
+        """
         engine = self._get_engine()
         for event in engine.recover(self._job.request, answers):
             self._take(event)
         if self._produced is None:
             return False
-        queue.finish(
-            self._database, self._job, self._epoch, self._build_result(engine.environment())
-        )
+        try:
+            result = self._build_result(engine.environment())
+        except EngineError as error:
+            if error.kind is not Failure.FILTERED:
+                raise
+            self._end_with(error)
+        else:
+            queue.finish(self._database, self._job, self._epoch, result)
         return True
 
     def _take(self, event: object) -> None:
@@ -170,9 +182,11 @@ class JobExecution:
         produced = self._produced
         if produced is None or produced.data is None:
             if produced is not None and produced.finish_reason is FinishReason.FILTER:
+                said = self._warning or "The service withheld the image."
+                self._warnings.clear()
                 raise EngineError(
                     Failure.FILTERED,
-                    " ".join(self._warnings) or "The service withheld the image.",
+                    said,
                     "Change the prompts; nothing is charged for a withheld image.",
                 )
             raise EngineError(Failure.BAD_ANSWER, "The engine ended without an image.")
@@ -189,7 +203,7 @@ class JobExecution:
             pixels_sha256=digest_pixels(image),
             thumbnail=make_thumbnail(image),
             finish_reason=produced.finish_reason,
-            warning=" ".join(self._warnings) or None,
+            warning=self._warning,
             seconds=round(time.monotonic() - self._began, 3),
             environment=environment,
             stages=tuple(self._stages),
@@ -211,7 +225,12 @@ class JobExecution:
                 comparison = self._judge(image, result)
         keeps_child = job.purpose is Purpose.REGENERATE
         queue.finish_comparison(
-            self._database, job, self._epoch, comparison, result=result if keeps_child else None
+            self._database,
+            job,
+            self._epoch,
+            comparison,
+            result=result if keeps_child else None,
+            warning=self._warning,
         )
 
     def _find_obstacle(self, image: Image) -> Comparison | None:
@@ -259,7 +278,15 @@ class JobExecution:
             self._fail(error.kind, str(error))
 
     def _fail(self, kind: Failure, text: str, state: JobState = JobState.FAILED) -> None:
-        queue.fail(self._database, self._job.id, self._epoch, kind.value, text, state=state)
+        queue.fail(
+            self._database,
+            self._job.id,
+            self._epoch,
+            kind.value,
+            text,
+            state=state,
+            warning=self._warning,
+        )
 
 
 def _explain(error: SafelightError) -> Comparison:

@@ -33,6 +33,12 @@ def test_what_is_left_open_takes_the_engines_default() -> None:
     assert (parameters.width, parameters.height, parameters.style_preset) == (128, 192, None)
 
 
+def test_a_sampler_may_have_the_name_that_the_apis_package_gives_it() -> None:
+    samplers = msgspec.structs.replace(CAPABILITIES, samplers=("k_euler", "ddpm"))
+    (request,) = resolve_draft(Draft(prompts=(SKY,), sampler="plms"), samplers)
+    assert request.parameters.sampler == "ddpm"
+
+
 def test_images_get_the_seeds_that_follow_and_the_last_seed_wraps_to_one() -> None:
     draft = Draft(prompts=(SKY,), seed=SEED_MAXIMUM, images=3)
     seeds = [request.parameters.seed for request in resolve_draft(draft, CAPABILITIES)]

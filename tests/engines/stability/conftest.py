@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from engines.base import Event, Run
+from engines.base import Event, Progressed, Run
 from engines.secret import Secret
 from engines.settings import StabilitySettings
 from engines.stability.engine import StabilityEngine
@@ -76,4 +76,6 @@ def make_engine(host: str, key: str | None = None, **options: Any) -> StabilityE
 
 
 async def collect(engine: StabilityEngine, request: Request, run: Run | None = None) -> list[Event]:
-    return [event async for event in engine.generate(request, run or Run(id="run-1"))]
+    """The events of one image, without how far it is: that depends on who is faster."""
+    events = [event async for event in engine.generate(request, run or Run(id="run-1"))]
+    return [event for event in events if not isinstance(event, Progressed)]

@@ -96,8 +96,11 @@ _ABORTS = {
 class _Service(GenerationService):
     """The product's service, led astray by `behaviour`; it keeps what arrived."""
 
-    def __init__(self, engine: Engine, behaviour: Behaviour, **options: Any) -> None:
+    def __init__(
+        self, engine: Engine, behaviour: Behaviour, *, size: int = 65 * 1024 * 1024, **options: Any
+    ) -> None:
         super().__init__(engine, **options)
+        self._size = size
         self.messages: list[bytes] = []
         self.started = asyncio.Event()
         self.cancelled = asyncio.Event()
@@ -152,7 +155,7 @@ class _Service(GenerationService):
         if behaviour is Behaviour.GARBAGE_IMAGE:
             artifact.binary = b"\x89PNG\r\n\x1a\n but then nothing of the kind"
         if behaviour is Behaviour.TOO_LARGE:
-            artifact.binary = bytes(65 * 1024 * 1024)
+            artifact.binary = bytes(self._size)
         if behaviour is Behaviour.WRONG_SIZE:
             request, _ = read_message(self.messages[-1])
             wide = msgspec.structs.replace(request.parameters, width=192)
@@ -168,7 +171,8 @@ class Server(StabilityServer):
     """Serves `engine` on this machine. `token`: what a client must send as its key.
 
     `messages` and `headers` are what arrived, in order; `started` is set when a call began,
-    `cancelled` when a client gave one up. Further `options` are those of `GenerationService`.
+    `cancelled` when a client gave one up. `size`: bytes of an image that is too
+    large. Further `options` are those of `GenerationService`.
     """
 
     def __init__(

@@ -93,10 +93,10 @@ async def test_a_full_disk_does_not_lose_the_image(serve: Serve, kind: type[Exce
 
 async def test_an_image_above_the_usual_message_limit_arrives(serve: Serve) -> None:
     server = await serve()
-    request = make_request(width=2048, height=2048)
+    request = make_request(width=2688, height=2688)
     (produced,) = await collect(make_engine(server.host), request)
     assert isinstance(produced, Produced)
-    assert len(produced.data or b"") > 10 * 1024 * 1024
+    assert len(produced.data or b"") > 20 * 1024 * 1024
 
 
 async def test_cancelling_reaches_the_server_at_once(serve: Serve) -> None:

@@ -99,10 +99,24 @@ async def test_a_filtered_image_is_kept_with_a_warning(serve: Serve) -> None:
     assert "blurred" in str(warned)
 
 
-async def test_a_withheld_image_warns_before_it_fails(serve: Serve) -> None:
-    server = await serve(B.FILTER_TEXT)
+async def test_a_withheld_image_is_known_after_a_crash_too(serve: Serve) -> None:
+    server, spooled = await serve(B.FILTER_TEXT), list[bytes]()
+    engine, request = make_engine(server.host), make_request()
+    with pytest.raises(EngineError, match="withheld"):
+        await collect(engine, request, Run(id="run-1", spool=spooled.append))
+    warned, produced = engine.recover(request, spooled)
+    assert isinstance(warned, Warned)
+    assert "Invalid prompts detected" in warned.text
+    assert isinstance(produced, Produced)
+    assert (produced.data, produced.finish_reason) == (None, FinishReason.FILTER)
+
+
+async def test_what_a_failure_came_with_is_told_before_it(serve: Serve) -> None:
+    server = await serve(B.FILTER_THEN_FAIL)
     events = make_engine(server.host).generate(make_request(), Run(id="run-1"))
-    assert isinstance(await anext(events), Warned)
+    warned = await anext(events)
+    assert isinstance(warned, Warned)
+    assert "worker lost" in warned.text
     with pytest.raises(EngineError, match="withheld"):
         await anext(events)
 

@@ -140,7 +140,7 @@ async def ask(channel: Any, method: str, message: Message, answer: Any) -> Any:
 
 
 def ask_for(run: str, *, samples: int = 1, **changes: Any) -> Message:
-    message = build_message(make_request(MODEL, **{"steps": 4, **changes}), run)
+    message = build_message(make_request(MODEL, **{"steps": 4, **changes}), Run(id=run))
     message.image.samples = samples
     return message
 

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engines.base import Run
 from engines.stability.capabilities import SAMPLERS, STYLE_PRESETS
-from engines.stability.message import build_message, read_message, serialize, shorten_float
+from engines.stability.message import build_message, read_message, serialize
+from engines.stability.numbers import shorten_float
 from engines.stability.wire import generation
 from store.errors import RequestError
 from store.fields import CFG_SCALE_MAXIMUM, SEED_MAXIMUM
@@ -57,10 +59,10 @@ requests = st.builds(
 @given(requests, st.text(st.characters(codec="ascii"), max_size=40))
 @settings(max_examples=150, deadline=None)
 def test_what_is_sent_is_what_was_asked_for(request: Request, run_id: str) -> None:
-    data = serialize(build_message(request, run_id))
+    data = serialize(build_message(request, Run(id=run_id)))
     active = msgspec.structs.replace(request, stack=PromptStack(prompts=request.stack.active))
     assert read_message(data) == (active, run_id)
-    assert serialize(build_message(request, run_id)) == data
+    assert serialize(build_message(request, Run(id=run_id))) == data
 
 
 @given(st.floats(-10, 10, width=32))
@@ -73,7 +75,7 @@ def test_the_message_field_by_field() -> None:
     request = make_request(
         model="stable-diffusion-v1-6", sampler="ddim", style_preset="anime", cfg_scale=0.0
     )
-    message = build_message(request, "0f" * 16)
+    message = build_message(request, Run(id="0f" * 16))
     assert message.engine_id == "stable-diffusion-v1-6"
     assert message.request_id == "0f" * 16
     assert message.requested_type == generation.ARTIFACT_IMAGE
@@ -87,26 +89,28 @@ def test_the_message_field_by_field() -> None:
     assert image.parameters[0].sampler.HasField("cfg_scale")
     assert image.parameters[0].sampler.cfg_scale == 0.0
     assert dict(message.extras["$IPC"]) == {"preset": "anime"}
-    for name in ("adapter", "masked_area_init", "weight_method", "quantize", "cai_parameters"):
+    assert image.HasField("weight_method")
+    assert image.weight_method == generation.TEXT_ENCODER
+    for name in ("adapter", "masked_area_init", "quantize", "cai_parameters"):
         assert not image.HasField(name), name
     assert not image.parameters[0].HasField("schedule")
-    assert not build_message(make_request(), "x").HasField("extras")
+    assert not build_message(make_request(), Run(id="x")).HasField("extras")
 
 
 def test_every_sampler_travels_as_its_number() -> None:
     numbers = [
-        build_message(make_request(sampler=name), "x").image.transform.diffusion
+        build_message(make_request(sampler=name), Run(id="x")).image.transform.diffusion
         for name in SAMPLERS
     ]
     assert numbers == list(range(11))
-    data = serialize(build_message(make_request(sampler="ddim"), "x"))
+    data = serialize(build_message(make_request(sampler="ddim"), Run(id="x")))
     # Field 6 of the image parameters (transform), 2 bytes: field 1 (diffusion) is 0.
     assert b"\x32\x02\x08\x00" in data
 
 
 def test_a_sampler_without_a_number_is_refused() -> None:
     with pytest.raises(RequestError, match="no sampler 'karras'"):
-        build_message(make_request(sampler="karras"), "x")
+        build_message(make_request(sampler="karras"), Run(id="x"))
 
 
 @pytest.mark.parametrize(
@@ -121,14 +125,14 @@ def test_a_sampler_without_a_number_is_refused() -> None:
     ],
 )
 def test_nothing_that_is_missing_is_filled_in(field: str, words: str) -> None:
-    message = build_message(make_request(), "x")
+    message = build_message(make_request(), Run(id="x"))
     message.image.ClearField(field)
     with pytest.raises(RequestError, match=words):
         read_message(serialize(message))
 
 
 def test_seed_zero_and_bytes_that_are_no_message_are_refused() -> None:
-    message = build_message(make_request(), "x")
+    message = build_message(make_request(), Run(id="x"))
     message.image.seed[0] = 0
     with pytest.raises(RequestError, match="out of range"):
         read_message(serialize(message))
@@ -160,10 +164,11 @@ def test_it_differs_from_the_clients_own_message_only_where_that_is_wrong() -> N
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     theirs = generation.Request.FromString(bytes.fromhex(result.stdout))
     ours = build_message(
-        make_request(model="stable-diffusion-v1-6", style_preset="anime"), theirs.request_id
+        make_request(model="stable-diffusion-v1-6", style_preset="anime"), Run(id=theirs.request_id)
     )
     assert theirs != ours
     assert theirs.image.HasField("adapter")
     theirs.image.ClearField("adapter")
     theirs.requested_type = generation.ARTIFACT_IMAGE
+    theirs.image.weight_method = generation.TEXT_ENCODER
     assert theirs == ours

@@ -181,7 +181,7 @@ async def test_beyond_this_machine_with_tls_and_key_until_a_signal(
             await collect(engine, make_request(MODEL))
         assert caught.value.kind is Failure.WRONG_KEY
 
-        message = build_message(make_request(MODEL, steps=20), "request 1")
+        message = build_message(make_request(MODEL, steps=20), Run(id="request 1"))
         credentials = grpc.ssl_channel_credentials(authority.read_bytes())
         async with grpc.aio.secure_channel(host, credentials) as channel:
             answers = channel.unary_stream(

@@ -1,0 +1,243 @@
+"""Hundreds of ways for a server to go wrong: each ends in a named state and leaves nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import AsyncGenerator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from engines.base import EngineError, Event, Failure, Produced, Run, Warned
+from engines.stability.engine import StabilityEngine
+from store.pixels import open_image
+from store.records import FinishReason
+from tests.engines.stability.conftest import make_engine, make_request
+from tests.engines.stability.faults import (
+    answer_cases,
+    handshake_cases,
+    status_cases,
+    stream_cases,
+)
+from tests.engines.stability.faults.answers import END, HEAD, IMAGE, RUN, SEED
+from tests.engines.stability.faults.cases import IDLE, LOST, UNKNOWN, UNREACHABLE, Case, Ends
+from tests.engines.stability.faults.peer import Ending, Peer, Script, wait_until
+from tests.engines.stability.faults.proxy import Cut, Proxy
+from tests.engines.stability.painter import Painter
+from tests.engines.stability.server import Behaviour, Server
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+CASES = [
+    *stream_cases.CASES,
+    *status_cases.CASES,
+    *handshake_cases.CASES,
+    *answer_cases.CASES,
+]
+GUARD_SECONDS = 30
+REQUEST = make_request(seed=SEED)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def peer() -> AsyncGenerator[Peer, None]:
+    """One server for all scripts, after a first good call: gRPC keeps some descriptors."""
+    running = Peer()
+    await running.start()
+    running.begin(Script(steps=(HEAD, IMAGE, END)))
+    await make(make_engine(running.host), Run(id=RUN, spool=running.spool))
+    yield running
+    await running.stop()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def proxy() -> AsyncGenerator[Proxy, None]:
+    """A proxy before a server that behaves."""
+    async with Server(Painter()) as server:
+        running = Proxy(server.host)
+        await running.start()
+        await make(make_engine(running.host))
+        yield running
+        await running.stop()
+
+
+@pytest.fixture(autouse=True)
+def _short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engines.stability.engine.TAIL_SECONDS", IDLE)
+    monkeypatch.setattr("engines.stability.engine.CONNECT_SECONDS", 1.0)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_collector() -> Iterator[None]:
+    """What is let go of must be gone at once, not when the garbage collector comes."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def count_descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def make(engine: StabilityEngine, run: Run | None = None) -> list[Event]:
+    """The events of one image. Nothing may take longer than the guard."""
+    async with asyncio.timeout(GUARD_SECONDS):
+        return [event async for event in engine.generate(REQUEST, run or Run(id=RUN))]
+
+
+class Trace:
+    """The tasks and descriptors before a case. `check` waits until no others are left."""
+
+    def __init__(self) -> None:
+        self._tasks = asyncio.all_tasks()
+        self._descriptors = count_descriptors()
+
+    async def check(self) -> None:
+        try:
+            async with asyncio.timeout(GUARD_SECONDS):
+                await wait_until(self._is_clean)
+        except TimeoutError:
+            left = asyncio.all_tasks() - self._tasks
+            pytest.fail(f"left: {left}, {count_descriptors()} for {self._descriptors}")
+
+    def _is_clean(self) -> bool:
+        is_idle = asyncio.all_tasks() <= self._tasks
+        return is_idle and count_descriptors() <= self._descriptors
+
+
+async def test_there_are_at_least_200_of_them() -> None:
+    assert len({case.name for case in CASES}) == len(CASES) >= 200
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+async def test_each_fault_ends_in_its_state_and_leaves_nothing(peer: Peer, case: Case) -> None:
+    trace = Trace()
+    peer.begin(case.script)
+    # A reset at once after the request escapes gRPC now and then, until the watchdog looks.
+    engine = make_engine(peer.host, "sk-1", **{"idle_seconds": 2.0} | case.options)
+    if case.ends.kind is None:
+        check_image(await make(engine, Run(id=RUN, spool=peer.spool)), case.ends)
+    else:
+        with pytest.raises(EngineError) as caught:
+            await make(engine, Run(id=RUN, spool=peer.spool))
+        check_error(caught.value, case.ends)
+        del caught
+    await trace.check()
+    assert peer.received.count(RUN.encode()) <= 1, "nothing is ever sent twice"
+    check_spool(engine, peer.spooled, case.ends)
+
+
+def check_image(events: list[Event], ends: Ends) -> None:
+    *warned, produced = events
+    assert isinstance(produced, Produced)
+    assert produced.data == ends.data
+    assert produced.finish_reason is ends.reason
+    texts = [event.text for event in warned if isinstance(event, Warned)]
+    assert len(texts) == (1 if ends.words else 0), texts
+    assert ends.words in "".join(texts)
+    assert all(text.isprintable() for text in texts)
+
+
+def check_error(error: EngineError, ends: Ends) -> None:
+    assert error.kind in (ends.kind, ends.late_kind), error.message
+    assert error.may_be_charged is ends.is_charged
+    assert ends.words in error.message
+    assert error.message.isprintable()
+    assert error.hint
+
+
+def check_spool(engine: StabilityEngine, spooled: list[bytes], ends: Ends) -> None:
+    """What was put aside tells the same after a crash, as far as it tells an end at all."""
+    events = engine.recover(REQUEST, spooled)
+    if ends.kind is None:
+        assert isinstance(events[-1], Produced)
+        assert events[-1].data == ends.data
+        assert events[-1].finish_reason is ends.reason
+    elif ends.kind is Failure.FILTERED:
+        assert isinstance(events[-1], Produced)
+        assert events[-1].data is None
+        assert events[-1].finish_reason is FinishReason.FILTER
+    else:
+        assert events == []
+
+
+CUTS = [
+    *(Cut(place=n, ending=ending) for ending in (Ending.RESET, Ending.CLOSE) for n in (1, 5, 8)),
+    *(
+        Cut(place=n, ending=ending)
+        for ending in Ending
+        for n in (200, 1000, 9000, 20_000, 30_000, 40_000, 48_000)
+    ),
+    *(Cut(place=n, is_request=True, ending=ending) for ending in Ending for n in (90, 120, 200)),
+]
+
+
+@pytest.mark.parametrize("cut", CUTS, ids=str)
+async def test_a_connection_that_dies_after_so_many_bytes(proxy: Proxy, cut: Cut) -> None:
+    trace = Trace()
+    proxy.cut = cut
+    seconds = IDLE if cut.ending is Ending.KEEP else 2.0
+    with pytest.raises(EngineError) as caught:
+        await make(make_engine(proxy.host, idle_seconds=seconds))
+    is_reset = cut.ending is Ending.RESET
+    was_connected = cut.is_request or (cut.place or 0) > 9
+    check_error(caught.value, UNKNOWN if was_connected else LOST if is_reset else UNREACHABLE)
+    del caught
+    await trace.check()
+
+
+async def test_through_a_proxy_that_cuts_nothing_all_is_well(proxy: Proxy) -> None:
+    trace = Trace()
+    proxy.cut = Cut()
+    (produced,) = await make(make_engine(proxy.host))
+    assert isinstance(produced, Produced)
+    assert open_image(produced.data or b"").size == (128, 128)
+    assert proxy.passed > 49_152
+    await trace.check()
+
+
+@pytest.mark.parametrize("moment", ["before the headers", "after 1 keepalive", "after the image"])
+@pytest.mark.parametrize("way", ["cancel", "close"])
+async def test_giving_up_leaves_nothing(peer: Peer, moment: str, way: str) -> None:
+    trace = Trace()
+    before = stream_cases.BETWEEN[moment]
+    peer.begin(Script(steps=before))
+    engine = make_engine(peer.host)
+    task = asyncio.create_task(make(engine, Run(id=RUN, spool=peer.spool)))
+    count = sum(step for step in before if isinstance(step, int))
+    await wait_until(lambda: RUN.encode() in peer.received and len(peer.spooled) >= count)
+    if way == "cancel":
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    else:
+        await engine.close()
+        await expect_closed(task, moment)
+    del task
+    await trace.check()
+
+
+async def expect_closed(task: asyncio.Task[Any], moment: str) -> None:
+    if moment == "after the image":
+        assert isinstance((await task)[-1], Produced)
+        return
+    with pytest.raises(EngineError) as caught:
+        await task
+    assert (caught.value.kind, caught.value.may_be_charged) == (Failure.CANCELLED, True)
+
+
+@pytest.mark.parametrize("mebibytes", [20, 30])
+async def test_large_answers_are_taken_whole(mebibytes: int) -> None:
+    size = mebibytes * 1024 * 1024
+    spooled: list[int] = []
+    async with Server(Painter(), Behaviour.TOO_LARGE, size=size) as server:
+        for _ in "12":  # a server keeps a descriptor from its first call on
+            trace = Trace()
+            run = Run(id=RUN, spool=lambda data: spooled.append(len(data)))
+            with pytest.raises(EngineError, match="cannot be used as the image"):
+                await make(make_engine(server.host), run)
+        await trace.check()
+    assert max(spooled) > size
