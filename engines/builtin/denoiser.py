@@ -1,117 +1,172 @@
 """The denoiser in numpy: predicts the clean latent from a noisy one, the time and the text.
 
-Every prompt is computed alone (batch 1), so that no result depends on what else is asked.
-What does not change over the steps (keys and values of the text) is made once an image.
+All prompts of an image are one batch. Every product is exact (`exact.py`) and every row has
+factors of its own, so no result depends on what else is in the batch, on how its work is
+split (`halves.py`), or on the machine. What does not change over the steps (keys and values of
+the text, what depends on the time alone) is made once an image.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
 import numpy as np
 
-from engines.builtin.layers import Convolution, fold, inverse_rms, relu2, rms, softmax, unfold
+from engines.builtin.exact import FineProduct, Product, find_reach, round_columns
+from engines.builtin.halves import Half, make_half_layer
+from engines.builtin.layers import Convolution, Room, relu2
 from engines.builtin.precise import Floats
+from engines.builtin.team import Team
 from engines.builtin.weights import Weights
 
+FINE = ("fine_in", "fine_out.0", "fine_out.1")
 
-class PromptState:
-    """A prompt during one image: its text's keys and values, and room for the image's own."""
 
-    def __init__(self, denoiser: Denoiser, text: Floats, tokens: int) -> None:
-        width, heads = denoiser.width, denoiser.heads
-        size, total = width // heads, tokens + len(text)
-        self.pool = np.add.reduce(text, axis=0) * np.float32(1 / len(text)) @ denoiser.a["pool.w"]
-        self.pool += denoiser.a["pool.b"]
-        self.keys = np.empty((denoiser.layers, heads, total, size), np.float32)
-        self.values = np.empty_like(self.keys)
-        for k in range(denoiser.layers):
-            both = (text @ denoiser.a[f"layer.{k}.text"]).reshape(-1, 2, heads, size)
-            self.keys[k, :, tokens:] = rms(both[:, 0].transpose(1, 0, 2))
-            self.values[k, :, tokens:] = both[:, 1].transpose(1, 0, 2)
-        self.scores = np.empty((heads, tokens, total), np.float32)
-        self.scratch = np.empty_like(self.scores)
-        self.whole = np.empty(self.scores.shape, np.int32)
-        self.inner = np.empty((tokens, 3 * width + denoiser.hidden), np.float32)
-        self.wide = np.empty((tokens, width + denoiser.hidden), np.float32)
-        self.token = np.empty((tokens, width), np.float32)
+@dataclass(frozen=True, slots=True)
+class Modulation:
+    """What time and text do in one step.
+
+    `scale` and `shift` make the whole numbers of a layer's tokens and `undo` is their factor;
+    `gate` has the factors of the layer's last product in it: (layers, batch, 1, width or 1).
+    `last_scale` and `last_shift` (batch, 1, width) are for the tokens behind the layers, `fine`
+    (batch, 1, 1, width) for the convolutions.
+    """
+
+    scale: Floats
+    shift: Floats
+    gate: Floats
+    undo: Floats
+    last_scale: Floats
+    last_shift: Floats
+    fine: dict[str, Floats]
+
+    def take(self, prompts: slice) -> Modulation:
+        """The part of some prompts of the batch."""
+        return Modulation(
+            self.scale[:, prompts],
+            self.shift[:, prompts],
+            self.gate[:, prompts],
+            self.undo[:, prompts],
+            self.last_scale[prompts],
+            self.last_shift[prompts],
+            {name: value[prompts] for name, value in self.fine.items()},
+        )
+
+
+class Passes:
+    """The prompts of one image, in groups that are computed beside each other."""
+
+    def __init__(
+        self, net: Denoiser, texts: Sequence[Floats], height: int, width: int, groups: int = 1
+    ) -> None:
+        """`texts`: (tokens, text width) for each prompt; sizes are those of the latent."""
+        count = len(texts)
+        means = [np.add.reduce(text, axis=0) * np.float32(1 / len(text)) for text in texts]
+        self.pool = net.pool(np.stack(means))
+        self.conditions: dict[float, Floats] = {}
+        self.groups: list[tuple[slice, tuple[Half, Half]]] = []
+        edges = [k * count // groups for k in range(groups + 1)]
+        for start, stop in pairwise(edges):
+            if start == stop:
+                continue
+            shared, part = Room(), texts[start:stop]
+            one, two = (Half(k, net, shared, (height, width), part) for k in range(2))
+            self.groups.append((slice(start, stop), (one, two)))
 
 
 class Denoiser:
     """The network of one set of weights."""
 
     def __init__(self, weights: Weights) -> None:
-        self.a = weights.arrays
-        sizes = weights.manifest.sizes
+        a, sizes = weights.arrays, weights.manifest.sizes
         self.width, self.hidden = sizes["width"], sizes["hidden"]
         self.layers, self.heads = sizes["layers"], sizes["heads"]
         self._knots = sizes["knots"]
-        a = self.a
-        self._conv_in = Convolution(a["conv_in.w"], a["conv_in.b"])
-        self._conv_out = Convolution(a["conv_out.w"], a["conv_out.b"])
-        self._fine = {
+        self.pool = FineProduct(a["pool.w"], a["pool.b"])
+        self._time_in = FineProduct(a["time_in.w"], a["time_in.b"])
+        self._time_out = FineProduct(a["time_out.w"], a["time_out.b"])
+        self._modulate = FineProduct(
+            np.concatenate([a["modulate.w"], *(a[f"{n}.shift.w"] for n in FINE)], axis=1),
+            np.concatenate([a["modulate.b"], *(a[f"{n}.shift.b"] for n in FINE)]),
+        )
+        self.conv_in = Convolution(a["conv_in.w"], a["conv_in.b"])
+        self.conv_out = Convolution(a["conv_out.w"], a["conv_out.b"])
+        self.fine = {
             name: (
                 Convolution(a[f"{name}.a.w"], a[f"{name}.a.b"]),
                 Convolution(a[f"{name}.b.w"], a[f"{name}.b.b"]),
             )
-            for name in ("fine_in", "fine_out.0", "fine_out.1")
+            for name in FINE
         }
+        self.patch = Product(a["patch.w"], a["patch.b"])
+        self.unpatch = Product(a["unpatch.w"], a["unpatch.b"])
+        self.places = {name: a[name] for name in a if name.startswith("place.")}
+        self.texts = [Product(a[f"layer.{k}.text"]) for k in range(self.layers)]
+        self._table = np.stack([a[f"layer.{k}.table"] for k in range(self.layers)])
+        self._reach = np.empty((self.layers, 1, 1, 1), np.float32)
+        self._leave_scale = np.empty((self.layers, 1, 1, self.width), np.float32)
+        self.parts = []
+        for k in range(self.layers):
+            leave, self._leave_scale[k] = round_columns(a[f"layer.{k}.leave"], 127)
+            enter, sharp = a[f"layer.{k}.enter"], a[f"layer.{k}.sharp"]
+            halves = [make_half_layer(s, self.heads, enter, leave, sharp) for s in range(2)]
+            self.parts.append(halves)
+            numbers = [m for half in halves for m in (half.heads, half.values, half.deep)]
+            # Rounding makes a row of tokens longer by half its dimension's root at most.
+            self._reach[k] = min(map(find_reach, numbers)) * 0.999 - self.width**0.5 / 2
 
     def embed_time(self, t: float) -> Floats:
         """The part of the condition that every prompt of a step shares; t in 0 (noise) to 1."""
         knots = np.arange(self._knots, dtype=np.float64)
         hats = np.maximum(0, 1 - np.abs(t * (self._knots - 1) - knots)).astype(np.float32)
-        hidden = relu2(hats @ self.a["time_in.w"] + self.a["time_in.b"])
-        return np.asarray(hidden @ self.a["time_out.w"] + self.a["time_out.b"])
+        return self._time_out(relu2(self._time_in(hats)))
 
-    def _refine(self, name: str, x: Floats, condition: Floats) -> Floats:
-        first, second = self._fine[name]
-        shift = condition @ self.a[f"{name}.shift.w"] + self.a[f"{name}.shift.b"]
-        hidden = first(np.maximum(x, 0), shift)
-        out = second(np.maximum(hidden, 0, out=hidden))
-        out += x
+    def prepare(self, passes: Passes, times: Sequence[float]) -> None:
+        """Make what depends on the time alone for many steps at once."""
+        new = [t for t in dict.fromkeys(times) if t not in passes.conditions]
+        if new:
+            embedded = np.stack([self.embed_time(t) for t in new])
+            made = self._modulate(relu2(embedded[:, None] + passes.pool))
+            passes.conditions.update(zip(new, made, strict=True))
+
+    def _modulate_step(self, passes: Passes, t: float) -> Modulation:
+        self.prepare(passes, [t])
+        made, d, wide = passes.conditions[t], self.width, self.conv_in.outputs
+        mod = made[:, : 3 * d].reshape(-1, 3, d)
+        scale, shift, gate = (mod + self._table[:, None]).transpose(2, 0, 1, 3)[:, :, :, None]
+        scale += np.float32(1)
+        gate += np.float32(1)
+        gate *= self._leave_scale
+        # The length of tokens of root mean square 1 behind scale and shift, at most.
+        longest = np.abs(scale).max(-1, keepdims=True)
+        longest *= np.float32(d**0.5)
+        longest += np.sqrt(np.add.reduce(shift * shift, -1, keepdims=True))
+        longest *= np.float32(1.001)
+        factor = self._reach / longest
+        scale *= factor
+        shift *= factor
+        fine = made[:, 3 * d :].reshape(-1, len(FINE), 1, 1, wide)
+        return Modulation(
+            scale,
+            shift,
+            gate,
+            np.reciprocal(factor),
+            1 + mod[:, :1],
+            mod[:, 1:2],
+            {name: fine[:, k] + self.fine[name][0].bias for k, name in enumerate(FINE)},
+        )
+
+    def predict(self, z: Floats, t: float, passes: Passes, team: Team) -> Floats:
+        """(h, w, channels) noisy latent to the clean ones of all prompts, (batch, h, w, ...)."""
+        mod = self._modulate_step(passes, t)
+        out = np.empty((len(passes.pool), *z.shape), np.float32)
+        team.run(
+            [
+                (one.predict(z, part, out[prompts]), two.predict(z, part, out[prompts]))
+                for prompts, (one, two) in passes.groups
+                for part in (mod.take(prompts),)
+            ]
+        )
         return out
-
-    def predict(self, z: Floats, time: Floats, prompt: PromptState) -> Floats:
-        """(h, w, channels) noisy latent to the clean one, for one prompt."""
-        a, (h, w, _) = self.a, z.shape
-        condition = relu2(time + prompt.pool)
-        fine = self._refine("fine_in", self._conv_in(z), condition)
-        x = unfold(fine) @ a["patch.w"]
-        x += a["patch.b"]
-        x += a[f"place.{h // 2}x{w // 2}"]
-        mod = (condition @ a["modulate.w"] + a["modulate.b"]).reshape(3, -1)
-        for k in range(self.layers):
-            self._apply_layer(k, x, mod, prompt)
-        token = np.multiply(x, inverse_rms(x), out=prompt.token)
-        token *= 1 + mod[0]
-        token += mod[1]
-        y = token @ a["unpatch.w"]
-        y += a["unpatch.b"]
-        y = fold(y, h // 2, w // 2)
-        y += fine
-        for name in ("fine_out.0", "fine_out.1"):
-            y = self._refine(name, y, condition)
-        return self._conv_out(np.maximum(y, 0, out=y))
-
-    def _apply_layer(self, k: int, x: Floats, mod: Floats, p: PromptState) -> None:
-        """Attention beside an MLP, added to `x` in place."""
-        a, d, heads = self.a, self.width, self.heads
-        n, size = x.shape[0], d // heads
-        scale, shift, gate = mod + a[f"layer.{k}.table"]
-        token = np.multiply(x, inverse_rms(x), out=p.token)
-        token *= 1 + scale
-        token += shift
-        inner = np.matmul(token, a[f"layer.{k}.enter"], out=p.inner)
-        q, key, value = inner[:, : 3 * d].reshape(n, 3, heads, size).transpose(1, 2, 0, 3)
-        q = q * (inverse_rms(q) * a[f"layer.{k}.sharp"])
-        p.keys[k, :, :n] = rms(key)
-        p.values[k, :, :n] = value
-        np.matmul(q, p.keys[k].transpose(0, 2, 1), out=p.scores)
-        sums = softmax(p.scores, p.scratch, p.whole)
-        mixed = p.scores @ p.values[k]
-        mixed /= sums
-        p.wide[:, :d].reshape(n, heads, size)[:] = mixed.transpose(1, 0, 2)
-        np.maximum(inner[:, 3 * d :], 0, out=p.wide[:, d:])
-        p.wide[:, d:] *= p.wide[:, d:]
-        out = np.matmul(p.wide, a[f"layer.{k}.leave"], out=p.token)
-        out *= 1 + gate
-        x += out

@@ -8,14 +8,9 @@ from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from engines.base import Capabilities, EngineError, Event, Failure, Run
+from engines.base import Capabilities, Event, Run
 from engines.builtin.capabilities import CAPABILITIES
-from engines.builtin.kernels import (
-    describe_kernels,
-    find_kernel_problem,
-    has_pinned_environment,
-    is_exact_machine,
-)
+from engines.builtin.kernels import describe_kernels, find_kernel_problem
 from engines.builtin.weights import check_files, load_weights
 from store.records import EnvironmentRecord
 from store.request import Request
@@ -38,7 +33,6 @@ class BuiltinEngine:
 
     def environment(self) -> EnvironmentRecord:
         """Revision, weights, kernels and named methods. Loads the model; raises `EngineError`."""
-        self._check_process()
         import platform
 
         import numpy
@@ -50,7 +44,7 @@ class BuiltinEngine:
 
         # The model in memory is the one that was read; the files may have changed since.
         check_files()
-        manifest = load_weights().manifest
+        manifest, problem = load_weights().manifest, find_kernel_problem()
         return EnvironmentRecord(
             values={
                 "engine": "builtin",
@@ -65,7 +59,7 @@ class BuiltinEngine:
                 "machine": platform.machine(),
                 "numpy": numpy.__version__,
                 "Pillow": PIL.__version__,
-                "equal bits promised": "yes" if find_kernel_problem() is None else "no",
+                "equal bits promised": "yes" if problem is None else f"no: {problem}",
             }
         )
 
@@ -76,7 +70,6 @@ class BuiltinEngine:
     async def generate(self, request: Request, run: Run) -> AsyncGenerator[Event, None]:
         """Make the image of `request`; each step runs in the engine's thread."""
         loop = asyncio.get_running_loop()
-        self._check_process()
         pipeline = await loop.run_in_executor(self._thread, self._load)
         events = pipeline.generate(request)
         try:
@@ -108,16 +101,3 @@ class BuiltinEngine:
 
             self._pipeline = Pipeline(load_weights())
         return self._pipeline
-
-    def _check_process(self) -> None:
-        """Raise `EngineError` in a process whose kernels would give other bits."""
-        if not is_exact_machine():
-            return
-        problem = None if has_pinned_environment() else "it was started without pinned kernels"
-        problem = problem or find_kernel_problem()
-        if problem is not None:
-            raise EngineError(
-                Failure.WRONG_PROCESS,
-                f"This process cannot make exact images: {problem}.",
-                "Start it with the variables that engines.builtin.kernels.pin_environment gives.",
-            )

@@ -1,41 +1,22 @@
-"""The numeric kernels that a process must use so that every machine gives the same bits.
+"""The numeric kernels of this process: their name, their threads, and a check of the promise.
 
-numpy's OpenBLAS chooses its matrix kernels by the processor, and splits products over its
-threads; both change the order of sums and so the last bits. A process that is started with
-`pin_environment` uses the AVX2 kernels on one thread wherever it runs. Everything else in the
-engine is made of operations that IEEE 754 defines exactly.
+No kernel can change a bit of what the engine makes (`exact.py` says why), as long as the machine
+keeps to IEEE 754 and numpy adds up the elements of a row in its documented pairwise order.
+`find_kernel_problem` tries both on numbers at the bounds.
 """
 
 from __future__ import annotations
 
-import os
-import platform
 import sys
+from functools import cache
+from typing import TYPE_CHECKING
 
-PINNED = {"OPENBLAS_CORETYPE": "Haswell", "OPENBLAS_NUM_THREADS": "1"}
-_UNWANTED = ("OPENBLAS_L2_SIZE", "GOTO_NUM_THREADS")
-
-
-def pin_environment(environment: dict[str, str]) -> dict[str, str]:
-    """A copy of `environment` in which a process must start (before numpy is imported)."""
-    kept = {name: value for name, value in environment.items() if name not in _UNWANTED}
-    return {**kept, **PINNED}
-
-
-def has_pinned_environment() -> bool:
-    """Whether this process was started with the pinned variables."""
-    return all(os.environ.get(name) == value for name, value in PINNED.items()) and not any(
-        name in os.environ for name in _UNWANTED
-    )
-
-
-def is_exact_machine() -> bool:
-    """Whether the promise of equal bits covers this kind of machine (x86-64)."""
-    return platform.machine().lower() in ("x86_64", "amd64")
+if TYPE_CHECKING:
+    from engines.builtin.precise import Floats
 
 
 def describe_kernels() -> str:
-    """The matrix kernels in use, for the environment record: `OpenBLAS 0.3.30 Haswell, 1 thread`.
+    """The matrix kernels in use, for the environment record: `OpenBLAS 0.3.30 SkylakeX`.
 
     Imports numpy.
     """
@@ -44,21 +25,71 @@ def describe_kernels() -> str:
 
     for pool in threadpool_info():
         if pool.get("user_api") == "blas":
-            threads = pool["num_threads"]
             name = {"openblas": "OpenBLAS"}.get(pool["internal_api"], pool["internal_api"])
-            plural = "" if threads == 1 else "s"
-            return f"{name} {pool['version']} {pool.get('architecture')}, {threads} thread{plural}"
+            return f"{name} {pool['version']} {pool.get('architecture')}"
     return f"no BLAS found on {sys.platform}"
 
 
+def use_own_threads() -> None:
+    """Keep each matrix product of this process on the thread that asks for it.
+
+    For speed: the engine shares out its work itself. Imports numpy.
+    """
+    import numpy  # noqa: F401  # its library must be loaded to be found
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(limits=1, user_api="blas")
+
+
+def add_pairwise(x: Floats) -> Floats:
+    """Sums along the last axis, kept, in numpy's order, by additions of single elements."""
+    import numpy as np
+
+    count = x.shape[-1]
+    if count < 8:
+        total = np.full_like(x[..., :1], -0.0)
+        for k in range(count):
+            total = total + x[..., k : k + 1]
+        return total
+    if count > 128:
+        half = count // 2
+        half -= half % 8
+        return add_pairwise(x[..., :half]) + add_pairwise(x[..., half:])
+    sums = x[..., :8].copy()
+    for start in range(8, count - count % 8, 8):
+        sums += x[..., start : start + 8]
+    for _ in range(3):
+        sums = sums[..., ::2] + sums[..., 1::2]
+    for k in range(count - count % 8, count):
+        sums = sums + x[..., k : k + 1]
+    return sums
+
+
+@cache
 def find_kernel_problem() -> str | None:
     """Why this process would not give the promised bits; None when it does.
 
-    Imports numpy.
+    Imports numpy; takes some milliseconds.
     """
-    if not is_exact_machine():
-        return f"a {platform.machine()} machine has other kernels"
-    described = describe_kernels()
-    if "Haswell, 1 thread" not in described or "threads" in described:
-        return f"the matrix kernels are {described}, not Haswell on 1 thread"
+    import numpy as np
+
+    from engines.builtin.exact import LIMIT
+
+    rng = np.random.Generator(np.random.Philox(1))
+    for depth in (36, 192, 512):
+        weights = rng.integers(-127, 128, (depth, 64))
+        levels = LIMIT // int(np.abs(weights).sum(0).max())
+        rows = rng.integers(-levels, levels + 1, (50, depth))
+        # One row at the bound: every product has the same sign.
+        rows[0] = np.sign(weights[:, np.abs(weights).sum(0).argmax()]) * levels
+        found = rows.astype(np.float32) @ weights.astype(np.float32)
+        if not np.array_equal(found, (rows @ weights).astype(np.float32)):
+            return f"its matrix kernels ({describe_kernels()}) round sums of whole numbers"
+    for count in (5, 64, 65, 86, 141, 173, 256):
+        values = np.square(rng.standard_normal((20, count)).astype(np.float32))
+        if not np.array_equal(np.add.reduce(values, -1, keepdims=True), add_pairwise(values)):
+            return f"numpy {np.__version__} adds up rows of {count} in another order"
+    small = np.float32(2.0**-126)
+    if small / np.float32(4) * np.float32(4) != small:
+        return "its float32 has no numbers below the normal ones"
     return None

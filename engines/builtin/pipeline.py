@@ -1,17 +1,15 @@
 """From a request to an image, step by step: text, noise, steps, decoding, size.
 
 `generate` is a plain generator of events that computes between them; closing it stops the work
-within one step. Prompts of a step are computed in threads of their own, each alone, so that
-neither their number nor their order changes a bit of any of them.
+within one step. The prompts of a step are one batch; every product in it is exact, so neither
+their number nor their order nor the threads change a bit of any of them.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
-import os
 from collections.abc import Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -19,12 +17,14 @@ from PIL import Image, ImageOps
 from engines.base import Event, Produced, Progressed, StageReached, Warned
 from engines.builtin.autoencoder import Decoder
 from engines.builtin.capabilities import NATIVE_SIZES, STYLE_WORDS
-from engines.builtin.denoiser import Denoiser, PromptState
+from engines.builtin.denoiser import Denoiser, Passes
 from engines.builtin.guidance import GUIDANCE, compose
+from engines.builtin.kernels import use_own_threads
 from engines.builtin.noise import NOISE, Stream, draw_noise
 from engines.builtin.precise import Floats
 from engines.builtin.samplers import FORMULAS
 from engines.builtin.schedule import SCHEDULE, make_sigmas, to_time
+from engines.builtin.team import Team, count_processors
 from engines.builtin.text import TextEncoder
 from engines.builtin.vocabulary import Reading
 from engines.builtin.weights import Weights
@@ -62,16 +62,18 @@ def encode_png(image: Image.Image) -> bytes:
 class Pipeline:
     """The model of one set of weights; makes one image at a time."""
 
-    def __init__(self, weights: Weights) -> None:
+    def __init__(self, weights: Weights, threads: int | None = None) -> None:
+        """`threads`: as many as there are processors when None; they decide the speed only."""
+        use_own_threads()
         self._text = TextEncoder(weights)
         self._denoiser = Denoiser(weights)
         self._decoder = Decoder(weights)
         self._channels = weights.manifest.sizes["channels"]
-        self._threads = ThreadPoolExecutor(max(1, os.cpu_count() or 1), "denoise")
+        self._team = Team(threads or count_processors())
 
     def close(self) -> None:
         """Let go of the threads."""
-        self._threads.shutdown()
+        self._team.close()
 
     def generate(self, request: Request) -> Generator[Event, None, None]:
         """The events of one image, `Produced` last."""
@@ -91,7 +93,7 @@ class Pipeline:
         yield StageReached("noise", 0, digest_array(noise))
         guess = _Guess(
             self._denoiser,
-            self._threads,
+            self._team,
             [empty, *texts],
             [p.weight for _, p in active],
             [(p.weight, p.text) for _, p in active],
@@ -99,6 +101,7 @@ class Pipeline:
             shape,
         )
         sigmas = make_sigmas(parameters.sampler, parameters.steps)
+        guess.prepare(sigmas[:-1])
         x = noise * np.float32(sigmas[0])
 
         def fresh(step: int, part: int) -> Floats:
@@ -110,7 +113,7 @@ class Pipeline:
             yield StageReached("latent", step, digest_array(x))
             yield Progressed(step, parameters.steps, self._preview(clean))
         yield StageReached("final latent", 0, digest_array(x))
-        image = Image.fromarray(self._decoder.decode(x))
+        image = Image.fromarray(self._decoder.decode(x, self._team))
         if made != wanted:
             image = ImageOps.fit(image, wanted, Image.Resampling.LANCZOS)
         yield StageReached("pixels", 0, digest_pixels(image))
@@ -134,12 +137,12 @@ class Pipeline:
 
 
 class _Guess:
-    """The guided predictor of one image: every prompt alone, then composed."""
+    """The guided predictor of one image: the prompts as one batch, then composed."""
 
     def __init__(
         self,
         denoiser: Denoiser,
-        threads: ThreadPoolExecutor,
+        team: Team,
         texts: list[Floats],
         weights: list[float],
         order: list[tuple[float, str]],
@@ -147,20 +150,21 @@ class _Guess:
         shape: tuple[int, ...],
     ) -> None:
         self._denoiser = denoiser
-        self._threads = threads
-        self._prompts = [PromptState(denoiser, t, shape[0] * shape[1] // 4) for t in texts]
+        self._team = team
+        self._passes = Passes(denoiser, texts, shape[0], shape[1], team.pairs)
         self._weights = weights
         self._order = sorted(range(len(weights)), key=lambda k: order[k])
         self._scale = scale
+
+    def prepare(self, sigmas: list[float]) -> None:
+        """Make what depends on these levels alone, all at once."""
+        self._denoiser.prepare(self._passes, [to_time(sigma) for sigma in sigmas])
 
     def predict(self, x: Floats, sigma: float) -> Floats:
         """Clean data from data with noise of level `sigma`."""
         t = to_time(sigma)
         z = x * np.float32(t)
-        time = self._denoiser.embed_time(t)
-        empty, *clean = self._threads.map(
-            lambda prompt: self._denoiser.predict(z, time, prompt), self._prompts
-        )
+        empty, *clean = self._denoiser.predict(z, t, self._passes, self._team)
         return compose(empty, [(self._weights[k], clean[k]) for k in self._order], self._scale)
 
 

@@ -62,6 +62,30 @@ def exp_in_place(x: Floats, scratch: Floats, whole: NDArray[np.int32]) -> None:
     np.multiply(scratch, whole.view(np.float32), out=x)
 
 
+_POWERS = tuple(np.float32(c) for c in (0.05517162, 0.24261112, 0.69326099, 0.99992807))
+_TO_WHOLE = np.float32(1.5 * 2**23)
+"""Added to a small number, leaves it rounded to a whole one in the last bits of the sum."""
+
+
+def power_of_two(x: Floats, scratch: Floats, spare: Floats) -> None:
+    """Replace `x` (within 120 of 0) by 2 to its power, within 8e-5 relative.
+
+    `scratch` and `spare` have the shape of `x` and are overwritten. 2^x = 2^k 2^r with whole k
+    and |r| <= 0.5, by a polynomial of degree 3.
+    """
+    np.add(x, _TO_WHOLE, out=scratch)
+    np.subtract(scratch, _TO_WHOLE, out=spare)
+    x -= spare
+    whole = scratch.view(np.int32)
+    np.left_shift(whole, 23, out=whole)
+    np.multiply(x, _POWERS[0], out=spare)
+    for term in _POWERS[1:-1]:
+        spare += term
+        spare *= x
+    spare += _POWERS[-1]
+    np.add(spare.view(np.int32), whole, out=x.view(np.int32))
+
+
 def log_of_unit(x: NDArray[np.float64]) -> NDArray[np.float64]:
     """Natural logarithm of numbers in (0, 1], within 1e-14."""
     mantissa, exponent = np.frexp(x)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from engines.builtin.exact import FineProduct, multiply
 from engines.builtin.layers import relu2, rms, softmax
 from engines.builtin.precise import Floats
 from engines.builtin.vocabulary import Reading, Vocabulary
@@ -14,8 +15,18 @@ class TextEncoder:
     """Reads prompts and encodes them; constant over the steps of an image."""
 
     def __init__(self, weights: Weights) -> None:
-        self._a = weights.arrays
-        self._layers = weights.manifest.sizes["text_layers"]
+        a = weights.arrays
+        self._vectors, self._places = a["text.vectors"], a["text.places"]
+        self._enter = FineProduct(a["text.enter.w"], a["text.enter.b"])
+        self._blocks = [
+            (
+                FineProduct(a[f"text.{k}.qkv"]),
+                FineProduct(a[f"text.{k}.out"]),
+                FineProduct(a[f"text.{k}.up.w"], a[f"text.{k}.up.b"]),
+                FineProduct(a[f"text.{k}.down.w"], a[f"text.{k}.down.b"]),
+            )
+            for k in range(weights.manifest.sizes["text_layers"])
+        ]
         self._vocabulary = Vocabulary(weights.words, weights.manifest.sizes["length"])
 
     def read(self, text: str, suffix: str = "") -> Reading:
@@ -24,22 +35,15 @@ class TextEncoder:
 
     def encode(self, ids: tuple[int, ...]) -> Floats:
         """Token numbers to (tokens, width) text tokens."""
-        a, count, heads = self._a, len(ids), 4
-        x = a["text.vectors"][list(ids)] @ a["text.enter.w"]
-        x += a["text.enter.b"]
-        x += a["text.places"][:count]
+        count, heads = len(ids), 4
+        x = self._enter(self._vectors[list(ids)])
+        x += self._places[:count]
         size = x.shape[1] // heads
-        for k in range(self._layers):
-            qkv = rms(x) @ a[f"text.{k}.qkv"]
-            q, key, v = np.ascontiguousarray(
-                qkv.reshape(count, 3, heads, size).transpose(1, 2, 0, 3)
-            )
-            scores = (q * np.float32(size**-0.5)) @ key.transpose(0, 2, 1)
+        for mix, out, up, down in self._blocks:
+            q, key, v = mix(rms(x)).reshape(count, 3, heads, size).transpose(1, 2, 0, 3)
+            scores = multiply(q * np.float32(size**-0.5), key.transpose(0, 2, 1))
             sums = softmax(scores, np.empty_like(scores), np.empty(scores.shape, np.int32))
-            mixed = (scores @ v) / sums
-            x += mixed.transpose(1, 0, 2).reshape(count, -1) @ a[f"text.{k}.out"]
-            hidden = rms(x) @ a[f"text.{k}.up.w"]
-            hidden += a[f"text.{k}.up.b"]
-            x += relu2(hidden) @ a[f"text.{k}.down.w"]
-            x += a[f"text.{k}.down.b"]
+            mixed = multiply(scores, v) / sums
+            x += out(mixed.transpose(1, 0, 2).reshape(count, -1))
+            x += down(relu2(up(rms(x))))
         return rms(x)

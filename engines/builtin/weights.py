@@ -8,9 +8,10 @@ sizes of the networks. `model.npz` holds plain arrays; a matrix in int8 has a se
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
@@ -74,17 +75,37 @@ def check_files(folder: Path = FOLDER) -> str:
     return f"{manifest.model}, revision {manifest.revision}, {total / 2**20:.1f} MiB, intact"
 
 
+class Arrays(Mapping[str, "Floats"]):
+    """The arrays by name, kept as they are stored; asking for one gives it anew in float32."""
+
+    def __init__(self, packed: Mapping[str, Any]) -> None:
+        self._packed = dict(packed)
+
+    def __getitem__(self, name: str) -> Floats:
+        array = self._packed[name].astype("float32", order="C")
+        scale = self._packed.get(f"{name}:scale")
+        if scale is not None:
+            array *= scale
+        return cast("Floats", array)
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in self._packed if not name.endswith(":scale"))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
 class Weights(msgspec.Struct, frozen=True, kw_only=True):
-    """The model in memory: manifest, arrays in float32 by name, words in their order."""
+    """The model in memory: manifest, arrays by name, words in their order."""
 
     manifest: Manifest
-    arrays: dict[str, Floats]
+    arrays: Arrays
     words: tuple[str, ...]
 
 
 @cache
 def load_weights(folder: Path = FOLDER) -> Weights:
-    """Read, check and unpack the model; kept for the life of the process. Imports numpy."""
+    """Read and check the model; kept for the life of the process. Imports numpy."""
     import io
 
     import numpy as np
@@ -92,12 +113,5 @@ def load_weights(folder: Path = FOLDER) -> Weights:
     manifest = read_manifest(folder)
     words = read_checked(manifest, "vocabulary.txt", folder).decode().split("\n")
     with np.load(io.BytesIO(read_checked(manifest, "model.npz", folder))) as packed:
-        arrays = {
-            name: np.ascontiguousarray(packed[name].astype(np.float32))
-            for name in packed.files
-            if not name.endswith(":scale")
-        }
-        for name in packed.files:
-            if name.endswith(":scale"):
-                arrays[name.removesuffix(":scale")] *= packed[name]
+        arrays = Arrays(packed)
     return Weights(manifest=manifest, arrays=arrays, words=tuple(words))

@@ -21,7 +21,6 @@ from typing import Any
 import msgspec
 
 from engines.base import EngineError, Failure
-from engines.builtin.kernels import pin_environment
 from engines.fleet.proxy import SERVICER, SETUP, VARIABLE, Listening
 from engines.stability.connection import MESSAGE_LIMIT
 
@@ -66,7 +65,6 @@ def connect(listening: Listening, fleet: Fleet) -> Iterator[None]:
     """Have a cluster with Ray Serve, and no application on it, until the block ends."""
     variables = {
         **_SETTINGS,
-        **pin_environment({}),
         VARIABLE: msgspec.json.encode(listening).decode(),
     }
     folder = tempfile.mkdtemp(prefix="safelight-")

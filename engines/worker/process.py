@@ -196,16 +196,12 @@ def _ask_to_leave(directory: Path, status: WorkerStatus) -> None:
 
 
 def _spawn(directory: Path) -> subprocess.Popen[bytes]:
-    from engines.builtin.kernels import pin_environment
-
-    environment = pin_environment(dict(os.environ))
     log = os.open(
         directory / LOG_NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600
     )
     try:
         return subprocess.Popen(
             [sys.executable, "-P", "-m", "engines.worker", "--directory", str(directory)],
-            env=environment,
             cwd="/",
             stdin=subprocess.DEVNULL,
             stdout=log,

@@ -1,18 +1,16 @@
 """The network alone, in numpy as the engine has it, in PyTorch and in onnxruntime.
 
-All use the engine's schedule and guidance in one loop, without previews and digests. numpy makes
-each pass of a step alone, in a thread of its own; the others make them as one batch in float32,
-with random weights, which does not change the time.
+All use the engine's schedule and guidance in one loop, without previews and digests, and make the
+passes of a step as one batch on as many threads. PyTorch and onnxruntime have random weights,
+which does not change the time.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import logging
-import os
 import warnings
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any
 
@@ -60,24 +58,28 @@ def _loop(predict: Callable[[Any, float], Any], steps: int, shape: tuple[int, ..
     return x
 
 
-def make_numpy(weights: Weights, texts: list[str], steps: int) -> Draw:
+def make_numpy(weights: Weights, texts: list[str], steps: int, threads: int) -> Draw:
     """A function that makes one image with the engine's own network."""
     from engines.builtin.autoencoder import Decoder
-    from engines.builtin.denoiser import Denoiser, PromptState
+    from engines.builtin.denoiser import Denoiser, Passes
+    from engines.builtin.kernels import use_own_threads
+    from engines.builtin.team import Team
     from engines.builtin.text import TextEncoder
 
+    use_own_threads()
     encoder, denoiser, decoder = TextEncoder(weights), Denoiser(weights), Decoder(weights)
-    pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)))
+    team = Team(threads)
 
     def draw() -> object:
         ids = [(0,), *(encoder.read(text).ids for text in texts)]
-        prompts = [PromptState(denoiser, encoder.encode(i), 64) for i in ids]
+        passes = Passes(denoiser, [encoder.encode(i) for i in ids], 16, 16, team.pairs)
+        denoiser.prepare(passes, [to_time(s) for s in make_sigmas("k_dpmpp_2m", steps)[:-1]])
 
         def predict(z: Any, t: float) -> Any:
-            time = denoiser.embed_time(t)
-            return list(pool.map(lambda p: denoiser.predict(z, time, p), prompts))
+            return denoiser.predict(z, t, passes, team)
 
-        return decoder.decode(_loop(predict, steps, (16, 16, weights.manifest.sizes["channels"])))
+        made = _loop(predict, steps, (16, 16, weights.manifest.sizes["channels"]))
+        return decoder.decode(made, team)
 
     return draw
 

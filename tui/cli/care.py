@@ -112,15 +112,13 @@ def worker(
             print_line(f"worker {status.process_id} runs")
         return
 
-    from engines.builtin.kernels import pin_environment
-
     async def prepare() -> None:
         async with open_darkroom():
             pass
 
     run_command(prepare())
     command = [sys.executable, "-P", "-m", "engines.worker", "--directory", str(directory)]
-    os.execve(sys.executable, command, pin_environment(dict(os.environ)))
+    os.execv(sys.executable, command)
 
 
 def backup(

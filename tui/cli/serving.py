@@ -74,7 +74,6 @@ def serve(
     or with --address on the nodes of a Ray cluster, each with the same Safelight installed; the
     server itself then runs on its head node.
     """
-    _pin_kernels(engine)
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     logging.basicConfig(format="safelight: %(message)s", stream=sys.stderr)
@@ -96,15 +95,6 @@ def serve(
         _serve(engine, settings, _find_fleet(fleet, address, key_file))
     except SafelightError as error:
         end_with_error(error, as_json=False)
-
-
-def _pin_kernels(engine: str) -> None:
-    """Start again in an environment that makes exact bits; numpy reads it when it is imported."""
-    from engines.builtin.kernels import has_pinned_environment, pin_environment
-
-    if engine == "builtin" and not has_pinned_environment():
-        command = [sys.executable, "-P", "-m", "tui", *sys.argv[1:]]
-        os.execve(sys.executable, command, pin_environment(dict(os.environ)))
 
 
 def _find_fleet(size: int | None, address: str | None, key_file: Path | None) -> Fleet | None:

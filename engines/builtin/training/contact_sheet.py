@@ -17,7 +17,6 @@ from PIL import Image
 
 from engines.base import Produced
 from engines.builtin.capabilities import MODEL
-from engines.builtin.kernels import has_pinned_environment
 from store.request import Parameters, Prompt, PromptStack, Request
 
 if TYPE_CHECKING:
@@ -117,8 +116,6 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=128)
     parser.add_argument("--height", type=int, default=128)
     args = parser.parse_args()
-    if not has_pinned_environment():
-        raise SystemExit("Start with OPENBLAS_CORETYPE=Haswell OPENBLAS_NUM_THREADS=1.")
     from engines.builtin.pipeline import Pipeline
     from engines.builtin.training.generator import sheet
     from engines.builtin.weights import load_weights

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from engines.builtin.kernels import has_pinned_environment
 from engines.builtin.training.contact_sheet import PROMPTS, draw, make_request
 from engines.builtin.training.generator import sheet
 from engines.builtin.training.questions import find_seen, make_questions
@@ -86,8 +85,6 @@ def parse() -> Namespace:
 def main() -> None:
     """Command line: draw, judge, write."""
     args = parse()
-    if not has_pinned_environment():
-        raise SystemExit("Start with OPENBLAS_CORETYPE=Haswell OPENBLAS_NUM_THREADS=1.")
     import torch
 
     from engines.builtin.training.classifier import load_judge

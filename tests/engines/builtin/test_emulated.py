@@ -1,4 +1,4 @@
-"""The same bits on a processor without AVX-512: a run under an emulator against a native one.
+"""The same bits on older processors: runs under an emulator against a native one.
 
 Takes minutes, so it runs only when asked: `SAFELIGHT_EMULATE=1 pytest -k emulated`, with
 `qemu-x86_64` (Debian package qemu-user) on the path.
@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 
-from engines.builtin.kernels import pin_environment
 from engines.builtin.pipeline import Pipeline
 from tests.engines.builtin.making import make_request, run, stages
 
@@ -35,11 +34,12 @@ print(json.dumps(stages(run(Pipeline(load_weights()), make_request(steps=2)))))
     reason="needs qemu-x86_64 and SAFELIGHT_EMULATE=1",
 )
 @pytest.mark.timeout(1800)
-def test_emulated_haswell_gives_the_same_bits(pipeline: Pipeline) -> None:
+@pytest.mark.parametrize("processor", ["Haswell-noTSX", "Nehalem"])
+def test_an_emulated_processor_gives_the_same_bits(pipeline: Pipeline, processor: str) -> None:
     assert QEMU is not None
     done = subprocess.run(
-        [QEMU, "-cpu", "Haswell-noTSX", sys.executable, "-c", SCRIPT],
-        env=pin_environment({**os.environ, "PYTHONPATH": str(ROOT)}),
+        [QEMU, "-cpu", processor, sys.executable, "-c", SCRIPT],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=True,

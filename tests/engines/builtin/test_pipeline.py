@@ -14,7 +14,6 @@ import pytest
 
 from engines.base import Produced, Progressed
 from engines.builtin.capabilities import CAPABILITIES, SAMPLERS, STYLE_WORDS
-from engines.builtin.kernels import pin_environment
 from engines.builtin.pipeline import Pipeline, choose_native_size
 from engines.builtin.weights import read_manifest
 from tests.engines.builtin.making import BASE, make_request, pixels, run, stages, warnings
@@ -24,11 +23,18 @@ ROOT = Path(__file__).parents[3]
 
 SCRIPT = """
 import json, sys
+from threadpoolctl import threadpool_limits
+from engines.builtin.kernels import describe_kernels, find_kernel_problem
 from engines.builtin.pipeline import Pipeline
 from engines.builtin.weights import load_weights
 from tests.engines.builtin.making import make_request, run, stages
-print(json.dumps(stages(run(Pipeline(load_weights()), make_request()))))
+pipeline = Pipeline(load_weights(), int(sys.argv[1]))
+threadpool_limits(int(sys.argv[2]), "blas")
+found = stages(run(pipeline, make_request(steps=1)))
+print(json.dumps([found, find_kernel_problem(), describe_kernels()]))
 """
+SIMD = " ".join(np._core._multiarray_umath.__cpu_dispatch__)  # type: ignore[attr-defined]
+"""Everything that numpy would use where the processor has it."""
 
 
 def test_golden_digests(pipeline: Pipeline) -> None:
@@ -40,18 +46,32 @@ def test_golden_digests(pipeline: Pipeline) -> None:
         assert {name: found[name] for name in digests} == digests, sampler
 
 
-def test_another_process_gives_the_same_bits(pipeline: Pipeline) -> None:
-    here = stages(run(pipeline, make_request()))
-    environment = pin_environment({**os.environ, "PYTHONPATH": str(ROOT)})
+@pytest.mark.parametrize(
+    ("threads", "blas_threads", "variables"),
+    [
+        (2, 1, {}),
+        (1, 2, {}),
+        (6, 1, {}),
+        (2, 1, {"OPENBLAS_CORETYPE": "Haswell"}),
+        (1, 1, {"OPENBLAS_CORETYPE": "Nehalem", "NPY_DISABLE_CPU_FEATURES": SIMD}),
+    ],
+    ids=["native", "BLAS threads", "more threads", "Haswell", "plain"],
+)
+def test_other_kernels_and_threads_give_the_same_bits(
+    pipeline: Pipeline, threads: int, blas_threads: int, variables: dict[str, str]
+) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT],
-        env=environment,
+        [sys.executable, "-W", "ignore", "-c", SCRIPT, str(threads), str(blas_threads)],
+        env={**os.environ, "PYTHONPATH": str(ROOT), **variables},
         capture_output=True,
         text=True,
         check=True,
         cwd=ROOT,
     )
-    assert json.loads(done.stdout) == here
+    found, problem, kernels = json.loads(done.stdout)
+    assert problem is None
+    assert variables.get("OPENBLAS_CORETYPE", "") in kernels
+    assert found == stages(run(pipeline, make_request(steps=1)))
 
 
 def test_repeats_are_equal_and_leave_nothing_behind(pipeline: Pipeline) -> None:

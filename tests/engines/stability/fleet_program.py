@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import sys
 
-from engines.builtin.kernels import pin_environment
 from engines.fleet.cluster import Fleet
 from engines.fleet.serving import serve
 from engines.stability.serving import ServerSettings
@@ -19,8 +17,6 @@ def _announce(address: str) -> None:
 
 
 def main() -> None:
-    # numpy reads these once, when it is first imported: nothing above imports it.
-    os.environ.update(pin_environment(dict(os.environ)))
     logging.basicConfig(format="safelight: %(message)s", stream=sys.stderr)
     settings = ServerSettings(port=0, queue=1)
     asyncio.run(serve(WitnessedEngine, settings, Fleet(size=2), _announce))

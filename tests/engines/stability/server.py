@@ -20,7 +20,6 @@ import grpc
 import msgspec
 
 from engines.base import Engine, Produced
-from engines.builtin.kernels import pin_environment
 from engines.secret import Secret
 from engines.stability.message import read_message
 from engines.stability.server import StabilityServer
@@ -253,8 +252,6 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0, help="0: a free one")
     parser.add_argument("--socket", help="serve on this Unix socket instead of a port")
     parser.add_argument("--behaviour", default="good", choices=[b.value for b in Behaviour])
-    # numpy reads these once, when it is first imported: nothing above imports it.
-    os.environ.update(pin_environment(dict(os.environ)))
     asyncio.run(_serve(parser.parse_args()))
 
 
