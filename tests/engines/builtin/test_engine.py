@@ -17,7 +17,7 @@ from engines.base import Engine, EngineError, Failure, Produced, Progressed, Run
 from engines.builtin.engine import BuiltinEngine
 from engines.builtin.kernels import PINNED, pin_environment
 from engines.builtin.weights import FOLDER, check_files, load_weights
-from tests.engines.builtin.making import make_request
+from tests.engines.builtin.making import Inputs, draw_mask, draw_picture, make_request
 
 
 @pytest.fixture
@@ -37,6 +37,20 @@ async def test_it_makes_an_image(engine: BuiltinEngine) -> None:
     assert names == {"text", "noise", "latent", "final latent", "pixels"}
     assert held.wire_message(make_request(), Run(id="1")) is None
     assert held.recover(make_request(), []) == []
+
+
+async def test_it_reads_the_files_of_the_run(engine: BuiltinEngine) -> None:
+    inputs = Inputs()
+    request = make_request(
+        initial_image=inputs.start(draw_picture(), 0.5), mask=inputs.mask(draw_mask())
+    )
+    run = Run(id="1", read_input=inputs.read)
+    events = [event async for event in engine.generate(request, run)]
+    assert isinstance(events[-1], Produced)
+    assert {"initial latent", "mask"} <= {e.name for e in events if isinstance(e, StageReached)}
+    with pytest.raises(EngineError, match="not at hand") as caught:
+        await anext(engine.generate(request, Run(id="2")))
+    assert caught.value.kind is Failure.INVALID_REQUEST
 
 
 async def test_closing_stops_within_a_step(engine: BuiltinEngine) -> None:
@@ -76,6 +90,9 @@ def test_environment_names_what_decides(engine: BuiltinEngine) -> None:
     assert "Haswell, 1 thread" in values["kernels"]
     assert values["noise"] == "philox-1"
     assert values["guidance"] == "composed-1"
+    assert values["variation"] == "linear-variance-1"
+    assert values["partial schedule"] == "share-1"
+    assert values["inpainting"] == "kept-latent-1"
 
 
 def test_a_process_without_pinned_kernels_is_refused(

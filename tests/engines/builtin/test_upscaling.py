@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -71,6 +73,19 @@ def test_tiles_leave_no_seams(upscaler: Upscaler) -> None:
     inner = (slice(40, -40), slice(40, -40))
     difference = np.abs(whole[40:, 40:][inner].astype(int) - moved[inner])
     assert difference.max() <= 1
+
+
+def test_memory_does_not_grow_with_the_picture(upscaler: Upscaler) -> None:
+    peaks = []
+    for side in (2 * TILE, 4 * TILE):
+        picture = np.zeros((side, side, 3), np.uint8)
+        out = np.empty((2 * side, 2 * side, 3), np.uint8)
+        tracemalloc.start()
+        for _ in upscaler.fill(picture, out):
+            pass
+        peaks.append(tracemalloc.get_traced_memory()[1] - picture.nbytes)
+        tracemalloc.stop()
+    assert peaks[1] < 1.2 * peaks[0]
 
 
 @pytest.mark.parametrize("size", [(16, 16), (17, 33), (131, 20)])
