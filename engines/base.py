@@ -271,7 +271,8 @@ class Produced(msgspec.Struct, frozen=True, kw_only=True):
 Event = Progressed | StageReached | Warned | Produced
 
 
-def _refuse_input(sha256: str) -> bytes:
+def refuse_input(sha256: str) -> bytes:
+    """Raise `StoreError`: what a run without input images answers."""
     raise StoreError(f"The input image {sha256[:8]} is not at hand.")
 
 
@@ -285,7 +286,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     spool: Callable[[bytes], None] = lambda _: None
-    read_input: Callable[[str], bytes] = _refuse_input
+    read_input: Callable[[str], bytes] = refuse_input
 
 
 class Engine(Protocol):

@@ -33,6 +33,17 @@ STYLE_WORDS = {
 NATIVE_SIZES = ((128, 128), (192, 128), (128, 192))
 """Sizes (width, height) that the network itself makes; others are resized from these."""
 
+UPSCALE_MODEL = "safelight-upscale-x2"
+UPSCALED_SIZES = ((256, 256), (384, 256), (256, 384))
+"""What the upscaler makes of the native sizes."""
+
+UPSCALE_INPUT = (16, 1024)
+"""Smallest and largest side of an image that is made larger, in pixels."""
+UPSCALE_SIDE = 2048
+"""Largest side that comes of it."""
+UPSCALE_FACTOR = 4
+"""How many times longer a side can become."""
+
 CAPABILITIES = Capabilities(
     engine="builtin",
     title="Embedded model",
@@ -44,9 +55,9 @@ CAPABILITIES = Capabilities(
     cfg_scale=Span(low=0, high=35, step=0.5, default=7),
     sizes=Sizes(
         default=(128, 128),
-        suggested=(*NATIVE_SIZES, (256, 256), (512, 512), (1024, 1024)),
-        native=NATIVE_SIZES,
+        suggested=(*NATIVE_SIZES, *UPSCALED_SIZES, (512, 512), (1024, 1024)),
+        native=(*NATIVE_SIZES, *UPSCALED_SIZES),
     ),
     takes=("initial_image", "mask", "variation", "upscale"),
-    upscale_models=("safelight-upscale-x2",),
+    upscale_models=(UPSCALE_MODEL,),
 )

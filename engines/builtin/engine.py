@@ -39,8 +39,10 @@ class BuiltinEngine:
         import PIL
 
         from engines.builtin.guidance import GUIDANCE
+        from engines.builtin.initial import INPAINTING
         from engines.builtin.noise import NOISE
-        from engines.builtin.schedule import SCHEDULE
+        from engines.builtin.schedule import PARTIAL_SCHEDULE, SCHEDULE
+        from engines.builtin.variation import VARIATION
 
         # The model in memory is the one that was read; the files may have changed since.
         check_files()
@@ -55,6 +57,9 @@ class BuiltinEngine:
                 "guidance": GUIDANCE,
                 "noise": NOISE,
                 "schedule": SCHEDULE,
+                "partial schedule": PARTIAL_SCHEDULE,
+                "inpainting": INPAINTING,
+                "variation": VARIATION,
                 "kernels": describe_kernels(),
                 "machine": platform.machine(),
                 "numpy": numpy.__version__,
@@ -71,7 +76,7 @@ class BuiltinEngine:
         """Make the image of `request`; each step runs in the engine's thread."""
         loop = asyncio.get_running_loop()
         pipeline = await loop.run_in_executor(self._thread, self._load)
-        events = pipeline.generate(request)
+        events = pipeline.generate(request, run.read_input)
         try:
             while True:
                 work = loop.run_in_executor(self._thread, next, events, None)

@@ -32,6 +32,8 @@ class Stream(IntEnum):
 
     INITIAL = 0
     SAMPLER = 1
+    AREA = 2
+    """What lies in the part of an initial image that is made anew."""
 
 
 def _poly(terms: tuple[float, ...], x: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -8,24 +8,30 @@ their number nor their order nor the threads change a bit of any of them.
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Generator, Iterator
+from functools import cached_property
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
-from engines.base import Event, Produced, Progressed, StageReached, Warned
+from engines.base import Event, Produced, Progressed, StageReached, Warned, refuse_input
 from engines.builtin.autoencoder import Decoder
-from engines.builtin.capabilities import NATIVE_SIZES, STYLE_WORDS
+from engines.builtin.capabilities import NATIVE_SIZES, STYLE_WORDS, UPSCALE_MODEL
 from engines.builtin.denoiser import Denoiser, Passes
+from engines.builtin.encoder import Encoder
 from engines.builtin.guidance import GUIDANCE, compose
+from engines.builtin.initial import INPAINTING, Initial, encode_initial, read_initial
 from engines.builtin.kernels import use_own_threads
-from engines.builtin.noise import NOISE, Stream, draw_noise
+from engines.builtin.noise import NOISE, Stream
+from engines.builtin.pictures import ReadInput, Size, encode_png, fit
 from engines.builtin.precise import Floats
-from engines.builtin.samplers import FORMULAS
-from engines.builtin.schedule import SCHEDULE, make_sigmas, to_time
+from engines.builtin.samplers import FORMULAS, Denoise
+from engines.builtin.schedule import PARTIAL_SCHEDULE, SCHEDULE, make_sigmas, to_time
 from engines.builtin.team import Team, count_processors
 from engines.builtin.text import TextEncoder
+from engines.builtin.upscaler import Upscaler
+from engines.builtin.upscaling import upscale
+from engines.builtin.variation import VARIATION, Draws
 from engines.builtin.vocabulary import Reading
 from engines.builtin.weights import Weights
 from store.pixels import digest_pixels
@@ -52,19 +58,13 @@ def digest_array(array: Floats) -> str:
     return hashlib.sha256(head + np.ascontiguousarray(array).tobytes()).hexdigest()
 
 
-def encode_png(image: Image.Image) -> bytes:
-    """The picture as a PNG file."""
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
-
-
 class Pipeline:
     """The model of one set of weights; makes one image at a time."""
 
     def __init__(self, weights: Weights, threads: int | None = None) -> None:
         """`threads`: as many as there are processors when None; they decide the speed only."""
         use_own_threads()
+        self._weights = weights
         self._text = TextEncoder(weights)
         self._denoiser = Denoiser(weights)
         self._decoder = Decoder(weights)
@@ -75,8 +75,32 @@ class Pipeline:
         """Let go of the threads."""
         self._team.close()
 
-    def generate(self, request: Request) -> Generator[Event, None, None]:
-        """The events of one image, `Produced` last."""
+    @cached_property
+    def _encoder(self) -> Encoder:
+        return Encoder(self._weights)
+
+    @cached_property
+    def _upscaler(self) -> Upscaler:
+        return Upscaler(self._weights)
+
+    def generate(
+        self, request: Request, read_input: ReadInput = refuse_input
+    ) -> Generator[Event, None, None]:
+        """The events of one image, `Produced` last. Raises `EngineError` for a wrong input."""
+        parameters = request.parameters
+        if parameters.upscale is not None:
+            yield from upscale(self._upscaler, parameters, read_input)
+            return
+        initial = read_initial(parameters, read_input)
+        if initial is not None:
+            yield from map(Warned, initial.notes)
+            yield StageReached("initial image", 0, digest_pixels(initial.picture))
+            if initial.is_unchanged:
+                yield from _keep(initial, parameters.seed)
+                return
+        yield from self._draw(request, initial)
+
+    def _draw(self, request: Request, initial: Initial | None) -> Generator[Event, None, None]:
         parameters = request.parameters
         wanted = (parameters.width, parameters.height)
         made = choose_native_size(*wanted)
@@ -89,8 +113,12 @@ class Pipeline:
         yield StageReached("text", 0, digest_array(empty))
         for (position, _), text in zip(active, texts, strict=True):
             yield StageReached("text", position, digest_array(text))
-        noise = draw_noise(parameters.seed, Stream.INITIAL, 0, shape)
+        draws = Draws(parameters.seed, parameters.variation)
+        noise = draws.draw(Stream.INITIAL, 0, shape)
         yield StageReached("noise", 0, digest_array(noise))
+        if initial is not None:
+            encode_initial(initial, made, self._encoder)
+            yield from _digest_initial(initial)
         guess = _Guess(
             self._denoiser,
             self._team,
@@ -100,31 +128,49 @@ class Pipeline:
             parameters.cfg_scale,
             shape,
         )
-        sigmas = make_sigmas(parameters.sampler, parameters.steps)
+        sigmas = _choose_sigmas(request)
         guess.prepare(sigmas[:-1])
         x = noise * np.float32(sigmas[0])
+        predict: Denoise = guess.predict
+        if initial is not None:
+            x = initial.begin(sigmas[0], noise, draws)
+            predict = initial.wrap(predict)
 
         def fresh(step: int, part: int) -> Floats:
-            return draw_noise(parameters.seed, Stream.SAMPLER, 2 * step + part, shape)
+            return draws.draw(Stream.SAMPLER, 2 * step + part, shape)
 
-        steps = FORMULAS[parameters.sampler](guess.predict, x, sigmas, fresh)
+        steps = FORMULAS[parameters.sampler](predict, x, sigmas, fresh)
         for step, (after, clean) in enumerate(steps, 1):
             x = after
             yield StageReached("latent", step, digest_array(x))
-            yield Progressed(step, parameters.steps, self._preview(clean))
+            yield Progressed(step, len(sigmas) - 1, self._preview(clean))
         yield StageReached("final latent", 0, digest_array(x))
-        image = Image.fromarray(self._decoder.decode(x, self._team))
-        if made != wanted:
-            image = ImageOps.fit(image, wanted, Image.Resampling.LANCZOS)
+        image = self._resize(Image.fromarray(self._decoder.decode(x, self._team)), wanted)
+        if initial is not None:
+            image = initial.paste(image)
         yield StageReached("pixels", 0, digest_pixels(image))
         meta = {
             "made at": f"{made[0]}x{made[1]}",
-            "resizing": "none" if made == wanted else "Lanczos, cropped to fill",
+            "resizing": _describe_resizing(made, wanted),
             "guidance": GUIDANCE,
             "noise": NOISE,
             "schedule": SCHEDULE,
         }
+        if initial is not None:
+            meta |= initial.describe()
+            meta["steps"] = f"{len(sigmas) - 1} of {parameters.steps}"
+            meta["partial schedule"] = PARTIAL_SCHEDULE
+        if parameters.mask is not None:
+            meta["inpainting"] = INPAINTING
+        if parameters.variation is not None:
+            meta["variation"] = VARIATION
         yield Produced(data=encode_png(image), mime="image/png", seed=parameters.seed, meta=meta)
+
+    def _resize(self, image: Image.Image, wanted: Size) -> Image.Image:
+        """The network's picture at the wanted size, by the upscaler where that is larger."""
+        if image.size != wanted:
+            image = Image.fromarray(self._upscaler.enlarge(np.asarray(image)))
+        return fit(image, wanted)
 
     def _read(self, prompt: Prompt, preset: str | None) -> Reading:
         words = STYLE_WORDS[preset] if preset is not None and prompt.weight > 0 else ""
@@ -165,7 +211,40 @@ class _Guess:
         t = to_time(sigma)
         z = x * np.float32(t)
         empty, *clean = self._denoiser.predict(z, t, self._passes, self._team)
-        return compose(empty, [(self._weights[k], clean[k]) for k in self._order], self._scale)
+        terms = [(self._weights[k], clean[k]) for k in self._order]
+        return compose(empty, terms, self._scale, t)
+
+
+def _choose_sigmas(request: Request) -> list[float]:
+    """The levels of the steps that are taken."""
+    parameters = request.parameters
+    start, end = 1.0, 0.0
+    if parameters.initial_image is not None:
+        start = parameters.initial_image.start_schedule
+        end = parameters.initial_image.end_schedule
+    return make_sigmas(parameters.sampler, parameters.steps, start, end)
+
+
+def _describe_resizing(made: Size, wanted: Size) -> str:
+    if made == wanted:
+        return "none"
+    first = f"x2 by {UPSCALE_MODEL}"
+    doubled = (2 * made[0], 2 * made[1])
+    return first if doubled == wanted else f"{first}, then Lanczos, cropped to fill"
+
+
+def _digest_initial(initial: Initial) -> Iterator[StageReached]:
+    if initial.latent is not None:
+        yield StageReached("initial latent", 0, digest_array(initial.latent))
+    if initial.share is not None:
+        yield StageReached("mask", 0, digest_array(initial.share))
+
+
+def _keep(initial: Initial, seed: int) -> Iterator[Event]:
+    """The initial image itself, where nothing was asked to change."""
+    yield StageReached("pixels", 0, digest_pixels(initial.picture))
+    data = encode_png(initial.picture)
+    yield Produced(data=data, mime="image/png", seed=seed, meta=initial.describe())
 
 
 def _warnings(prompts: list[Prompt], readings: list[Reading]) -> Iterator[Warned]:

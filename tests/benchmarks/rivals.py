@@ -51,7 +51,7 @@ def _loop(predict: Callable[[Any, float], Any], steps: int, shape: tuple[int, ..
     for sigma, after in pairwise(sigmas):
         t = to_time(sigma)
         empty, one, two = predict(x * np.float32(t), t)
-        clean = compose(empty, [(1.0, one), (-1.0, two)], 7.0)
+        clean = compose(empty, [(1.0, one), (-1.0, two)], 7.0, t)
         aim = clean if last is None else 1.5 * clean - 0.5 * last
         ratio = np.float32(after / sigma)
         x, last = ratio * x + (1 - ratio) * aim, clean

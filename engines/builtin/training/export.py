@@ -1,7 +1,8 @@
 """From checkpoints to the files in the package: plain arrays, vocabulary, manifest.
 
-``python -m engines.builtin.training.export --autoencoder FILE --denoiser FILE --words FILE
---out DIR --revision N``. Large matrices become int8 with one factor a column, all else float16.
+``python -m engines.builtin.training.export --autoencoder FILE --denoiser FILE --upscaler FILE
+--words FILE --latents DIR --out DIR --revision N``. Large matrices become int8 with one factor
+a column, all else float16.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from torch import Tensor
 from engines.builtin.capabilities import MODEL
 from engines.builtin.training.autoencoder import CHANNELS, Autoencoder
 from engines.builtin.training.networks import Shape
+from engines.builtin.training.upscaler import Upscaler
 from engines.builtin.training.words import Vocabulary
 from engines.builtin.weights import FORMAT, MANIFEST, Manifest
 
@@ -119,6 +121,23 @@ def autoencoder_arrays(model: Autoencoder) -> Arrays:
     return out
 
 
+def upscaler_arrays(model: Upscaler) -> Arrays:
+    """The upscaler by the names that the engine uses."""
+    w = {k: v.detach() for k, v in model.state_dict().items()}
+    out: Arrays = {}
+    for k in range(len(model.blocks)):
+        for p in "ab":
+            out[f"up.{k}.{p}.w"] = _conv(w[f"blocks.{k}.{p}.weight"])
+            out[f"up.{k}.{p}.b"] = w[f"blocks.{k}.{p}.bias"].numpy()
+    # The first layer reads 2x2 squares of RGB, the last one writes squares of 4x4.
+    first = w["enter.weight"].view(-1, 3, 4, 3, 3).transpose(1, 2).reshape(-1, 12, 3, 3)
+    out["up.enter.w"], out["up.enter.b"] = _conv(first), w["enter.bias"].numpy()
+    last = w["leave.weight"].view(3, 16, -1, 3, 3).transpose(0, 1).reshape(48, -1, 3, 3)
+    out["up.leave.w"] = _conv(last)
+    out["up.leave.b"] = w["leave.bias"].view(3, 16).T.reshape(-1).numpy()
+    return out
+
+
 @torch.no_grad()
 def preview_arrays(model: Autoencoder, latents: Tensor, mean: Tensor, deviation: Tensor) -> Arrays:
     """The linear map from a normalised latent to 2x2 RGB that fits the decoder's output best."""
@@ -171,6 +190,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--autoencoder", type=Path, required=True)
     parser.add_argument("--denoiser", type=Path, required=True)
+    parser.add_argument("--upscaler", type=Path, required=True)
     parser.add_argument("--words", type=Path, required=True)
     parser.add_argument("--latents", type=Path, required=True, help="folder of shards")
     parser.add_argument("--out", type=Path, required=True)
@@ -183,6 +203,9 @@ def main() -> None:
     state = torch.load(args.denoiser)
     arrays = denoiser_arrays(state["average"], vocabulary.vectors, shape)
     arrays |= autoencoder_arrays(model)
+    upscaler = Upscaler()
+    upscaler.load_state_dict(torch.load(args.upscaler))
+    arrays |= upscaler_arrays(upscaler)
     mean, deviation = state["mean"], state["deviation"]
     arrays |= {
         "latent.mean": mean.flatten().numpy(),

@@ -7,10 +7,42 @@ from pathlib import Path
 
 from engines.builtin.pipeline import Pipeline
 from engines.builtin.weights import load_weights
-from tests.engines.builtin.making import make_request, run, stages
+from store.parameters import Variation
+from store.request import Request
+from tests.engines.builtin.making import (
+    Inputs,
+    draw_mask,
+    draw_picture,
+    make_request,
+    run,
+    stages,
+)
 
 GOLDEN = Path(__file__).with_name("golden.json")
 SAMPLERS = ("k_dpmpp_2m", "k_euler_ancestral", "k_heun")
+
+
+def make_requests() -> tuple[dict[str, Request], Inputs]:
+    """The requests whose digests are held, by their names, and the files that they need."""
+    inputs = Inputs()
+    picture, mask = draw_picture(), draw_mask()
+    requests = {name: make_request(sampler=name) for name in SAMPLERS}
+    requests["variation"] = make_request(
+        sampler="k_euler_ancestral", variation=Variation(seed=5, strength=0.3)
+    )
+    requests["upscaled"] = make_request(width=256, height=256)
+    requests["initial image"] = make_request(initial_image=inputs.start(picture, 0.65))
+    requests["inpainting"] = make_request(
+        sampler="ddim",
+        initial_image=inputs.start(draw_picture((200, 150)), 0.9, 0.1),
+        mask=inputs.mask(mask, area="random"),
+        width=256,
+        height=192,
+    )
+    requests["upscale"] = make_request(
+        (), width=300, height=225, upscale=inputs.upscale(draw_picture((100, 75)))
+    )
+    return requests, inputs
 
 
 def main() -> None:
@@ -18,8 +50,9 @@ def main() -> None:
     weights = load_weights()
     pipeline = Pipeline(weights)
     golden = json.loads(GOLDEN.read_text()) if GOLDEN.exists() else {}
+    requests, inputs = make_requests()
     golden[str(weights.manifest.revision)] = {
-        name: stages(run(pipeline, make_request(sampler=name))) for name in SAMPLERS
+        name: stages(run(pipeline, request, inputs)) for name, request in requests.items()
     }
     GOLDEN.write_text(json.dumps(golden, indent=1, sort_keys=True) + "\n")
     pipeline.close()

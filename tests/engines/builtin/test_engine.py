@@ -18,7 +18,7 @@ from engines.builtin import kernels
 from engines.builtin.engine import BuiltinEngine
 from engines.builtin.kernels import describe_kernels, find_kernel_problem
 from engines.builtin.weights import FOLDER, check_files, load_weights
-from tests.engines.builtin.making import make_request
+from tests.engines.builtin.making import Inputs, draw_mask, draw_picture, make_request
 
 
 @pytest.fixture
@@ -38,6 +38,20 @@ async def test_it_makes_an_image(engine: BuiltinEngine) -> None:
     assert names == {"text", "noise", "latent", "final latent", "pixels"}
     assert held.wire_message(make_request(), Run(id="1")) is None
     assert held.recover(make_request(), []) == []
+
+
+async def test_it_reads_the_files_of_the_run(engine: BuiltinEngine) -> None:
+    inputs = Inputs()
+    request = make_request(
+        initial_image=inputs.start(draw_picture(), 0.5), mask=inputs.mask(draw_mask())
+    )
+    run = Run(id="1", read_input=inputs.read)
+    events = [event async for event in engine.generate(request, run)]
+    assert isinstance(events[-1], Produced)
+    assert {"initial latent", "mask"} <= {e.name for e in events if isinstance(e, StageReached)}
+    with pytest.raises(EngineError, match="not at hand") as caught:
+        await anext(engine.generate(request, Run(id="2")))
+    assert caught.value.kind is Failure.INVALID_REQUEST
 
 
 async def test_closing_stops_within_a_step(engine: BuiltinEngine) -> None:
@@ -76,7 +90,10 @@ def test_environment_names_what_decides(engine: BuiltinEngine) -> None:
     assert values["equal bits promised"] == "yes"
     assert values["kernels"] == describe_kernels()
     assert values["noise"] == "philox-1"
-    assert values["guidance"] == "composed-1"
+    assert values["guidance"] == "composed-2"
+    assert values["variation"] == "linear-variance-1"
+    assert values["partial schedule"] == "share-1"
+    assert values["inpainting"] == "kept-latent-1"
 
 
 def test_a_machine_that_gives_other_bits_is_recorded(

@@ -9,7 +9,7 @@ import math
 import numpy as np
 import pytest
 
-from engines.builtin.guidance import compose
+from engines.builtin.guidance import compose, emphasize
 from engines.builtin.noise import Stream, draw_noise, invert_normal
 from engines.builtin.precise import Floats, exp, exp_in_place, log, log_of_unit, power
 from engines.builtin.schedule import make_sigmas
@@ -62,22 +62,30 @@ def test_levels_fall_to_zero(sampler: str, steps: int) -> None:
     assert all(a > b for a, b in itertools.pairwise(sigmas))
 
 
-def test_guidance_acts_smoothly_and_monotonically() -> None:
+@pytest.mark.parametrize("time", [0.0, 0.15, 1.0])
+def test_guidance_acts_smoothly_and_monotonically(time: float) -> None:
     rng = np.random.default_rng(3)
     empty, one, two = (rng.standard_normal((4, 4, 2)).astype(np.float32) for _ in range(3))
     away = one - empty
     along = [
-        float(((compose(empty, [(w, one), (1.0, two)], 2.0) - empty) * away).sum())
+        float(((compose(empty, [(w, one), (1.0, two)], 2.0, time) - empty) * away).sum())
         for w in np.linspace(-1, 1, 21)
     ]
     assert all(a < b for a, b in itertools.pairwise(along))
-    np.testing.assert_allclose(compose(empty, [(1.0, one)], 1.0), one, atol=1e-6)
-    np.testing.assert_array_equal(compose(empty, [(1.0, one)], 0.0), empty)
+    np.testing.assert_allclose(compose(empty, [(1.0, one)], 1.0, time), one, atol=1e-6)
+    np.testing.assert_array_equal(compose(empty, [(1.0, one)], 0.0, time), empty)
+
+
+def test_negative_weights_count_more_while_there_is_almost_only_noise() -> None:
+    assert [emphasize(-1.0, time) for time in (0.0, 0.1, 0.2, 1.0)] == [-2.0, -2.0, -1.0, -1.0]
+    steps = [emphasize(-1.0, time / 100) for time in range(101)]
+    assert all(a <= b for a, b in itertools.pairwise(steps))
+    assert all(emphasize(1.5, time / 100) == 1.5 for time in range(101))
 
 
 def test_guidance_tames_large_scales() -> None:
     rng = np.random.default_rng(3)
     empty, one = (rng.standard_normal((8, 8, 4)).astype(np.float32) for _ in range(2))
     free = empty + np.float32(15) * (one - empty)
-    tamed = compose(empty, [(1.0, one)], 15.0)
+    tamed = compose(empty, [(1.0, one)], 15.0, 0.5)
     assert float(tamed.std()) < 0.5 * float(free.std())

@@ -16,6 +16,7 @@ from engines.base import Produced, Progressed
 from engines.builtin.capabilities import CAPABILITIES, SAMPLERS, STYLE_WORDS
 from engines.builtin.pipeline import Pipeline, choose_native_size
 from engines.builtin.weights import read_manifest
+from tests.engines.builtin.golden import make_requests
 from tests.engines.builtin.making import BASE, make_request, pixels, run, stages, warnings
 
 GOLDEN = Path(__file__).with_name("golden.json")
@@ -41,9 +42,11 @@ def test_golden_digests(pipeline: Pipeline) -> None:
     golden = json.loads(GOLDEN.read_text())
     revision = str(read_manifest().revision)
     assert revision in golden, "a new revision needs its digests: see the model card"
-    for sampler, digests in golden[revision].items():
-        found = stages(run(pipeline, make_request(sampler=sampler)))
-        assert {name: found[name] for name in digests} == digests, sampler
+    requests, inputs = make_requests()
+    assert set(golden[revision]) == set(requests)
+    for name, digests in golden[revision].items():
+        found = stages(run(pipeline, requests[name], inputs))
+        assert {stage: found[stage] for stage in digests} == digests, name
 
 
 @pytest.mark.parametrize(
@@ -136,6 +139,8 @@ def test_no_guidance_is_the_prompt_alone(pipeline: Pipeline) -> None:
         ((128, 128), (128, 128)),
         ((192, 128), (192, 128)),
         ((128, 192), (128, 192)),
+        ((256, 256), (128, 128)),
+        ((384, 256), (192, 128)),
         ((1024, 1024), (128, 128)),
         ((1024, 128), (192, 128)),
         ((576, 1024), (128, 192)),
@@ -148,7 +153,9 @@ def test_sizes(pipeline: Pipeline, size: tuple[int, int], native: tuple[int, int
     produced = events[-1]
     assert isinstance(produced, Produced)
     assert produced.meta["made at"] == f"{native[0]}x{native[1]}"
-    assert (produced.meta["resizing"] == "none") == (size == native)
+    resizing = produced.meta["resizing"]
+    assert (resizing == "none") == (size == native)
+    assert ("Lanczos" in resizing) == (size not in CAPABILITIES.sizes.native)
 
 
 def test_progress_has_a_preview_at_each_step(pipeline: Pipeline) -> None:

@@ -1,4 +1,4 @@
-"""Two real training steps, an export, and numpy against PyTorch. Needs PyTorch."""
+"""Real training steps, exports, and numpy against PyTorch. Needs PyTorch."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ def test_two_steps_and_an_export(sprites: Path, tmp_path: Path) -> None:
     from engines.builtin.autoencoder import Decoder
     from engines.builtin.capabilities import MODEL
     from engines.builtin.denoiser import Denoiser, Passes
+    from engines.builtin.encoder import Encoder
     from engines.builtin.team import Team
     from engines.builtin.text import TextEncoder
     from engines.builtin.training import autoencoder, export
@@ -88,3 +89,32 @@ def test_two_steps_and_an_export(sprites: Path, tmp_path: Path) -> None:
     assert np.abs(ours - theirs).max() < 0.05 * max(1.0, float(np.abs(theirs).max()))
     decoded = Decoder(weights).decode(clean) / 127.5 - 1
     assert np.abs(decoded - picture.clip(-1, 1)).max() < 0.03
+    encoded = Encoder(weights).encode(data[0].numpy())
+    assert np.abs(encoded - clean).max() < 0.02
+
+
+def test_the_upscaler_learns_and_is_the_same_in_numpy(sprites: Path, tmp_path: Path) -> None:
+    from engines.builtin.capabilities import MODEL
+    from engines.builtin.training import export
+    from engines.builtin.training.autoencoder import Autoencoder
+    from engines.builtin.training.things import Sprites
+    from engines.builtin.training.upscaler import Pool, Upscaler, step_of, to_images
+    from engines.builtin.upscaler import Upscaler as Ours
+    from engines.builtin.weights import Manifest, load_weights
+
+    torch.manual_seed(0)
+    pool = Pool(4, Sprites(sprites), Autoencoder(), seed=1)
+    model = Upscaler()
+    optimizer = torch.optim.AdamW(model.parameters(), 3e-4)
+    batch = pool.batch(np.random.default_rng(0), 4)
+    losses = [step_of(model, optimizer, *batch) for _ in range(8)]
+    assert losses[-1] < losses[0]
+    draft = Manifest(format=1, model=MODEL, revision=1, pictures=0, files={}, sizes={})
+    folder = tmp_path / "weights"
+    export.write(folder, export.pack(export.upscaler_arrays(model)), [], draft)
+    small = pool.small[0, 0, :40, :64].copy()
+    with torch.no_grad():
+        x = torch.from_numpy(small[None]).permute(0, 3, 1, 2).float() / 127.5 - 1
+        theirs = to_images(model(x))[0]
+    ours = Ours(load_weights(folder)).enlarge(small)
+    assert np.abs(ours.astype(int) - theirs).max() <= 2
