@@ -59,8 +59,9 @@ class FleetEngine:
         """
         from ray.exceptions import RayActorError
 
+        files = {sha256: run.read_input(sha256) for sha256 in request.parameters.inputs}
         for attempt in range(1, ATTEMPTS + 1):
-            events = self._replicas.generate.remote(request, run.id)
+            events = self._replicas.generate.remote(request, run.id, files)
             try:
                 async for event in events:
                     if isinstance(event, Failed):
@@ -167,6 +168,10 @@ class _Context:
     def __init__(self, context: Any) -> None:
         self._context = context
         self.answers: asyncio.Queue[bytes | None] = asyncio.Queue()
+
+    def invocation_metadata(self) -> tuple[tuple[str, str | bytes], ...]:
+        """What the client sent beside its request."""
+        return tuple(self._context.invocation_metadata())
 
     def set_trailing_metadata(self, pairs: Sequence[tuple[str, bytes]]) -> None:
         self._context.set_trailing_metadata(list(pairs))

@@ -10,7 +10,8 @@ from collections.abc import AsyncGenerator, Callable
 
 import msgspec
 
-from engines.base import Engine, EngineError, Event, Failure, Produced, Progressed, Run
+from engines.base import Engine, EngineError, Event, Failure, Produced, Run
+from engines.stability.message import Files, read_from
 from engines.stability.services import NODE_KEY
 from store.records import EnvironmentRecord
 from store.request import Request
@@ -42,12 +43,15 @@ class Replica:
         self._turn = asyncio.Lock()
         check_environment(environment, self._engine.environment())
 
-    async def generate(self, request: Request, run_id: str) -> AsyncGenerator[Event | Failed, None]:
-        """What the engine yields but its progress, which nobody here waits for."""
+    async def generate(
+        self, request: Request, run_id: str, files: Files
+    ) -> AsyncGenerator[Event | Failed, None]:
+        """What the engine yields; `files` are those that the request starts from."""
+        run = Run(id=run_id, read_input=read_from(files))
         # Ray gives the place of a cancelled request away before its last step has ended.
         async with (
             self._turn,
-            contextlib.aclosing(self._engine.generate(request, Run(id=run_id))) as events,
+            contextlib.aclosing(self._engine.generate(request, run)) as events,
         ):
             try:
                 async for event in events:
@@ -55,7 +59,7 @@ class Replica:
                         yield msgspec.structs.replace(
                             event, meta={**event.meta, NODE_KEY: self._name}
                         )
-                    elif not isinstance(event, Progressed):
+                    else:
                         yield event
             except EngineError as error:
                 yield Failed(error.kind, error.message, error.hint)
