@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -20,7 +22,7 @@ from engines.builtin.exact import (
     multiply,
     round_columns,
 )
-from engines.builtin.layers import Convolution
+from engines.builtin.layers import Convolution, Room
 from engines.builtin.pipeline import Pipeline
 from engines.builtin.precise import Floats, power_of_two
 from engines.builtin.team import Half, Team
@@ -65,6 +67,34 @@ def test_a_prompt_is_the_same_alone_and_with_others(prompts: Prompts, threads: i
     for k, text in enumerate(prompts.texts):
         np.testing.assert_array_equal(prompts.predict([text], 1)[0], together[k])
     np.testing.assert_array_equal(prompts.predict(prompts.texts[::-1], 2)[::-1], together)
+
+
+def test_two_threads_that_take_turns_at_every_moment_give_the_same(
+    prompts: Prompts,
+) -> None:
+    expected = prompts.predict(prompts.texts, 1)
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(40):
+            np.testing.assert_array_equal(prompts.predict(prompts.texts, 2), expected)
+    finally:
+        sys.setswitchinterval(before)
+
+
+def test_an_array_is_shared_by_threads_that_ask_for_it_at_once() -> None:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            for _ in range(200):
+                room = Room()
+                taken = list(
+                    pool.map(lambda _, room=room: id(room.take("lines", 64, 64)), range(4))
+                )
+                assert len(set(taken)) == 1
+    finally:
+        sys.setswitchinterval(before)
 
 
 def _keep(x: Any) -> Any:
