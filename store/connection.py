@@ -68,6 +68,8 @@ def sync(path: Path) -> None:
 def inspect(connection: sqlite3.Connection, path: Path) -> Found:
     """What the file is. Raises `StoreError` when it is not ours, damaged or cannot be read."""
     try:
+        # One look: another program may be making the history at this moment.
+        connection.execute("BEGIN")
         application = connection.execute("PRAGMA application_id").fetchone()[0]
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
@@ -88,6 +90,9 @@ def inspect(connection: sqlite3.Connection, path: Path) -> Found:
         ) from None
     except sqlite3.Error as error:
         raise explain(error, path) from error
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
 
 
 def primary_code(error: BaseException) -> int:

@@ -5,15 +5,19 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 from contextlib import closing
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from store import folder, history, queue
+from store.connection import connect, create_file, inspect
 from store.database import Database
 from store.errors import StoreError
 from store.journal import ROLLBACK, WAL
+from store.migrations import VERSION
 from tests.store.helpers import execute, make_images, make_request, run_python
 
 
@@ -285,3 +289,32 @@ def test_a_history_on_a_read_only_disk_can_still_be_read(
     assert lines[2] == "one {}"
     assert "reading only" in lines[3]
     assert "cannot be written" in lines[4]
+
+
+def test_a_history_that_another_program_is_making_is_waited_for(directory: Path) -> None:
+    path = directory / "history.sqlite3"
+    directory.mkdir(exist_ok=True)
+    create_file(path)
+    other = threading.Thread(target=lambda: Database.open(directory).close())
+
+    class Looking:
+        """A connection between whose first two looks the other program goes on."""
+
+        def __init__(self, connection: sqlite3.Connection) -> None:
+            self._connection = connection
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._connection, name)
+
+        def execute(self, sql: str) -> sqlite3.Cursor:
+            if "user_version" in sql:
+                other.start()
+                other.join(1)
+            return self._connection.execute(sql)
+
+    with closing(connect(path)) as connection:
+        found = inspect(cast("sqlite3.Connection", Looking(connection)), path)
+    assert found.version == 0
+    other.join()
+    with closing(connect(path)) as connection:
+        assert inspect(connection, path).version == VERSION
