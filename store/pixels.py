@@ -6,7 +6,7 @@ import hashlib
 import io
 import warnings
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from store.errors import StoreError
 
@@ -33,6 +33,8 @@ def open_image(data: bytes) -> Image.Image:
                     f"The image has {image.width} x {image.height} pixels, too many to open."
                 )
             image.load()
+    except UnidentifiedImageError:
+        raise StoreError("This is not a readable PNG, JPEG or WebP image.") from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise StoreError(f"This is not a readable PNG, JPEG or WebP image: {error}.") from None
     except Image.DecompressionBombWarning as error:
