@@ -41,12 +41,15 @@ rainbow behind a large flower field
 blue sky, ocean and one sailboat
 evening night sky over a city, moon
 sunset behind the deep forest
-storm over the wide ocean
-heavy rain over the city during a storm
-lightning behind the harbour
-dark stormy weather over green hills
+evening glow behind an old harbour
+pink morning sky behind the wide desert
+dark night above a quiet lake and hills
+dawn over one small village
 """.strip().splitlines()
-"""Prompts that do not name clouds; which of them usually bring some is measured first."""
+"""Prompts that do not name clouds; which of them usually bring some is measured first.
+
+Without storms, which are made of clouds.
+"""
 
 
 def _share(part: int, whole: int) -> str:
