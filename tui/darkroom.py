@@ -8,8 +8,7 @@ text for the person. Making the object does nothing; `open` makes folders and da
 from __future__ import annotations
 
 import asyncio
-from array import array
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,15 +34,13 @@ from store.records import (
     Purpose,
     Relation,
     Session,
-    Verification,
 )
 from store.request import Request
-from tui.watcher import watch_history
+from tui.archive import Archive
 from tui.writer import DraftWriter
 
 if TYPE_CHECKING:
     from engines.settings import Settings
-    from store.database import Database
     from store.inputs import Input
 
 
@@ -58,14 +55,13 @@ class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
     jobs: int
 
 
-class Darkroom:
+class Darkroom(Archive):
     """One data directory, as the screens see it."""
 
     def __init__(self, directory: Path, settings: Settings) -> None:
-        self.directory = directory
+        super().__init__(directory)
         self.settings = settings
         self._registry = EngineRegistry(settings)
-        self._opened: Database | None = None
         self._drafts: DraftWriter | None = None
 
     async def open(self) -> None:
@@ -88,22 +84,6 @@ class Darkroom:
         if self._opened is not None:
             self._opened.close()
         self._drafts = self._opened = None
-
-    @property
-    def database(self) -> Database:
-        """The open history. Raises `StoreError` before `open`."""
-        if self._opened is None:
-            raise StoreError("The history is not open.")
-        return self._opened
-
-    async def back_up(self, path: Path) -> None:
-        """Write a checked copy of the database, without the image files, to a new file."""
-        await asyncio.to_thread(self.database.back_up, path)
-
-    @property
-    def is_read_only(self) -> bool:
-        """Whether this history can be looked at but not added to."""
-        return self.database.is_read_only
 
     # Engines
 
@@ -252,30 +232,6 @@ class Darkroom:
         )
         return job
 
-    async def add_input(self, data: bytes) -> Input:
-        """Keep an image file that a request starts from. Raises `StoreError` if it is none."""
-        from store import inputs
-
-        return await asyncio.to_thread(inputs.store_input, self.database, data)
-
-    async def get_input(self, sha256: str) -> Input:
-        """The facts of a kept file. Raises `NotFound`."""
-        from store import inputs
-
-        return await asyncio.to_thread(inputs.get_input, self.database, sha256)
-
-    async def read_input(self, sha256: str) -> bytes:
-        """A kept file, checked. Raises `StoreError`."""
-        from store import inputs
-
-        return await asyncio.to_thread(inputs.read_input, self.database, sha256)
-
-    async def find_input(self, sha256: str) -> Path:
-        """Where a kept file lies. Raises `NotFound`."""
-        from store import inputs
-
-        return await asyncio.to_thread(inputs.find_input, self.database, sha256)
-
     def _choose_profile(self, engine: str) -> str | None:
         """The host profile that goes with a job, where its engine has profiles."""
         return self.settings.profile if engine == "stability" else None
@@ -378,60 +334,6 @@ class Darkroom:
             process_id=found.process_id,
             jobs=queue.count_active(self.database),
         )
-
-    # History
-
-    async def list_images(
-        self, *, before: int | None = None, limit: int = 50, search: str | None = None
-    ) -> list[Image]:
-        """Images with a number below `before`, newest first."""
-        from store import history
-
-        return await asyncio.to_thread(
-            history.list_images, self.database, before=before, limit=limit, search=search
-        )
-
-    async def list_image_numbers(self, *, search: str | None = None) -> array[int]:
-        """The numbers of all images that match, newest first: eight bytes an image."""
-        from store import history
-
-        return await asyncio.to_thread(history.list_image_numbers, self.database, search=search)
-
-    async def get_image(self, reference: str) -> Image:
-        """The whole record by a unique beginning of its id, `@1` for the newest."""
-        from store import history
-
-        return await asyncio.to_thread(history.get_image, self.database, reference)
-
-    async def read_image(self, image: Image) -> bytes:
-        """The stored file. Raises `StoreError` when it is missing or damaged."""
-        from store import history
-
-        return await asyncio.to_thread(history.read_image, self.database, image)
-
-    async def get_thumbnails(self, numbers: Sequence[int]) -> dict[int, bytes]:
-        """Thumbnails (WebP) by image number."""
-        from store import history
-
-        return await asyncio.to_thread(history.get_thumbnails, self.database, numbers)
-
-    async def read_wire(self, job_id: str) -> bytes | None:
-        """The exact message that was sent for the job; None for an engine without a wire."""
-        from store import queue
-
-        return await asyncio.to_thread(queue.read_wire, self.database, job_id)
-
-    async def list_verifications(self, image_id: str) -> list[Verification]:
-        """All verifications of the image, newest first."""
-        from store import history
-
-        return await asyncio.to_thread(history.list_verifications, self.database, image_id)
-
-    # Changes
-
-    def watch(self, seconds: float = 0.2) -> AsyncIterator[None]:
-        """Yields once at the start and then whenever anybody changed history or progress."""
-        return watch_history(self.directory, lambda: self._opened, seconds)
 
 
 def _check_whole(image: Image) -> None:
