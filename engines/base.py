@@ -268,6 +268,11 @@ class Produced(msgspec.Struct, frozen=True, kw_only=True):
     meta: dict[str, str] = {}
 
 
+EQUAL_BITS = "equal bits promised"
+"""In an environment's record: `yes` where `BESIDE_BITS` decide no pixel, else why they might."""
+
+BESIDE_BITS = ("kernels", "machine")
+
 Event = Progressed | StageReached | Warned | Produced
 
 
