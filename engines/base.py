@@ -111,8 +111,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """What an engine accepts and promises, readable without loading its model.
 
     `weights` is the recommended range; outside it is accepted within [-10, 10].
-    `sizes_by_model` and `cfg_scale_by_model` hold what is other for some models than `sizes`
-    and `cfg_scale`; ask `for_model`.
+    `sizes_by_model`, `cfg_scale_by_model` and `takes_by_model` hold what is other for some
+    models than `sizes`, `cfg_scale` and `takes`; ask `for_model`.
     `token_limit`: CLIP tokens a prompt may have before the rest falls off, None without one.
     `takes` names the optional parameters that it honours (`initial_image`, `mask` …).
     `upscale_models` are those that make an image larger instead of drawing one.
@@ -135,6 +135,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     prompt_limit: int = 64
     token_limit: int | None = 77
     takes: tuple[str, ...] = ()
+    takes_by_model: dict[str, tuple[str, ...]] = {}
     upscale_models: tuple[str, ...] = ()
     is_deterministic: bool = True
     why_not: str = ""
@@ -154,12 +155,14 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
             sizes_by_model={},
             cfg_scale=self.cfg_scale_by_model.get(name, self.cfg_scale),
             cfg_scale_by_model={},
+            takes=self.takes_by_model.get(name, self.takes),
+            takes_by_model={},
         )
 
     def check(self, request: Request) -> None:
         """Raise `RequestError` for the first field that this engine does not accept."""
         parameters = request.parameters
-        self._check_extras(parameters)
+        self._check_extras(parameters, request.model)
         if parameters.upscale is not None:
             _check_choice("model", request.model, self.upscale_models)
             return
@@ -179,18 +182,20 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
                 "Switch some off.",
             )
 
-    def _check_extras(self, parameters: Parameters) -> None:
+    def _check_extras(self, parameters: Parameters, model: str) -> None:
+        takes = self.for_model(model).takes
         for field in msgspec.structs.fields(Parameters):
-            if field.required or field.name in self.takes:
+            if field.required or field.name in takes:
                 continue
             value = getattr(parameters, field.name)
             if value != field.default:
-                name = field.name.replace("_", " ")
+                able = [name for name, other in self.takes_by_model.items() if field.name in other]
+                who = f"The model {model}" if able else f"The engine {self.engine}"
                 raise RequestError(
                     f"parameters.{field.name}",
                     msgspec.to_builtins(value),
-                    f"The engine {self.engine} has no {name}.",
-                    "Leave it out, or choose another engine.",
+                    f"{who} has no {field.name.replace('_', ' ')}.",
+                    f"Leave it out, or choose {', '.join(able) or 'another engine'}.",
                 )
 
     def _check_span(self, name: str, value: float, span: Span) -> None:
