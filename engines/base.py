@@ -8,7 +8,9 @@ from typing import Protocol
 
 import msgspec
 
+from engines.sizes import Sizes as Sizes
 from store.errors import RequestError, SafelightError, StoreError
+from store.fields import UPSCALED_MAXIMUM
 from store.records import EnvironmentRecord, FinishReason
 from store.request import Parameters, Request
 
@@ -81,32 +83,6 @@ def leave_to_server(number: float) -> Span:
     return Span(low=number, high=number, step=1, default=number, is_left_to_server=True)
 
 
-class Sizes(msgspec.Struct, frozen=True, kw_only=True):
-    """The sizes that an engine accepts, in pixels (width, height).
-
-    `only` lists them where they are few; else each side is a `multiple` from `low` to
-    `high`, with at most `pixels_high` and at least `pixels_low` pixels in all.
-    `suggested` are the ones that a list offers, `native` those made without resizing.
-    """
-
-    default: tuple[int, int]
-    suggested: tuple[tuple[int, int], ...]
-    native: tuple[tuple[int, int], ...] = ()
-    only: tuple[tuple[int, int], ...] = ()
-    multiple: int = 64
-    low: int = 128
-    high: int = 1024
-    pixels_low: int = 0
-    pixels_high: int = 1024 * 1024
-
-    def accepts(self, size: tuple[int, int]) -> bool:
-        """Whether an image of `size` (width, height in pixels) can be made."""
-        if self.only:
-            return size in self.only
-        sides_fit = all(s % self.multiple == 0 and self.low <= s <= self.high for s in size)
-        return sides_fit and self.pixels_low <= size[0] * size[1] <= self.pixels_high
-
-
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """What an engine accepts and promises, readable without loading its model.
 
@@ -115,7 +91,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     models than `sizes`, `cfg_scale` and `takes`; ask `for_model`.
     `token_limit`: CLIP tokens a prompt may have before the rest falls off, None without one.
     `takes` names the optional parameters that it honours (`initial_image`, `mask` …).
-    `upscale_models` are those that make an image larger instead of drawing one.
+    `upscale_models` are those that make an image larger instead of drawing one, to at most
+    `upscale_side` pixels a side.
     `is_deterministic`: the same request gives the same pixels in the same environment;
     `why_not` says why it does not. `is_paid`: an image may cost money.
     """
@@ -137,6 +114,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     takes: tuple[str, ...] = ()
     takes_by_model: dict[str, tuple[str, ...]] = {}
     upscale_models: tuple[str, ...] = ()
+    upscale_side: int = UPSCALED_MAXIMUM
     is_deterministic: bool = True
     why_not: str = ""
     is_paid: bool = False
@@ -165,6 +143,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
         self._check_extras(parameters, request.model)
         if parameters.upscale is not None:
             _check_choice("model", request.model, self.upscale_models)
+            self._check_upscaled_size((parameters.width, parameters.height))
             return
         _check_choice("model", request.model, self.models)
         _check_choice("parameters.sampler", parameters.sampler, self.samplers)
@@ -173,7 +152,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
         own = self.for_model(request.model)
         self._check_span("steps", parameters.steps, own.steps)
         self._check_span("cfg_scale", parameters.cfg_scale, own.cfg_scale)
-        self._check_size(parameters, own.sizes)
+        own.check_size((parameters.width, parameters.height))
         if len(request.stack.active) > self.prompt_limit:
             raise RequestError(
                 "prompts",
@@ -214,21 +193,28 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
                 f"Give {span.low:g} to {span.high:g}.",
             )
 
-    def _check_size(self, parameters: Parameters, sizes: Sizes) -> None:
-        size = (parameters.width, parameters.height)
-        if sizes.accepts(size):
-            return
-        text = f"The size {size[0]}x{size[1]} does not fit the engine {self.engine}."
-        if sizes.only:
-            known = ", ".join(f"{width}x{height}" for width, height in sizes.only)
-            raise RequestError("parameters.size", size, text, f"It makes {known}.")
-        raise RequestError(
-            "parameters.size",
-            size,
-            text,
-            f"Each side is a multiple of {sizes.multiple} from {sizes.low} to {sizes.high}, "
-            f"{sizes.pixels_low:,} to {sizes.pixels_high:,} pixels in all.",
-        )
+    def _check_upscaled_size(self, size: tuple[int, int]) -> None:
+        if max(size) > self.upscale_side:
+            raise RequestError(
+                "parameters.size",
+                size,
+                f"The size {size[0]}x{size[1]} does not fit the engine {self.engine}.",
+                f"It makes images larger to at most {self.upscale_side} pixels a side.",
+            )
+
+    def check_size(self, size: tuple[int, int]) -> None:
+        """Raise `RequestError` for an image of `size` (width, height) that is not among `sizes`.
+
+        What is other for some models is not looked at: ask `for_model` first.
+        """
+        if not self.sizes.accepts(size):
+            width, height = self.sizes.find_nearest(size)
+            raise RequestError(
+                "parameters.size",
+                size,
+                f"The size {size[0]}x{size[1]} does not fit the engine {self.engine}.",
+                f"{self.sizes.words}. The nearest is {width}x{height}.",
+            )
 
 
 def _check_choice(field: str, value: str, known: tuple[str, ...]) -> None:

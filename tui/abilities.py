@@ -8,7 +8,6 @@ import msgspec
 
 from engines.base import Capabilities
 from store.errors import SafelightError
-from store.fields import UPSCALED_MAXIMUM
 from store.records import Image
 from tui.action import Situation
 from tui.darkroom import Darkroom
@@ -80,8 +79,11 @@ class Abilities:
         if image.is_damaged:
             return "The record of this image is damaged, so nothing is made from it."
         width, height = image.width * FACTOR, image.height * FACTOR
-        if max(width, height) > UPSCALED_MAXIMUM:
-            return f"It would be {width} x {height} pixels, more than {UPSCALED_MAXIMUM}."
+        limit = max(
+            known.upscale_side for known in self._capabilities.values() if "upscale" in known.takes
+        )
+        if max(width, height) > limit:
+            return f"It would be {width} x {height} pixels, more than {limit} a side."
         return ""
 
     def list_upscalers(self, first: str = "") -> list[Upscaler]:
