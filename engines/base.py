@@ -8,7 +8,9 @@ from typing import Protocol
 
 import msgspec
 
+from engines.sizes import Sizes as Sizes
 from store.errors import RequestError, SafelightError, StoreError
+from store.fields import UPSCALED_MAXIMUM
 from store.records import EnvironmentRecord, FinishReason
 from store.request import Parameters, Request
 
@@ -81,41 +83,16 @@ def leave_to_server(number: float) -> Span:
     return Span(low=number, high=number, step=1, default=number, is_left_to_server=True)
 
 
-class Sizes(msgspec.Struct, frozen=True, kw_only=True):
-    """The sizes that an engine accepts, in pixels (width, height).
-
-    `only` lists them where they are few; else each side is a `multiple` from `low` to
-    `high`, with at most `pixels_high` and at least `pixels_low` pixels in all.
-    `suggested` are the ones that a list offers, `native` those made without resizing.
-    """
-
-    default: tuple[int, int]
-    suggested: tuple[tuple[int, int], ...]
-    native: tuple[tuple[int, int], ...] = ()
-    only: tuple[tuple[int, int], ...] = ()
-    multiple: int = 64
-    low: int = 128
-    high: int = 1024
-    pixels_low: int = 0
-    pixels_high: int = 1024 * 1024
-
-    def accepts(self, size: tuple[int, int]) -> bool:
-        """Whether an image of `size` (width, height in pixels) can be made."""
-        if self.only:
-            return size in self.only
-        sides_fit = all(s % self.multiple == 0 and self.low <= s <= self.high for s in size)
-        return sides_fit and self.pixels_low <= size[0] * size[1] <= self.pixels_high
-
-
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """What an engine accepts and promises, readable without loading its model.
 
     `weights` is the recommended range; outside it is accepted within [-10, 10].
-    `sizes_by_model` and `cfg_scale_by_model` hold what is other for some models than `sizes`
-    and `cfg_scale`; ask `for_model`.
+    `sizes_by_model`, `cfg_scale_by_model` and `takes_by_model` hold what is other for some
+    models than `sizes`, `cfg_scale` and `takes`; ask `for_model`.
     `token_limit`: CLIP tokens a prompt may have before the rest falls off, None without one.
     `takes` names the optional parameters that it honours (`initial_image`, `mask` …).
-    `upscale_models` are those that make an image larger instead of drawing one.
+    `upscale_models` are those that make an image larger instead of drawing one, to at most
+    `upscale_side` pixels a side.
     `is_deterministic`: the same request gives the same pixels in the same environment;
     `why_not` says why it does not. `is_paid`: an image may cost money.
     """
@@ -135,7 +112,9 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     prompt_limit: int = 64
     token_limit: int | None = 77
     takes: tuple[str, ...] = ()
+    takes_by_model: dict[str, tuple[str, ...]] = {}
     upscale_models: tuple[str, ...] = ()
+    upscale_side: int = UPSCALED_MAXIMUM
     is_deterministic: bool = True
     why_not: str = ""
     is_paid: bool = False
@@ -154,14 +133,17 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
             sizes_by_model={},
             cfg_scale=self.cfg_scale_by_model.get(name, self.cfg_scale),
             cfg_scale_by_model={},
+            takes=self.takes_by_model.get(name, self.takes),
+            takes_by_model={},
         )
 
     def check(self, request: Request) -> None:
         """Raise `RequestError` for the first field that this engine does not accept."""
         parameters = request.parameters
-        self._check_extras(parameters)
+        self._check_extras(parameters, request.model)
         if parameters.upscale is not None:
             _check_choice("model", request.model, self.upscale_models)
+            self._check_upscaled_size((parameters.width, parameters.height))
             return
         _check_choice("model", request.model, self.models)
         _check_choice("parameters.sampler", parameters.sampler, self.samplers)
@@ -170,7 +152,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
         own = self.for_model(request.model)
         self._check_span("steps", parameters.steps, own.steps)
         self._check_span("cfg_scale", parameters.cfg_scale, own.cfg_scale)
-        self._check_size(parameters, own.sizes)
+        own.check_size((parameters.width, parameters.height))
         if len(request.stack.active) > self.prompt_limit:
             raise RequestError(
                 "prompts",
@@ -179,18 +161,20 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
                 "Switch some off.",
             )
 
-    def _check_extras(self, parameters: Parameters) -> None:
+    def _check_extras(self, parameters: Parameters, model: str) -> None:
+        takes = self.for_model(model).takes
         for field in msgspec.structs.fields(Parameters):
-            if field.required or field.name in self.takes:
+            if field.required or field.name in takes:
                 continue
             value = getattr(parameters, field.name)
             if value != field.default:
-                name = field.name.replace("_", " ")
+                able = [name for name, other in self.takes_by_model.items() if field.name in other]
+                who = f"The model {model}" if able else f"The engine {self.engine}"
                 raise RequestError(
                     f"parameters.{field.name}",
                     msgspec.to_builtins(value),
-                    f"The engine {self.engine} has no {name}.",
-                    "Leave it out, or choose another engine.",
+                    f"{who} has no {field.name.replace('_', ' ')}.",
+                    f"Leave it out, or choose {', '.join(able) or 'another engine'}.",
                 )
 
     def _check_span(self, name: str, value: float, span: Span) -> None:
@@ -209,21 +193,28 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
                 f"Give {span.low:g} to {span.high:g}.",
             )
 
-    def _check_size(self, parameters: Parameters, sizes: Sizes) -> None:
-        size = (parameters.width, parameters.height)
-        if sizes.accepts(size):
-            return
-        text = f"The size {size[0]}x{size[1]} does not fit the engine {self.engine}."
-        if sizes.only:
-            known = ", ".join(f"{width}x{height}" for width, height in sizes.only)
-            raise RequestError("parameters.size", size, text, f"It makes {known}.")
-        raise RequestError(
-            "parameters.size",
-            size,
-            text,
-            f"Each side is a multiple of {sizes.multiple} from {sizes.low} to {sizes.high}, "
-            f"{sizes.pixels_low:,} to {sizes.pixels_high:,} pixels in all.",
-        )
+    def _check_upscaled_size(self, size: tuple[int, int]) -> None:
+        if max(size) > self.upscale_side:
+            raise RequestError(
+                "parameters.size",
+                size,
+                f"The size {size[0]}x{size[1]} does not fit the engine {self.engine}.",
+                f"It makes images larger to at most {self.upscale_side} pixels a side.",
+            )
+
+    def check_size(self, size: tuple[int, int]) -> None:
+        """Raise `RequestError` for an image of `size` (width, height) that is not among `sizes`.
+
+        What is other for some models is not looked at: ask `for_model` first.
+        """
+        if not self.sizes.accepts(size):
+            width, height = self.sizes.find_nearest(size)
+            raise RequestError(
+                "parameters.size",
+                size,
+                f"The size {size[0]}x{size[1]} does not fit the engine {self.engine}.",
+                f"{self.sizes.words}. The nearest is {width}x{height}.",
+            )
 
 
 def _check_choice(field: str, value: str, known: tuple[str, ...]) -> None:
@@ -267,6 +258,11 @@ class Produced(msgspec.Struct, frozen=True, kw_only=True):
     finish_reason: FinishReason = FinishReason.SUCCESS
     meta: dict[str, str] = {}
 
+
+EQUAL_BITS = "equal bits promised"
+"""In an environment's record: `yes` where `BESIDE_BITS` decide no pixel, else why they might."""
+
+BESIDE_BITS = ("kernels", "machine")
 
 Event = Progressed | StageReached | Warned | Produced
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import msgspec
 
-from engines.base import Capabilities, Sizes
+from engines.base import Capabilities
 from engines.resolution import IMAGES_MAXIMUM
 from store.errors import RequestError
-from store.fields import SIZE_MAXIMUM, SIZE_MINIMUM, SIZE_MULTIPLE, draw_seed, following_seed
+from store.fields import draw_seed, following_seed
 from store.parameters import InitialImage, Upscale, Variation
 from store.request import REQUEST_FORMAT, Parameters, Prompt, PromptStack, Request
 
@@ -176,31 +175,3 @@ def make_initial_image(
         start_schedule=START_SCHEDULE if start_schedule is None else start_schedule,
         end_schedule=END_SCHEDULE if end_schedule is None else end_schedule,
     )
-
-
-def find_nearest_size(size: tuple[int, int], sizes: Sizes) -> tuple[int, int]:
-    """`size` (width, height in pixels) if `sizes` has it, else the nearest one that it has.
-
-    Proportions weigh more than the number of pixels.
-    """
-    if _is_possible(size) and sizes.accepts(size):
-        return size
-    low, high = max(sizes.low, SIZE_MINIMUM), min(sizes.high, SIZE_MAXIMUM)
-    sides = range(-(-low // sizes.multiple) * sizes.multiple, high + 1, sizes.multiple)
-    known = sizes.only or [(width, height) for width in sides for height in sides]
-    return min(
-        (candidate for candidate in known if sizes.accepts(candidate)),
-        key=lambda candidate: (_measure(size, candidate), candidate),
-        default=sizes.default,
-    )
-
-
-def _is_possible(size: tuple[int, int]) -> bool:
-    return all(s % SIZE_MULTIPLE == 0 and SIZE_MINIMUM <= s <= SIZE_MAXIMUM for s in size)
-
-
-def _measure(one: tuple[int, int], other: tuple[int, int]) -> float:
-    """How far two sizes are apart: other proportions weigh three times a change of scale."""
-    proportions = math.log(one[0] / one[1]) - math.log(other[0] / other[1])
-    scale = math.log(one[0] * one[1]) - math.log(other[0] * other[1])
-    return 3 * abs(proportions) + abs(scale)

@@ -34,6 +34,10 @@ def resolve_draft(draft: Draft, capabilities: Capabilities) -> list[Request]:
     seed = draw_seed() if draft.seed is None else check_seed(draft.seed)
     own = capabilities.for_model(draft.model)
     width, height = own.sizes.default
+    width = width if draft.width is None else draft.width
+    height = height if draft.height is None else draft.height
+    # Before the limits of every request, which do not know what this engine makes.
+    own.check_size((width, height))
     sampler = _SAMPLERS.get(draft.sampler or "", draft.sampler)
     requests = [
         Request(
@@ -45,8 +49,8 @@ def resolve_draft(draft: Draft, capabilities: Capabilities) -> list[Request]:
                 steps=int(own.steps.default) if draft.steps is None else draft.steps,
                 cfg_scale=own.cfg_scale.default if draft.cfg_scale is None else draft.cfg_scale,
                 sampler=sampler or capabilities.default_sampler,
-                width=width if draft.width is None else draft.width,
-                height=height if draft.height is None else draft.height,
+                width=width,
+                height=height,
                 style_preset=draft.style_preset,
                 initial_image=draft.initial_image,
                 mask=draft.mask,

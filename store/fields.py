@@ -132,12 +132,11 @@ def check_side(name: str, value: object) -> int:
     check_whole(name, value, SIZE_MINIMUM, SIZE_MAXIMUM)
     assert isinstance(value, int)
     if value % SIZE_MULTIPLE:
-        below = max(SIZE_MINIMUM, value - value % SIZE_MULTIPLE)
         raise RequestError(
             f"parameters.{name}",
             value,
             f"{name} {value} is not a multiple of {SIZE_MULTIPLE}.",
-            f"The nearest are {below} and {below + SIZE_MULTIPLE}.",
+            "Most engines want multiples of 64.",
         )
     return value
 

@@ -22,7 +22,7 @@ from tests.program import Program
         (("generate", "sky", "-S", "4294967296"), "4294967296 is out of range"),
         (("generate", ""), "prompt is empty"),
         (("generate", "clouds::-1"), "weight above 0"),
-        (("generate", "sky", "-W", "100"), "width 100"),
+        (("generate", "sky", "-W", "100"), "size 100x128 does not fit"),
         (("generate", "sky", "-A", "k_fast"), "'k_fast'. Known: "),
         (("generate", "sky", "-e", "cloud"), "no engine 'cloud'"),
         (("generate", "sky", "-s", "0"), "steps 0"),

@@ -12,8 +12,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from engines.stability.wire import generation
-from tests.engines.stability.rest_server import TOKEN_VARIABLE, paint, parse_form
+from tests.engines.stability.rest_server import (
+    TOKEN_VARIABLE,
+    describe_file,
+    paint,
+    parse_form,
+)
 from tests.program import Program, wait_until
 
 ROOT = Path(__file__).parents[1]
@@ -103,6 +110,24 @@ def test_a_cancelled_image_says_that_it_may_have_been_charged(home: Path) -> Non
 
 KEY = "sk-CANARY-" + "k" * 41
 REST = ("-e", "stability-rest", "-m", "sd3.5-medium", "-S", "7")
+
+
+def test_an_image_over_rest_starts_from_a_file(home: Path) -> None:
+    file = home / "start.webp"
+    Image.new("RGB", (192, 128), "navy").save(file)
+    start = ("--init-image", str(file), "--start_schedule", "0.95", "--end_schedule", "0.1")
+    with serve_rest(home) as program:
+        done = program.run("generate", "sky", *start, *REST)
+        assert "note: The end schedule 0.1 is not sent" in done.stderr
+        record = program.run_json("show", "@1")
+        form = parse_form(base64.b64decode(record["wire"]))
+        assert form["image"] == describe_file(file.read_bytes(), "image/webp")
+        assert (form["mode"], form["strength"]) == ("image-to-image", "0.95")
+        assert Path(record["path"]).read_bytes() == paint("sd3", form)
+        core = ("-e", "stability-rest", "-m", "stable-image-core")
+        done = program.run("generate", "sky", *start, *core, status=2)
+        assert "The model stable-image-core has no initial image." in done.stderr
+        assert len(program.run_json("history")["images"]) == 1
 
 
 def test_an_image_over_rest_is_made_recorded_and_told_what_it_lost(home: Path) -> None:

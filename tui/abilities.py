@@ -8,7 +8,6 @@ import msgspec
 
 from engines.base import Capabilities
 from store.errors import SafelightError
-from store.fields import UPSCALED_MAXIMUM
 from store.records import Image
 from tui.action import Situation
 from tui.darkroom import Darkroom
@@ -42,20 +41,24 @@ class Abilities:
     def __init__(self, capabilities: Mapping[str, Capabilities]) -> None:
         self._capabilities = capabilities
 
-    def add_reasons(self, situation: Situation, engine: str, image: Image | None) -> Situation:
-        """`situation` with what cannot be done with `image`, and by the `engine` of the draft."""
+    def add_reasons(
+        self, situation: Situation, engine: str, model: str | None, image: Image | None
+    ) -> Situation:
+        """`situation` with what cannot be done with `image`, and by what the draft is made with."""
         return msgspec.structs.replace(
             situation,
-            cannot_start=self._explain(engine, "initial_image", "starts from no image"),
-            cannot_mix=self._explain(engine, "variation", "mixes no second seed in"),
+            cannot_start=self._explain(engine, model, "initial_image", "starts from no image"),
+            cannot_mix=self._explain(engine, model, "variation", "mixes no second seed in"),
             cannot_vary=self._explain_vary(image),
             cannot_enlarge=self._explain_enlarge(image),
         )
 
-    def _explain(self, engine: str, parameter: str, said: str) -> str:
+    def _explain(self, engine: str, model: str | None, parameter: str, said: str) -> str:
         known = self._capabilities.get(engine)
-        if known is None or parameter in known.takes:
+        if known is None or parameter in known.for_model(model).takes:
             return ""
+        if any(parameter in takes for takes in known.takes_by_model.values()):
+            return f"The model {model or known.default_model} {said}."
         return f"The engine {engine} {said}."
 
     def _explain_vary(self, image: Image | None) -> str:
@@ -65,7 +68,8 @@ class Abilities:
             return "The record of this image is damaged, so it cannot be varied."
         if image.request.parameters.upscale is not None:
             return "This image was only made larger: vary the one that it was made from."
-        return self._explain(image.request.engine, "variation", "varies no image")
+        request = image.request
+        return self._explain(request.engine, request.model, "variation", "varies no image")
 
     def _explain_enlarge(self, image: Image | None) -> str:
         if not self.list_upscalers():
@@ -75,8 +79,11 @@ class Abilities:
         if image.is_damaged:
             return "The record of this image is damaged, so nothing is made from it."
         width, height = image.width * FACTOR, image.height * FACTOR
-        if max(width, height) > UPSCALED_MAXIMUM:
-            return f"It would be {width} x {height} pixels, more than {UPSCALED_MAXIMUM}."
+        limit = max(
+            known.upscale_side for known in self._capabilities.values() if "upscale" in known.takes
+        )
+        if max(width, height) > limit:
+            return f"It would be {width} x {height} pixels, more than {limit} a side."
         return ""
 
     def list_upscalers(self, first: str = "") -> list[Upscaler]:

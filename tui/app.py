@@ -125,7 +125,12 @@ class SafelightApp(App[None]):
 
         desk, keeper = self.compose_screen.desk, self.compose_screen.keeper
         await self.push_screen(
-            HistoryScreen(self.darkroom, engine=desk.draft.engine, session=keeper.session)
+            HistoryScreen(
+                self.darkroom,
+                engine=desk.draft.engine,
+                model=desk.draft.model,
+                session=keeper.session,
+            )
         )
 
     async def open_jobs(self) -> None:

@@ -60,4 +60,5 @@ CAPABILITIES = Capabilities(
     ),
     takes=("initial_image", "mask", "variation", "upscale"),
     upscale_models=(UPSCALE_MODEL,),
+    upscale_side=UPSCALE_SIDE,
 )

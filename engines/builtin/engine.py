@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from engines.base import Capabilities, Event, Run
+from engines.base import EQUAL_BITS, Capabilities, Event, Run
 from engines.builtin.capabilities import CAPABILITIES
 from engines.builtin.kernels import describe_kernels, find_kernel_problem
 from engines.builtin.weights import check_files, load_weights
@@ -64,7 +64,7 @@ class BuiltinEngine:
                 "machine": platform.machine(),
                 "numpy": numpy.__version__,
                 "Pillow": PIL.__version__,
-                "equal bits promised": "yes" if problem is None else f"no: {problem}",
+                EQUAL_BITS: "yes" if problem is None else f"no: {problem}",
             }
         )
 

@@ -15,6 +15,7 @@ from engines.fleet.replica import Failed, write_log
 from engines.stability.server import REQUESTS, list_behaviours
 from engines.stability.services import GenerationService
 from engines.stability.wire import Message
+from store.errors import StoreError
 from store.records import EnvironmentRecord
 from store.request import Request
 
@@ -59,7 +60,10 @@ class FleetEngine:
         """
         from ray.exceptions import RayActorError
 
-        files = {sha256: run.read_input(sha256) for sha256 in request.parameters.inputs}
+        try:
+            files = {sha256: run.read_input(sha256) for sha256 in request.parameters.inputs}
+        except StoreError as error:
+            raise EngineError(Failure.INVALID_REQUEST, error.message, error.hint) from None
         for attempt in range(1, ATTEMPTS + 1):
             events = self._replicas.generate.remote(request, run.id, files)
             try:
@@ -169,9 +173,9 @@ class _Context:
         self._context = context
         self.answers: asyncio.Queue[bytes | None] = asyncio.Queue()
 
-    def invocation_metadata(self) -> tuple[tuple[str, str | bytes], ...]:
-        """What the client sent beside its request."""
-        return tuple(self._context.invocation_metadata())
+    def invocation_metadata(self) -> Sequence[tuple[str, str | bytes]]:
+        found: Sequence[tuple[str, str | bytes]] = self._context.invocation_metadata()
+        return found
 
     def set_trailing_metadata(self, pairs: Sequence[tuple[str, bytes]]) -> None:
         self._context.set_trailing_metadata(list(pairs))

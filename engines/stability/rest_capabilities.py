@@ -1,7 +1,7 @@
 """What the Stability API accepts over REST (v2beta). Readable without an HTTP client.
 
 The service has no sampler, no steps, no width and height: it takes an aspect ratio, and each
-ratio has one size a model. An initial image is not sent.
+ratio has one size a model.
 """
 
 from __future__ import annotations
@@ -31,6 +31,13 @@ WEIGHTED = (CORE, ULTRA)
 
 TEXT_LIMIT = 10_000
 """Most characters of the prompt, and of the negative prompt."""
+
+SIDE_LOW = 64
+SIDE_HIGH = {ULTRA: 16_384}
+"""Smallest and, where one is documented, largest side of an initial image, in pixels."""
+
+MESSAGE_LIMIT = 10 * 1024 * 1024
+"""Most bytes of a request with an image for Stable Diffusion 3.5."""
 
 _WIDE = {
     "1:1": (1024, 1024),
@@ -96,6 +103,7 @@ CAPABILITIES = Capabilities(
     sizes_by_model={model: _list_sizes(model) for model in PATHS},
     weights=(-1.0, 1.0),
     token_limit=None,
+    takes_by_model={model: ("initial_image",) for model in PATHS if model != CORE},
     is_deterministic=False,
     why_not=(
         "The Stability API does not promise the same pixels for the same request: the service "

@@ -41,7 +41,7 @@ from engines.stability.rest_failures import (
 from engines.stability.rest_mapping import describe_losses
 from engines.stability.rest_message import FormMessage, build_message, find_version
 from engines.stability.target import find_web_target
-from store.errors import RequestError
+from store.errors import RequestError, StoreError
 from store.records import EnvironmentRecord
 from store.request import Request
 
@@ -80,16 +80,17 @@ class StabilityRestEngine:
     def wire_message(self, request: Request, run: Run) -> bytes:
         """The message that `generate` will send, but for the headers that name host and key.
 
-        The service knows no id of a request, so that of `run` is not in it. Raises `RequestError`.
+        The service knows no id of a request, so that of `run` is not in it. Raises `RequestError`
+        and `StoreError`.
         """
-        return build_message(request).to_bytes()
+        return build_message(request, run.read_input).to_bytes()
 
     async def generate(self, request: Request, run: Run) -> AsyncGenerator[Event, None]:
         """Make the image of `request`: warnings, then the image. Raises `EngineError`.
 
         Cancelling the task that iterates ends the connection at once.
         """
-        message = self._prepare(request)
+        message = self._prepare(request, run)
         target = find_web_target(self._settings.host)
         check_key(target, self._settings.key)
         has_key = await read_key(self._settings.key, target)
@@ -129,11 +130,11 @@ class StabilityRestEngine:
         for task in tuple(self._tasks):
             task.cancel()
 
-    def _prepare(self, request: Request) -> FormMessage:
+    def _prepare(self, request: Request, run: Run) -> FormMessage:
         try:
             CAPABILITIES.check(request)
-            return build_message(request)
-        except RequestError as error:
+            return build_message(request, run.read_input)
+        except (RequestError, StoreError) as error:
             raise EngineError(Failure.INVALID_REQUEST, error.message, error.hint) from None
 
     def _check_lock(self, call: Call) -> None:

@@ -1,4 +1,4 @@
-"""A prompt stack as the service's one prompt and one negative prompt, and what that loses.
+"""A prompt stack as the service's one prompt and one negative prompt, and what is lost on the way.
 
 Pure; needs no HTTP client.
 """
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from engines.stability.rest_capabilities import FAST, TEXT_LIMIT, WEIGHTED
+from engines.stability.rest_capabilities import FAST, PATHS, TEXT_LIMIT, WEIGHTED
 from store.errors import RequestError
 from store.request import Prompt, Request
 
@@ -29,11 +29,29 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def describe_losses(request: Request) -> tuple[str, ...]:
-    """What of the prompt stack the service does not get, a sentence each; empty for nothing.
+    """What of `request` the service does not get, a sentence each; empty for nothing.
 
-    Raises `RequestError` for a stack that cannot be sent at all.
+    Raises `RequestError` for a prompt stack that cannot be sent at all.
     """
-    return map_stack(request).losses
+    return (*map_stack(request).losses, *_describe_start(request))
+
+
+def _describe_start(request: Request) -> list[str]:
+    """What is lost beside an initial image."""
+    initial, losses = request.parameters.initial_image, []
+    if initial is None:
+        return []
+    if initial.end_schedule > 0:
+        losses.append(
+            f"The end schedule {initial.end_schedule:g} is not sent: the service always runs the "
+            "schedule to its end."
+        )
+    if PATHS[request.model] == "sd3":
+        losses.append(
+            f"The size {request.parameters.width}x{request.parameters.height} is not sent: "
+            f"{request.model} takes the proportions of the initial image."
+        )
+    return losses
 
 
 def map_stack(request: Request) -> Mapping:

@@ -45,6 +45,18 @@ def test_images_get_the_seeds_that_follow_and_the_last_seed_wraps_to_one() -> No
     assert seeds == [SEED_MAXIMUM, 1, 2]
 
 
+@pytest.mark.parametrize("size", [(200, 200), (130, 1000), (0, 128), (-5, 128), (9999, 128)])
+def test_the_size_that_a_refusal_names_is_one_that_the_engine_makes(size: tuple[int, int]) -> None:
+    width, height = size
+    with pytest.raises(RequestError) as caught:
+        resolve_draft(Draft(prompts=(SKY,), width=width, height=height), CAPABILITIES)
+    assert "Each side is a multiple of 64 from 128 to 1024" in caught.value.hint
+    named = caught.value.hint.rpartition("The nearest is ")[2].rstrip(".").split("x")
+    draft = Draft(prompts=(SKY,), width=int(named[0]), height=int(named[1]))
+    (request,) = resolve_draft(draft, CAPABILITIES)
+    assert (request.parameters.width, request.parameters.height) != size
+
+
 def test_a_missing_seed_is_drawn_and_never_zero() -> None:
     seeds = {
         resolve_draft(Draft(prompts=(SKY,)), CAPABILITIES)[0].parameters.seed for _ in range(50)
@@ -61,7 +73,7 @@ def test_a_missing_seed_is_drawn_and_never_zero() -> None:
         ({"prompts": (SKY, DraftPrompt(text=" "))}, "prompts.2.text", "Prompt 2"),
         ({"prompts": (SKY, DraftPrompt(text="x", weight=11))}, "prompts.2.weight", "11"),
         ({"seed": 0}, "parameters.seed", "out of range"),
-        ({"width": 100}, "parameters.width", "100"),
+        ({"width": 100}, "parameters.size", "100x192"),
         ({"width": 2048}, "parameters.size", "2048x192"),
         ({"sampler": "k_unknown"}, "parameters.sampler", "k_euler, ddim"),
         ({"style_preset": "baroque"}, "parameters.style_preset", "anime"),

@@ -17,7 +17,6 @@ from PIL import Image as Pillow
 from typer.testing import CliRunner
 
 from engines.base import Capabilities, Sizes, Span
-from engines.derivation import find_nearest_size
 from engines.registry import EngineRegistry
 from engines.stability.capabilities import SIZES
 from store import queue
@@ -133,14 +132,14 @@ def test_the_line_asks_for_the_same_request(request: Request, files: dict[str, s
 def test_an_initial_image_gets_a_size_that_the_engine_makes(
     size: tuple[int, int], sizes: Sizes
 ) -> None:
-    assert sizes.accepts(find_nearest_size(size, sizes))
+    assert sizes.accepts(sizes.find_nearest(size))
 
 
 def test_proportions_are_kept_as_well_as_can_be() -> None:
     sizes = SIZES["stable-diffusion-xl-1024-v1-0"]
-    assert find_nearest_size((4000, 3000), sizes) == (1152, 896)
-    assert find_nearest_size((300, 300), sizes) == (1024, 1024)
-    assert find_nearest_size((640, 1536), sizes) == (640, 1536)
+    assert sizes.find_nearest((4000, 3000)) == (1152, 896)
+    assert sizes.find_nearest((300, 300)) == (1024, 1024)
+    assert sizes.find_nearest((640, 1536)) == (640, 1536)
 
 
 def draw(path: Path, size: tuple[int, int], color: str = "navy") -> str:
@@ -217,6 +216,8 @@ def test_bad_upscales_and_variations_are_named(home: Path, monkeypatch: pytest.M
         (("upscale", path, "--by", "3"), "Give 2 or 4"),
         (("upscale", path, "--by", "2", "-W", "600"), "not both"),
         (("upscale", path, "-W", "300"), "would not make it larger"),
+        (("upscale", path, "-W", "2049"), "The size 2049x1366 does not fit the engine builtin"),
+        (("upscale", path, "-W", "2049"), "larger to at most 2048 pixels a side"),
         (("upscale", path, "-m", "none"), "Unknown model 'none'"),
         (("upscale", path, "none.png"), "no file 'none.png'"),
         (("vary", "@1"), "no image @1"),

@@ -15,6 +15,9 @@ from store.records import Draft, DraftPrompt, JobState, Relation
 from tests.tui.desk_darkroom import DeskDarkroom, wait_for, with_place
 from tests.tui.memory_darkroom import make_picture, make_request
 from tests.tui.pilot import join_lines, running, show_screen
+from tests.tui.samples import HOSTED
+from tui.abilities import Abilities
+from tui.action import Situation
 from tui.app import SafelightApp
 from tui.screens.mask import MaskScreen
 from tui.screens.path import PathScreen
@@ -68,6 +71,19 @@ async def test_an_engine_that_starts_from_no_image_says_so(tmp_path: Path) -> No
             await pilot.press(key)
             assert "stability starts from no image" in app.compose_screen.message
         assert darkroom.draft.initial_image is None
+
+
+def test_a_model_that_starts_from_no_image_says_so_where_others_of_its_engine_do() -> None:
+    able = {"other": ("initial_image",)}
+    known = msgspec.structs.replace(HOSTED, models=("r1", "other"), takes_by_model=able)
+    abilities = Abilities({"stability": known})
+    for model, reason in (
+        (None, "The model r1 starts from no image."),
+        ("r1", "The model r1 starts from no image."),
+        ("other", ""),
+    ):
+        situation = abilities.add_reasons(Situation(), "stability", model, None)
+        assert situation.cannot_start == reason
 
 
 async def test_schedules_step_and_stay_in_order(tmp_path: Path) -> None:

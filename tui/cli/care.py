@@ -76,6 +76,10 @@ def _print_model(name: str, other: Capabilities, default: Capabilities) -> None:
         facts.append(f"cfg scale {_show_span(other.cfg_scale)}")
     if other.sizes != default.sizes:
         facts.append(f"sizes {_show_sizes(other.sizes)}")
+    if other.takes != default.takes:
+        facts.append(
+            "takes " + (", ".join(name.replace("_", " ") for name in other.takes) or "no image")
+        )
     if facts:
         print_line(f"  {name}: {'; '.join(facts)}")
 

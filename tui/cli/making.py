@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from engines.derivation import find_nearest_size, make_initial_image
+from engines.derivation import make_initial_image
 from store.errors import RequestError
 from store.fields import check_seed
 from store.parameters import CONTENT_CREDENTIALS, Mask
@@ -146,7 +146,7 @@ def _start_from(
     """`draft` with `given` as its initial image, in its size where none was asked for."""
     sizes = darkroom.get_capabilities(draft.engine).for_model(draft.model).sizes
     size = (given.width, given.height)
-    nearest = find_nearest_size(size, sizes)
+    nearest = sizes.find_nearest(size)
     if nearest != size and draft.width is None and draft.height is None:
         print_note(
             f"note: the engine {draft.engine} makes no {size[0]}x{size[1]}; "

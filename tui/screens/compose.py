@@ -183,7 +183,9 @@ class ComposeScreen(ComposeOpening):
             row=self.prompts.row,
             has_initial_image=draft.initial_image is not None,
         )
-        return self.keeper.abilities.add_reasons(situation, draft.engine, self.get_image())
+        return self.keeper.abilities.add_reasons(
+            situation, draft.engine, draft.model, self.get_image()
+        )
 
     def get_image(self) -> Image | None:
         """The image that is meant: the one under the cursor on the strip, else the shown one."""

@@ -28,7 +28,7 @@ _JOBS_READ = 50
 class HistoryScreen(HistoryLayout):
     """Shows what was made and does with it what the person says.
 
-    `engine` is the editor's, `session` the one that new jobs belong to.
+    `engine` and `model` are the editor's, `session` the one that new jobs belong to.
     """
 
     CSS = HISTORY_CSS
@@ -58,12 +58,13 @@ class HistoryScreen(HistoryLayout):
         darkroom: Darkroom,
         *,
         engine: str = "builtin",
+        model: str | None = None,
         session: str | None = None,
         id: str | None = None,  # noqa: A002
     ) -> None:
         super().__init__(darkroom, id=id)
         self._darkroom = darkroom
-        self._engine = engine
+        self._engine, self._model = engine, model
         self._session = session
         self._image: Image | None = None
         self._shown_id: str | None = None
@@ -156,7 +157,7 @@ class HistoryScreen(HistoryLayout):
         """What decides which actions can be done now."""
         chosen = self.history_list.chosen
         situation = Situation(has_image=chosen is not None, is_read_only=self._is_read_only)
-        return self._abilities.add_reasons(situation, self._engine, chosen)
+        return self._abilities.add_reasons(situation, self._engine, self._model, chosen)
 
     async def action_perform(self, action_id: str, key: str = "") -> None:
         """Do what the action says, or say why it cannot be done now."""

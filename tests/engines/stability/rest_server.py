@@ -177,12 +177,27 @@ class RestServer:
             return 422, refuse("rejected", "x" * 1000)
         path = line.split()[1].rpartition("/")[2]
         form = parse_form(data)
+        if problem := find_problem(path, form):
+            return 400, refuse("bad_request", problem)
         return 200, make_body(path, form, self._behaviour)
 
 
 def refuse(name: str, *errors: str) -> bytes:
     """A refusal's body as the service writes it."""
     return json.dumps({"id": "ab" * 16, "name": name, "errors": list(errors)}).encode()
+
+
+def find_problem(path: str, form: dict[str, str]) -> str:
+    """What the service would say against this form; empty when it takes it."""
+    if path == "core":
+        return "image: unknown field" if {"image", "strength"} & form.keys() else ""
+    if ("image" in form) != ("strength" in form):
+        return "image and strength: both or neither"
+    if path == "sd3":
+        starts = form["mode"] == "image-to-image"
+        if starts != ("image" in form) or starts == ("aspect_ratio" in form):
+            return "mode: image, strength and aspect_ratio do not fit it"
+    return ""
 
 
 def make_body(path: str, form: dict[str, str], behaviour: Behaviour) -> bytes:
@@ -217,8 +232,15 @@ def make_body(path: str, form: dict[str, str], behaviour: Behaviour) -> bytes:
 
 
 def paint(path: str, form: dict[str, str]) -> bytes:
-    """A PNG whose colour is drawn from every field of the form, in the size of its ratio."""
-    size = (CORE_SIZES if path == "core" else SIZES)[form["aspect_ratio"]]
+    """A PNG whose colour is drawn from every field of the form, in the size of its ratio.
+
+    Without a ratio it has the size of the image that it starts from.
+    """
+    if "aspect_ratio" in form:
+        size = (CORE_SIZES if path == "core" else SIZES)[form["aspect_ratio"]]
+    else:
+        width, _, height = form["image"].split()[0].partition("x")
+        size = (int(width), int(height))
     facts = json.dumps([path, sorted(form.items())]).encode()
     red, green, blue = hashlib.sha256(facts).digest()[:3]
     file = io.BytesIO()
@@ -234,7 +256,7 @@ def add_weight(png: bytes, count: int) -> bytes:
 
 
 def parse_form(data: bytes) -> dict[str, str]:
-    """The fields of the multipart form in a request."""
+    """The fields of the multipart form in a request; of a file see `describe_file`."""
     head, _, body = data.partition(b"\r\n\r\n")
     (kind,) = [line for line in head.split(b"\r\n") if line.lower().startswith(b"content-type:")]
     message = email.message_from_bytes(kind + b"\r\n\r\n" + body)
@@ -243,9 +265,19 @@ def parse_form(data: bytes) -> dict[str, str]:
     for part in parts:
         payload = part.get_payload(decode=True)
         assert isinstance(payload, bytes)
-        values[str(part.get_param("name", header="content-disposition"))] = payload.decode()
+        value = describe_file(payload, str(part.get_content_type())) if part.get_filename() else ""
+        values[str(part.get_param("name", header="content-disposition"))] = (
+            value or payload.decode()
+        )
     assert len(values) == len(parts), "no field twice"
     return values
+
+
+def describe_file(data: bytes, kind: str) -> str:
+    """`128x96 image/png 0123…`: size, kind and SHA-256 of an image file."""
+    with Image.open(io.BytesIO(data)) as image:
+        assert f"image/{(image.format or '').lower()}" == kind
+        return f"{image.width}x{image.height} {kind} {hashlib.sha256(data).hexdigest()}"
 
 
 def _parse_headers(data: bytes) -> tuple[str, dict[str, str]]:

@@ -18,15 +18,16 @@ import grpc.aio
 import msgspec
 import pytest
 
-from engines.base import Produced, Run
-from engines.builtin.capabilities import MODEL
+from engines.base import Event, Produced, Progressed, Run, Warned
+from engines.builtin.capabilities import MODEL, UPSCALE_MODEL
 from engines.builtin.engine import BuiltinEngine
 from engines.stability.account_wire import dashboard, listing
 from engines.stability.message import build_message, serialize
 from engines.stability.wire import Message, generation
 from store.pixels import digest_pixels, open_image
 from store.request import Request
-from tests.engines.stability.conftest import make_request
+from tests.engines.stability.conftest import make_engine, make_request
+from tests.engines.stability.files import Shelf, make_file, make_mask_file
 from tests.engines.stability.witness import VARIABLE, Witness
 from tests.program import SECONDS, Program, wait_until
 
@@ -145,14 +146,28 @@ def ask_for(run: str, *, samples: int = 1, **changes: Any) -> Message:
     return message
 
 
-async def draw(request: Request) -> str:
-    """The pixels that one engine makes of `request` in this process."""
+async def list_own_events(request: Request, run: Run) -> list[Event]:
+    """What one engine makes of `request` in this process."""
     engine = BuiltinEngine()
     own = msgspec.structs.replace(request, engine="builtin")
-    *_, produced = [event async for event in engine.generate(own, Run(id="run-1"))]
+    events = [event async for event in engine.generate(own, run)]
     await engine.close()
+    return events
+
+
+async def draw(request: Request) -> str:
+    """The pixels that one engine makes of `request` in this process."""
+    return digest_produced(await list_own_events(request, Run(id="run-1")))
+
+
+def digest_produced(events: list[Event]) -> str:
+    produced = events[-1]
     assert isinstance(produced, Produced)
     return digest_pixels(open_image(produced.data or b""))
+
+
+def list_warnings(events: list[Event]) -> set[str]:
+    return {event.text for event in events if isinstance(event, Warned)}
 
 
 def digest(answer: Message) -> str:
@@ -191,6 +206,33 @@ async def test_both_replicas_make_the_pixels_of_one_engine(
     assert {answer.meta.engine_id for answer in answers} == {MODEL}
     for seed, answer in zip((1, 2, 3), answers, strict=True):
         assert digest(answer) == await draw(make_request(MODEL, steps=4, seed=seed))
+
+
+@pytest.mark.parametrize("kind", ["initial image and mask", "upscale"])
+async def test_images_warnings_and_progress_pass_as_on_one_machine(
+    fleet: Running, kind: str
+) -> None:
+    shelf, size = Shelf(), (192, 128)
+    if kind == "upscale":
+        upscale = shelf.make_upscale(make_file(size))
+        request = make_request(
+            UPSCALE_MODEL, width=384, height=256, sampler="ddim", upscale=upscale
+        )
+    else:
+        images = {
+            "initial_image": shelf.make_initial(make_file(size)),
+            "mask": shelf.make_mask(make_mask_file(size)),
+        }
+        request = make_request(MODEL, steps=10, **images)
+    client = make_engine(fleet.address, models=(MODEL,), upscale_models=(UPSCALE_MODEL,))
+    events = [event async for event in client.generate(request, shelf.make_run(name_run()))]
+    own = await list_own_events(request, shelf.make_run())
+    assert digest_produced(events) == digest_produced(own)
+    assert list_warnings(own)
+    assert list_warnings(own) <= list_warnings(events)
+    seen = [event for event in events if isinstance(event, Progressed)]
+    assert seen
+    assert all(event in own for event in seen)
 
 
 async def test_answers_come_one_by_one(fleet: Running, witness: Witness) -> None:
@@ -260,7 +302,7 @@ async def test_refusals_and_the_other_services(fleet: Running) -> None:
         found = await ask(
             channel, "EnginesService/ListEngines", listing.ListEnginesRequest(), listing.Engines
         )
-        assert [engine.id for engine in found.engine] == [MODEL]
+        assert [engine.id for engine in found.engine] == [MODEL, UPSCALE_MODEL]
         user = await ask(
             channel, "DashboardService/GetMe", dashboard.EmptyRequest(), dashboard.User
         )

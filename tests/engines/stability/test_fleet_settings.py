@@ -71,6 +71,24 @@ def test_a_node_that_would_make_other_pixels_is_refused() -> None:
             check_environment(expected, found)
 
 
+def test_a_machine_of_another_kind_is_as_good_where_equal_bits_are_promised() -> None:
+    def make(machine: str, kernels: str, promise: str, **others: str) -> EnvironmentRecord:
+        facts = {"machine": machine, "kernels": kernels, "equal bits promised": promise}
+        return EnvironmentRecord(values={"engine": "builtin", **facts, **others})
+
+    here = make("x86_64", "OpenBLAS SkylakeX", "yes")
+    check_environment(here, make("aarch64", "OpenBLAS NeoverseN1", "yes"))
+    with pytest.raises(EngineError, match="its weights is ab"):
+        check_environment(here, make("aarch64", "OpenBLAS NeoverseN1", "yes", weights="ab"))
+    doubtful = make("x86_64", "OpenBLAS Odd", "no: its kernels round")
+    for one, other in ((here, doubtful), (doubtful, here)):
+        with pytest.raises(EngineError, match=r"equal bits promised is .*its kernels round"):
+            check_environment(one, other)
+    check_environment(doubtful, doubtful)
+    with pytest.raises(EngineError, match="its kernels is OpenBLAS"):
+        check_environment(doubtful, make("x86_64", "OpenBLAS", "no: its kernels round"))
+
+
 def test_nothing_of_ray_is_imported_before_a_fleet_starts() -> None:
     loaded = run_python(
         """

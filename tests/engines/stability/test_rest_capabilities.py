@@ -13,9 +13,9 @@ from engines.base import Capabilities
 from engines.registry import EngineRegistry
 from engines.resolution import resolve_draft
 from engines.settings import Settings
-from engines.stability.rest_capabilities import CAPABILITIES, PATHS, RATIOS, find_ratio
+from engines.stability.rest_capabilities import CAPABILITIES, CORE, PATHS, RATIOS, find_ratio
 from store.errors import RequestError
-from store.parameters import InitialImage
+from store.parameters import InitialImage, Mask
 from store.records import Draft, DraftPrompt
 from tests.engines.stability.rest import LARGE, ULTRA, make_request
 from tests.engines.stability.rest_server import CORE_SIZES, SIZES
@@ -82,10 +82,19 @@ def test_what_the_server_decides_cannot_be_asked_for(change: dict[str, object], 
         CAPABILITIES.check(make_request(ULTRA, **change))
 
 
-def test_it_takes_no_initial_image_so_far() -> None:
+def test_all_models_but_core_take_an_initial_image_and_none_a_mask() -> None:
     image = InitialImage(sha256="ab" * 32, start_schedule=0.5, end_schedule=0.0)
-    with pytest.raises(RequestError, match="has no initial image"):
-        CAPABILITIES.check(make_request(ULTRA, initial_image=image))
+    mask = Mask(sha256="cd" * 32, replaces="black", area_init="original")
+    for model in PATHS:
+        if model != CORE:
+            CAPABILITIES.check(make_request(model, initial_image=image))
+            with pytest.raises(RequestError, match="The engine stability-rest has no mask"):
+                CAPABILITIES.check(make_request(model, initial_image=image, mask=mask))
+    with pytest.raises(RequestError) as caught:
+        CAPABILITIES.check(make_request(CORE, initial_image=image))
+    assert caught.value.field == "parameters.initial_image"
+    assert caught.value.message == "The model stable-image-core has no initial image."
+    assert caught.value.hint.startswith("Leave it out, or choose stable-image-ultra, sd3.5-large,")
 
 
 def test_the_request_itself_says_that_the_server_decides() -> None:
