@@ -9,20 +9,33 @@ from engines.base import EngineError, Event, Failure, Produced, Warned
 from engines.stability.outcomes import clean_text, make_filtered_error
 from engines.stability.wire import Message, generation
 from store.errors import StoreError
-from store.pixels import open_image
+from store.pixels import identify_image, is_whole
 from store.records import FinishReason
 from store.request import Request
 
 _MIME = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
 _KEPT = "What it sent is kept as it came."
 _META_LIMIT = 200
+_KEEPALIVE_LIMIT = 4096
+"""Bytes of a keepalive at most. What is larger is put aside before it is looked into."""
+
+
+def is_keepalive(data: bytes) -> bool:
+    """Whether the answer in `data` only says that the server still works."""
+    if len(data) > _KEEPALIVE_LIMIT:
+        return False
+    try:
+        return not generation.Answer.FromString(data).artifacts
+    except DecodeError:
+        return False
 
 
 class _Found(msgspec.Struct, frozen=True):
-    """An image artifact with the answer that it came in."""
+    """An image artifact, its bytes, and the answer that it came in."""
 
     answer: Message
     artifact: Message
+    data: bytes
 
 
 class Answers:
@@ -45,6 +58,14 @@ class Answers:
         """Whether an image has arrived, or the filter's word that there will be none."""
         return bool(self._images) or self._filter_text is not None
 
+    def has_whole_image(self) -> bool:
+        """Whether the image that has arrived, if any, can be decoded to its end.
+
+        Decodes it, so call it in a thread.
+        """
+        found = self._find_image()
+        return found is not None and is_whole(found.data)
+
     def add(self, data: bytes) -> None:
         """Read one answer. Never raises: what cannot be read is reported at the end."""
         try:
@@ -58,13 +79,13 @@ class Answers:
     def list_events(self) -> list[Event]:
         """Warnings, then the image. Raises `EngineError` when there is none.
 
-        Decodes the image, so call it in a thread.
+        Reads the head of the image only: it may still turn out to be damaged.
         """
-        found = next((one for one in self._images if one.artifact.binary), None)
+        found = self._find_image()
         if found is None:
             raise self._explain_no_image()
         try:
-            image = open_image(found.artifact.binary)
+            kind, size = identify_image(found.data)
         except StoreError as error:
             raise _make_bad_answer(
                 f"The server sent bytes that cannot be used as the image. {error.message} {_KEPT}"
@@ -72,17 +93,17 @@ class Answers:
         artifact = found.artifact
         parameters = self._request.parameters
         events: list[Event] = [Warned(text) for text in self._list_warnings(found)]
-        if image.size != (parameters.width, parameters.height):
+        if size != (parameters.width, parameters.height):
             events.append(
                 Warned(
-                    f"The server made {image.width}x{image.height} instead of "
+                    f"The server made {size[0]}x{size[1]} instead of "
                     f"{parameters.width}x{parameters.height}."
                 )
             )
         events.append(
             Produced(
-                data=artifact.binary,
-                mime=_MIME[image.format or "PNG"],
+                data=found.data,
+                mime=_MIME[kind],
                 seed=artifact.seed or parameters.seed,
                 finish_reason=_find_finish_reason(artifact),
                 meta=_list_meta(found),
@@ -90,10 +111,13 @@ class Answers:
         )
         return events
 
+    def _find_image(self) -> _Found | None:
+        return next((one for one in self._images if one.data), None)
+
     def _add_artifact(self, answer: Message, artifact: Message) -> None:
         kind, reason = artifact.type, artifact.finish_reason
         if kind == generation.ARTIFACT_IMAGE:
-            self._images.append(_Found(answer, artifact))
+            self._images.append(_Found(answer, artifact, artifact.binary))
         elif kind == generation.ARTIFACT_TEXT:
             text = clean_text(artifact.text)
             if reason == generation.FILTER:

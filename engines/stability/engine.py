@@ -19,15 +19,16 @@ import msgspec
 from engines.base import Capabilities, EngineError, Event, Failure, Produced, Run, Warned
 from engines.secret import Secret
 from engines.settings import StabilitySettings
-from engines.stability.answer import Answers
+from engines.stability.answer import Answers, is_keepalive
 from engines.stability.capabilities import ENGINE, make_capabilities
 from engines.stability.connection import CONNECT_SECONDS, make_metadata, open_channel
-from engines.stability.exchange import put_aside, read_key
+from engines.stability.exchange import Spooler, read_key
 from engines.stability.failures import explain_status, explain_unreachable
 from engines.stability.message import Outgoing, build_message, prepare_message, serialize
 from engines.stability.outcomes import (
     Call,
     clean_text,
+    describe_late,
     explain_closing,
     explain_no_connection,
     explain_silence,
@@ -111,7 +112,7 @@ class StabilityEngine:
         events: list[Event] = []
         if failure is None:
             try:
-                events = await asyncio.to_thread(answers.list_events)
+                events = answers.list_events()
             except EngineError as error:
                 failure = error
         for text in warnings:
@@ -134,13 +135,14 @@ class StabilityEngine:
         for data in answers:
             found.add(data)
         try:
-            return found.list_events()
+            events = found.list_events()
         except EngineError as error:
             if error.kind is not Failure.FILTERED:
                 return []
             seed, reason = request.parameters.seed, FinishReason.FILTER
             withheld = Produced(data=None, mime="", seed=seed, finish_reason=reason)
             return [Warned(error.message), withheld]
+        return events if found.has_whole_image() else []
 
     async def close(self) -> None:
         """Cancel what is still being made."""
@@ -207,22 +209,26 @@ class StabilityEngine:
     ) -> EngineError | None:
         """Send `message` and add each answer to `answers`, spooled first, until `end`.
 
+        Keepalives are neither spooled nor added, as they hold nothing.
         A failure after the image or the filter's refusal has arrived becomes a warning.
         """
         stream = _start_call(channel, message, call, end, self._settings.key)
         self._calls.add(stream)
+        spooler = Spooler(spool, answers.add, warnings)
+
+        def find_limit() -> float:
+            return TAIL_SECONDS if answers.has_result else self._settings.idle_seconds
+
         try:
             while True:
-                limit = TAIL_SECONDS if answers.has_result else self._settings.idle_seconds
-                data = await _read(stream, call, limit, end)
+                data = await _read(stream, call, spooler, find_limit, end)
                 if data is None:
                     warnings += _list_warnings(await stream.trailing_metadata())
                     return None
                 if (step := read_progress(data)) is not None:
                     progress.put(step)
-                    continue
-                put_aside(spool, data, warnings)
-                answers.add(data)
+                elif not is_keepalive(data):
+                    spooler.begin(data)
         except grpc.aio.AioRpcError as error:
             warnings += _list_warnings(error.trailing_metadata())
             failure = explain_status(error.code(), error.details(), call)
@@ -230,9 +236,11 @@ class StabilityEngine:
             failure = _detach(error)
         finally:
             self._calls.discard(stream)
+            await spooler.finish()
         if not answers.has_result:
             return failure
-        warnings.append(f"The answer arrived, but then the call failed. {failure.message}")
+        is_whole = await asyncio.to_thread(answers.has_whole_image)
+        warnings.append(describe_late(failure, has_image=is_whole))
         return None
 
 
@@ -278,12 +286,20 @@ def list_metadata(target: Target, key: Secret | None) -> tuple[tuple[str, str], 
     return make_metadata(target, key) + (() if target.is_hosted else ASK)
 
 
-async def _read(stream: Any, call: Call, limit: float, end: float) -> bytes | None:
-    """The next answer, None after the last. Raises `EngineError` after `limit` seconds."""
-    left = end - asyncio.get_running_loop().time()
+async def _read(
+    stream: Any, call: Call, spooler: Spooler, find_limit: Callable[[], float], end: float
+) -> bytes | None:
+    """The next answer, None after the last; the one before is on disk then.
+
+    Raises `EngineError` after as many seconds as the one before has `find_limit` say.
+    """
+    reading = asyncio.ensure_future(stream.read())
+    limit = left = 0.0
     try:
+        await spooler.finish()
+        limit, left = find_limit(), end - asyncio.get_running_loop().time()
         async with asyncio.timeout(min(limit, left)):
-            data = await stream.read()
+            data = await reading
     except TimeoutError:
         silence = f"said nothing for {limit:g} seconds"
         raise explain_silence(call, silence if limit < left else "did not finish in time") from None
@@ -292,11 +308,18 @@ async def _read(stream: Any, call: Call, limit: float, end: float) -> bytes | No
         text = await stream.details()
         raise explain_status(grpc.StatusCode.UNKNOWN, text, call) from None
     except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
+        if _is_being_cancelled():
             raise
         raise explain_closing() from None
+    finally:
+        await cancel(reading)
+        del reading  # else a failure of it and this frame would keep each other
     return None if data is grpc.aio.EOF else bytes(data)
+
+
+def _is_being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _list_warnings(trailers: Any) -> list[str]:

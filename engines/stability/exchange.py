@@ -29,6 +29,42 @@ async def read_key(key: Secret | None, target: Target) -> bool:
     return True
 
 
+class Spooler:
+    """Puts the answers of one call aside in a thread, so that the next is read meanwhile.
+
+    `take` gets each answer once it is on disk; what goes wrong there is added to `warnings`.
+    """
+
+    def __init__(
+        self,
+        spool: Callable[[bytes], None],
+        take: Callable[[bytes], None],
+        warnings: list[str],
+    ) -> None:
+        self._spool = spool
+        self._take = take
+        self._warnings = warnings
+        self._data = b""
+        self._work: asyncio.Future[None] | None = None
+
+    def begin(self, data: bytes) -> None:
+        """Begin to put `data` aside. The one before must be finished."""
+        assert self._work is None
+        self._data = data
+        self._work = asyncio.ensure_future(
+            asyncio.to_thread(put_aside, self._spool, data, self._warnings)
+        )
+
+    async def finish(self) -> None:
+        """Return when what was begun is on disk and taken. Being cancelled does not end it."""
+        if self._work is None:
+            return
+        await asyncio.wait({self._work})
+        work, self._work = self._work, None
+        work.result()
+        self._take(self._data)
+
+
 def put_aside(spool: Callable[[bytes], None], data: bytes, warnings: list[str]) -> None:
     """Spool an answer before it is read; what goes wrong is added to `warnings`."""
     try:

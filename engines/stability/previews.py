@@ -111,9 +111,8 @@ class Newest:
 
 async def cancel(task: asyncio.Future[Any]) -> None:
     """Cancel `task` when it is not done, and wait for it; its failure is nobody's then."""
-    if task.done():
-        return
-    task.cancel()
-    await asyncio.wait({task})
+    if not task.done():
+        task.cancel()
+        await asyncio.wait({task})
     if not task.cancelled():
         task.exception()

@@ -12,7 +12,7 @@ from engines.base import EngineError, Event, Failure, Produced, Warned
 from engines.stability.outcomes import clean_text, make_filtered_error
 from engines.stability.rest_capabilities import WEIGHTED
 from store.errors import StoreError
-from store.pixels import open_image
+from store.pixels import identify_image
 from store.records import FinishReason
 from store.request import Request
 
@@ -27,7 +27,8 @@ _FILTERED = "CONTENT_FILTERED"
 def read_events(request: Request, data: bytes) -> list[Event]:
     """Warnings, then the image, in the body `data` of an answer to `request`.
 
-    Raises `EngineError` when there is none. Decodes the image, so call it in a thread.
+    Raises `EngineError` when there is none. Reads the head of the image only: it may still
+    turn out to be damaged. Unpacks megabytes of text, so call it in a thread.
     """
     answer = _read_answer(data)
     reason = answer.get("finish_reason")
@@ -39,7 +40,7 @@ def read_events(request: Request, data: bytes) -> list[Event]:
         text = "The server finished without an image."
         raise _make_bad_answer(f"{text} It said: {said}" if said else text)
     try:
-        image = open_image(content)
+        kind, size = identify_image(content)
     except StoreError as error:
         raise _make_bad_answer(
             f"The server sent bytes that cannot be used as the image. {error.message} {_KEPT}"
@@ -47,14 +48,14 @@ def read_events(request: Request, data: bytes) -> list[Event]:
     seed, warnings = _find_seed(request, answer)
     finish_reason = _find_finish_reason(reason, warnings)
     parameters = request.parameters
-    if image.size != (parameters.width, parameters.height):
+    if size != (parameters.width, parameters.height):
         warnings.append(
-            f"The server made {image.width}x{image.height} instead of "
+            f"The server made {size[0]}x{size[1]} instead of "
             f"{parameters.width}x{parameters.height}."
         )
     produced = Produced(
         data=content,
-        mime=_MIME[image.format or "PNG"],
+        mime=_MIME[kind],
         seed=seed,
         finish_reason=finish_reason,
         meta=_list_meta(request, answer),
@@ -82,7 +83,7 @@ def _read_answer(data: bytes) -> dict[str, Any]:
     if answer := parse_body(data):
         return answer
     try:
-        open_image(data)
+        identify_image(data)
     except StoreError:
         raise _make_bad_answer(f"The server's answer cannot be read. {_KEPT}") from None
     # It sent the bare image, though JSON was asked for: it may be paid for, so it counts.
