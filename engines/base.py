@@ -280,9 +280,9 @@ def refuse_input(sha256: str) -> bytes:
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """One execution: `id` is the job's id (and the wire's request id).
 
-    `spool` is called, maybe in a thread, with the raw bytes of each answer that holds something before
-    they are decoded; it returns when they are on disk. `read_input` gives the file of an input image by its digest; it raises
-    `StoreError`.
+    `spool` is called with the raw bytes of each answer that holds something, before they are
+    decoded and maybe in a thread; it returns when they are on disk. `read_input` gives the file
+    of an input image by its digest; it raises `StoreError`.
     """
 
     id: str
