@@ -11,8 +11,8 @@ import grpc.aio
 import pytest
 
 from engines.base import Event, Produced, Progressed, Run
-from engines.stability.engine import list_metadata
 from engines.stability.previews import PREVIEW_LIMIT, make_artifact, read_progress
+from engines.stability.stream import list_metadata
 from engines.stability.target import find_target
 from engines.stability.wire import PREVIEWS_HEADER, Message, generation
 from store.request import Request
