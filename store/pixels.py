@@ -35,7 +35,8 @@ def identify_image(data: bytes) -> tuple[str, tuple[int, int]]:
     The rest is not looked at. Raises `StoreError` as `open_image` does.
     """
     with _reading(data) as image:
-        return image.format or FORMATS[0], image.size
+        # Pillow calls a JPEG with further images in it MPO.
+        return image.format if image.format in FORMATS else "JPEG", image.size
 
 
 def is_whole(data: bytes) -> bool:

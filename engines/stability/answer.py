@@ -6,15 +6,14 @@ import msgspec
 from google.protobuf.message import DecodeError
 
 from engines.base import EngineError, Event, Failure, Produced, Warned
+from engines.stability.exchange import KEPT, identify
 from engines.stability.outcomes import clean_text, make_filtered_error
 from engines.stability.wire import Message, generation
 from store.errors import StoreError
-from store.pixels import identify_image, is_whole
+from store.pixels import is_whole
 from store.records import FinishReason
 from store.request import Request
 
-_MIME = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
-_KEPT = "What it sent is kept as it came."
 _META_LIMIT = 200
 _KEEPALIVE_LIMIT = 4096
 """Bytes of a keepalive at most. What is larger is put aside before it is looked into."""
@@ -85,26 +84,18 @@ class Answers:
         if found is None:
             raise self._explain_no_image()
         try:
-            kind, size = identify_image(found.data)
+            mime, sized = identify(self._request, found.data)
         except StoreError as error:
             raise _make_bad_answer(
-                f"The server sent bytes that cannot be used as the image. {error.message} {_KEPT}"
+                f"The server sent bytes that cannot be used as the image. {error.message} {KEPT}"
             ) from None
         artifact = found.artifact
-        parameters = self._request.parameters
-        events: list[Event] = [Warned(text) for text in self._list_warnings(found)]
-        if size != (parameters.width, parameters.height):
-            events.append(
-                Warned(
-                    f"The server made {size[0]}x{size[1]} instead of "
-                    f"{parameters.width}x{parameters.height}."
-                )
-            )
+        events: list[Event] = [Warned(text) for text in [*self._list_warnings(found), *sized]]
         events.append(
             Produced(
                 data=found.data,
-                mime=_MIME[kind],
-                seed=artifact.seed or parameters.seed,
+                mime=mime,
+                seed=artifact.seed or self._request.parameters.seed,
                 finish_reason=_find_finish_reason(artifact),
                 meta=_list_meta(found),
             )
@@ -168,7 +159,7 @@ class Answers:
                 may_be_charged=True,
             )
         if self._is_damaged:
-            return _make_bad_answer(f"The server's answer cannot be read. {_KEPT}")
+            return _make_bad_answer(f"The server's answer cannot be read. {KEPT}")
         said = f" It said: {' '.join(self._texts)}" if self._texts else ""
         return _make_bad_answer(f"The server finished without an image.{said}")
 

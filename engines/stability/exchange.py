@@ -1,4 +1,4 @@
-"""What the clients of both protocols do around a call: the key before, the spool after."""
+"""What the clients of both protocols do around a call: the key, the spool, the image's head."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ from engines.secret import Secret
 from engines.stability.outcomes import clean_text, make_missing_key_error
 from engines.stability.target import Target
 from store.errors import StoreError
+from store.pixels import identify_image
+from store.request import Request
+
+KEPT = "What it sent is kept as it came."
 
 
 async def read_key(key: Secret | None, target: Target) -> bool:
@@ -74,3 +78,16 @@ def put_aside(spool: Callable[[bytes], None], data: bytes, warnings: list[str]) 
         text = f"The answer could not be put aside before reading it: {clean_text(error)}."
         if text not in warnings:
             warnings.append(text)
+
+
+def identify(request: Request, data: bytes) -> tuple[str, list[str]]:
+    """The MIME type of the image in `data`, and what to warn of when its size is another.
+
+    Reads the head only. Raises `StoreError` when it is no image.
+    """
+    kind, (width, height) = identify_image(data)
+    wanted = request.parameters.width, request.parameters.height
+    warnings = []
+    if (width, height) != wanted:
+        warnings.append(f"The server made {width}x{height} instead of {wanted[0]}x{wanted[1]}.")
+    return f"image/{kind.lower()}", warnings

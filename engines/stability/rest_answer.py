@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from engines.base import EngineError, Event, Failure, Produced, Warned
+from engines.stability.exchange import KEPT, identify
 from engines.stability.outcomes import clean_text, make_filtered_error
 from engines.stability.rest_capabilities import WEIGHTED
 from store.errors import StoreError
@@ -16,8 +17,6 @@ from store.pixels import identify_image
 from store.records import FinishReason
 from store.request import Request
 
-_MIME = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
-_KEPT = "What it sent is kept as it came."
 _META_LIMIT = 200
 _DECIDED = "decided by the server"
 _SEED_MAXIMUM = 2**32 - 1
@@ -40,27 +39,21 @@ def read_events(request: Request, data: bytes) -> list[Event]:
         text = "The server finished without an image."
         raise _make_bad_answer(f"{text} It said: {said}" if said else text)
     try:
-        kind, size = identify_image(content)
+        mime, sized = identify(request, content)
     except StoreError as error:
         raise _make_bad_answer(
-            f"The server sent bytes that cannot be used as the image. {error.message} {_KEPT}"
+            f"The server sent bytes that cannot be used as the image. {error.message} {KEPT}"
         ) from None
     seed, warnings = _find_seed(request, answer)
     finish_reason = _find_finish_reason(reason, warnings)
-    parameters = request.parameters
-    if size != (parameters.width, parameters.height):
-        warnings.append(
-            f"The server made {size[0]}x{size[1]} instead of "
-            f"{parameters.width}x{parameters.height}."
-        )
     produced = Produced(
         data=content,
-        mime=_MIME[kind],
+        mime=mime,
         seed=seed,
         finish_reason=finish_reason,
         meta=_list_meta(request, answer),
     )
-    return [*map(Warned, warnings), produced]
+    return [*map(Warned, [*warnings, *sized]), produced]
 
 
 def parse_body(data: bytes) -> dict[str, Any]:
@@ -85,7 +78,7 @@ def _read_answer(data: bytes) -> dict[str, Any]:
     try:
         identify_image(data)
     except StoreError:
-        raise _make_bad_answer(f"The server's answer cannot be read. {_KEPT}") from None
+        raise _make_bad_answer(f"The server's answer cannot be read. {KEPT}") from None
     # It sent the bare image, though JSON was asked for: it may be paid for, so it counts.
     return {"image": data}
 
@@ -99,7 +92,7 @@ def _read_image(answer: dict[str, Any]) -> bytes | None:
     try:
         return base64.b64decode(image, validate=True)
     except (binascii.Error, ValueError):
-        raise _make_bad_answer(f"The server's image is not base64. {_KEPT}") from None
+        raise _make_bad_answer(f"The server's image is not base64. {KEPT}") from None
 
 
 def _find_seed(request: Request, answer: dict[str, Any]) -> tuple[int, list[str]]:
