@@ -249,7 +249,8 @@ class Warned(msgspec.Struct, frozen=True):
 class Produced(msgspec.Struct, frozen=True, kw_only=True):
     """The image: the engine's own bytes, the seed that it says it used, how it ended.
 
-    `data` is None when nothing was delivered (a withheld image). `meta` is stored as is.
+    `data` is None when nothing was delivered (a withheld image). It may be damaged: who takes
+    it decodes it, so that it is decoded only once. `meta` is stored as is.
     """
 
     data: bytes | None
@@ -275,9 +276,9 @@ def refuse_input(sha256: str) -> bytes:
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """One execution: `id` is the job's id (and the wire's request id).
 
-    `spool` is called with each answer's raw bytes before they are decoded; it returns when
-    they are on disk. `read_input` gives the file of an input image by its digest; it raises
-    `StoreError`.
+    `spool` is called with the raw bytes of each answer that holds something, before they are
+    decoded and maybe in a thread; it returns when they are on disk. `read_input` gives the file
+    of an input image by its digest; it raises `StoreError`.
     """
 
     id: str

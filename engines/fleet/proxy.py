@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import grpc.aio
 import msgspec
 
 from engines.secret import Secret
@@ -168,6 +169,8 @@ def _relay(behaviour: Any) -> Any:
             while (data := await answers.get()) is not None:
                 await context.write(data)
             await work
+        except grpc.aio.InternalError:
+            return  # the client has left during the write
         finally:
             work.cancel()
             await asyncio.wait({work})

@@ -6,23 +6,35 @@ import msgspec
 from google.protobuf.message import DecodeError
 
 from engines.base import EngineError, Event, Failure, Produced, Warned
+from engines.stability.exchange import KEPT, identify
 from engines.stability.outcomes import clean_text, make_filtered_error
 from engines.stability.wire import Message, generation
 from store.errors import StoreError
-from store.pixels import open_image
+from store.pixels import is_whole
 from store.records import FinishReason
 from store.request import Request
 
-_MIME = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
-_KEPT = "What it sent is kept as it came."
 _META_LIMIT = 200
+_KEEPALIVE_LIMIT = 4096
+"""Bytes of a keepalive at most. What is larger is put aside before it is looked into."""
+
+
+def is_keepalive(data: bytes) -> bool:
+    """Whether the answer in `data` only says that the server still works."""
+    if len(data) > _KEEPALIVE_LIMIT:
+        return False
+    try:
+        return not generation.Answer.FromString(data).artifacts
+    except DecodeError:
+        return False
 
 
 class _Found(msgspec.Struct, frozen=True):
-    """An image artifact with the answer that it came in."""
+    """An image artifact, its bytes, and the answer that it came in."""
 
     answer: Message
     artifact: Message
+    data: bytes
 
 
 class Answers:
@@ -45,6 +57,14 @@ class Answers:
         """Whether an image has arrived, or the filter's word that there will be none."""
         return bool(self._images) or self._filter_text is not None
 
+    def has_whole_image(self) -> bool:
+        """Whether the image that has arrived, if any, can be decoded to its end.
+
+        Decodes it, so call it in a thread.
+        """
+        found = self._find_image()
+        return found is not None and is_whole(found.data)
+
     def add(self, data: bytes) -> None:
         """Read one answer. Never raises: what cannot be read is reported at the end."""
         try:
@@ -58,42 +78,37 @@ class Answers:
     def list_events(self) -> list[Event]:
         """Warnings, then the image. Raises `EngineError` when there is none.
 
-        Decodes the image, so call it in a thread.
+        Reads the head of the image only: it may still turn out to be damaged.
         """
-        found = next((one for one in self._images if one.artifact.binary), None)
+        found = self._find_image()
         if found is None:
             raise self._explain_no_image()
         try:
-            image = open_image(found.artifact.binary)
+            mime, sized = identify(self._request, found.data)
         except StoreError as error:
             raise _make_bad_answer(
-                f"The server sent bytes that cannot be used as the image. {error.message} {_KEPT}"
+                f"The server sent bytes that cannot be used as the image. {error.message} {KEPT}"
             ) from None
         artifact = found.artifact
-        parameters = self._request.parameters
-        events: list[Event] = [Warned(text) for text in self._list_warnings(found)]
-        if image.size != (parameters.width, parameters.height):
-            events.append(
-                Warned(
-                    f"The server made {image.width}x{image.height} instead of "
-                    f"{parameters.width}x{parameters.height}."
-                )
-            )
+        events: list[Event] = [Warned(text) for text in [*self._list_warnings(found), *sized]]
         events.append(
             Produced(
-                data=artifact.binary,
-                mime=_MIME[image.format or "PNG"],
-                seed=artifact.seed or parameters.seed,
+                data=found.data,
+                mime=mime,
+                seed=artifact.seed or self._request.parameters.seed,
                 finish_reason=_find_finish_reason(artifact),
                 meta=_list_meta(found),
             )
         )
         return events
 
+    def _find_image(self) -> _Found | None:
+        return next((one for one in self._images if one.data), None)
+
     def _add_artifact(self, answer: Message, artifact: Message) -> None:
         kind, reason = artifact.type, artifact.finish_reason
         if kind == generation.ARTIFACT_IMAGE:
-            self._images.append(_Found(answer, artifact))
+            self._images.append(_Found(answer, artifact, artifact.binary))
         elif kind == generation.ARTIFACT_TEXT:
             text = clean_text(artifact.text)
             if reason == generation.FILTER:
@@ -144,7 +159,7 @@ class Answers:
                 may_be_charged=True,
             )
         if self._is_damaged:
-            return _make_bad_answer(f"The server's answer cannot be read. {_KEPT}")
+            return _make_bad_answer(f"The server's answer cannot be read. {KEPT}")
         said = f" It said: {' '.join(self._texts)}" if self._texts else ""
         return _make_bad_answer(f"The server finished without an image.{said}")
 

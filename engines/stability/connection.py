@@ -16,6 +16,7 @@ from engines.stability.target import Target, check_key_travels_safely
 
 CONNECT_SECONDS = 15.0
 MESSAGE_LIMIT = 64 * 1024 * 1024
+_LIST_ENGINES = "/gooseai.EnginesService/ListEngines"
 METADATA_LIMIT = 64 * 1024
 """Bytes of headers, and with them of the words beside a status: some servers send a traceback."""
 
@@ -111,3 +112,26 @@ def _read_certificates(path: Path | None) -> bytes | None:
             f"The certificates in {path} cannot be read: {error.strerror or error}.",
             "Correct `certificates` in the section [stability] of config.toml.",
         ) from None
+
+
+async def await_connection(channel: Any) -> bool:
+    """Whether `channel` got its connection; no call is made for it."""
+    state = channel.get_state(try_to_connect=True)
+    if state is grpc.ChannelConnectivity.IDLE:
+        await channel.wait_for_state_change(state)
+        state = channel.get_state()
+    while state is grpc.ChannelConnectivity.CONNECTING:
+        await channel.wait_for_state_change(state)
+        state = channel.get_state()
+    # Idle once more: a server that lets go of each connection. gRPC would try on without rest.
+    return bool(state is grpc.ChannelConnectivity.READY)
+
+
+async def find_reason(channel: Any) -> str:
+    """Why there is no connection. gRPC tells it only to a call: this one costs nothing."""
+    try:
+        await channel.unary_unary(_LIST_ENGINES)(b"", timeout=2, wait_for_ready=False)
+    except grpc.aio.AioRpcError as error:
+        if error.code() is grpc.StatusCode.UNAVAILABLE:
+            return str(error.details() or "")
+    return ""

@@ -17,24 +17,22 @@ import grpc.aio
 import msgspec
 
 from engines.base import Capabilities, EngineError, Event, Failure, Produced, Run, Warned
-from engines.secret import Secret
 from engines.settings import StabilitySettings
-from engines.stability.answer import Answers
+from engines.stability.answer import Answers, is_keepalive
 from engines.stability.capabilities import ENGINE, make_capabilities
-from engines.stability.connection import CONNECT_SECONDS, make_metadata, open_channel
-from engines.stability.exchange import put_aside, read_key
+from engines.stability.connection import (
+    CONNECT_SECONDS,
+    await_connection,
+    find_reason,
+    open_channel,
+)
+from engines.stability.exchange import Spooler, read_key
 from engines.stability.failures import explain_status, explain_unreachable
 from engines.stability.message import Outgoing, build_message, prepare_message, serialize
-from engines.stability.outcomes import (
-    Call,
-    clean_text,
-    explain_closing,
-    explain_no_connection,
-    explain_silence,
-)
-from engines.stability.previews import ASK, Newest, cancel, read_progress
+from engines.stability.outcomes import Call, describe_late, explain_no_connection
+from engines.stability.previews import Newest, cancel, read_progress
+from engines.stability.stream import list_warnings, read_answer, start_call
 from engines.stability.target import Target, check_key_travels_safely, find_target
-from engines.stability.wire import WARNING_HEADER, generation_grpc
 from store.errors import RequestError, StoreError
 from store.records import EnvironmentRecord, FinishReason
 from store.request import Request
@@ -43,8 +41,6 @@ TAIL_SECONDS = 10.0
 """How long the end of the stream is awaited once the image is there."""
 
 _PACKAGES = ("stability-sdk", "grpcio", "protobuf")
-_WARNINGS_LIMIT = 10
-_LIST_ENGINES = "/gooseai.EnginesService/ListEngines"
 
 
 class StabilityEngine:
@@ -111,7 +107,7 @@ class StabilityEngine:
         events: list[Event] = []
         if failure is None:
             try:
-                events = await asyncio.to_thread(answers.list_events)
+                events = answers.list_events()
             except EngineError as error:
                 failure = error
         for text in warnings:
@@ -134,13 +130,14 @@ class StabilityEngine:
         for data in answers:
             found.add(data)
         try:
-            return found.list_events()
+            events = found.list_events()
         except EngineError as error:
             if error.kind is not Failure.FILTERED:
                 return []
             seed, reason = request.parameters.seed, FinishReason.FILTER
             withheld = Produced(data=None, mime="", seed=seed, finish_reason=reason)
             return [Warned(error.message), withheld]
+        return events if found.has_whole_image() else []
 
     async def close(self) -> None:
         """Cancel what is still being made."""
@@ -162,11 +159,11 @@ class StabilityEngine:
         try:
             try:
                 async with asyncio.timeout(limit):
-                    is_connected = await _await_connection(channel)
+                    is_connected = await await_connection(channel)
             except TimeoutError:
                 raise explain_no_connection(target, limit) from None
             if not is_connected:
-                raise explain_unreachable(target, await _find_reason(channel))
+                raise explain_unreachable(target, await find_reason(channel))
             yield channel
         finally:
             await channel.close()  # cancels what still runs, on the server too
@@ -207,32 +204,38 @@ class StabilityEngine:
     ) -> EngineError | None:
         """Send `message` and add each answer to `answers`, spooled first, until `end`.
 
+        Keepalives are neither spooled nor added, as they hold nothing.
         A failure after the image or the filter's refusal has arrived becomes a warning.
         """
-        stream = _start_call(channel, message, call, end, self._settings.key)
+        stream = start_call(channel, message, call, end, self._settings.key)
         self._calls.add(stream)
+        spooler = Spooler(spool, answers.add, warnings)
+
+        def find_limit() -> float:
+            return TAIL_SECONDS if answers.has_result else self._settings.idle_seconds
+
         try:
             while True:
-                limit = TAIL_SECONDS if answers.has_result else self._settings.idle_seconds
-                data = await _read(stream, call, limit, end)
+                data = await read_answer(stream, call, spooler, find_limit, end)
                 if data is None:
-                    warnings += _list_warnings(await stream.trailing_metadata())
+                    warnings += list_warnings(await stream.trailing_metadata())
                     return None
                 if (step := read_progress(data)) is not None:
                     progress.put(step)
-                    continue
-                put_aside(spool, data, warnings)
-                answers.add(data)
+                elif not is_keepalive(data):
+                    spooler.begin(data)
         except grpc.aio.AioRpcError as error:
-            warnings += _list_warnings(error.trailing_metadata())
+            warnings += list_warnings(error.trailing_metadata())
             failure = explain_status(error.code(), error.details(), call)
         except EngineError as error:
             failure = _detach(error)
         finally:
             self._calls.discard(stream)
+            await spooler.finish()
         if not answers.has_result:
             return failure
-        warnings.append(f"The answer arrived, but then the call failed. {failure.message}")
+        is_whole = await asyncio.to_thread(answers.has_whole_image)
+        warnings.append(describe_late(failure, has_image=is_whole))
         return None
 
 
@@ -242,91 +245,8 @@ def _detach(error: EngineError) -> EngineError:
     return error.with_traceback(None)
 
 
-class _RawChannel:
-    """A channel whose stubs take and give bytes.
-
-    So the request that is sent is the one that was stored, and an answer that cannot be
-    decoded is not lost.
-    """
-
-    def __init__(self, channel: Any) -> None:
-        self._channel = channel
-
-    def unary_stream(self, method: str, **_: Any) -> Any:
-        return self._channel.unary_stream(method)
-
-
-def _start_call(channel: Any, message: bytes, call: Call, end: float, key: Secret | None) -> Any:
-    stub = generation_grpc.GenerationServiceStub(_RawChannel(channel))
-    return stub.Generate(
-        message,
-        timeout=max(0.0, end - asyncio.get_running_loop().time()),
-        metadata=list_metadata(call.target, key),
-        wait_for_ready=False,
-    )
-
-
 def _add_digests(event: Event, digests: dict[str, str]) -> Event:
     """`event` with the digests of the images that were sent, if it is the result."""
     if not isinstance(event, Produced) or not digests:
         return event
     return msgspec.structs.replace(event, meta=event.meta | digests)
-
-
-def list_metadata(target: Target, key: Secret | None) -> tuple[tuple[str, str], ...]:
-    """The metadata of a call. The hosted service is not asked what it does not know."""
-    return make_metadata(target, key) + (() if target.is_hosted else ASK)
-
-
-async def _read(stream: Any, call: Call, limit: float, end: float) -> bytes | None:
-    """The next answer, None after the last. Raises `EngineError` after `limit` seconds."""
-    left = end - asyncio.get_running_loop().time()
-    try:
-        async with asyncio.timeout(min(limit, left)):
-            data = await stream.read()
-    except TimeoutError:
-        silence = f"said nothing for {limit:g} seconds"
-        raise explain_silence(call, silence if limit < left else "did not finish in time") from None
-    except KeyError:
-        # So does gRPC end a call whose status has a number that it knows no name for.
-        text = await stream.details()
-        raise explain_status(grpc.StatusCode.UNKNOWN, text, call) from None
-    except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise
-        raise explain_closing() from None
-    return None if data is grpc.aio.EOF else bytes(data)
-
-
-def _list_warnings(trailers: Any) -> list[str]:
-    """What the server's engine warned of; other servers than ours send nothing of the kind."""
-    found = [
-        value
-        for name, value in trailers or ()
-        if name == WARNING_HEADER and isinstance(value, bytes)
-    ]
-    return [clean_text(value.decode("utf-8", "replace")) for value in found[:_WARNINGS_LIMIT]]
-
-
-async def _await_connection(channel: Any) -> bool:
-    """Whether `channel` got its connection; no call is made for it."""
-    state = channel.get_state(try_to_connect=True)
-    if state is grpc.ChannelConnectivity.IDLE:
-        await channel.wait_for_state_change(state)
-        state = channel.get_state()
-    while state is grpc.ChannelConnectivity.CONNECTING:
-        await channel.wait_for_state_change(state)
-        state = channel.get_state()
-    # Idle once more: a server that lets go of each connection. gRPC would try on without rest.
-    return bool(state is grpc.ChannelConnectivity.READY)
-
-
-async def _find_reason(channel: Any) -> str:
-    """Why there is no connection. gRPC tells it only to a call: this one costs nothing."""
-    try:
-        await channel.unary_unary(_LIST_ENGINES)(b"", timeout=2, wait_for_ready=False)
-    except grpc.aio.AioRpcError as error:
-        if error.code() is grpc.StatusCode.UNAVAILABLE:
-            return str(error.details() or "")
-    return ""

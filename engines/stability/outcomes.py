@@ -86,6 +86,15 @@ def explain_closing() -> EngineError:
     )
 
 
+def describe_late(error: EngineError, *, has_image: bool) -> str:
+    """What `error` means when an answer had arrived before it, with a whole image or not."""
+    had = "image had arrived; it is whole" if has_image else "answer had arrived"
+    what = error.message.replace(CHARGE, "").strip()
+    if error.kind is Failure.CANCELLED:
+        what = "The engine was closed."
+    return f"The call failed after the {had}. {what}"
+
+
 def make_missing_key_error(host: str, said: str = "") -> EngineError:
     """`host` wants a key and there is none."""
     return EngineError(

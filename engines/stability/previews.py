@@ -52,8 +52,8 @@ def read_progress(data: bytes) -> Progressed | None:
 
     A preview that is too large to be one is left out, and so are steps that cannot be.
     """
-    if PREVIEW_MAGIC.encode() not in data:
-        return None
+    if len(data) > 2 * PREVIEW_LIMIT or PREVIEW_MAGIC.encode() not in data:
+        return None  # to search an image for it would take longer than to read its head
     try:
         answer = generation.Answer.FromString(data)
     except DecodeError:
@@ -111,9 +111,8 @@ class Newest:
 
 async def cancel(task: asyncio.Future[Any]) -> None:
     """Cancel `task` when it is not done, and wait for it; its failure is nobody's then."""
-    if task.done():
-        return
-    task.cancel()
-    await asyncio.wait({task})
+    if not task.done():
+        task.cancel()
+        await asyncio.wait({task})
     if not task.cancelled():
         task.exception()

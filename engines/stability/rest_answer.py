@@ -9,15 +9,14 @@ from typing import Any
 import msgspec
 
 from engines.base import EngineError, Event, Failure, Produced, Warned
+from engines.stability.exchange import KEPT, identify
 from engines.stability.outcomes import clean_text, make_filtered_error
 from engines.stability.rest_capabilities import WEIGHTED
 from store.errors import StoreError
-from store.pixels import open_image
+from store.pixels import identify_image
 from store.records import FinishReason
 from store.request import Request
 
-_MIME = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
-_KEPT = "What it sent is kept as it came."
 _META_LIMIT = 200
 _DECIDED = "decided by the server"
 _SEED_MAXIMUM = 2**32 - 1
@@ -27,7 +26,8 @@ _FILTERED = "CONTENT_FILTERED"
 def read_events(request: Request, data: bytes) -> list[Event]:
     """Warnings, then the image, in the body `data` of an answer to `request`.
 
-    Raises `EngineError` when there is none. Decodes the image, so call it in a thread.
+    Raises `EngineError` when there is none. Reads the head of the image only: it may still
+    turn out to be damaged. Unpacks megabytes of text, so call it in a thread.
     """
     answer = _read_answer(data)
     reason = answer.get("finish_reason")
@@ -39,27 +39,21 @@ def read_events(request: Request, data: bytes) -> list[Event]:
         text = "The server finished without an image."
         raise _make_bad_answer(f"{text} It said: {said}" if said else text)
     try:
-        image = open_image(content)
+        mime, sized = identify(request, content)
     except StoreError as error:
         raise _make_bad_answer(
-            f"The server sent bytes that cannot be used as the image. {error.message} {_KEPT}"
+            f"The server sent bytes that cannot be used as the image. {error.message} {KEPT}"
         ) from None
     seed, warnings = _find_seed(request, answer)
     finish_reason = _find_finish_reason(reason, warnings)
-    parameters = request.parameters
-    if image.size != (parameters.width, parameters.height):
-        warnings.append(
-            f"The server made {image.width}x{image.height} instead of "
-            f"{parameters.width}x{parameters.height}."
-        )
     produced = Produced(
         data=content,
-        mime=_MIME[image.format or "PNG"],
+        mime=mime,
         seed=seed,
         finish_reason=finish_reason,
         meta=_list_meta(request, answer),
     )
-    return [*map(Warned, warnings), produced]
+    return [*map(Warned, [*warnings, *sized]), produced]
 
 
 def parse_body(data: bytes) -> dict[str, Any]:
@@ -82,9 +76,9 @@ def _read_answer(data: bytes) -> dict[str, Any]:
     if answer := parse_body(data):
         return answer
     try:
-        open_image(data)
+        identify_image(data)
     except StoreError:
-        raise _make_bad_answer(f"The server's answer cannot be read. {_KEPT}") from None
+        raise _make_bad_answer(f"The server's answer cannot be read. {KEPT}") from None
     # It sent the bare image, though JSON was asked for: it may be paid for, so it counts.
     return {"image": data}
 
@@ -98,7 +92,7 @@ def _read_image(answer: dict[str, Any]) -> bytes | None:
     try:
         return base64.b64decode(image, validate=True)
     except (binascii.Error, ValueError):
-        raise _make_bad_answer(f"The server's image is not base64. {_KEPT}") from None
+        raise _make_bad_answer(f"The server's image is not base64. {KEPT}") from None
 
 
 def _find_seed(request: Request, answer: dict[str, Any]) -> tuple[int, list[str]]:

@@ -42,6 +42,7 @@ from engines.stability.rest_mapping import describe_losses
 from engines.stability.rest_message import FormMessage, build_message, find_version
 from engines.stability.target import find_web_target
 from store.errors import RequestError, StoreError
+from store.pixels import is_whole
 from store.records import EnvironmentRecord
 from store.request import Request
 
@@ -121,7 +122,7 @@ class StabilityRestEngine:
                 events = read_events(request, data)
             except EngineError:
                 continue
-            if any(isinstance(event, Produced) for event in events):
+            if any(isinstance(event, Produced) and is_whole(event.data or b"") for event in events):
                 return [*map(Warned, describe_losses(request)), *events]
         return []
 

@@ -14,7 +14,8 @@ from engines.base import EngineError, Failure
 from engines.secret import Secret
 from engines.stability.account_wire import dashboard, listing
 from engines.stability.connection import MESSAGE_LIMIT, silence_grpc
-from engines.stability.services import DashboardService, GenerationService
+from engines.stability.dashboard import DashboardService
+from engines.stability.services import GenerationService
 from engines.stability.wire import Message
 
 RECEIVE_LIMIT = 24 * 1024 * 1024

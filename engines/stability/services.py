@@ -10,6 +10,7 @@ from collections.abc import Coroutine, Iterator, Sequence
 from typing import Any
 
 import grpc
+import grpc.aio
 
 from engines.base import (
     Capabilities,
@@ -21,7 +22,7 @@ from engines.base import (
     Run,
     Warned,
 )
-from engines.stability.account_wire import dashboard, listing
+from engines.stability.account_wire import listing
 from engines.stability.completion import complete_message
 from engines.stability.message import Files, parse_message, read_from, read_requests
 from engines.stability.outcomes import clean_text
@@ -55,7 +56,6 @@ _CODES = {
     Failure.UNKNOWN_ENGINE: Code.NOT_FOUND,
     Failure.DEADLINE: Code.DEADLINE_EXCEEDED,
 }
-_ACCOUNT = "local"
 _log = logging.getLogger("safelight.serve")
 
 
@@ -66,6 +66,10 @@ class Refused(Exception):
         super().__init__(text)
         self.code = code
         self.text = text
+
+
+class _ClientLeft(Exception):
+    """The client of a call is gone: there is nobody to tell anything."""
 
 
 class GenerationService:
@@ -107,6 +111,8 @@ class GenerationService:
             requests, files, run_id = await asyncio.to_thread(self._read, data)
             with self._take_place():
                 await self._answer(requests, files, run_id, context)
+        except _ClientLeft:
+            return
         except Refused as refused:
             failure = refused
         except EngineError as error:
@@ -272,6 +278,9 @@ class _Stream:
                     await self._context.write(answer.SerializeToString())
             except TimeoutError:
                 raise Refused(Code.DEADLINE_EXCEEDED, "The answer was not taken.") from None
+            except grpc.aio.InternalError:
+                # A call that ends during a write ends the write before it cancels its task.
+                raise _ClientLeft from None
 
     async def await_result(self, work: Coroutine[Any, Any, Produced]) -> Produced:
         """What `work` returns; until then keepalives are sent, and previews if asked for."""
@@ -286,27 +295,3 @@ class _Stream:
             return task.result()
         finally:
             await cancel(task)
-
-
-class DashboardService:
-    """The two calls that clients make to see an account. There is one, and no money in it."""
-
-    async def get_me(self, request: Message, context: Any) -> Message:
-        """The one user, with the one organization."""
-        member = dashboard.OrganizationMember(organization=_make_organization(), is_default=True)
-        return dashboard.User(id=_ACCOUNT, organizations=[member])
-
-    async def get_organization(self, request: Message, context: Any) -> Message:
-        """The one organization; its balance is 0, as images cost nothing."""
-        if request.id not in ("", _ACCOUNT):
-            await context.abort(Code.NOT_FOUND, f"The only organization here is {_ACCOUNT!r}.")
-        return _make_organization()
-
-
-def _make_organization() -> Message:
-    return dashboard.Organization(
-        id=_ACCOUNT,
-        name="Safelight",
-        description="A server of one's own: images cost nothing.",
-        payment_info=dashboard.OrganizationPaymentInfo(balance=0.0),
-    )

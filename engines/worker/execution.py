@@ -18,23 +18,20 @@ from engines.base import (
     Warned,
 )
 from engines.budget import check_budget
-from engines.comparison import compare, judge_record, measure_psnr
 from engines.cost import describe_cost, show_credits
+from engines.worker.judgement import explain_failure, find_obstacle, judge
+from engines.worker.result import check_produced, make_result
 from store import charges, history, queue
-from store.errors import SafelightError, StoreError
+from store.errors import SafelightError
 from store.inputs import read_input
-from store.pixels import digest_pixels, make_thumbnail, open_image
 from store.records import (
-    Comparison,
     EnvironmentRecord,
     FinishReason,
-    Image,
     Job,
     JobState,
     Purpose,
     Result,
     Stage,
-    Verdict,
 )
 
 if TYPE_CHECKING:
@@ -105,7 +102,7 @@ class JobExecution:
     async def _watch_cancel(self, work: asyncio.Task[None]) -> None:
         while not work.done():
             await asyncio.sleep(CANCEL_SECONDS)
-            if queue.is_cancel_requested(self._database, self._job.id):
+            if self._produced is None and queue.is_cancel_requested(self._database, self._job.id):
                 work.cancel()
                 return
 
@@ -142,7 +139,7 @@ class JobExecution:
             async with contextlib.aclosing(engine.generate(job.request, run)) as events:
                 async for event in events:
                     self._take(event)
-            result = self._build_result(environment)
+            result = await asyncio.to_thread(self._build_result, environment)
         except EngineError as error:
             if price and not error.may_be_charged:
                 charges.drop_charge(self._database, job.id)
@@ -198,37 +195,22 @@ class JobExecution:
         self._database.live.write(self._job.id, event.step, event.steps, left, event.preview)
 
     def _build_result(self, environment: EnvironmentRecord) -> Result:
-        produced = self._produced
-        if produced is None or produced.data is None:
-            if produced is not None and produced.finish_reason is FinishReason.FILTER:
-                said = self._warning or "The service withheld the image."
-                self._warnings.clear()
-                raise EngineError(
-                    Failure.FILTERED,
-                    said,
-                    "Change the prompts; nothing is charged for a withheld image.",
-                )
-            raise EngineError(Failure.BAD_ANSWER, "The engine ended without an image.")
+        produced, said = self._produced, self._warning
         try:
-            image = open_image(produced.data)
-        except StoreError as error:
-            raise EngineError(
-                Failure.BAD_ANSWER, error.message, may_be_charged=self._is_paid
-            ) from None
-        return Result(
-            data=produced.data,
-            mime=produced.mime,
-            seed=produced.seed,
-            width=image.width,
-            height=image.height,
-            pixels_sha256=digest_pixels(image),
-            thumbnail=make_thumbnail(image),
-            finish_reason=produced.finish_reason,
-            warning=self._warning,
+            image = check_produced(produced, is_paid=self._is_paid, said=said or "")
+        except EngineError as error:
+            if error.kind is Failure.FILTERED:
+                self._warnings.clear()  # the failure says it
+            raise
+        assert produced is not None
+        return make_result(
+            produced,
+            image,
+            warning=said,
             seconds=round(time.monotonic() - self._began, 3),
             environment=environment,
             stages=tuple(self._stages),
-            meta=produced.meta | self._describe_cost(produced),
+            meta=self._describe_cost(produced),
         )
 
     def _describe_cost(self, produced: Produced) -> dict[str, str]:
@@ -245,15 +227,15 @@ class JobExecution:
         job = self._job
         assert job.parent_id is not None
         image = history.get_image(self._database, job.parent_id)
-        comparison = self._find_obstacle(image)
+        comparison = find_obstacle(self._database, self._registry, job, image)
         result = None
         if comparison is None:
             try:
                 result = await self._make(self._get_engine())
             except SafelightError as error:
-                comparison = _explain(error)
+                comparison = explain_failure(error)
             else:
-                comparison = self._judge(image, result)
+                comparison = judge(self._database, image, result)
         keeps_child = job.purpose is Purpose.REGENERATE
         queue.finish_comparison(
             self._database,
@@ -262,44 +244,6 @@ class JobExecution:
             comparison,
             result=result if keeps_child else None,
             warning=self._warning,
-        )
-
-    def _find_obstacle(self, image: Image) -> Comparison | None:
-        if (comparison := judge_record(self._database, image)) is not None:
-            return comparison
-        if self._job.purpose is Purpose.REGENERATE:
-            return None
-        capabilities = self._registry.get_capabilities(image.request.engine)
-        if capabilities.is_deterministic:
-            return None
-        return Comparison(verdict=Verdict.NOT_VERIFIABLE, detail=capabilities.why_not)
-
-    def _judge(self, image: Image, result: Result) -> Comparison:
-        now = open_image(result.data)
-        damage = ""
-        try:
-            then = open_image(history.read_image(self._database, image))
-        except StoreError as error:
-            then, damage = now, str(error)
-        else:
-            if digest_pixels(then) != image.pixels_sha256:
-                damage = "The pixels in the stored file are not those of the record."
-        comparison = compare(
-            pixels_then=image.pixels_sha256,
-            pixels_now=result.pixels_sha256,
-            stages_then=image.stages,
-            stages_now=result.stages,
-            environment_then=image.environment,
-            environment_now=result.environment,
-            psnr_db=None if damage else measure_psnr(then, now),
-        )
-        if not damage:
-            return comparison
-        return Comparison(
-            verdict=Verdict.DIFFERENT,
-            pixels_sha256_now=result.pixels_sha256,
-            first_difference="file",
-            detail=f"{damage} Made again: {comparison.detail}",
         )
 
     def _end_with(self, error: EngineError) -> None:
@@ -318,13 +262,3 @@ class JobExecution:
             state=state,
             warning=self._warning,
         )
-
-
-def _explain(error: SafelightError) -> Comparison:
-    where = "model" if isinstance(error, EngineError) else "request"
-    if isinstance(error, EngineError) and error.kind not in (
-        Failure.DAMAGED_MODEL,
-        Failure.MODEL_GONE,
-    ):
-        where = "engine"
-    return Comparison(verdict=Verdict.CANNOT_RUN, first_difference=where, detail=str(error))

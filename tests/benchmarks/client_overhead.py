@@ -7,8 +7,8 @@ to pair. Raw: the generated stub on a channel of its own for each call, as a pro
 wants one image, until the stream has ended. Ours: `generate` of the engine, with a spool that
 writes and syncs as a job's does, until the image is handed over; and until its bytes are there.
 The first table has a server that answers at once, so that nothing hides the cost; the second
-one that takes as long as a fast service. The last row is what a job does afterwards: the
-pixels' digest, the thumbnail and the file; no call waits for it.
+one that takes as long as a fast service. The last row is what a job does afterwards: it
+decodes the image and makes the pixels' digest, the thumbnail and the file; no call waits for it.
 """
 
 from __future__ import annotations

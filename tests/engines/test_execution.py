@@ -9,10 +9,10 @@ import pytest
 
 from engines.base import EngineError, Failure, Run
 from engines.registry import EngineRegistry
-from engines.settings import Settings, StabilitySettings, WorkerSettings
+from engines.settings import BudgetSettings, Settings, StabilitySettings, WorkerSettings
 from engines.worker.execution import JobExecution
 from engines.worker.loop import Worker
-from store import queue
+from store import charges, queue
 from store.database import Database
 from store.records import Job, JobState, Purpose
 from tests.engines.stability.conftest import make_request
@@ -25,6 +25,7 @@ from tests.engines.stability.faults.answers import (
     SEED,
     answer,
     artifact,
+    picture,
 )
 from tests.engines.stability.faults.peer import Ending, Peer, Script
 from tests.engines.stability.painter import MODEL
@@ -48,7 +49,8 @@ async def peer() -> AsyncGenerator[Peer, None]:
 
 def set_up(peer: Peer) -> Settings:
     return Settings(
-        stability=StabilitySettings(host=peer.host, models=(MODEL,), idle_seconds=5),
+        stability=StabilitySettings(host=peer.host, models=(MODEL,), idle_seconds=5, is_free=False),
+        budget=BudgetSettings(prices={MODEL: 1.5}),
         worker=WorkerSettings(idle_minutes=0),
     )
 
@@ -118,6 +120,31 @@ async def test_a_comparison_that_fails_keeps_the_warnings(tmp_path: Path, peer: 
         job = queue.get_job(database, claimed.id)
     assert job.state is JobState.DONE
     assert job.warning == "the prompt was cut"
+
+
+@pytest.mark.parametrize(
+    ("last", "warning"),
+    [((END,), None), ((), "The call failed after the answer had arrived.")],
+    ids=["whole", "without an end"],
+)
+async def test_half_an_image_is_a_bad_answer_that_may_be_charged(
+    tmp_path: Path,
+    peer: Peer,
+    monkeypatch: pytest.MonkeyPatch,
+    last: tuple[bytes, ...],
+    warning: str | None,
+) -> None:
+    monkeypatch.setattr("engines.stability.engine.TAIL_SECONDS", 0.2)
+    half = frames.message(answer(artifact(picture()[:-500]), request_id=""))
+    job = await run_job(tmp_path, peer, Script(steps=(HEAD, half, *last)))
+    assert (job.state, job.error_kind) == (JobState.FAILED, Failure.BAD_ANSWER)
+    assert "cannot be used as the image" in (job.error or "")
+    assert "may have been charged" in (job.error or "")
+    assert (job.warning or "").startswith(warning or "")
+    assert (job.warning is None) == (warning is None)
+    with Database.open(tmp_path) as database:
+        assert charges.sum_charges(database, 0.0) == 1.5
+        assert len(database.vault.read_spool(job.id)) == 1
 
 
 @pytest.mark.parametrize("answers", [1, 2])

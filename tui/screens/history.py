@@ -13,7 +13,7 @@ from textual.message import Message
 from store.errors import SafelightError
 from store.records import Image, Job, Purpose, Verification
 from tui.abilities import Abilities, Upscaler, read_capabilities
-from tui.actions import BY_ID, CONTEXTS, Situation, make_bindings
+from tui.actions import CONTEXTS, Situation, make_bindings
 from tui.commands import make_command
 from tui.darkroom import Darkroom
 from tui.screens.history_layout import HISTORY_CSS, HistoryLayout
@@ -159,11 +159,8 @@ class HistoryScreen(HistoryLayout):
         situation = Situation(has_image=chosen is not None, is_read_only=self._is_read_only)
         return self._abilities.add_reasons(situation, self._engine, self._model, chosen)
 
-    async def action_perform(self, action_id: str, key: str = "") -> None:
-        """Do what the action says, or say why it cannot be done now."""
-        if reason := BY_ID[action_id].explain(self.get_situation()):
-            self.say(reason)
-            return
+    async def perform(self, action_id: str, key: str) -> None:
+        """Do what the action says."""
         match action_id:
             case "history.load":
                 self._load("all")

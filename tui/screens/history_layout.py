@@ -8,13 +8,12 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.events import Resize
-from textual.screen import Screen
 from textual.widgets import Input, Static
 
 from store.errors import SafelightError
-from tui.actions import Situation
 from tui.darkroom import Darkroom
 from tui.glyphs import choose_glyphs
+from tui.screens.acting import ActingScreen
 from tui.widgets.history_list import HistoryList
 from tui.widgets.key_line import KeyLine
 from tui.widgets.picture import Picture
@@ -56,7 +55,7 @@ HistoryScreen.-narrow #history-record { width: 1fr; height: 1fr; }
 """
 
 
-class HistoryLayout(Screen[None]):
+class HistoryLayout(ActingScreen):
     """Left the list, right picture and record; in a narrow terminal one after the other."""
 
     def __init__(self, darkroom: Darkroom, *, id: str | None = None) -> None:  # noqa: A002
@@ -114,14 +113,6 @@ class HistoryLayout(Screen[None]):
 
     # Keys
 
-    def say(self, message: str) -> None:
-        """Show a sentence in the last line until the next key."""
-        self._keys.say(message)
-
-    def get_situation(self) -> Situation:
-        """What decides which actions can be done now."""
-        raise NotImplementedError
-
     def _show_keys(self) -> None:
         is_typing = isinstance(self.focused, Input)
         part = "record" if self.focused is self.record else "history list"
@@ -131,10 +122,6 @@ class HistoryLayout(Screen[None]):
     def on_descendant_focus(self) -> None:
         """Other keys hold."""
         self._show_keys()
-
-    def on_key(self) -> None:
-        """A key ends the message in the last line."""
-        self.say("")
 
     # Search
 

@@ -10,16 +10,17 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen, Screen
+from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from store.errors import SafelightError
 from store.records import Job, JobState
-from tui.actions import BY_ID, CONTEXTS, Situation, make_bindings
+from tui.actions import CONTEXTS, Situation, make_bindings
 from tui.darkroom import Darkroom
 from tui.glyphs import choose_glyphs
 from tui.job_words import describe_job, explain_job
+from tui.screens.acting import ActingScreen
 from tui.widgets.key_line import KeyLine
 from tui.work import start_work
 
@@ -58,7 +59,7 @@ class ChargeQuestion(ModalScreen[bool]):
         self.dismiss(is_wanted)
 
 
-class JobsScreen(Screen[None]):
+class JobsScreen(ActingScreen):
     """All jobs, newest first, and the whole story of the chosen one."""
 
     CSS = """
@@ -167,19 +168,8 @@ class JobsScreen(Screen[None]):
             has_ended_job=job is not None and job.state.is_final and job.state is not JobState.DONE,
         )
 
-    def say(self, message: str) -> None:
-        """Show a sentence in the last line until the next key."""
-        self._keys.say(message)
-
-    def on_key(self) -> None:
-        """A key ends the message in the last line."""
-        self.say("")
-
-    async def action_perform(self, action_id: str, key: str = "") -> None:
-        """Do what the action says, or say why it cannot be done now."""
-        if reason := BY_ID[action_id].explain(self.get_situation()):
-            self.say(reason)
-            return
+    async def perform(self, action_id: str, key: str) -> None:
+        """Do what the action says."""
         match action_id:
             case "jobs.cancel":
                 await self._cancel()

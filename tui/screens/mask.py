@@ -10,12 +10,12 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import Screen
 
 from store.errors import SafelightError
-from tui.actions import BY_ID, CONTEXTS, Situation, make_bindings
+from tui.actions import CONTEXTS, Situation, make_bindings
 from tui.glyphs import Glyphs
 from tui.mask import Brush, MaskCanvas
+from tui.screens.acting import ActingScreen
 from tui.widgets.key_line import KeyLine
 from tui.widgets.mask_grid import MaskGrid
 
@@ -26,7 +26,7 @@ _STEPS = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
 _LEAPS = {"h": "left", "l": "right", "k": "up", "j": "down"}
 
 
-class MaskScreen(Screen[None]):
+class MaskScreen(ActingScreen):
     """A brush over the picture in `data`; what is painted is made anew.
 
     `canvas` holds what was painted before. `take` gets the mask when it is accepted.
@@ -80,19 +80,8 @@ class MaskScreen(Screen[None]):
         """What can be done now."""
         return Situation(has_undo=self._canvas.has_undo)
 
-    def say(self, message: str) -> None:
-        """Show a sentence in the last line until the next key."""
-        self._keys.say(message)
-
-    def on_key(self) -> None:
-        """A key ends the message in the last line."""
-        self.say("")
-
-    async def action_perform(self, action_id: str, key: str = "") -> None:
-        """Do what the action says, or say why it cannot be done now."""
-        if reason := BY_ID[action_id].explain(self.get_situation()):
-            self.say(reason)
-            return
+    async def perform(self, action_id: str, key: str) -> None:
+        """Do what the action says."""
         match action_id:
             case "mask.move":
                 self._move(*_STEPS[key])

@@ -12,7 +12,9 @@ import pytest
 import pytest_asyncio
 
 from engines.base import EngineError, Event, Failure, Produced, Run, Warned
+from engines.stability.answer import is_keepalive
 from engines.stability.engine import StabilityEngine
+from engines.worker.result import check_produced
 from store.pixels import open_image
 from store.records import FinishReason
 from tests.engines.stability.conftest import make_engine, make_request
@@ -69,6 +71,17 @@ def _short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engines.stability.engine.CONNECT_SECONDS", 1.0)
 
 
+@pytest.fixture(autouse=True)
+def _counted(monkeypatch: pytest.MonkeyPatch, peer: Peer) -> None:
+    """The peer is told of each answer that the client has read."""
+
+    def count(data: bytes) -> bool:
+        peer.count_read()
+        return is_keepalive(data)
+
+    monkeypatch.setattr("engines.stability.engine.is_keepalive", count)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _no_collector() -> Iterator[None]:
     """What is let go of must be gone at once, not when the garbage collector comes."""
@@ -83,9 +96,16 @@ def count_descriptors() -> int:
 
 
 async def make(engine: StabilityEngine, run: Run | None = None) -> list[Event]:
-    """The events of one image. Nothing may take longer than the guard."""
+    """The events of one image, which is checked as a job does it, to its end.
+
+    Nothing may take longer than the guard.
+    """
     async with asyncio.timeout(GUARD_SECONDS):
-        return [event async for event in engine.generate(REQUEST, run or Run(id=RUN))]
+        events = [event async for event in engine.generate(REQUEST, run or Run(id=RUN))]
+    *_, produced = events
+    assert isinstance(produced, Produced)
+    check_produced(produced, is_paid=engine.capabilities.is_paid)
+    return events
 
 
 class Trace:
@@ -138,6 +158,7 @@ def check_image(events: list[Event], ends: Ends) -> None:
     texts = [event.text for event in warned if isinstance(event, Warned)]
     assert len(texts) == (1 if ends.words else 0), texts
     assert ends.words in "".join(texts)
+    assert "charged" not in "".join(texts)
     assert all(text.isprintable() for text in texts)
 
 
@@ -208,7 +229,7 @@ async def test_giving_up_leaves_nothing(peer: Peer, moment: str, way: str) -> No
     engine = make_engine(peer.host)
     task = asyncio.create_task(make(engine, Run(id=RUN, spool=peer.spool)))
     count = sum(step for step in before if isinstance(step, int))
-    await wait_until(lambda: RUN.encode() in peer.received and len(peer.spooled) >= count)
+    await wait_until(lambda: RUN.encode() in peer.received and peer.read >= count)
     if way == "cancel":
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -11,8 +11,8 @@ import grpc.aio
 import pytest
 
 from engines.base import Event, Produced, Progressed, Run
-from engines.stability.engine import list_metadata
 from engines.stability.previews import PREVIEW_LIMIT, make_artifact, read_progress
+from engines.stability.stream import list_metadata
 from engines.stability.target import find_target
 from engines.stability.wire import PREVIEWS_HEADER, Message, generation
 from store.request import Request
@@ -51,7 +51,7 @@ async def test_our_client_sees_every_step_and_spools_none(serve: Serve) -> None:
     assert steps == [Progressed(step, 3, preview) for step, preview in enumerate(PREVIEWS, 1)]
     assert isinstance(events[-1], Produced)
     assert events[-1].data == paint(request)
-    assert len(spooled) == 2  # a keepalive and the image
+    assert len(spooled) == 1  # the image
 
 
 async def list_answers(server: Server, **metadata: str) -> list[Message]:

@@ -15,9 +15,11 @@ import pytest
 
 from engines.base import Event, Failure, Produced, Run, Warned
 from engines.stability.account_wire import dashboard, listing
+from engines.stability.server import StabilityServer
+from engines.stability.services import GenerationService
 from engines.stability.serving import ServerSettings
 from engines.stability.serving import serve as serve_engine
-from engines.stability.wire import generation
+from engines.stability.wire import Message, generation
 from store.fields import SEED_MAXIMUM
 from store.request import Parameters, Prompt, PromptStack, Request
 from tests.engines.stability.conftest import Serve, collect, make_engine, make_request
@@ -219,6 +221,33 @@ async def test_a_fault_of_the_engine_tells_a_stranger_nothing(
     assert code is Code.INTERNAL
     assert "secret" not in text
     assert "/home/secret" in caplog.text
+
+
+async def test_a_client_that_leaves_while_it_is_sent_an_image_is_no_fault(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    is_made = asyncio.Event()
+
+    class Large(GenerationService):
+        def make_artifacts(self, produced: Produced, index: int) -> list[Message]:
+            is_made.set()
+            return [generation.Artifact(type=generation.ARTIFACT_IMAGE, binary=bytes(30_000_000))]
+
+    service = Large(Painter())
+    server = StabilityServer(service, "127.0.0.1:0")
+    await server.start()
+    async with grpc.aio.insecure_channel(server.address) as channel:
+        stream = channel.unary_stream("/gooseai.GenerationService/Generate")(
+            make_message().SerializeToString()
+        )
+        await stream.read()
+        await is_made.wait()
+        stream.cancel()
+        async with asyncio.timeout(30):
+            while service.is_busy:
+                await asyncio.sleep(0)
+    await server.stop(None)
+    assert not [record for record in caplog.records if record.levelname in ("ERROR", "WARNING")]
 
 
 async def test_an_engines_warnings_reach_our_client(serve: Serve) -> None:

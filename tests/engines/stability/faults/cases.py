@@ -48,5 +48,5 @@ SILENT = Ends(kind=Failure.OUTCOME_UNKNOWN, words=f"said nothing for {IDLE:g} s"
 FAILED = Ends(kind=Failure.INTERNAL, is_charged=True)
 NO_ANSWER = Ends(kind=Failure.BAD_ANSWER, is_charged=True)
 REFUSED = Ends(kind=Failure.FILTERED, words="Invalid prompts detected")
-KEPT = Ends(words="The answer arrived, but then the call failed.")
+KEPT = Ends(words="The call failed after the image had arrived; it is whole.")
 MADE = Ends()

@@ -36,8 +36,8 @@ class Ending(StrEnum):
 class Script(msgspec.Struct, frozen=True, kw_only=True):
     """What a peer does: it sends `greeting`, awaits the request, then takes `steps` in turn.
 
-    A step is bytes to be sent, or how many answers the client must have put aside before the
-    next step: what is in flight when a connection is reset may be lost.
+    A step is bytes to be sent, or how many answers the client must have read before the next
+    step: what is in flight when a connection is reset may be lost.
     """
 
     steps: tuple[bytes | int, ...] = ()
@@ -53,6 +53,7 @@ class Peer:
         self.script = Script()
         self.received = b""
         self.spooled: list[bytes] = []
+        self.read = 0
         self.host = ""
         self._connections: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
@@ -73,11 +74,15 @@ class Peer:
 
     def begin(self, script: Script) -> None:
         """Play `script` from now on, with nothing received yet."""
-        self.script, self.received, self.spooled = script, b"", []
+        self.script, self.received, self.spooled, self.read = script, b"", [], 0
 
     def spool(self, data: bytes) -> None:
-        """What a client calls with each answer before it reads it."""
+        """What a client calls with each answer before it decodes it."""
         self.spooled.append(data)
+
+    def count_read(self) -> None:
+        """What a client calls when it has an answer and asks for the next."""
+        self.read += 1
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -101,7 +106,7 @@ class Peer:
             await self._read_request(reader, writer)
         for step in script.steps:
             if isinstance(step, int):
-                await wait_until(functools.partial(self._has_spooled, step))
+                await wait_until(functools.partial(self._has_read, step))
             else:
                 writer.write(step)
                 await writer.drain()
@@ -113,8 +118,8 @@ class Peer:
         else:
             await self._read_on(reader)
 
-    def _has_spooled(self, count: int) -> bool:
-        return len(self.spooled) >= count
+    def _has_read(self, count: int) -> bool:
+        return self.read >= count
 
     async def _read_on(self, reader: asyncio.StreamReader) -> None:
         while got := await reader.read(1 << 16):
