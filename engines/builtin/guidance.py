@@ -5,9 +5,9 @@ weight and s the cfg scale, the guided prediction is
 
     g = u + s (e_1 w_1 (d_1 - u) + e_2 w_2 (d_2 - u) + ...)
 
-where e_i is 1 for a weight above 0. A negative weight counts EMPHASIS times while there is almost
-only noise, up to the time EARLY of the network, and then less, once from LATE on: what will be
-there is decided early, and what is there already can only be torn.
+where e_i is 1 for a weight above 0. A negative weight counts EMPHASIS times, but not more than
+STRONG, while there is almost only noise, up to the time EARLY of the network, and then less, once
+from LATE on: what will be there is decided early, and what is there already can only be torn.
 
 The deviation of g is then pulled towards a natural one, n = max(sd(p), sd(u)) with p the positive
 prompts' weighted mean:
@@ -30,6 +30,8 @@ from engines.builtin.precise import Floats
 GUIDANCE = "composed-2"
 RESCALE = 0.7
 EMPHASIS = 2.0
+STRONG = 2.0
+"""Weights beyond it, where the recommended range ends, count as they are."""
 EARLY, LATE = 0.1, 0.2
 
 
@@ -44,7 +46,8 @@ def emphasize(weight: float, time: float) -> float:
     if weight >= 0:
         return weight
     share = min(1.0, max(0.0, (LATE - time) / (LATE - EARLY)))
-    return weight * (1 + (EMPHASIS - 1) * share)
+    emphasized = -weight * (1 + (EMPHASIS - 1) * share)
+    return -max(-weight, min(emphasized, STRONG))
 
 
 def compose(

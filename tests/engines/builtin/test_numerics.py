@@ -78,6 +78,7 @@ def test_guidance_acts_smoothly_and_monotonically(time: float) -> None:
 
 def test_negative_weights_count_more_while_there_is_almost_only_noise() -> None:
     assert [emphasize(-1.0, time) for time in (0.0, 0.1, 0.2, 1.0)] == [-2.0, -2.0, -1.0, -1.0]
+    assert [emphasize(weight, 0.0) for weight in (-0.5, -1.5, -2.0, -3.0)] == [-1, -2, -2, -3]
     steps = [emphasize(-1.0, time / 100) for time in range(101)]
     assert all(a <= b for a, b in itertools.pairwise(steps))
     assert all(emphasize(1.5, time / 100) == 1.5 for time in range(101))
