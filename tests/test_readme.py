@@ -19,7 +19,9 @@ README = (ROOT / "README.md").read_text()
 def test_the_pictures_are_made_by_the_commands_beside_them(
     program: Program, place: int, picture: str
 ) -> None:
-    commands = re.findall(r"^safelight (generate .* -S 1229080980 -s 50 -C 8)$", README, re.MULTILINE)
+    commands = re.findall(
+        r"^safelight (generate .* -S 1229080980 -s 50 -C 8)$", README, re.MULTILINE
+    )
     (image,) = program.run_json(*shlex.split(commands[place]))["images"]
     shown = open_image((ROOT / "docs" / f"{picture}.png").read_bytes())
     assert image["pixels_sha256"] == digest_pixels(shown)
