@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -97,7 +98,9 @@ def keep_in_named_file(program: Program, config: Path) -> None:
 def keep_with_command(program: Program, config: Path) -> None:
     keep_in_named_file(program, config.with_name("other.toml"))
     path = program.home / "key.txt"
-    config.write_text(config.read_text() + f'key_command = ["cat", "{path}"]\n')
+    code = f"print(open({str(path)!r}).read())"
+    command = json.dumps([sys.executable, "-c", code])
+    config.write_text(f"{config.read_text()}key_command = {command}\n")
 
 
 def keep_in_keyring(program: Program, config: Path) -> None:
