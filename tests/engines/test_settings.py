@@ -244,14 +244,14 @@ host = "localhost:50051"
 tls = false
 model = "own-1"
 models = ["own-2"]
-key_command = ["printf", "{key}"]
+key_command = ["{python}", "-c", "print('{key}')"]
 [hosts.other]
 host = "example.org:443"
 """
 
 
 def test_a_host_of_the_file_is_chosen_by_name(tmp_path: Path) -> None:
-    text = HOSTS.replace("{key}", CANARY)
+    text = HOSTS.replace("{python}", sys.executable).replace("{key}", CANARY)
     settings = load(tmp_path, text)
     assert settings.profile == "mine"
     assert settings.stability.host == "localhost:50051"
