@@ -18,7 +18,7 @@ from PIL import Image as Picture
 from store import queue
 from store.database import Database
 from store.pixels import digest_pixels, make_thumbnail
-from store.records import EnvironmentRecord, FinishReason, Image, Result, Stage
+from store.records import EnvironmentRecord, FinishReason, Image, Job, Result, Stage
 from store.request import Parameters, Prompt, PromptStack, Request
 
 ROOT = Path(__file__).parents[2]
@@ -112,3 +112,13 @@ def run_python(code: str, *arguments: object, before: Sequence[str] = ()) -> str
     output, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
     return output.strip()
+
+
+def start(db: Database) -> int:
+    return queue.start_epoch(db, paid_engines=["stability"])
+
+
+def claim(db: Database, epoch: int) -> Job:
+    job = queue.claim(db, epoch)
+    assert job is not None
+    return job

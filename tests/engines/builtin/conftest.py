@@ -1,4 +1,4 @@
-"""The model, loaded once for all tests of this folder."""
+"""The model, loaded once for all tests of this folder, and files to start from."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 
 from engines.builtin.pipeline import Pipeline
 from engines.builtin.weights import load_weights
+from tests.engines.builtin.making import Inputs
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +17,9 @@ def pipeline() -> Iterator[Pipeline]:
     made = Pipeline(load_weights())
     yield made
     made.close()
+
+
+@pytest.fixture
+def inputs() -> Inputs:
+    """No files yet; each that is used is added."""
+    return Inputs()

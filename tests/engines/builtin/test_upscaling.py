@@ -31,11 +31,6 @@ def upscaler() -> Upscaler:
     return Upscaler(load_weights())
 
 
-@pytest.fixture
-def inputs() -> Inputs:
-    return Inputs()
-
-
 def make_larger(
     inputs: Inputs, image: Image.Image | bytes, width: int, height: int, upscaler: str = "rgb"
 ) -> Request:

@@ -26,7 +26,7 @@ from tests.engines.stability.field_table import (
     make_table,
 )
 from tests.engines.stability.files import Shelf
-from tests.engines.stability.test_message_fields import make_full_request, make_upscale
+from tests.engines.stability.full_requests import make_full_request, make_upscale
 
 CARRIED = [row for row in ROWS if row.claim is Claim.CARRIED and row.change is not None]
 CLAIMED = [row for row in CARRIED if row.takes is not None]

@@ -17,8 +17,8 @@ from store.inputs import read_input, store_input
 from store.records import JobState
 from tests.engines.stability.conftest import Serve
 from tests.engines.stability.files import Shelf, make_file, make_mask_file
+from tests.engines.stability.full_requests import make_full_request
 from tests.engines.stability.painter import EVERYTHING, MODEL, Painter, paint
-from tests.engines.stability.test_message_fields import make_full_request
 
 
 async def test_the_exact_message_is_stored_with_its_digest(serve: Serve, tmp_path: Path) -> None:

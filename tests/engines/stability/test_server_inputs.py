@@ -16,10 +16,10 @@ from engines.stability.wire import Message, generation
 from store.pixels import open_image
 from tests.engines.stability.conftest import Serve, collect, make_engine
 from tests.engines.stability.files import Shelf, make_file, make_mask_file
+from tests.engines.stability.full_requests import make_full_request, make_upscale
 from tests.engines.stability.painter import EVERYTHING, MODEL, UPSCALER, Painter, encode, paint
 from tests.engines.stability.plain_client import call, fail, generate, make_message
 from tests.engines.stability.server import Server
-from tests.engines.stability.test_message_fields import make_full_request, make_upscale
 
 ESRGAN = "esrgan-v1-x2plus"
 Code = grpc.StatusCode
