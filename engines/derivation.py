@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from engines.base import Capabilities
+from engines.capabilities import Capabilities
 from engines.resolution import IMAGES_MAXIMUM
 from store.errors import RequestError
 from store.fields import draw_seed, following_seed

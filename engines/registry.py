@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engines.base import Capabilities, Engine, EngineError, Failure
+from engines.base import Engine, EngineError, Failure
+from engines.capabilities import Capabilities
 from engines.reading import PromptReading
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engines.base import Capabilities
+from engines.capabilities import Capabilities
 from store.errors import RequestError
 from store.fields import check_seed, draw_seed, following_seed
 from store.records import Draft

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from engines.base import Capabilities
+from engines.capabilities import Capabilities
 from store.errors import SafelightError
 from store.records import Image
 from tui.action import Situation

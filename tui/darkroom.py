@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from engines.base import Capabilities
+from engines.capabilities import Capabilities
 from engines.derivation import (
     VARIATION_STRENGTH,
     UpscaleChoices,

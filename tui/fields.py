@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from engines.base import LEFT_TO_SERVER, Capabilities, Span
+from engines.capabilities import LEFT_TO_SERVER, Capabilities, Span
 from store.errors import RequestError
 from store.fields import SEED_MINIMUM, check_seed, following_seed
 from store.parameters import Parameters

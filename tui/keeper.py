@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from engines.base import Capabilities
+from engines.capabilities import Capabilities
 from store.errors import SafelightError
 from store.records import Draft
 from tui.abilities import Abilities, read_capabilities

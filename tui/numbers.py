@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 
-from engines.base import Capabilities, Span
+from engines.capabilities import Capabilities, Span
 from store.errors import RequestError
 from store.fields import check_side
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from engines.base import Span
+from engines.capabilities import Span
 from engines.derivation import END_SCHEDULE, START_SCHEDULE, VARIATION_STRENGTH
 from store.errors import RequestError
 from store.fields import check_seed, following_seed

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from engines.base import Capabilities, Sizes, Span
+from engines.capabilities import Capabilities, Span
+from engines.sizes import Sizes
 
 MODEL = "safelight-128-v1"
 SAMPLERS = (

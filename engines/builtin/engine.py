@@ -8,10 +8,11 @@ from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from engines.base import EQUAL_BITS, Capabilities, Event, Run
+from engines.base import EQUAL_BITS, Event, Run
 from engines.builtin.capabilities import CAPABILITIES
 from engines.builtin.kernels import describe_kernels, find_kernel_problem
 from engines.builtin.weights import check_files, load_weights
+from engines.capabilities import Capabilities
 from store.records import EnvironmentRecord
 from store.request import Request
 

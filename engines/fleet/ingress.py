@@ -10,7 +10,8 @@ from typing import Any
 import grpc
 import msgspec
 
-from engines.base import Capabilities, EngineError, Event, Failure, Run
+from engines.base import EngineError, Event, Failure, Run
+from engines.capabilities import Capabilities
 from engines.fleet.replica import Failed, write_log
 from engines.stability.server import REQUESTS, list_behaviours
 from engines.stability.services import GenerationService

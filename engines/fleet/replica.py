@@ -10,16 +10,7 @@ from collections.abc import AsyncGenerator, Callable
 
 import msgspec
 
-from engines.base import (
-    BESIDE_BITS,
-    EQUAL_BITS,
-    Engine,
-    EngineError,
-    Event,
-    Failure,
-    Produced,
-    Run,
-)
+from engines.base import BESIDE_BITS, EQUAL_BITS, Engine, EngineError, Event, Failure, Produced, Run
 from engines.stability.message import Files, read_from
 from engines.stability.services import NODE_KEY
 from store.records import EnvironmentRecord

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engines.base import Capabilities, Sizes, Span
+from engines.capabilities import Capabilities, Span
+from engines.sizes import Sizes
 from engines.stability.rules import UPSCALER_RULES, check_rules
 from store.request import Request
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engines.base import Capabilities
+from engines.capabilities import Capabilities
 from engines.stability.message import PICTURE_FIELD, find_artifacts
 from engines.stability.names import SAMPLER_NAMES
 from engines.stability.pictures import measure

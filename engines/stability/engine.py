@@ -16,7 +16,8 @@ import grpc
 import grpc.aio
 import msgspec
 
-from engines.base import Capabilities, EngineError, Event, Failure, Produced, Run, Warned
+from engines.base import EngineError, Event, Failure, Produced, Run, Warned
+from engines.capabilities import Capabilities
 from engines.settings import StabilitySettings
 from engines.stability.answer import Answers, is_keepalive
 from engines.stability.capabilities import ENGINE, make_capabilities

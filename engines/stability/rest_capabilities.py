@@ -6,7 +6,8 @@ ratio has one size a model.
 
 from __future__ import annotations
 
-from engines.base import LEFT_TO_SERVER, Capabilities, Sizes, Span, leave_to_server
+from engines.capabilities import LEFT_TO_SERVER, Capabilities, Span, leave_to_server
+from engines.sizes import Sizes
 from engines.stability.capabilities import STYLE_PRESETS
 
 ENGINE = "stability-rest"

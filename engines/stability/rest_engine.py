@@ -13,7 +13,8 @@ from typing import Any
 import httpx
 import msgspec
 
-from engines.base import Capabilities, EngineError, Event, Failure, Produced, Run, Warned
+from engines.base import EngineError, Event, Failure, Produced, Run, Warned
+from engines.capabilities import Capabilities
 from engines.settings import StabilityRestSettings
 from engines.stability.exchange import put_aside, read_key
 from engines.stability.outcomes import (

@@ -12,16 +12,8 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from engines.base import (
-    Capabilities,
-    Engine,
-    EngineError,
-    Failure,
-    Produced,
-    Progressed,
-    Run,
-    Warned,
-)
+from engines.base import Engine, EngineError, Failure, Produced, Progressed, Run, Warned
+from engines.capabilities import Capabilities
 from engines.stability.account_wire import listing
 from engines.stability.completion import complete_message
 from engines.stability.message import Files, parse_message, read_from, read_requests

@@ -21,7 +21,8 @@ from pathlib import Path
 import msgspec
 from PIL import Image
 
-from engines.base import Capabilities, Event, Produced, Run
+from engines.base import Event, Produced, Run
+from engines.capabilities import Capabilities
 from engines.stability.capabilities import make_capabilities
 from engines.stability.serving import ServerSettings, serve
 from store.records import EnvironmentRecord

@@ -5,8 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from engines.base import Capabilities, Sizes, Span
+from engines.capabilities import Capabilities, Span
 from engines.resolution import resolve_draft
+from engines.sizes import Sizes
 from store.errors import RequestError
 from store.fields import SEED_MAXIMUM
 from store.records import Draft, DraftPrompt

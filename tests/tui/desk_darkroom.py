@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 
-from engines.base import Capabilities, EngineError, Failure
+from engines.base import EngineError, Failure
+from engines.capabilities import Capabilities
 from engines.resolution import resolve_draft
 from engines.settings import Settings
 from store.errors import SafelightError, StoreError

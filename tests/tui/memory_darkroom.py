@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from PIL import Image as Pillow
 
-from engines.base import Capabilities
+from engines.capabilities import Capabilities
 from engines.settings import Settings
 from store.errors import NotFound, StoreError
 from store.inputs import Input

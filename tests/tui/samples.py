@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from engines.base import Capabilities, Sizes, Span
+from engines.capabilities import Capabilities, Span
+from engines.sizes import Sizes
 from store.records import FinishReason, Image, Job, JobState, Purpose
 from store.request import Parameters, Prompt, PromptStack, Request
 

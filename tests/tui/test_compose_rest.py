@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engines.base import Capabilities
+from engines.capabilities import Capabilities
 from engines.stability.rest_capabilities import CAPABILITIES
 from store.records import Draft, DraftPrompt
 from tests.tui.desk_darkroom import DeskDarkroom, wait_for, with_place

@@ -11,7 +11,8 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from engines.base import Capabilities, Sizes, Span
+from engines.capabilities import Capabilities, Span
+from engines.sizes import Sizes
 from store.places import find_data_directory
 from tui.cli.darkroom import open_darkroom, run_command
 from tui.cli.options import JsonOption, ProfileOption

@@ -10,7 +10,8 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 import msgspec
 from PIL import Image
 
-from engines.base import Capabilities, Event, Produced, Progressed, Run
+from engines.base import Event, Produced, Progressed, Run
+from engines.capabilities import Capabilities
 from engines.stability.capabilities import TAKES, make_capabilities
 from store.pixels import digest_pixels, open_image
 from store.records import EnvironmentRecord

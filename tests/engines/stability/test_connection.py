@@ -158,7 +158,7 @@ def run_python(code: str, **environ: str) -> subprocess.CompletedProcess[str]:
 
 CALL = """
 import asyncio, socket
-from engines.base import EngineError
+from engines.base import (EngineError)
 from tests.engines.stability.conftest import collect, make_engine, make_request
 from tests.engines.stability.server import Server
 from tests.engines.stability.painter import Painter

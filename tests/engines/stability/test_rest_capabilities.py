@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from engines.base import Capabilities
+from engines.capabilities import Capabilities
 from engines.registry import EngineRegistry
 from engines.resolution import resolve_draft
 from engines.settings import Settings
