@@ -1,6 +1,6 @@
-"""What is remembered, as the screens see it: past images with their records, input files.
+"""What is remembered, as the screens see it: sessions, past images, jobs, input files.
 
-The part of the darkroom that only looks things up, and the files that requests start from.
+The part of the darkroom that knows the store and no engine.
 """
 
 from __future__ import annotations
@@ -12,20 +12,45 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from store.errors import StoreError
-from store.records import Image, Verification
+from store.records import Draft, Image, Job, JobState, Session, Verification
 from tui.watcher import watch_history
+from tui.writer import DraftWriter
 
 if TYPE_CHECKING:
     from store.database import Database
     from store.inputs import Input
 
+FIRST_SESSION = "main"
+
 
 class Archive:
-    """One data directory and its history. `tui.darkroom` opens it."""
+    """One data directory: its history and sessions, without any engine."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self._opened: Database | None = None
+        self._drafts: DraftWriter | None = None
+
+    async def open(self) -> None:
+        """Open or create the history. Raises `StoreError` with what to do."""
+        await asyncio.to_thread(self._open)
+
+    def _open(self) -> None:
+        from store.database import Database
+
+        self._opened = Database.open(self.directory)
+        self._drafts = DraftWriter(self._opened)
+
+    async def close(self) -> None:
+        """Write what is pending and let go of the database."""
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        if self._drafts is not None:
+            self._drafts.close()
+        if self._opened is not None:
+            self._opened.close()
+        self._drafts = self._opened = None
 
     @property
     def database(self) -> Database:
@@ -42,6 +67,34 @@ class Archive:
     def is_read_only(self) -> bool:
         """Whether this history can be looked at but not added to."""
         return self.database.is_read_only
+
+    # Sessions
+
+    async def load_session(self, name: str | None = None) -> Session:
+        """The session of that name, or the last one used; made when there is none."""
+        return await asyncio.to_thread(self._load_session, name)
+
+    def _load_session(self, name: str | None) -> Session:
+        from store import sessions
+
+        wanted = name or sessions.last_session_name(self.database) or FIRST_SESSION
+        return sessions.load_session(self.database, wanted)
+
+    async def list_sessions(self) -> list[Session]:
+        """All sessions, the last used first."""
+        from store import sessions
+
+        return await asyncio.to_thread(sessions.list_sessions, self.database)
+
+    def save_draft(self, name: str, draft: Draft) -> None:
+        """Write the draft through. Returns at once; a thread writes the newest one."""
+        if self._drafts is not None and not self.is_read_only:
+            self._drafts.write(name, draft)
+
+    @property
+    def draft_error(self) -> StoreError | None:
+        """Why the newest draft could not be written, None when it was."""
+        return None if self._drafts is None else self._drafts.error
 
     # Input files
 
@@ -116,6 +169,22 @@ class Archive:
         from store import history
 
         return await asyncio.to_thread(history.list_verifications, self.database, image_id)
+
+    # Jobs
+
+    async def get_job(self, job_id: str) -> Job:
+        """The job, with its last progress and preview."""
+        from store import queue
+
+        return await asyncio.to_thread(queue.get_job, self.database, job_id)
+
+    async def list_jobs(
+        self, states: Sequence[JobState] | None = None, limit: int = 100
+    ) -> list[Job]:
+        """Jobs, newest first."""
+        from store import queue
+
+        return await asyncio.to_thread(queue.list_jobs, self.database, states=states, limit=limit)
 
     # Changes
 

@@ -30,21 +30,15 @@ from store.records import (
     Draft,
     Image,
     Job,
-    JobState,
     Purpose,
     Relation,
-    Session,
 )
 from store.request import Request
 from tui.archive import Archive
-from tui.writer import DraftWriter
 
 if TYPE_CHECKING:
     from engines.settings import Settings
     from store.inputs import Input
-
-
-FIRST_SESSION = "main"
 
 
 class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,28 +56,6 @@ class Darkroom(Archive):
         super().__init__(directory)
         self.settings = settings
         self._registry = EngineRegistry(settings)
-        self._drafts: DraftWriter | None = None
-
-    async def open(self) -> None:
-        """Open or create the history. Raises `StoreError` with what to do."""
-        await asyncio.to_thread(self._open)
-
-    def _open(self) -> None:
-        from store.database import Database
-
-        self._opened = Database.open(self.directory)
-        self._drafts = DraftWriter(self._opened)
-
-    async def close(self) -> None:
-        """Write what is pending and let go of the database."""
-        await asyncio.to_thread(self._close)
-
-    def _close(self) -> None:
-        if self._drafts is not None:
-            self._drafts.close()
-        if self._opened is not None:
-            self._opened.close()
-        self._drafts = self._opened = None
 
     # Engines
 
@@ -98,34 +70,6 @@ class Darkroom(Archive):
     def read_prompt(self, engine: str, text: str, style_preset: str | None = None) -> PromptReading:
         """What the engine's model reads of `text`. The first call reads a file."""
         return self._registry.read_prompt(engine, text, style_preset)
-
-    # Sessions
-
-    async def load_session(self, name: str | None = None) -> Session:
-        """The session of that name, or the last one used; made when there is none."""
-        return await asyncio.to_thread(self._load_session, name)
-
-    def _load_session(self, name: str | None) -> Session:
-        from store import sessions
-
-        wanted = name or sessions.last_session_name(self.database) or FIRST_SESSION
-        return sessions.load_session(self.database, wanted)
-
-    async def list_sessions(self) -> list[Session]:
-        """All sessions, the last used first."""
-        from store import sessions
-
-        return await asyncio.to_thread(sessions.list_sessions, self.database)
-
-    def save_draft(self, name: str, draft: Draft) -> None:
-        """Write the draft through. Returns at once; a thread writes the newest one."""
-        if self._drafts is not None and not self.is_read_only:
-            self._drafts.write(name, draft)
-
-    @property
-    def draft_error(self) -> StoreError | None:
-        """Why the newest draft could not be written, None when it was."""
-        return None if self._drafts is None else self._drafts.error
 
     # Jobs
 
@@ -306,20 +250,6 @@ class Darkroom(Archive):
         job = queue.retry(self.database, job_id)
         self._start_worker([job])
         return job
-
-    async def get_job(self, job_id: str) -> Job:
-        """The job, with its last progress and preview."""
-        from store import queue
-
-        return await asyncio.to_thread(queue.get_job, self.database, job_id)
-
-    async def list_jobs(
-        self, states: Sequence[JobState] | None = None, limit: int = 100
-    ) -> list[Job]:
-        """Jobs, newest first."""
-        from store import queue
-
-        return await asyncio.to_thread(queue.list_jobs, self.database, states=states, limit=limit)
 
     async def get_worker_status(self) -> WorkerStatus:
         """Whether a worker runs for this data directory."""
