@@ -13,8 +13,3 @@ class PromptReading(msgspec.Struct, frozen=True, kw_only=True):
 
     unknown: tuple[tuple[int, int], ...] = ()
     kept: int | None = None
-
-    @property
-    def says_nothing(self) -> bool:
-        """Whether every word is read and known."""
-        return not self.unknown and self.kept is None

@@ -16,12 +16,11 @@ from sqlmodel import Session, col, select
 from store.errors import NotFound, RequestError
 from store.pixels import open_image
 from store.tables import InputRow
+from store.values import suffix_of
 
 if TYPE_CHECKING:
     from store.database import Database
     from store.request import Request
-
-_SUFFIXES = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp"}
 
 
 class Input(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +39,7 @@ def store_input(db: Database, data: bytes) -> Input:
     """
     image = open_image(data)
     mime = PillowImage.MIME[image.format or "PNG"]
-    sha256 = db.vault.put(data, _SUFFIXES[mime])
+    sha256 = db.vault.put(data, suffix_of(mime))
     with db.write() as write:
         if write.get(InputRow, sha256) is None:
             write.add(
@@ -68,13 +67,13 @@ def get_input(db: Database, sha256: str) -> Input:
 def read_input(db: Database, sha256: str) -> bytes:
     """The file of this digest, checked. Raises `StoreError` when it is missing or was changed."""
     found = get_input(db, sha256)
-    return db.vault.get(sha256, _SUFFIXES.get(found.mime, ".bin"))
+    return db.vault.get(sha256, suffix_of(found.mime))
 
 
 def find_input(db: Database, sha256: str) -> Path:
     """Where the kept file of this digest lies. Raises `NotFound`."""
     found = get_input(db, sha256)
-    return db.vault.path(sha256, _SUFFIXES.get(found.mime, ".bin"))
+    return db.vault.path(sha256, suffix_of(found.mime))
 
 
 def check_inputs(session: Session, request: Request) -> None:

@@ -35,7 +35,9 @@ def read_image_file(path: Path) -> bytes:
 
     try:
         if path.is_dir():
-            raise StoreError(f"{path.name or path} is a folder.", "Go on to a file in it.")
+            raise StoreError(
+                f"{path.name or path} is not a file: it is a folder.", "Go on to a file in it."
+            )
         # A device or a pipe might never end.
         if path.exists() and not path.is_file():
             raise StoreError(f"{path.name} is no plain file.")

@@ -43,7 +43,6 @@ class ServerEngine(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     description: str
     is_ready: bool
-    makes_pictures: bool
 
 
 async def read_account(settings: StabilitySettings) -> Account:
@@ -79,7 +78,6 @@ async def list_server_engines(settings: StabilitySettings) -> list[ServerEngine]
             name=clean_text(engine.name, 100),
             description=clean_text(engine.description),
             is_ready=bool(engine.ready),
-            makes_pictures=engine.type == listing.PICTURE,
         )
         for engine in found.engine
     ]

@@ -105,7 +105,7 @@ class StabilityRestEngine:
             if reply.status != httpx.codes.OK:
                 raise self._explain(reply, call)
             warnings: list[str] = []
-            put_aside(run.spool, reply.body, warnings)
+            await asyncio.to_thread(put_aside, run.spool, reply.body, warnings)
             events = await asyncio.to_thread(read_events, request, reply.body)
         except EngineError as error:
             if error.kind is Failure.FILTERED:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,11 +13,12 @@ from engines.derivation import VARIATION_STRENGTH
 from store.errors import RequestError, StoreError
 from store.fields import draw_seed
 from store.parameters import Adapter, FineTune, Guidance, Variation
-from store.pixels import FILE_LIMIT, open_image
+from store.pixels import open_image
 from store.records import DraftPrompt, Image
 from store.request import Prompt
 from tui.cli.options import AdapterInitType, AdapterType
 from tui.darkroom import Darkroom
+from tui.paths import read_image_file
 
 ADAPTER_STRENGTH = 0.4
 """The default of `stability-sdk` 0.8.6."""
@@ -46,7 +46,10 @@ async def read_image(darkroom: Darkroom, word: str, field: str) -> GivenImage:
     """
     record = None
     if not word.startswith("@") and _exists(word):
-        data = _read_file(Path(word), field)
+        try:
+            data = read_image_file(Path(word))
+        except StoreError as error:
+            raise RequestError(field, word, error.message, error.hint) from None
     elif _ID.fullmatch(word):
         record = await darkroom.get_image(word)
         data = await darkroom.read_image(record)
@@ -75,25 +78,6 @@ def _exists(word: str) -> bool:
         return Path(word).exists()
     except (OSError, ValueError):
         return False
-
-
-def _read_file(path: Path, field: str) -> bytes:
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise RequestError(field, str(path), f"{path} is not a file.")
-        if status.st_size > FILE_LIMIT:
-            raise RequestError(
-                field,
-                str(path),
-                f"{path} has {status.st_size:,} bytes, more than {FILE_LIMIT:,}.",
-                "Give a smaller image.",
-            )
-        return path.read_bytes()
-    except OSError as error:
-        raise RequestError(
-            field, str(path), f"{path} cannot be read: {error.strerror or error}."
-        ) from None
 
 
 def parse_prompts(arguments: Sequence[str], off: Sequence[int] | None) -> tuple[DraftPrompt, ...]:

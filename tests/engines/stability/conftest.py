@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import subprocess
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
@@ -79,3 +81,17 @@ async def collect(engine: StabilityEngine, request: Request, run: Run | None = N
     """The events of one image, without how far it is: that depends on who is faster."""
     events = [event async for event in engine.generate(request, run or Run(id="run-1"))]
     return [event for event in events if not isinstance(event, Progressed)]
+
+
+@contextlib.asynccontextmanager
+async def speak(greeting: bytes) -> AsyncGenerator[str, None]:
+    """The address of something that reads a line, says `greeting` and hangs up."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.write(greeting)
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"

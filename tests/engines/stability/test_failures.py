@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 from engines.base import EngineError, Failure, Produced, Run, Warned
 from engines.stability.outcomes import clean_text
 from store.records import FinishReason
-from tests.engines.stability.conftest import Serve, collect, make_engine, make_request
+from tests.engines.stability.conftest import Serve, collect, make_engine, make_request, speak
 from tests.engines.stability.painter import paint
 from tests.engines.stability.server import Behaviour as B
 
@@ -207,14 +206,7 @@ async def test_a_host_that_listens_but_never_answers_costs_nothing(
 
 
 async def test_a_web_server_is_not_taken_for_the_api() -> None:
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readline()
-        writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
-        writer.close()
-
-    web = await asyncio.start_server(answer, "127.0.0.1", 0)
-    async with web:
-        host = f"127.0.0.1:{web.sockets[0].getsockname()[1]}"
+    async with speak(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n") as host:
         with pytest.raises(EngineError) as caught:
             await collect(make_engine(host), make_request())
     assert caught.value.kind is Failure.UNREACHABLE

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from typing import Any
 
@@ -10,6 +9,7 @@ import pytest
 
 from engines.base import EngineError, Failure, Run, Warned
 from engines.stability import rest_connection, rest_engine
+from tests.engines.stability.conftest import speak
 from tests.engines.stability.rest import LARGE, ULTRA, collect, make_engine, make_request
 from tests.engines.stability.rest_server import Behaviour as B
 from tests.engines.stability.rest_server import RestServer, refuse
@@ -208,14 +208,8 @@ async def test_a_server_cannot_write_to_the_terminal() -> None:
 
 
 async def test_a_server_that_is_no_web_server_is_not_taken_for_one() -> None:
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readline()
-        writer.write(b"220 mail.example.org ESMTP\r\n")
-        writer.close()
-
-    mail = await asyncio.start_server(answer, "127.0.0.1", 0)
-    async with mail:
-        host = f"http://127.0.0.1:{mail.sockets[0].getsockname()[1]}"
+    async with speak(b"220 mail.example.org ESMTP\r\n") as address:
+        host = f"http://{address}"
         with pytest.raises(EngineError) as caught:
             await collect(make_engine(host), make_request())
     assert caught.value.kind is Failure.OUTCOME_UNKNOWN
