@@ -10,6 +10,7 @@ from textual.content import Content
 
 from store.records import Image, Job, JobState, Purpose, Relation, Stage, Verification
 from store.request import Prompt
+from tui.hanging import hang
 from tui.origin_words import describe_extras
 from tui.text import show_safely
 from tui.verdicts import STYLES, describe_verdict, mark_verdict
@@ -60,12 +61,8 @@ def describe_record(
 
 def _lay(line: Line, width: int) -> list[Content]:
     """The entry in lines of at most `width` cells, those after the first one indented."""
-    room = max(8, width - LABEL - line.indent)
-    head, rest = line.value[: line.indent], line.value[line.indent :]
-    pieces = rest.wrap(room) or [Content("")]
-    first = Content.assemble((f"{line.label:<{LABEL}}", _QUIET), head, pieces[0])
-    space = " " * (LABEL + line.indent)
-    return [first, *(Content.assemble(space, piece) for piece in pieces[1:])]
+    text = Content.assemble((f"{line.label:<{LABEL}}", _QUIET), line.value)
+    return hang(text, width, LABEL + line.indent)
 
 
 def _line(label: str, *parts: Part, indent: int = 0) -> Line:

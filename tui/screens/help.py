@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar
 
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
+from textual.events import Resize
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from tui.actions import Action, Situation, list_actions, write_keys
 from tui.glyphs import Glyphs
+from tui.hanging import hang
 
 KEYS_WIDTH = 14
 
@@ -43,23 +46,34 @@ class HelpScreen(ModalScreen[None]):
         with VerticalScroll(id="help") as panel:
             panel.border_title = Content("keys")
             panel.border_subtitle = Content("esc leaves")
-            yield Static(Content("\n").join(self._describe()), markup=False)
+            yield Static(self._lay(self.app.size.width), markup=False)
 
     def on_mount(self) -> None:
         """Let the arrow keys scroll."""
         self.query_one("#help").focus()
 
-    def _describe(self) -> Iterable[Content]:
-        yield Content.styled(
-            "Moving: plain keys are commands. Typing: keys are text; esc leaves, enter accepts.",
-            "$role-quiet",
+    @on(Resize)
+    def _lay_again(self) -> None:
+        """Wrap to the width that there is once the panel has its own."""
+        text = self.query_one("#help Static", Static)
+        self.call_after_refresh(lambda: text.update(self._lay(text.content_size.width)))
+
+    def _lay(self, width: int) -> Content:
+        """All lines; what is longer than `width` goes on below its own beginning."""
+        return Content("\n").join(
+            line for indent, content in self._describe() for line in hang(content, width, indent)
         )
+
+    def _describe(self) -> Iterable[tuple[int, Content]]:
+        """Lines, and how far they hang over."""
+        said = "Moving: plain keys are commands. Typing: keys are text; esc leaves, enter accepts."
+        yield 0, Content.styled(said, "$role-quiet")
         order = [*self._focused, *(name for name in self._contexts if name not in self._focused)]
         for context in order:
-            yield Content("")
-            yield Content.styled(self._contexts[context], "bold $role-focus")
+            yield 0, Content("")
+            yield 0, Content.styled(self._contexts[context], "bold $role-focus")
             for action in list_actions(context):
-                yield self._describe_action(action)
+                yield KEYS_WIDTH + 2, self._describe_action(action)
 
     def _describe_action(self, action: Action) -> Content:
         keys = write_keys(action, self._glyphs.keys)
