@@ -33,11 +33,15 @@ class Ends(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
-    """One fault. `options` are the settings of the engine, `key` what it sends."""
+    """One fault. `options` are the settings of the engine, `key` what it sends.
+
+    `or_ends`: how it ends as well, where gRPC's own threads decide what is seen first.
+    """
 
     name: str
     script: Script
     ends: Ends
+    or_ends: Ends | None = None
     options: dict[str, Any] = {}
 
 
