@@ -23,7 +23,7 @@ Kind = Literal["alone", "cloudy", "clear"]
 """One thing alone, or a scene with or without clouds."""
 
 ALONE_SHARE = 0.3
-THING_SHARE = 0.52
+THING_SHARE = 0.62
 """How many scenes have things in them."""
 STYLE_SHARE = 0.3
 GROUNDS = {
@@ -70,14 +70,15 @@ def _features(rng: random.Random, hour: str) -> list[str]:
         "night": (
             ("stars", 0.75),
             (rng.choice(("moon", "moon", "crescent moon")), 0.42),
-            ("snow", 0.05),
+            ("snow", 0.12),
         ),
-        "day": (("sun", 0.38), ("rainbow", 0.05), ("snow", 0.06)),
+        "day": (("sun", 0.38), ("rainbow", 0.05), ("snow", 0.12)),
         "sunset": (("sun", 0.6),),
         "dawn": (("sun", 0.45),),
         "storm": (("rain", 0.62), ("lightning", 0.35)),
     }[hour]
-    return [name for name, p in chance if rng.random() < p]
+    found = [name for name, p in chance if rng.random() < p]
+    return [name for name in found if "snow" not in found or name not in ("sun", "rainbow")]
 
 
 def _sky(canvas: Canvas, facts: Facts, horizon: float) -> tuple[int, int, int]:
@@ -129,7 +130,7 @@ def _place(canvas: Canvas, facts: Facts, sprites: Sprites, horizon: float) -> No
         thing = pick(
             rng, rng.choice(("water", "water", "sky") if watery else ("ground",) * 5 + ("sky",))
         )
-        side = rng.choice((48, 56, 64)) if count == 1 else rng.choice((40, 48))
+        side = rng.choice((56, 64, 72)) if count == 1 else rng.choice((44, 52))
         low = thing.place != "sky"
         span = canvas.width / count
         x = round(slot * span + rng.uniform(0, max(0.0, span - side)))
@@ -182,7 +183,7 @@ def _scene(
 ) -> tuple[Image.Image, Facts]:
     facts = _plan(rng)
     built = facts.ground in _BUILT
-    canvas = Canvas(*size, rng, skies.LAMPS[facts.hour], facts.hour == "night", detail)
+    canvas = Canvas(*size, rng, skies.LAMPS[facts.hour], facts.hour == "night", "snow" in facts.features, detail)
     low = 0.5 if built else 0.54
     horizon = size[1] * rng.uniform(low, low + 0.1)
     air = _sky(canvas, facts, horizon)

@@ -91,17 +91,17 @@ def _fuji(canvas: Canvas, base: float, haze: Color) -> None:
     canvas.polygon([*reversed(left), *right], rock)
     white = canvas.lit((250, 252, 255))
     edge = [
-        (left[2][0] + (right[2][0] - left[2][0]) * k, left[2][1] + (5 if i % 2 else -3))
-        for i, k in enumerate((0.15, 0.3, 0.45, 0.6, 0.75, 0.9))
+        (left[3][0] + (right[3][0] - left[3][0]) * k, left[3][1] + (5 if i % 2 else -2))
+        for i, k in enumerate((0.2, 0.4, 0.6, 0.8))
     ]
-    canvas.polygon([*left[2::-1], *right[:3], *reversed(edge)], white)
+    canvas.polygon([*left[3::-1], *right[:4], *reversed(edge)], white)
 
 
 def _hills(canvas: Canvas, base: float, haze: Color) -> None:
     rng = canvas.rng
     for depth in range(2):
         green = mix(
-            canvas.lit(jitter(rng, ((112, 160, 96), (86, 140, 74))[depth], 8)),
+            canvas.covered(canvas.lit(jitter(rng, ((112, 160, 96), (86, 140, 74))[depth], 8))),
             haze,
             0.22 - 0.16 * depth,
         )
@@ -151,6 +151,7 @@ def pine(canvas: Canvas, x: float, foot: float, high: float, green: Color) -> No
         x - high * 0.05, foot - high * 0.16, x + high * 0.05, foot, canvas.lit((84, 58, 40))
     )
     dark = mix(green, (0, 20, 10), 0.3)
+    green = canvas.covered(green, 0.6)
     for k in range(3):
         top, half = foot - high * (1 - 0.26 * k), high * (0.18 + 0.07 * k)
         low = top + high * 0.38
@@ -167,7 +168,13 @@ def _forest_edge(canvas: Canvas, base: float, haze: Color) -> None:
 
 
 def flat(canvas: Canvas, top: float, far_color: Color, near_color: Color) -> None:
-    """Fill from ``top`` to the lower edge with a gradient from far to near."""
+    """Land from ``top`` to the lower edge, a gradient from far to near."""
+    far_color, near_color = canvas.covered(far_color), canvas.covered(near_color)
+    water(canvas, top, far_color, near_color)
+
+
+def water(canvas: Canvas, top: float, far_color: Color, near_color: Color) -> None:
+    """The same where snow does not lie."""
     size = (canvas.width * canvas.scale, math.ceil((canvas.height - top) * canvas.scale) + 1)
     canvas.lay(gradient(size, (far_color, near_color)), top)
 
@@ -176,7 +183,7 @@ def sea(canvas: Canvas, top: float, sky_low: Color, lake: bool = False) -> None:
     """Open water with light strokes; a lake is calmer and greener, with a near shore."""
     rng = canvas.rng
     deep = canvas.lit(jitter(rng, (58, 142, 160) if lake else (24, 98, 176), 10))
-    flat(canvas, top, mix(deep, sky_low, 0.42 if lake else 0.3), mix(deep, (4, 20, 50), 0.22))
+    water(canvas, top, mix(deep, sky_low, 0.42 if lake else 0.3), mix(deep, (4, 20, 50), 0.22))
     glint = mix(deep, (255, 255, 255) if not canvas.night else (170, 190, 240), 0.4)
     for _ in range(round((canvas.height - top) * (0.3 if lake else 0.62))):
         y = top + 2 + (canvas.height - top - 3) * rng.random() ** 1.3
@@ -184,7 +191,7 @@ def sea(canvas: Canvas, top: float, sky_low: Color, lake: bool = False) -> None:
         x = rng.uniform(-4, canvas.width)
         canvas.line(((x, y), (x + long, y)), glint, 0.7)
     if lake:
-        shore = canvas.lit(jitter(rng, (92, 134, 70), 8))
+        shore = canvas.covered(canvas.lit(jitter(rng, (92, 134, 70), 8)))
         canvas.ellipse(
             canvas.width * rng.uniform(0.2, 0.8), canvas.height + 8, canvas.width * 0.9, 18, shore
         )

@@ -56,6 +56,8 @@ class Canvas:
     rng: random.Random
     lamp: tuple[float, float, float] = (1.0, 1.0, 1.0)
     night: bool = False
+    snowy: bool = False
+    """Snow is falling, and lies where it can."""
     detail: int = 1
     """Pixels of the finished picture to a unit."""
     scale: int = field(init=False)
@@ -71,6 +73,14 @@ class Canvas:
     def lit(self, color: Color) -> Color:
         """The colour as it looks under this picture's light."""
         return light(color, self.lamp)
+
+    def covered(self, color: Color, share: float = 0.85) -> Color:
+        """The colour of a surface that faces the sky: under snow where it falls."""
+        if not self.snowy:
+            return color
+        # Snow shines even at night, or a town would vanish in it.
+        snow = mix(self.lit((244, 248, 255)), (232, 238, 252), 0.45)
+        return mix(color, snow, share)
 
     def polygon(self, points: Sequence[tuple[float, float]], color: Color) -> None:
         """A filled polygon; points in final pixels."""

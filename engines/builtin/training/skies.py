@@ -59,6 +59,8 @@ _CLOUDS: dict[str, tuple[Color, Color]] = {
 def sky(canvas: Canvas, hour: str, horizon: float) -> tuple[Color, ...]:
     """Paint the sky down to ``horizon`` (final pixels) and give its colours from the top."""
     stops = tuple(jitter(canvas.rng, c, 8) for c in canvas.rng.choice(_SKIES[hour]))
+    if canvas.snowy:
+        stops = tuple(mix(c, canvas.lit((206, 216, 228)), 0.45) for c in stops)
     canvas.lay(
         gradient((canvas.width * canvas.scale, math.ceil(horizon * canvas.scale) + 2), stops), 0
     )
@@ -148,8 +150,8 @@ def rain(canvas: Canvas) -> None:
 def snow(canvas: Canvas) -> None:
     """Falling flakes over the whole picture."""
     rng = canvas.rng
-    for _ in range(canvas.width * canvas.height // 260):
-        r = rng.uniform(1.3, 2.4)
+    for _ in range(canvas.width * canvas.height // 200):
+        r = rng.uniform(0.9, 1.9)
         canvas.ellipse(
             rng.uniform(0, canvas.width), rng.uniform(0, canvas.height), r, r, (250,) * 3
         )

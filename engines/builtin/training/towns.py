@@ -38,8 +38,10 @@ def town(canvas: Canvas, top: float) -> None:
                     8,
                 )
             )
-            roof = canvas.lit(
-                jitter(rng, rng.choice(((188, 78, 60), (160, 70, 60), (150, 92, 64))), 8)
+            roof = canvas.covered(
+                canvas.lit(
+                    jitter(rng, rng.choice(((188, 78, 60), (160, 70, 60), (150, 92, 64))), 8)
+                )
             )
             canvas.rect(x, foot - high, x + wide, foot, wall)
             peak = foot - high - 7 * scale
@@ -60,6 +62,7 @@ def town(canvas: Canvas, top: float) -> None:
 
 def _eaves(canvas: Canvas, x: float, y: float, half: float, high: float, color: Color) -> None:
     """A Japanese roof: curved, its corners turned up."""
+    color = canvas.covered(color)
     canvas.polygon(
         (
             (x - half - 3, y - high * 0.5),
@@ -166,7 +169,7 @@ def _cherry(canvas: Canvas, x: float, foot: float, size: float) -> None:
     """A cherry tree in blossom."""
     rng = canvas.rng
     canvas.rect(x - 1, foot - size * 0.6, x + 1, foot, canvas.lit((96, 66, 54)))
-    pink = canvas.lit((246, 170, 196))
+    pink = canvas.covered(canvas.lit((246, 170, 196)), 0.6)
     for dx, dy in ((-0.35, 0.75), (0.35, 0.8), (0, 1.05), (0, 0.7)):
         canvas.ellipse(
             x + dx * size, foot - dy * size, size * 0.38, size * 0.34, jitter(rng, pink, 10)
@@ -189,6 +192,7 @@ def city(canvas: Canvas, top: float) -> None:
             )
         )
         canvas.rect(x, street - high, x + wide, street, wall)
+        canvas.rect(x, street - high, x + wide, street - high + 2.5, canvas.covered(wall))
         y = street - high + 3
         while y < street - 5:
             wx = x + 2.4
@@ -224,7 +228,7 @@ def harbour(canvas: Canvas, top: float, sky_low: Color) -> None:
         canvas.polygon(
             ((x - 1, y - 18), (x - 6, y - 6), (x - 1, y - 6)), mix(sail, (150, 150, 170), 0.3)
         )
-    wood = canvas.lit((150, 108, 70))
+    wood = canvas.covered(canvas.lit((150, 108, 70)))
     y = canvas.height - rng.uniform(12, 16)
     canvas.rect(0, y, canvas.width, canvas.height, wood)
     for k in range(0, canvas.width, 8):
