@@ -116,7 +116,14 @@ class EngineRegistry:
 
 
 def make_engine(engine: str) -> Engine:
-    """An engine of this machine, which needs no settings. Raises `EngineError`."""
+    """An engine of this machine for a fleet: it needs no settings and one processor.
+
+    Raises `EngineError`.
+    """
+    if engine == "builtin":
+        from engines.builtin.engine import BuiltinEngine
+
+        return BuiltinEngine(processes=1)
     from engines.settings import Settings
 
     return EngineRegistry(Settings()).get_engine(engine)

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-
 import numpy as np
 from numpy.typing import NDArray
 
 from engines.builtin.exact import FineProduct, Product
-from engines.builtin.layers import Convolution, Room, fold
+from engines.builtin.layers import Convolution, fold
 from engines.builtin.precise import Floats
-from engines.builtin.team import Half, Team
 from engines.builtin.weights import Weights
-
-Work = Generator[None, None, Floats]
 
 _PARTS = ("coarse", "fine")
 _BLOCKS = [f"dec.{part}.{k}.{side}" for part in _PARTS for k in range(2) for side in "ab"]
@@ -32,42 +27,22 @@ class Decoder:
         self._preview = FineProduct(a["preview.w"], a["preview.b"])
         self._deviation, self._mean = a["latent.deviation"], a["latent.mean"]
 
-    def decode(self, latent: Floats, team: Team | None = None) -> NDArray[np.uint8]:
-        """(h, w, channels) to (8 h, 8 w, 3), on the threads of `team`. h is even."""
-        h, w, _ = latent.shape
-        out = np.empty((8 * h, 8 * w, 3), np.uint8)
-        shared = Room()
-        one, two = (self._decode_half(half, latent, shared, out) for half in range(2))
-        (team or Team(1)).run([(one, two)])
-        return out
-
-    def _decode_half(self, half: int, latent: Floats, shared: Room, out: NDArray[np.uint8]) -> Half:
-        """The upper or lower half of the lines."""
-        room, rows = Room(), len(latent) // 2
-
-        def convolve(name: str, x: Floats, is_positive: bool = True) -> Work:
-            convolution, (h, w, _) = self._convolutions[name], x.shape
-            lines = shared.take(name, 1, 2 * h + 2, w, 3, convolution.outputs)
-            own = lines[:, half * h : (half + 1) * h + 2]
-            convolution.spread(x[None], own[:, 1:-1], room, is_positive=is_positive)
-            yield
-            made = np.empty((1, h, w, convolution.outputs), np.float32)
-            return convolution.gather(own, made).reshape(h, w, -1)
-
-        x = latent[half * rows : (half + 1) * rows] * self._deviation + self._mean
-        x = yield from convolve("dec.enter", x, is_positive=False)
+    def decode(self, latent: Floats) -> NDArray[np.uint8]:
+        """(h, w, channels) to (8 h, 8 w, 3)."""
+        x = self._convolutions["dec.enter"](latent * self._deviation + self._mean)
         for part in _PARTS:
             for k in range(2):
-                hidden = yield from convolve(f"dec.{part}.{k}.a", np.maximum(x, 0))
-                np.maximum(hidden, 0, out=hidden)
-                x += yield from convolve(f"dec.{part}.{k}.b", hidden)
+                hidden = self._refine(f"dec.{part}.{k}.a", x)
+                x += self._refine(f"dec.{part}.{k}.b", hidden)
             if part == "coarse":
                 h, w, c = x.shape
                 x = fold(self._up(np.maximum(x, 0).reshape(h * w, c)), h, w)
-        np.maximum(x, 0, out=x)
-        x = yield from convolve("dec.leave", x)
+        x = self._refine("dec.leave", x)
         h, w, c = x.shape
-        out[half * 4 * h : (half + 1) * 4 * h] = to_bytes(fold(x.reshape(h * w, c), h, w, side=4))
+        return to_bytes(fold(x.reshape(h * w, c), h, w, side=4))
+
+    def _refine(self, name: str, x: Floats) -> Floats:
+        return self._convolutions[name](np.maximum(x, 0), is_positive=True)
 
     def preview(self, latent: Floats) -> NDArray[np.uint8]:
         """(h, w, channels) to a coarse picture (2 h, 2 w, 3): one linear map, far from exact."""

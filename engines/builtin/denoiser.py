@@ -8,17 +8,16 @@ the text, what depends on the time alone) is made once an image.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 
 from engines.builtin.exact import FineProduct, Product, find_reach, round_columns
-from engines.builtin.halves import Half, make_half_layer
-from engines.builtin.layers import Convolution, Room, relu2
+from engines.builtin.half_weights import make_half_layer
+from engines.builtin.halves import Half, list_shared
+from engines.builtin.layers import Convolution, relu2
 from engines.builtin.precise import Floats
-from engines.builtin.team import Team
 from engines.builtin.weights import Weights
 
 FINE = ("fine_in", "fine_out.0", "fine_out.1")
@@ -41,39 +40,6 @@ class Modulation:
     last_scale: Floats
     last_shift: Floats
     fine: dict[str, Floats]
-
-    def take(self, prompts: slice) -> Modulation:
-        """The part of some prompts of the batch."""
-        return Modulation(
-            self.scale[:, prompts],
-            self.shift[:, prompts],
-            self.gate[:, prompts],
-            self.undo[:, prompts],
-            self.last_scale[prompts],
-            self.last_shift[prompts],
-            {name: value[prompts] for name, value in self.fine.items()},
-        )
-
-
-class Passes:
-    """The prompts of one image, in groups that are computed beside each other."""
-
-    def __init__(
-        self, net: Denoiser, texts: Sequence[Floats], height: int, width: int, groups: int = 1
-    ) -> None:
-        """`texts`: (tokens, text width) for each prompt; sizes are those of the latent."""
-        count = len(texts)
-        means = [np.add.reduce(text, axis=0) * np.float32(1 / len(text)) for text in texts]
-        self.pool = net.pool(np.stack(means))
-        self.conditions: dict[float, Floats] = {}
-        self.groups: list[tuple[slice, tuple[Half, Half]]] = []
-        edges = [k * count // groups for k in range(groups + 1)]
-        for start, stop in pairwise(edges):
-            if start == stop:
-                continue
-            shared, part = Room(), texts[start:stop]
-            one, two = (Half(k, net, shared, (height, width), part) for k in range(2))
-            self.groups.append((slice(start, stop), (one, two)))
 
 
 class Denoiser:
@@ -123,17 +89,14 @@ class Denoiser:
         hats = np.maximum(0, 1 - np.abs(t * (self._knots - 1) - knots)).astype(np.float32)
         return self._time_out(relu2(self._time_in(hats)))
 
-    def prepare(self, passes: Passes, times: Sequence[float]) -> None:
-        """Make what depends on the time alone for many steps at once."""
-        new = [t for t in dict.fromkeys(times) if t not in passes.conditions]
-        if new:
-            embedded = np.stack([self.embed_time(t) for t in new])
-            made = self._modulate(relu2(embedded[:, None] + passes.pool))
-            passes.conditions.update(zip(new, made, strict=True))
+    def condition(self, pool: Floats, times: Sequence[float]) -> Floats:
+        """What prompts and times (0 noise, 1 clean) do to the layers: (times, batch, values)."""
+        embedded = np.stack([self.embed_time(t) for t in times])
+        return self._modulate(relu2(embedded[:, None] + pool))
 
-    def _modulate_step(self, passes: Passes, t: float) -> Modulation:
-        self.prepare(passes, [t])
-        made, d, wide = passes.conditions[t], self.width, self.conv_in.outputs
+    def modulate(self, made: Floats) -> Modulation:
+        """The same for one time, (batch, values), as the layers take it."""
+        d, wide = self.width, self.conv_in.outputs
         mod = made[:, : 3 * d].reshape(-1, 3, d)
         scale, shift, gate = (mod + self._table[:, None]).transpose(2, 0, 1, 3)[:, :, :, None]
         scale += np.float32(1)
@@ -158,15 +121,33 @@ class Denoiser:
             {name: fine[:, k] + self.fine[name][0].bias for k, name in enumerate(FINE)},
         )
 
-    def predict(self, z: Floats, t: float, passes: Passes, team: Team) -> Floats:
-        """(h, w, channels) noisy latent to the clean ones of all prompts, (batch, h, w, ...)."""
-        mod = self._modulate_step(passes, t)
-        out = np.empty((len(passes.pool), *z.shape), np.float32)
-        team.run(
-            [
-                (one.predict(z, part, out[prompts]), two.predict(z, part, out[prompts]))
-                for prompts, (one, two) in passes.groups
-                for part in (mod.take(prompts),)
-            ]
-        )
-        return out
+
+class Passes:
+    """Some prompts of one image as a batch, and what is made of them once for all steps."""
+
+    def __init__(self, net: Denoiser, texts: Sequence[Floats], size: tuple[int, int]) -> None:
+        """`texts`: (tokens, text width) for each prompt; `size`: height and width of the latent."""
+        self.net, self.texts, self.size = net, list(texts), size
+        means = [np.add.reduce(text, axis=0) * np.float32(1 / len(text)) for text in texts]
+        self._pool = net.pool(np.stack(means))
+        self._conditions: dict[float, Floats] = {}
+
+    def prepare(self, times: Sequence[float]) -> None:
+        """Make what depends on the time alone for many steps at once."""
+        new = [t for t in dict.fromkeys(times) if t not in self._conditions]
+        if new:
+            made = self.net.condition(self._pool, new)
+            self._conditions.update(zip(new, made, strict=True))
+
+    def modulate(self, t: float) -> Modulation:
+        """What time and text do in the step at `t`."""
+        self.prepare([t])
+        return self.net.modulate(self._conditions[t])
+
+    def list_shared(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of the arrays that the halves share."""
+        return list_shared(self.net, len(self.texts), self.size)
+
+    def make_half(self, side: int, shared: Mapping[str, Floats]) -> Half:
+        """One half of the work on these prompts."""
+        return Half(side, self.net, shared, self.size, self.texts)

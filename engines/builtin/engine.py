@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 class BuiltinEngine:
     """Makes images with the network in the package, on the CPU, in a thread of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, processes: int | None = None) -> None:
+        """`processes`: how many share the work, see `Pipeline`."""
+        self._processes = processes
         self._pipeline: Pipeline | None = None
         self._thread = ThreadPoolExecutor(1, "builtin")
 
@@ -95,7 +97,7 @@ class BuiltinEngine:
         return []
 
     async def close(self) -> None:
-        """Let go of the threads."""
+        """Let go of the thread and the other processes."""
         self._thread.shutdown()
         if self._pipeline is not None:
             self._pipeline.close()
@@ -105,5 +107,5 @@ class BuiltinEngine:
         if self._pipeline is None:
             from engines.builtin.pipeline import Pipeline
 
-            self._pipeline = Pipeline(load_weights())
+            self._pipeline = Pipeline(load_weights(), self._processes)
         return self._pipeline

@@ -1,135 +1,68 @@
 """Half of the denoiser's work on a batch: half of the heads and hidden units, half of the lines.
 
-Two halves run beside each other (`team.py`); each yields where it needs the other's part. All
+Two halves run beside each other (`meeting.py`); each yields where it needs the other's part. All
 products are of whole numbers within the bounds of `exact.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engines.builtin.exact import LIMIT, TINY, BoundError, Product, count_levels, fit_length
+from engines.builtin.exact import LIMIT, TINY, BoundError
+from engines.builtin.half_weights import (
+    HEAD_LENGTH,
+    MOST_TOKENS,
+    SHARE_LEVELS,
+    VALUE_LEVELS,
+    read_texts,
+)
 from engines.builtin.layers import Convolution, Room, fold, invert_mean, unfold
+from engines.builtin.meeting import Half as Work
 from engines.builtin.precise import Floats, power_of_two
-from engines.builtin.team import Half as Work
 
 if TYPE_CHECKING:
     from engines.builtin.denoiser import Denoiser, Modulation
 
-HEAD_LENGTH = 4088
-"""Euclidean length of the whole numbers of a query or key: 4088 and rounding, squared, < 2^24."""
 
-SHARE_LEVELS = 16384
-"""What the shares of a row of attention add up to, but for rounding."""
+def list_shared(net: Denoiser, count: int, size: tuple[int, int]) -> dict[str, tuple[int, ...]]:
+    """Shapes of the arrays that both halves read and write, for `count` prompts.
 
-MOST_TOKENS = 512
-"""Image and text tokens that attention reads at most."""
-
-VALUE_LEVELS = LIMIT // (SHARE_LEVELS + MOST_TOKENS // 2 + 1)
-ENTER_LENGTH = 2500.0
-"""Euclidean length of the longest column of a layer's first product."""
-
-LOG2_E = 1.4426950408889634
-
-
-@dataclass(frozen=True, slots=True)
-class HalfLayer:
-    """The whole numbers of half a layer, and how they become values again."""
-
-    heads: Floats
-    values: Floats
-    deep: Floats
-    value_scale: float
-    deep_scale: float
-    sharp: Floats
-    leave_mixed: Floats
-    leave_deep: Floats
-    mixed_levels: int
-    deep_levels: int
-
-
-def make_half_layer(
-    half: int, heads: int, enter: Floats, leave: Floats, sharp: Floats
-) -> HalfLayer:
-    """Cut one half out of a layer. `leave` holds whole numbers, `enter` weights."""
-    d, hidden = enter.shape[0], leave.shape[0] - leave.shape[1]
-    own, size = d // 2, d // heads
-
-    def cut(start: int, count: int) -> Floats:
-        return enter[:, start + half * count : start + (half + 1) * count]
-
-    pieces = [
-        fit_length(cut(group * d, own)[:, at : at + size], ENTER_LENGTH)[0]
-        for group in range(2)
-        for at in range(0, own, size)
-    ]
-    values, value_scale = fit_length(cut(2 * d, own), ENTER_LENGTH)
-    deep, deep_scale = fit_length(cut(3 * d, hidden // 2), ENTER_LENGTH)
-    leave_mixed = leave[half * own : (half + 1) * own]
-    leave_deep = leave[d + half * hidden // 2 : d + (half + 1) * hidden // 2]
-    scaled = sharp.reshape(2, heads // 2, 1, 1)[half] * np.float32(LOG2_E * size / HEAD_LENGTH**2)
-    if float(scaled.max()) * HEAD_LENGTH**2 > 120:
-        raise BoundError("A head is too sharp for float32.")
-    return HalfLayer(
-        heads=np.ascontiguousarray(np.concatenate(pieces, axis=1)),
-        values=np.ascontiguousarray(values),
-        deep=np.ascontiguousarray(deep),
-        value_scale=value_scale,
-        deep_scale=deep_scale,
-        sharp=scaled,
-        leave_mixed=np.ascontiguousarray(leave_mixed),
-        leave_deep=np.ascontiguousarray(leave_deep),
-        mixed_levels=count_levels(leave_mixed, is_positive=False),
-        deep_levels=count_levels(leave_deep, is_positive=True),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class LayerTexts:
-    """The texts of a batch as half of a layer's heads read them, constant over the steps.
-
-    Whole numbers: `keys` (batch, heads, size, tokens), `values` (batch, heads, tokens, size); the
-    largest value of each prompt is `peaks` (batch, 1).
+    `noisy` is what they begin with and `clean` what they make. The lines of a convolution have one
+    more at each end, which stays 0.
     """
-
-    keys: Floats
-    values: Floats
-    peaks: Floats
-
-
-def read_texts(product: Product, texts: Sequence[Floats], heads: int) -> list[LayerTexts]:
-    """Both halves' for one layer; `texts`: (tokens, text width) for each prompt."""
-    made = product(np.concatenate(texts))
-    made = made.reshape(len(made), 2, 2, heads // 2, -1).transpose(2, 1, 3, 0, 4)
-    size = made.shape[-1]
-    sums = np.add.reduce(np.square(made[:, 0]), -1, keepdims=True)
-    found = np.rint(made[:, 0] * invert_mean(sums, size, HEAD_LENGTH / size**0.5))
-    lengths = [len(text) for text in texts]
-    shape = (2, len(texts), heads // 2, max(lengths), size)
-    keys, values = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-    start = 0
-    for k, count in enumerate(lengths):
-        keys[:, k, :, :count] = found[:, :, start : start + count]
-        values[:, k, :, :count] = made[:, 1, :, start : start + count]
-        start += count
-    peaks = np.maximum(np.abs(values).reshape(2, len(texts), -1).max(-1, keepdims=True), TINY)
-    values *= (np.float32(VALUE_LEVELS) / peaks)[:, :, :, None, None]
-    np.rint(values, out=values)
-    keys = np.ascontiguousarray(keys.swapaxes(-1, -2))
-    return [LayerTexts(keys[k], values[k], peaks[k]) for k in range(2)]
+    (h, w), d, wide = size, net.width, net.conv_in.outputs
+    tokens, c = (count, h * w // 4, d), net.conv_out.outputs
+    return {
+        "noisy": (h, w, c),
+        "clean": (count, h, w, c),
+        "tokens": tokens,
+        **{f"part {s} {k}": tokens for s in range(2) for k in range(2)},
+        "enter": (1, h + 2, w, 3, wide),
+        "active": (1, h + 2, w, 3, wide),
+        "odd": (count, h + 2, w, 3, wide),
+        "even": (count, h + 2, w, 3, wide),
+        "leave": (count, h + 2, w, 3, c),
+    }
 
 
 class Half:
     """One half, with the arrays that it writes, for the prompts of one image."""
 
     def __init__(
-        self, half: int, net: Denoiser, shared: Room, size: tuple[int, int], texts: Sequence[Floats]
+        self,
+        half: int,
+        net: Denoiser,
+        shared: Mapping[str, Floats],
+        size: tuple[int, int],
+        texts: Sequence[Floats],
     ) -> None:
-        """`size`: height and width of the latent; `texts`: what the prompts say."""
+        """`size`: height and width of the latent; `texts`: what the prompts say.
+
+        `shared`: arrays as `list_shared` has them, the same ones for both halves.
+        """
         b, (h, w), lengths = len(texts), size, [len(text) for text in texts]
         n, d, heads, hidden = h * w // 4, net.width, net.heads // 2, net.hidden // 2
         total, each = n + max(lengths), d // net.heads
@@ -143,18 +76,19 @@ class Half:
         self._room = Room()
         take = self._room.take
         self._x, self._spare = take("x", b, n // 2, d), take("spare", b, n, d)
-        self._all = shared.take("tokens", b, n, d)
+        self._all = shared["tokens"]
         self._both = take("both", b, n, 2, heads, each)
         self._value, self._mixed, self._other = (
             take(name, b, n, heads, each) for name in ("value", "mixed", "other")
         )
         self._scores = tuple(take(f"scores {k}", b, heads, n, total) for k in range(3))
         self._deep = take("deep", b, n, hidden)
-        self._parts = [[shared.take(f"part {s} {k}", b, n, d) for k in range(2)] for s in range(2)]
+        self._parts = [[shared[f"part {s} {k}"] for k in range(2)] for s in range(2)]
 
-    def predict(self, z: Floats, mod: Modulation, out: Floats) -> Work:
-        """Write half of the lines of the clean latents (batch, h, w, channels) to `out`."""
+    def predict(self, mod: Modulation) -> Work:
+        """Write half of the lines of the clean latents, from the shared `noisy` to `clean`."""
         net, room, (b, h, w) = self._net, self._room, self._shape
+        z, out = self._shared["noisy"], self._shared["clean"]
         rows, width, c = h // 2, net.conv_in.outputs, z.shape[-1]
         fine, hidden = room.take("fine", b, rows, w, width), room.take("hidden", b, rows, w, width)
         entered, active = (room.take(name, 1, rows, w, width) for name in ("entered", "active"))
@@ -206,9 +140,8 @@ class Half:
         self, name: str, convolution: Convolution, x: Floats, *, is_positive: bool = True
     ) -> Floats:
         """Spread own lines into what both halves share; gives what own lines will gather."""
-        _, h, w = self._shape
         start, stop = self._lines.start, self._lines.stop
-        lines = self._shared.take(name, len(x), h + 2, w, 3, convolution.outputs)
+        lines = self._shared[name]
         convolution.spread(x, lines[:, start + 1 : stop + 1], self._room, is_positive=is_positive)
         return lines[:, start : stop + 2]
 

@@ -19,10 +19,7 @@ CONVOLUTION_LEVELS = 1023
 
 
 class Room:
-    """Arrays that are made once and written again and again; each starts as zeros.
-
-    Two threads that ask for the same one at once get the same one.
-    """
+    """Arrays that are made once and written again and again; each starts as zeros."""
 
     def __init__(self) -> None:
         self._arrays: dict[tuple[str, tuple[int, ...]], NDArray[Any]] = {}
@@ -31,7 +28,7 @@ class Room:
         """The array of this name and shape."""
         found = self._arrays.get((name, shape))
         if found is None:
-            found = self._arrays.setdefault((name, shape), np.zeros(shape, np.float32))
+            found = self._arrays[name, shape] = np.zeros(shape, np.float32)
         return found
 
 

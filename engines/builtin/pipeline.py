@@ -2,7 +2,7 @@
 
 `generate` is a plain generator of events that computes between them; closing it stops the work
 within one step. The prompts of a step are one batch; every product in it is exact, so neither
-their number nor their order nor the threads change a bit of any of them.
+their number nor their order nor the processes that share the work change a bit of any of them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from PIL import Image
 from engines.base import Event, Produced, Progressed, StageReached, Warned, refuse_input
 from engines.builtin.autoencoder import Decoder
 from engines.builtin.capabilities import NATIVE_SIZES, STYLE_WORDS, UPSCALE_MODEL
-from engines.builtin.denoiser import Denoiser, Passes
+from engines.builtin.denoiser import Denoiser
 from engines.builtin.encoder import Encoder
 from engines.builtin.guidance import GUIDANCE, compose
 from engines.builtin.initial import INPAINTING, Initial, encode_initial, read_initial
@@ -25,9 +25,10 @@ from engines.builtin.kernels import use_own_threads
 from engines.builtin.noise import NOISE, Stream
 from engines.builtin.pictures import ReadInput, Size, encode_png, fit
 from engines.builtin.precise import Floats
+from engines.builtin.predictor import Predictor
 from engines.builtin.samplers import FORMULAS, Denoise
 from engines.builtin.schedule import PARTIAL_SCHEDULE, SCHEDULE, make_sigmas, to_time
-from engines.builtin.team import Team, count_processors
+from engines.builtin.team import Team
 from engines.builtin.text import TextEncoder
 from engines.builtin.upscaler import Upscaler
 from engines.builtin.upscaling import upscale
@@ -61,18 +62,23 @@ def digest_array(array: Floats) -> str:
 class Pipeline:
     """The model of one set of weights; makes one image at a time."""
 
-    def __init__(self, weights: Weights, threads: int | None = None) -> None:
-        """`threads`: as many as there are processors when None; they decide the speed only."""
+    def __init__(
+        self, weights: Weights, processes: int | None = None, team: Team | None = None
+    ) -> None:
+        """`processes`: one for each processor when None, four at most; they decide the speed only.
+
+        The others are started with the first image. `team`: these processes instead.
+        """
         use_own_threads()
         self._weights = weights
         self._text = TextEncoder(weights)
         self._denoiser = Denoiser(weights)
         self._decoder = Decoder(weights)
         self._channels = weights.manifest.sizes["channels"]
-        self._team = Team(threads or count_processors())
+        self._team = team or Team(weights, processes)
 
     def close(self) -> None:
-        """Let go of the threads."""
+        """End the other processes."""
         self._team.close()
 
     @cached_property
@@ -119,17 +125,18 @@ class Pipeline:
         if initial is not None:
             encode_initial(initial, made, self._encoder)
             yield from _digest_initial(initial)
+        sigmas = _choose_sigmas(request)
         guess = _Guess(
-            self._denoiser,
-            self._team,
-            [empty, *texts],
-            [p.weight for _, p in active],
+            Predictor(
+                self._denoiser,
+                [empty, *texts],
+                shape[:2],
+                [to_time(sigma) for sigma in sigmas[:-1]],
+                self._team,
+            ),
             [(p.weight, p.text) for _, p in active],
             parameters.cfg_scale,
-            shape,
         )
-        sigmas = _choose_sigmas(request)
-        guess.prepare(sigmas[:-1])
         x = noise * np.float32(sigmas[0])
         predict: Denoise = guess.predict
         if initial is not None:
@@ -145,7 +152,7 @@ class Pipeline:
             yield StageReached("latent", step, digest_array(x))
             yield Progressed(step, len(sigmas) - 1, self._preview(clean))
         yield StageReached("final latent", 0, digest_array(x))
-        image = self._resize(Image.fromarray(self._decoder.decode(x, self._team)), wanted)
+        image = self._resize(Image.fromarray(self._decoder.decode(x)), wanted)
         if initial is not None:
             image = initial.paste(image)
         yield StageReached("pixels", 0, digest_pixels(image))
@@ -186,31 +193,18 @@ class _Guess:
     """The guided predictor of one image: the prompts as one batch, then composed."""
 
     def __init__(
-        self,
-        denoiser: Denoiser,
-        team: Team,
-        texts: list[Floats],
-        weights: list[float],
-        order: list[tuple[float, str]],
-        scale: float,
-        shape: tuple[int, ...],
+        self, predictor: Predictor, prompts: list[tuple[float, str]], scale: float
     ) -> None:
-        self._denoiser = denoiser
-        self._team = team
-        self._passes = Passes(denoiser, texts, shape[0], shape[1], team.pairs)
-        self._weights = weights
-        self._order = sorted(range(len(weights)), key=lambda k: order[k])
+        """`prompts`: (weight, text) of each but the empty one, which comes first in the batch."""
+        self._predictor = predictor
+        self._weights = [weight for weight, _ in prompts]
+        self._order = sorted(range(len(prompts)), key=lambda k: prompts[k])
         self._scale = scale
-
-    def prepare(self, sigmas: list[float]) -> None:
-        """Make what depends on these levels alone, all at once."""
-        self._denoiser.prepare(self._passes, [to_time(sigma) for sigma in sigmas])
 
     def predict(self, x: Floats, sigma: float) -> Floats:
         """Clean data from data with noise of level `sigma`."""
         t = to_time(sigma)
-        z = x * np.float32(t)
-        empty, *clean = self._denoiser.predict(z, t, self._passes, self._team)
+        empty, *clean = self._predictor.predict(x * np.float32(t), t)
         terms = [(self._weights[k], clean[k]) for k in self._order]
         return compose(empty, terms, self._scale, t)
 

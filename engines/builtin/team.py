@@ -1,53 +1,29 @@
-"""Work in two halves that meet: on two threads, or in turn on one.
+"""The processes that make an image together: this one and its partners, one for each half.
 
-A half is a generator that yields where it needs what the other half has made so far.
+Threads of one Python process wait for its interpreter; processes do not. A partner is started
+with the first image and used as soon as it is ready; until then, and where it is lost, this process
+makes both halves in turn. The bits are the same either way.
 """
 
 from __future__ import annotations
 
+import mmap
 import os
-from collections.abc import Generator
-from concurrent.futures import ThreadPoolExecutor
-from threading import Lock
+import pickle
+import subprocess
+import sys
+import weakref
+from dataclasses import dataclass, field
+from multiprocessing import Pipe
 
-Half = Generator[None, None, None]
+from engines.builtin.boards import make_memory
+from engines.builtin.meeting import SECONDS, Begin, Half, Meeting, PartnerLostError, drive
+from engines.builtin.weights import Weights
 
-
-class Meeting:
-    """Where two threads wait for each other, any number of times."""
-
-    def __init__(self) -> None:
-        self._doors = [[Lock(), Lock()], [Lock(), Lock()]]
-        for pair in self._doors:
-            for door in pair:
-                door.acquire()
-        self._count = [0, 0]
-        self._is_off = False
-
-    def wait(self, me: int) -> None:
-        """Return when the other thread has come here as often."""
-        doors = self._doors[self._count[me] % 2]
-        self._count[me] += 1
-        doors[me].release()
-        doors[1 - me].acquire()
-        if self._is_off:
-            raise RuntimeError("The other half failed.")
-
-    def call_off(self, me: int) -> None:
-        """End every wait of the other thread with an error."""
-        self._is_off = True
-        for pair in self._doors:
-            if pair[me].locked():
-                pair[me].release()
-
-
-def _drive(half: Half, meeting: Meeting, me: int) -> None:
-    try:
-        for _ in half:
-            meeting.wait(me)
-    except BaseException:
-        meeting.call_off(me)
-        raise
+MOST_PROCESSES = 4
+MEMORY = 64 * 2**20
+"""Bytes that a pair of processes shares at most; what is not used takes no room."""
+END_SECONDS = 2.0
 
 
 def count_processors() -> int:
@@ -57,35 +33,173 @@ def count_processors() -> int:
     return os.cpu_count() or 1
 
 
-class Team:
-    """Runs pairs of halves, each pair on two threads; a team of one thread takes turns."""
+class Partner:
+    """A process that makes one half, seen from the one that started it."""
 
-    def __init__(self, threads: int) -> None:
-        self.pairs = max(1, threads // 2)
-        self._is_single = threads < 2
-        self._pool = ThreadPoolExecutor(2 * self.pairs - 1, "half")
+    def __init__(self, side: int, model: int, memory: int, inbox: int, outbox: int) -> None:
+        """Start it with these descriptors, which stay open here."""
+        self.side = side
+        self._is_ready = False
+        self._connection, theirs = Pipe()
+        inherited = (theirs.fileno(), model, memory, inbox, outbox)
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "engines.builtin.partner", *map(str, inherited)],
+                pass_fds=inherited,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+
+    @property
+    def process_id(self) -> int:
+        """Its id for the system."""
+        return self._process.pid
+
+    def is_ready(self) -> bool:
+        """Whether it has said so; does not wait. Raises `PartnerLostError` when it has ended."""
+        try:
+            if not self._is_ready and self._connection.poll():
+                self._is_ready = self._connection.recv()
+        except (EOFError, OSError) as error:
+            raise PartnerLostError("A process of the model has ended.") from error
+        return self._is_ready
+
+    def order(self, what: Begin | float) -> None:
+        """Say what to do next."""
+        try:
+            self._connection.send(what)
+        except OSError as error:
+            raise PartnerLostError("A process of the model has ended.") from error
+
+    def wait(self) -> None:
+        """Return when it has answered a step."""
+        try:
+            if not self._connection.poll(SECONDS):
+                raise PartnerLostError("A process of the model does not answer.")
+            self._connection.recv()
+        except (EOFError, OSError) as error:
+            raise PartnerLostError("A process of the model has ended.") from error
+
+    def end(self) -> None:
+        """Let it end, and see to it that it does."""
+        self._connection.close()
+        try:
+            self._process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+@dataclass(slots=True)
+class Pair:
+    """Two processes that make the two halves of some prompts, and the memory that they share.
+
+    This process is the first half of the first pair, and has a `meeting` with the second one.
+    """
+
+    memory: mmap.mmap
+    partners: list[Partner] = field(default_factory=list)
+    meeting: Meeting | None = None
+
+    def drive(self, half: Half) -> None:
+        """Run the half of this process beside the other one's, to the end of both."""
+        assert self.meeting is not None, "only the first pair is run from here"
+        drive(half, self.meeting)
+
+
+def _start_pairs(weights: Weights, count: int) -> list[Pair]:
+    pairs: list[Pair] = []
+    data = pickle.dumps(weights, pickle.HIGHEST_PROTOCOL)
+    try:
+        for k in range(count):
+            pairs.append(_start_pair(data, is_first=k == 0))
+    except BaseException:
+        _end(pairs)
+        raise
+    return pairs
+
+
+def _start_pair(data: bytes, *, is_first: bool) -> Pair:
+    memory = make_memory(MEMORY)
+    pipes = [os.pipe(), os.pipe()]
+    ends = [(pipes[1][0], pipes[0][1]), (pipes[0][0], pipes[1][1])]
+    open_here = {memory, *pipes[0], *pipes[1]}
+    pair = Pair(mmap.mmap(memory, MEMORY))
+    try:
+        for side in (1,) if is_first else (0, 1):
+            # One for each: they share the place in a file that they read.
+            model = make_memory(len(data))
+            open_here.add(model)
+            with os.fdopen(os.dup(model), "wb") as file:
+                file.write(data)
+            os.lseek(model, 0, os.SEEK_SET)
+            pair.partners.append(Partner(side, model, memory, *ends[side]))
+        if is_first:
+            pair.meeting = Meeting(*ends[0])
+            open_here -= set(ends[0])
+    except BaseException:
+        _end([pair])
+        raise
+    finally:
+        for descriptor in open_here:
+            os.close(descriptor)
+    return pair
+
+
+def _end(pairs: list[Pair]) -> None:
+    while pairs:
+        pair = pairs.pop()
+        if pair.meeting is not None:
+            pair.meeting.close()
+        for partner in pair.partners:
+            partner.end()
+
+
+class Team:
+    """This process and its partners, for one set of weights; close it."""
+
+    def __init__(self, weights: Weights, processes: int | None = None) -> None:
+        """`processes`: one for each processor when None, `MOST_PROCESSES` at most.
+
+        They decide the speed only.
+        """
+        self._weights = weights
+        self._count = min(MOST_PROCESSES, processes or count_processors()) // 2
+        self._pairs: list[Pair] = []
+        self._is_started = False
+        self.is_trusted = False
+        """Whether a step of theirs was found to be what this process makes alone."""
+        self._end = weakref.finalize(self, _end, self._pairs)
+
+    @property
+    def process_ids(self) -> list[int]:
+        """The ids of the partners' processes."""
+        return [partner.process_id for pair in self._pairs for partner in pair.partners]
+
+    def start(self) -> None:
+        """Start the partners, once; does not wait for them."""
+        if self._is_started or not self._count:
+            return
+        self._is_started = True
+        try:
+            self._pairs += _start_pairs(self._weights, self._count)
+        except OSError:
+            # No room for more processes or descriptors: the work is done here.
+            return
+
+    def find_ready(self) -> list[Pair]:
+        """The pairs, when all are ready; does not wait."""
+        try:
+            # Each is asked, so that one that is lost is noticed.
+            ready = [partner.is_ready() for pair in self._pairs for partner in pair.partners]
+        except PartnerLostError:
+            self.close()
+            return []
+        return self._pairs if all(ready) else []
 
     def close(self) -> None:
-        """Let go of the threads."""
-        self._pool.shutdown()
-
-    def run(self, pairs: list[tuple[Half, Half]]) -> None:
-        """Run at most `self.pairs` pairs to their end; the last half in this thread."""
-        if self._is_single:
-            for one, two in pairs:
-                for _ in zip(one, two, strict=True):
-                    pass
-            return
-        halves = []
-        for pair in pairs:
-            meeting = Meeting()
-            halves += [(half, meeting, me) for me, half in enumerate(pair)]
-        *others, mine = halves
-        waiting = [self._pool.submit(_drive, *half) for half in others]
-        try:
-            _drive(*mine)
-        finally:
-            for work in waiting:
-                work.exception()
-        for work in waiting:
-            work.result()
+        """End the partners; what comes next is made here."""
+        self._is_started = True
+        _end(self._pairs)

@@ -1,8 +1,8 @@
 """The network alone, in numpy as the engine has it, in PyTorch and in onnxruntime.
 
 All use the engine's schedule and guidance in one loop, without previews and digests, and make the
-passes of a step as one batch on as many threads. PyTorch and onnxruntime have random weights,
-which does not change the time.
+passes of a step as one batch on as many threads, the engine on as many processes. PyTorch and
+onnxruntime have random weights, which does not change the time.
 """
 
 from __future__ import annotations
@@ -61,25 +61,23 @@ def _loop(predict: Callable[[Any, float], Any], steps: int, shape: tuple[int, ..
 def make_numpy(weights: Weights, texts: list[str], steps: int, threads: int) -> Draw:
     """A function that makes one image with the engine's own network."""
     from engines.builtin.autoencoder import Decoder
-    from engines.builtin.denoiser import Denoiser, Passes
+    from engines.builtin.denoiser import Denoiser
     from engines.builtin.kernels import use_own_threads
+    from engines.builtin.predictor import Predictor
     from engines.builtin.team import Team
     from engines.builtin.text import TextEncoder
 
     use_own_threads()
     encoder, denoiser, decoder = TextEncoder(weights), Denoiser(weights), Decoder(weights)
-    team = Team(threads)
+    team = Team(weights, threads)
 
     def draw() -> object:
         ids = [(0,), *(encoder.read(text).ids for text in texts)]
-        passes = Passes(denoiser, [encoder.encode(i) for i in ids], 16, 16, team.pairs)
-        denoiser.prepare(passes, [to_time(s) for s in make_sigmas("k_dpmpp_2m", steps)[:-1]])
-
-        def predict(z: Any, t: float) -> Any:
-            return denoiser.predict(z, t, passes, team)
-
-        made = _loop(predict, steps, (16, 16, weights.manifest.sizes["channels"]))
-        return decoder.decode(made, team)
+        times = [to_time(s) for s in make_sigmas("k_dpmpp_2m", steps)[:-1]]
+        encoded = [encoder.encode(i) for i in ids]
+        predictor = Predictor(denoiser, encoded, (16, 16), times, team)
+        made = _loop(predictor.predict, steps, (16, 16, weights.manifest.sizes["channels"]))
+        return decoder.decode(made)
 
     return draw
 

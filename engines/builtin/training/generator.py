@@ -183,7 +183,9 @@ def _scene(
 ) -> tuple[Image.Image, Facts]:
     facts = _plan(rng)
     built = facts.ground in _BUILT
-    canvas = Canvas(*size, rng, skies.LAMPS[facts.hour], facts.hour == "night", "snow" in facts.features, detail)
+    canvas = Canvas(
+        *size, rng, skies.LAMPS[facts.hour], facts.hour == "night", "snow" in facts.features, detail
+    )
     low = 0.5 if built else 0.54
     horizon = size[1] * rng.uniform(low, low + 0.1)
     air = _sky(canvas, facts, horizon)

@@ -25,7 +25,7 @@ import json
 from engines.builtin.pipeline import Pipeline
 from engines.builtin.weights import load_weights
 from tests.engines.builtin.making import make_request, run, stages
-print(json.dumps(stages(run(Pipeline(load_weights()), make_request(steps=2)))))
+print(json.dumps(stages(run(Pipeline(load_weights(), 1), make_request(steps=2)))))
 """
 
 

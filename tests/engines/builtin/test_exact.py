@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pytest
 
-from engines.builtin import halves
-from engines.builtin.denoiser import Denoiser, Passes
+from engines.builtin.denoiser import Denoiser
 from engines.builtin.exact import (
     LIMIT,
     BoundError,
@@ -22,79 +19,19 @@ from engines.builtin.exact import (
     multiply,
     round_columns,
 )
-from engines.builtin.layers import Convolution, Room
+from engines.builtin.half_weights import make_half_layer
+from engines.builtin.layers import Convolution
 from engines.builtin.pipeline import Pipeline
 from engines.builtin.precise import Floats, power_of_two
-from engines.builtin.team import Half, Team
-from engines.builtin.text import TextEncoder
+from engines.builtin.predictor import Predictor
 from engines.builtin.weights import Weights, load_weights
 from tests.engines.builtin.making import make_request, run
 
 RNG = np.random.default_rng(5)
-TEXTS = ("beautiful night sky above japanese town", "clouds", "a cat on the beach at sunset")
 
 
 def draw(*shape: int) -> Floats:
     return RNG.standard_normal(shape).astype(np.float32)
-
-
-class Prompts:
-    """A denoiser and what it needs for three prompts."""
-
-    def __init__(self) -> None:
-        weights = load_weights()
-        encoder = TextEncoder(weights)
-        self.net = Denoiser(weights)
-        self.texts = [encoder.encode(encoder.read(text).ids) for text in TEXTS]
-        self.z = draw(16, 16, weights.manifest.sizes["channels"])
-
-    def predict(self, texts: list[Floats], threads: int) -> Floats:
-        team = Team(threads)
-        passes = Passes(self.net, texts, 16, 16, team.pairs)
-        made = self.net.predict(self.z, 0.4, passes, team)
-        team.close()
-        return made
-
-
-@pytest.fixture(scope="module")
-def prompts() -> Prompts:
-    return Prompts()
-
-
-@pytest.mark.parametrize("threads", [1, 2, 4, 7])
-def test_a_prompt_is_the_same_alone_and_with_others(prompts: Prompts, threads: int) -> None:
-    together = prompts.predict(prompts.texts, threads)
-    for k, text in enumerate(prompts.texts):
-        np.testing.assert_array_equal(prompts.predict([text], 1)[0], together[k])
-    np.testing.assert_array_equal(prompts.predict(prompts.texts[::-1], 2)[::-1], together)
-
-
-def test_two_threads_that_take_turns_at_every_moment_give_the_same(
-    prompts: Prompts,
-) -> None:
-    expected = prompts.predict(prompts.texts, 1)
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        for _ in range(40):
-            np.testing.assert_array_equal(prompts.predict(prompts.texts, 2), expected)
-    finally:
-        sys.setswitchinterval(before)
-
-
-def test_an_array_is_shared_by_threads_that_ask_for_it_at_once() -> None:
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        with ThreadPoolExecutor(4) as pool:
-            for _ in range(200):
-                room = Room()
-                taken = list(
-                    pool.map(lambda _, room=room: id(room.take("lines", 64, 64)), range(4))
-                )
-                assert len(set(taken)) == 1
-    finally:
-        sys.setswitchinterval(before)
 
 
 def _keep(x: Any) -> Any:
@@ -175,9 +112,9 @@ def test_weights_out_of_bounds_are_refused() -> None:
     with pytest.raises(BoundError, match="whole"):
         count_levels(np.full((4, 4), 0.5, np.float32), is_positive=True)
     enter, leave = draw(16, 3 * 16 + 32), np.ones((48, 16), np.float32)
-    halves.make_half_layer(0, 4, enter, leave, np.ones(4, np.float32))
+    make_half_layer(0, 4, enter, leave, np.ones(4, np.float32))
     with pytest.raises(BoundError, match="sharp"):
-        halves.make_half_layer(0, 4, enter, leave, np.full(4, 99, np.float32))
+        make_half_layer(0, 4, enter, leave, np.full(4, 99, np.float32))
 
 
 def test_a_denoiser_checks_its_weights() -> None:
@@ -196,9 +133,10 @@ def test_a_denoiser_checks_its_weights() -> None:
         Denoiser(changed)
 
 
-def test_a_prompt_too_long_is_refused(prompts: Prompts) -> None:
+def test_a_prompt_too_long_is_refused() -> None:
+    predictor = Predictor(Denoiser(load_weights()), [draw(500, 128)], (16, 16))
     with pytest.raises(BoundError, match="tokens"):
-        Passes(prompts.net, [draw(500, 128)], 16, 16)
+        predictor.predict(draw(16, 16, 12), 0.5)
 
 
 def test_convolution_is_near() -> None:
@@ -223,35 +161,3 @@ def test_powers_of_two() -> None:
     expected = np.exp2(x.astype(np.float64))
     power_of_two(x, np.empty_like(x), np.empty_like(x))
     np.testing.assert_allclose(x, expected, rtol=8e-5)
-
-
-@pytest.mark.parametrize("threads", [1, 2, 4])
-@pytest.mark.parametrize("who", [0, 1])
-def test_an_error_in_one_half_ends_both(threads: int, who: int) -> None:
-    def half(me: int, seen: list[int]) -> Half:
-        for k in range(5):
-            seen.append(me)
-            if k == 3 and me == who:
-                raise KeyError("broken")
-            yield
-
-    team, seen = Team(threads), list[int]()
-    for _ in range(2):
-        with pytest.raises((KeyError, RuntimeError)):
-            team.run([(half(0, seen), half(1, seen))])
-    team.close()
-
-
-@pytest.mark.parametrize("threads", [1, 2, 4])
-def test_halves_meet(threads: int) -> None:
-    def half(me: int) -> Half:
-        for k in range(200):
-            steps[me] = k
-            yield
-            assert min(steps) >= k
-            yield
-
-    team, steps = Team(threads), [0, 0]
-    for _ in range(3):
-        team.run([(half(0), half(1))])
-    team.close()

@@ -31,9 +31,9 @@ def sprites(tmp_path: Path) -> Path:
 def test_two_steps_and_an_export(sprites: Path, tmp_path: Path) -> None:
     from engines.builtin.autoencoder import Decoder
     from engines.builtin.capabilities import MODEL
-    from engines.builtin.denoiser import Denoiser, Passes
+    from engines.builtin.denoiser import Denoiser
     from engines.builtin.encoder import Encoder
-    from engines.builtin.team import Team
+    from engines.builtin.predictor import Predictor
     from engines.builtin.text import TextEncoder
     from engines.builtin.training import autoencoder, export
     from engines.builtin.training.denoiser import objective, optimizers
@@ -81,7 +81,7 @@ def test_two_steps_and_an_export(sprites: Path, tmp_path: Path) -> None:
     text = encoder.encode(reading.ids)
     z = latents[:1]
     clean = np.ascontiguousarray(z[0].permute(1, 2, 0).numpy())
-    ours = denoiser.predict(clean, 0.4, Passes(denoiser, [text], 16, 16), Team(1))[0]
+    ours = Predictor(denoiser, [text], (16, 16)).predict(clean, 0.4)[0]
     with torch.no_grad():
         theirs = model(z, torch.tensor([0.4]), ids[:1])[0].permute(1, 2, 0).numpy()
         picture = coder.decode(z)[0].permute(1, 2, 0).numpy()
