@@ -77,6 +77,11 @@ class Pipeline:
         self._channels = weights.manifest.sizes["channels"]
         self._team = team or Team(weights, processes)
 
+    @property
+    def process_ids(self) -> list[int]:
+        """The ids of the other processes, for the system."""
+        return self._team.process_ids
+
     def close(self) -> None:
         """End the other processes."""
         self._team.close()

@@ -91,7 +91,7 @@ def main() -> None:
     operations = count_operations(load_weights(args.weights), tokens, DEFAULT.parameters.steps)
     seconds = {name: median(found) for name, found in times.items()}
     cold = measure_cold_start(args.weights)
-    print(f"{threads} threads; {describe_kernels()}; median of {args.repeats}\n")
+    print(f"{threads} threads or processes; {describe_kernels()}; median of {args.repeats}\n")
     print("| | seconds an image | fastest | our network's time over it |")
     print("| --- | ---: | ---: | ---: |")
     for name, value in seconds.items():
@@ -111,7 +111,10 @@ def main() -> None:
         f"* Cold start: imports {cold['imports']:.2f} s, weights {cold['weights']:.2f} s, "
         f"first image {cold['first']:.2f} s."
     )
-    print(f"* Memory peak of a process that makes one image: {cold['mebibytes']:.0f} MiB.")
+    print(
+        f"* Memory peak of a process that makes images: {cold['mebibytes']:.0f} MiB, and "
+        f"{cold['partners']:.0f} MiB of those that it starts."
+    )
     for note in notes:
         print(f"* {note}")
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from engines.builtin.team import count_processors
+from engines.builtin.team import MOST_PROCESSES, count_processors
 from engines.builtin.weights import Weights
 
 ROOT = Path(__file__).parents[2]
@@ -37,26 +37,29 @@ import sys, time
 begin = time.perf_counter()
 from pathlib import Path
 from engines.builtin.pipeline import Pipeline
-from engines.builtin.team import count_processors
 from engines.builtin.weights import load_weights
 from tests.benchmarks.request import DEFAULT
 imported = time.perf_counter()
 pipeline = Pipeline(load_weights(Path(sys.argv[1])))
 loaded = time.perf_counter()
 for _ in pipeline.generate(DEFAULT): pass
+first = time.perf_counter()
 import json
-status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+for _ in pipeline.generate(DEFAULT): pass
+def measure(process):
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    return int(dict(line.split(":", 1) for line in lines)["VmHWM"].split()[0]) / 1024
 print(json.dumps({
-    "imports": imported - begin, "weights": loaded - imported,
-    "first": time.perf_counter() - loaded,
-    "mebibytes": int(status["VmHWM"].split()[0]) / 1024,
+    "imports": imported - begin, "weights": loaded - imported, "first": first - loaded,
+    "mebibytes": measure("self"), "partners": sum(map(measure, pipeline.process_ids)),
 }))
+pipeline.close()
 """
 
 
 def count_threads() -> int:
-    """Threads for everyone: the processors of this process, at most two for each of 3 passes."""
-    return min(6, count_processors())
+    """Threads for everyone: the processors of this process, as many as the engine uses."""
+    return min(MOST_PROCESSES, count_processors())
 
 
 def _run(code: str, argument: str, environment: dict[str, str]) -> str:
@@ -79,7 +82,7 @@ def measure_peak(threads: int) -> float:
 
 
 def measure_cold_start(folder: Path) -> dict[str, float]:
-    """Seconds of a fresh process until its first image, in parts, and its memory peak in MiB."""
+    """Seconds of a fresh process until its first image, in parts, and memory peaks in MiB."""
     found: dict[str, float] = json.loads(_run(_COLD, str(folder), {**os.environ}))
     return found
 

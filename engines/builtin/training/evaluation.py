@@ -35,7 +35,7 @@ def _draw_one(folder: Path, task: Task) -> Image.Image:
     from engines.builtin.pipeline import Pipeline
 
     if folder not in _pipelines:
-        _pipelines[folder] = Pipeline(load_weights(folder))
+        _pipelines[folder] = Pipeline(load_weights(folder), 1)
     return draw(_pipelines[folder], make_request(*task))
 
 

@@ -191,7 +191,7 @@ def test_no_room_for_processes_or_memory_is_no_error(
     small.close()
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_no_partner_outlives_the_process_that_started_it(number: int) -> None:
     script = """
 from engines.builtin.pipeline import Pipeline
