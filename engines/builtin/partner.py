@@ -22,9 +22,10 @@ def work(connection: Connection, model: int, memory: int, inbox: int, outbox: in
     halves are done.
     """
     from engines.builtin.boards import lay_out
-    from engines.builtin.denoiser import Denoiser, Passes
+    from engines.builtin.denoiser import Denoiser
     from engines.builtin.kernels import use_own_threads
     from engines.builtin.meeting import Begin, Meeting, drive
+    from engines.builtin.passes import Passes
 
     use_own_threads()
     with os.fdopen(model, "rb") as file:

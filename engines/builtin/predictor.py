@@ -9,9 +9,10 @@ from itertools import pairwise
 import numpy as np
 
 from engines.builtin.boards import BoardError, lay_out
-from engines.builtin.denoiser import Denoiser, Passes
+from engines.builtin.denoiser import Denoiser
 from engines.builtin.halves import list_shared
 from engines.builtin.meeting import Begin, PartnerLostError, take_turns
+from engines.builtin.passes import Passes
 from engines.builtin.precise import Floats
 from engines.builtin.team import Pair, Team
 
