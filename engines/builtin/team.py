@@ -49,7 +49,11 @@ class Partner:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
+                # It serves this process alone, and no key pressed at a terminal is for it.
                 start_new_session=True,
+                env={
+                    name: value for name, value in os.environ.items() if not name.endswith("_KEY")
+                },
             )
 
     @property

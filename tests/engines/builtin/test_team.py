@@ -213,12 +213,29 @@ while True:
         stderr=subprocess.DEVNULL,
         cwd=ROOT,
     )
-    assert process.stdout is not None
-    partner = int(process.stdout.readline())
-    assert is_alive(partner)
-    process.send_signal(number)
-    process.communicate(timeout=SECONDS)
+    with process:
+        try:
+            assert process.stdout is not None
+            partner = int(process.stdout.readline())
+            assert is_alive(partner)
+            process.send_signal(number)
+            process.wait(SECONDS)
+        finally:
+            process.kill()
     wait_for(lambda: not is_alive(partner))
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs the system's /proc")
+def test_a_partner_does_not_know_the_key(prompts: Prompts, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STABILITY_KEY", "sk-secret")
+    monkeypatch.setenv("SAFELIGHT_SERVE_KEY", "sk-secret too")
+    monkeypatch.setenv("LANG", "C.UTF-8")
+    made = start(prompts.weights, 2)
+    (process,) = made.process_ids
+    environment = Path(f"/proc/{process}/environ").read_bytes()
+    made.close()
+    assert b"LANG=C.UTF-8" in environment
+    assert b"sk-secret" not in environment
 
 
 def test_closing_twice_and_late_is_quiet(prompts: Prompts) -> None:
