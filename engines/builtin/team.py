@@ -126,16 +126,22 @@ def _start_pairs(weights: Weights, count: int) -> list[Pair]:
 
 
 def _start_pair(data: bytes, *, is_first: bool) -> Pair:
-    memory = make_memory(MEMORY)
-    pipes = [os.pipe(), os.pipe()]
-    ends = [(pipes[1][0], pipes[0][1]), (pipes[0][0], pipes[1][1])]
-    open_here = {memory, *pipes[0], *pipes[1]}
-    pair = Pair(mmap.mmap(memory, MEMORY))
+    open_here: set[int] = set()
+
+    def keep(*descriptors: int) -> tuple[int, ...]:
+        open_here.update(descriptors)
+        return descriptors
+
+    pairs: list[Pair] = []
     try:
+        (memory,) = keep(make_memory(MEMORY))
+        (in_0, out_1), (in_1, out_0) = keep(*os.pipe()), keep(*os.pipe())
+        ends = ((in_0, out_0), (in_1, out_1))
+        pair = Pair(mmap.mmap(memory, MEMORY))
+        pairs.append(pair)
         for side in (1,) if is_first else (0, 1):
             # One for each: they share the place in a file that they read.
-            model = make_memory(len(data))
-            open_here.add(model)
+            (model,) = keep(make_memory(len(data)))
             with os.fdopen(os.dup(model), "wb") as file:
                 file.write(data)
             os.lseek(model, 0, os.SEEK_SET)
@@ -144,7 +150,7 @@ def _start_pair(data: bytes, *, is_first: bool) -> Pair:
             pair.meeting = Meeting(*ends[0])
             open_here -= set(ends[0])
     except BaseException:
-        _end([pair])
+        _end(pairs)
         raise
     finally:
         for descriptor in open_here:

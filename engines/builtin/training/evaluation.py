@@ -106,7 +106,7 @@ def main() -> None:
         found = judge.find(draw_all([(q.text, 1001 + k) for k, q in enumerate(questions)]))
         print(f"{drawn} images judged", flush=True)
         clouds, plot = report_clouds(draw_all, judge, args.cloudy, args.seeds)
-        contact = sheet(draw_all([(line, 1) for line in PROMPTS]), 8)
+        contact = sheet(draw_all([(line, k) for k, line in enumerate(PROMPTS, 1)]), 8)
     minutes = (time.perf_counter() - begin) / 60
     contact.quantize(256).save(args.out / "contact-sheet.png", optimize=True)
     if plot is not None:
@@ -131,7 +131,7 @@ def main() -> None:
         "",
         "## Contact sheet",
         "",
-        "Seed 1, row by row. Training saw some of these short prompts as captions:",
+        "Row by row, with the seed. Training saw some of these short prompts as captions:",
         "",
         *(f"{k}. {line}" for k, line in enumerate(PROMPTS, 1)),
     ]

@@ -49,6 +49,12 @@ def is_alive(process: int) -> bool:
     return True
 
 
+def count_descriptors() -> int:
+    """Open descriptors of this process, where the system tells."""
+    folder = Path("/dev/fd")
+    return len(list(folder.iterdir())) if folder.exists() else 0
+
+
 class Prompts:
     """A denoiser and what it needs for three prompts."""
 
@@ -177,11 +183,12 @@ def test_no_room_for_processes_or_memory_is_no_error(
     def refuse(*arguments: object, **options: object) -> None:
         raise OSError(24, "Too many open files")
 
-    expected = prompts.predict(prompts.texts)
+    expected, before = prompts.predict(prompts.texts), count_descriptors()
     monkeypatch.setattr(subprocess, "Popen", refuse)
-    made = Team(prompts.weights, 2)
+    made = Team(prompts.weights, 4)
     np.testing.assert_array_equal(prompts.predict(prompts.texts, made), expected)
     assert made.process_ids == []
+    assert count_descriptors() == before
     monkeypatch.undo()
     monkeypatch.setattr("engines.builtin.team.MEMORY", 2**21)
     small = start(prompts.weights, 2)
@@ -239,11 +246,13 @@ def test_a_partner_does_not_know_the_key(prompts: Prompts, monkeypatch: pytest.M
 
 
 def test_closing_twice_and_late_is_quiet(prompts: Prompts) -> None:
-    made = start(prompts.weights, 2)
-    (process,) = made.process_ids
+    before = count_descriptors()
+    made = start(prompts.weights, 4)
+    processes = made.process_ids
     made.close()
     made.close()
-    assert not is_alive(process)
+    assert not any(map(is_alive, processes))
+    assert count_descriptors() == before
     expected = prompts.predict(prompts.texts)
     np.testing.assert_array_equal(prompts.predict(prompts.texts, made), expected)
     assert made.process_ids == []
