@@ -74,14 +74,15 @@ def loss_of(output: Tensor, target: Tensor) -> Tensor:
     return F.l1_loss(output, target) + gx + gy + 2 * F.mse_loss(output, target)
 
 
-def _tensor(images: np.ndarray) -> Tensor:
+def to_tensor(images: np.ndarray) -> Tensor:
+    """8-bit pictures (B, H, W, 3) to (B, 3, H, W) in [-1, 1]."""
     data = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
     return data.contiguous(memory_format=torch.channels_last)
 
 
 def _sheet(model: Autoencoder, images: np.ndarray, path: Path) -> float:
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-        x = _tensor(images)
+        x = to_tensor(images)
         y = model.decode(model.encode(x)).float().clamp(-1, 1)
     mse = ((x - y) / 2).square().mean().item()
     out = ((y.permute(0, 2, 3, 1) + 1) * 127.5).round().byte().numpy()
@@ -131,7 +132,7 @@ def main() -> None:
         for slot in rng.integers(36, args.pool, 4):
             pool[slot] = np.asarray(make(made, sprites)[0])
             made += 1
-        x = _tensor(pool[rng.integers(0, args.pool, args.batch)])
+        x = to_tensor(pool[rng.integers(0, args.pool, args.batch)])
         noise = torch.randn(args.batch, CHANNELS, 16, 16)
         loss = step_of(x, noise)
         optimizer.zero_grad(set_to_none=True)

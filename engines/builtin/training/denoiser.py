@@ -128,6 +128,14 @@ def objective(model: Model, x: Tensor, ids: Tensor) -> Tensor:
     return (error / (1 - t).clamp(min=0.05).square()).mean()
 
 
+def load_average(path: Path, vocabulary: Vocabulary) -> tuple[Model, Tensor, Tensor]:
+    """The trained network of a checkpoint, and mean and deviation of the latents."""
+    state = torch.load(path)
+    model = Model(Shape(), torch.from_numpy(vocabulary.vectors), vocabulary.trained)
+    model.load_state_dict({**state["model"], **state["average"]})
+    return model.eval(), state["mean"], state["deviation"]
+
+
 def save(path: Path, state: dict[str, object]) -> None:
     """Write a checkpoint so that a crash leaves the old one."""
     partial = path.with_suffix(".tmp")

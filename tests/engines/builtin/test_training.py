@@ -93,6 +93,34 @@ def test_two_steps_and_an_export(sprites: Path, tmp_path: Path) -> None:
     assert np.abs(encoded - clean).max() < 0.02
 
 
+def test_the_decoder_learns_what_the_denoiser_leaves(sprites: Path) -> None:
+    from engines.builtin.training.autoencoder import Autoencoder
+    from engines.builtin.training.decoder import Cleaner, Pool, list_learned, step_of
+    from engines.builtin.training.networks import Model, Shape
+    from engines.builtin.training.things import Sprites
+    from engines.builtin.training.words import Vocabulary
+
+    torch.manual_seed(0)
+    shape, words = Shape(), ["", "sky", "sea", "clouds"]
+    vectors = np.random.default_rng(0).standard_normal((4, shape.vector)).astype(np.float32)
+    pool = Pool(8, Sprites(sprites), Vocabulary(words, vectors, 4))
+    model, net = Autoencoder(), Model(shape, torch.from_numpy(vectors), 4).eval()
+    cleaner = Cleaner(net, torch.zeros(12, 1, 1), torch.ones(12, 1, 1))
+    before = {name: value.detach().clone() for name, value in model.named_parameters()}
+    optimizer = torch.optim.AdamW(list_learned(model), 8e-4)
+    pool.replace(np.array([3]))
+    losses = [step_of(model, optimizer, cleaner, *pool.take(slice(8))) for _ in range(6)]
+    assert losses[-1] < losses[0]
+    changed = {n for n, v in model.named_parameters() if not torch.equal(before[n], v)}
+    assert {name.split(".")[0] for name in changed} == {
+        "from_latent", "dec_coarse", "dec_fine", "up", "leave",
+    }  # fmt: skip
+    with torch.no_grad():
+        z = model.encode(pool.take(slice(8))[0])
+        nearly = cleaner(z, pool.take(slice(8))[1], torch.full((8,), 0.9999))
+    assert nearly.shape == z.shape
+
+
 def test_the_upscaler_learns_and_is_the_same_in_numpy(sprites: Path, tmp_path: Path) -> None:
     from engines.builtin.capabilities import MODEL
     from engines.builtin.training import export

@@ -1,0 +1,157 @@
+"""Second training of the decoder: on latents as the denoiser leaves them.
+
+``python -m engines.builtin.training.decoder --sprites DIR --autoencoder FILE --denoiser FILE
+--words FILE --out FILE --minutes M`` reads the autoencoder, leaves its encoder as it is, and
+writes both. A latent gets noise of time t and is cleaned by the denoiser in one step; the decoder
+learns to draw the picture that it came from. So it learns what the denoiser's errors look like.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from engines.builtin.training.autoencoder import Autoencoder, loss_of, to_tensor
+from engines.builtin.training.captions import caption
+from engines.builtin.training.denoiser import load_average
+from engines.builtin.training.generator import make
+from engines.builtin.training.networks import Model
+from engines.builtin.training.things import Sprites
+from engines.builtin.training.words import SHORT, Vocabulary
+
+CLEANED_SHARE = 0.75
+"""Of a batch: latents that went through the denoiser. The others get a little noise."""
+TIMES = (0.55, 0.97)
+SEED = 7
+HELD = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaner:
+    """The denoiser as what spoils latents in its own way."""
+
+    model: Model
+    mean: Tensor
+    deviation: Tensor
+
+    def __call__(self, z: Tensor, ids: Tensor, t: Tensor) -> Tensor:
+        """Latents (B, C, h, w) with noise of times (B,), cleaned in one step."""
+        level = t[:, None, None, None]
+        x = (z - self.mean) / self.deviation
+        clean = self.model(level * x + (1 - level) * torch.randn_like(x), t, ids)
+        return clean.float() * self.deviation + self.mean
+
+
+class Pool:
+    """Pictures with a caption each, a few of them replaced now and then."""
+
+    def __init__(self, count: int, sprites: Sprites, vocabulary: Vocabulary) -> None:
+        self._sprites, self._vocabulary = sprites, vocabulary
+        made = [self._make(k) for k in range(count)]
+        self.pictures = np.stack([picture for picture, _ in made])
+        self.ids = np.stack([ids for _, ids in made])
+        self._next = count
+
+    def _make(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        image, _, facts = make(number, self._sprites, seed=SEED)
+        text = caption(facts, random.Random(f"decoder:{number}"))
+        return np.asarray(image), self._vocabulary.encode(text, SHORT, SHORT)
+
+    def replace(self, slots: np.ndarray) -> None:
+        """New pictures at these places."""
+        for slot in slots:
+            self.pictures[slot], self.ids[slot] = self._make(self._next)
+            self._next += 1
+
+    def take(self, rows: np.ndarray | slice) -> tuple[Tensor, Tensor]:
+        """Pictures in [-1, 1] and token numbers."""
+        return to_tensor(self.pictures[rows]), torch.from_numpy(self.ids[rows]).long()
+
+
+def measure(model: Autoencoder, cleaner: Cleaner, pool: Pool) -> tuple[float, float]:
+    """PSNR in dB over the held pictures: from their latents, and from those cleaned at 0.8."""
+    x, ids = pool.take(slice(HELD))
+    found = []
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        torch.manual_seed(1)
+        z = model.encode(x)
+        for latent in (z, cleaner(z, ids, torch.full((len(z),), 0.8))):
+            y = model.decode(latent).float().clamp(-1, 1)
+            found.append(float(-10 * torch.log10(((x - y) / 2).square().mean())))
+    return found[0], found[1]
+
+
+def list_learned(model: Autoencoder) -> list[nn.Parameter]:
+    """The parameters of the decoder."""
+    parts = ("from_latent", "dec_", "up", "leave")
+    return [value for name, value in model.named_parameters() if name.startswith(parts)]
+
+
+def step_of(
+    model: Autoencoder, optimizer: torch.optim.Optimizer, cleaner: Cleaner, x: Tensor, ids: Tensor
+) -> float:
+    """One training step on pictures and their captions; gives the loss."""
+    count = round(len(x) * CLEANED_SHARE)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        z = model.encode(x)
+        cleaned = cleaner(z[:count], ids[:count], torch.empty(count).uniform_(*TIMES))
+        noisy = z[count:] + 0.1 * torch.randn_like(z[count:])
+    with torch.autocast("cpu", torch.bfloat16):
+        y = model.decode(torch.cat([cleaned, noisy]))
+    loss = loss_of(y.float(), x)
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    nn.utils.clip_grad_norm_(list_learned(model), 1.0)
+    optimizer.step()
+    return float(loss.item())
+
+
+def main() -> None:
+    """Command line: train for a number of minutes and save."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("sprites", "autoencoder", "denoiser", "words", "out"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=35)
+    parser.add_argument("--pool", type=int, default=12000)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--rate", type=float, default=8e-4)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    vocabulary = Vocabulary.load(args.words)
+    cleaner = Cleaner(*load_average(args.denoiser, vocabulary))
+    pool = Pool(args.pool, Sprites(args.sprites), vocabulary)
+    model = Autoencoder().to(memory_format=torch.channels_last)
+    model.load_state_dict(torch.load(args.autoencoder))
+    optimizer = torch.optim.AdamW(
+        list_learned(model), args.rate, betas=(0.9, 0.99), weight_decay=1e-4
+    )
+    print("before: {:.2f} dB, cleaned {:.2f} dB".format(*measure(model, cleaner, pool)), flush=True)
+    torch.manual_seed(0)
+    rng = np.random.default_rng(0)
+    step, start, mean = 0, time.time(), 0.0
+    while (spent := (time.time() - start) / 60 / args.minutes) < 1:
+        for group in optimizer.param_groups:
+            group["lr"] = args.rate * min(1, (step + 1) / 200) * min(1.0, (1 - spent) / 0.5 + 0.01)
+        pool.replace(rng.integers(HELD, args.pool, 4))
+        rows = rng.integers(HELD, args.pool, args.batch)
+        loss = step_of(model, optimizer, cleaner, *pool.take(rows))
+        mean = 0.98 * mean + 0.02 * loss if step else loss
+        step += 1
+        if step % 200 == 0:
+            speed = step * args.batch / (time.time() - start)
+            print(f"{step} loss {mean:.4f} {speed:.0f} pictures/s", flush=True)
+        if step % 1000 == 0:
+            torch.save(model.state_dict(), args.out)
+    torch.save(model.state_dict(), args.out)
+    print("after: {:.2f} dB, cleaned {:.2f} dB".format(*measure(model, cleaner, pool)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
