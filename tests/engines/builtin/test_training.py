@@ -135,7 +135,7 @@ def test_the_upscaler_learns_and_is_the_same_in_numpy(sprites: Path, tmp_path: P
     model = Upscaler()
     optimizer = torch.optim.AdamW(model.parameters(), 3e-4)
     batch = pool.batch(np.random.default_rng(0), 4)
-    losses = [step_of(model, optimizer, *batch) for _ in range(8)]
+    losses = [step_of(model, optimizer, *batch) for _ in range(24)]
     assert losses[-1] < losses[0]
     draft = Manifest(format=1, model=MODEL, revision=1, pictures=0, files={}, sizes={})
     folder = tmp_path / "weights"
