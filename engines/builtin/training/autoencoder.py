@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from engines.builtin.training.device import add_device, load, mix_precision
 from engines.builtin.training.generator import make, sheet
 from engines.builtin.training.things import Sprites
 
@@ -75,15 +76,15 @@ def loss_of(output: Tensor, target: Tensor) -> Tensor:
 
 
 def to_tensor(images: np.ndarray) -> Tensor:
-    """8-bit pictures (B, H, W, 3) to (B, 3, H, W) in [-1, 1]."""
+    """8-bit pictures (B, h, w, 3) to (B, 3, h, w) in [-1, 1]."""
     data = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
     return data.contiguous(memory_format=torch.channels_last)
 
 
-def _sheet(model: Autoencoder, images: np.ndarray, path: Path) -> float:
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+def _sheet(model: Autoencoder, images: np.ndarray, path: Path, device: torch.device) -> float:
+    with torch.no_grad(), mix_precision(device):
         x = to_tensor(images)
-        y = model.decode(model.encode(x)).float().clamp(-1, 1)
+        y = model.decode(model.encode(x.to(device))).float().clamp(-1, 1).cpu()
     mse = ((x - y) / 2).square().mean().item()
     out = ((y.permute(0, 2, 3, 1) + 1) * 127.5).round().byte().numpy()
     pairs = [Image.fromarray(i) for pair in zip(images, out, strict=True) for i in pair]
@@ -101,6 +102,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rate", type=float, default=1.5e-3)
     parser.add_argument("--compile", action="store_true")
+    add_device(parser)
     args = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -108,22 +110,22 @@ def main() -> None:
     begin = time.time()
     pool = np.stack([np.asarray(make(i, sprites)[0]) for i in range(args.pool)])
     print(f"pool of {args.pool} after {time.time() - begin:.0f} s", flush=True)
-    model = Autoencoder().to(memory_format=torch.channels_last)
+    model = Autoencoder().to(args.device, memory_format=torch.channels_last)
     if args.out.exists():
-        model.load_state_dict(torch.load(args.out))
+        model.load_state_dict(load(args.out, args.device))
     optimizer = torch.optim.AdamW(
         model.parameters(), args.rate, betas=(0.9, 0.99), weight_decay=1e-4
     )
 
     def objective(x: Tensor, noise: Tensor) -> Tensor:
-        with torch.autocast("cpu", torch.bfloat16):
+        with mix_precision(args.device):
             z = model.encode(x)
             y = model.decode(z + 0.1 * noise)
         return loss_of(y.float(), x) + 2e-3 * z.square().mean()
 
     step_of = torch.compile(objective) if args.compile else objective
     rng = np.random.default_rng(0)
-    held = pool[:36].copy()
+    held, picture = pool[:36].copy(), args.out.with_suffix(".png")
     step, made, start, mean = 0, args.pool, time.time(), 0.0
     while (spent := (time.time() - start) / 60 / args.minutes) < 1:
         rate = args.rate * min(1, (step + 1) / 200) * min(1.0, (1 - spent) / 0.45 + 0.01)
@@ -132,8 +134,8 @@ def main() -> None:
         for slot in rng.integers(36, args.pool, 4):
             pool[slot] = np.asarray(make(made, sprites)[0])
             made += 1
-        x = to_tensor(pool[rng.integers(0, args.pool, args.batch)])
-        noise = torch.randn(args.batch, CHANNELS, 16, 16)
+        x = to_tensor(pool[rng.integers(0, args.pool, args.batch)]).to(args.device)
+        noise = torch.randn(args.batch, CHANNELS, 16, 16, device=args.device)
         loss = step_of(x, noise)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -146,9 +148,9 @@ def main() -> None:
             print(f"{step} loss {mean:.4f} rate {rate:.1e} {speed:.0f} pictures/s", flush=True)
         if step % 1000 == 0:
             torch.save(model.state_dict(), args.out)
-            print(f"psnr {_sheet(model, held, args.out.with_suffix('.png')):.2f} dB", flush=True)
+            print(f"psnr {_sheet(model, held, picture, args.device):.2f} dB", flush=True)
     torch.save(model.state_dict(), args.out)
-    print(f"psnr {_sheet(model, held, args.out.with_suffix('.png')):.2f} dB", flush=True)
+    print(f"psnr {_sheet(model, held, picture, args.device):.2f} dB", flush=True)
 
 
 if __name__ == "__main__":

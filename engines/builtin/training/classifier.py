@@ -23,6 +23,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from engines.builtin.training.device import add_device, load, mix_precision
 from engines.builtin.training.generator import make
 from engines.builtin.training.labels import CONCEPTS, OBJECTS, label
 from engines.builtin.training.things import Sprites, Thing, things
@@ -96,7 +97,7 @@ class Judge:
 
 def load_judge(path: Path) -> Judge:
     """Read what `main` wrote."""
-    state = torch.load(path)
+    state = load(path)
     model = Classifier()
     model.load_state_dict(state["model"])
     model.eval().to(memory_format=torch.channels_last)
@@ -156,9 +157,10 @@ def disturb(x: Tensor) -> Tensor:
     x = F.pad(x, (4, 4, 4, 4), mode="replicate")[:, :, dy : dy + 128, dx : dx + 128]
     third = x.shape[0] // 3
     soft = F.avg_pool2d(x[:third], 3, 1, 1, count_include_pad=False)
-    x[:third] += torch.rand(third, 1, 1, 1) * (soft - x[:third])
-    x[third : 2 * third] += 0.06 * torch.rand(1) * torch.randn_like(x[third : 2 * third])
-    x.mul_(1 + 0.12 * torch.randn(len(x), 1, 1, 1)).add_(0.06 * torch.randn(len(x), 3, 1, 1))
+    x[:third] += torch.rand(third, 1, 1, 1, device=x.device) * (soft - x[:third])
+    x[third : 2 * third] += 0.06 * float(torch.rand(1)) * torch.randn_like(x[third : 2 * third])
+    lamp = torch.randn(len(x), 4, 1, 1, device=x.device)
+    x.mul_(1 + 0.12 * lamp[:, :1]).add_(0.06 * lamp[:, 1:])
     x[::2] = x[::2].flip(3)
     return x.contiguous(memory_format=torch.channels_last)
 
@@ -166,8 +168,9 @@ def disturb(x: Tensor) -> Tensor:
 @torch.no_grad()
 def score(model: Classifier, data: Tensor) -> Tensor:
     """(B, concepts) logits of 8-bit pictures."""
-    with torch.autocast("cpu", torch.bfloat16):
-        return torch.cat([model(prepare(part)) for part in data.split(256)])
+    device = model.head.weight.device
+    with mix_precision(device):
+        return torch.cat([model(prepare(part.to(device))).cpu() for part in data.split(256)])
 
 
 def choose_thresholds(logits: Tensor, present: Tensor, known: Tensor) -> Tensor:
@@ -203,13 +206,15 @@ def measure(
 def train(model: Classifier, sprites: Sprites, seen: int, minutes: float, rate: float) -> int:
     """Train in place for `minutes` of processor time, after `seen` pictures; pictures seen now."""
     optimizer = torch.optim.AdamW(model.parameters(), rate, weight_decay=0.02)
-    importance = torch.tensor([2.0 if name in OBJECTS else 1.0 for name in CONCEPTS])
+    device = model.head.weight.device
+    importance = torch.tensor([2.0 if name in OBJECTS else 1.0 for name in CONCEPTS]).to(device)
     begin, step, total = time.process_time(), 0, 60 * minutes
     while (passed := time.process_time() - begin) < total:
         part = min(1.0, (step + 1) / 100, 2.2 * (1 - passed / total) + 0.01)
         optimizer.param_groups[0]["lr"] = rate * part
-        data, present, known = make_batch(seen, BATCH, TRAINING_SEED, sprites, 3)
-        with torch.autocast("cpu", torch.bfloat16):
+        made = make_batch(seen, BATCH, TRAINING_SEED, sprites, 3)
+        data, present, known = (part.to(device) for part in made)
+        with mix_precision(device):
             logits = model(disturb(prepare(data)))
         losses = F.binary_cross_entropy_with_logits(logits.float(), present, reduction="none")
         loss = (losses * known * importance).sum(1).mean()
@@ -229,13 +234,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=6, help="processor time, 1 thread")
     parser.add_argument("--rate", type=float, default=RATE, help="highest learning rate")
+    add_device(parser)
     args = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(1)
     sprites, seen = Sprites(args.sprites), 0
-    model = Classifier().to(memory_format=torch.channels_last)
+    model = Classifier().to(args.device, memory_format=torch.channels_last)
     if args.out.exists():
-        state = torch.load(args.out)
+        state = load(args.out, args.device)
         model.load_state_dict(state["model"])
         seen = state["pictures"]
     seen = train(model, sprites, seen, args.minutes, args.rate)

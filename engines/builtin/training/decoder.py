@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from engines.builtin.training.autoencoder import Autoencoder, loss_of, to_tensor
 from engines.builtin.training.captions import caption
 from engines.builtin.training.denoiser import load_average
+from engines.builtin.training.device import add_device, load, mix_precision
 from engines.builtin.training.generator import make
 from engines.builtin.training.networks import Model
 from engines.builtin.training.things import Sprites
@@ -52,8 +53,15 @@ class Cleaner:
 class Pool:
     """Pictures with a caption each, a few of them replaced now and then."""
 
-    def __init__(self, count: int, sprites: Sprites, vocabulary: Vocabulary) -> None:
-        self._sprites, self._vocabulary = sprites, vocabulary
+    def __init__(
+        self,
+        count: int,
+        sprites: Sprites,
+        vocabulary: Vocabulary,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        """`device`: where what `take` gives lies."""
+        self._sprites, self._vocabulary, self._device = sprites, vocabulary, device
         made = [self._make(k) for k in range(count)]
         self.pictures = np.stack([picture for picture, _ in made])
         self.ids = np.stack([ids for _, ids in made])
@@ -72,17 +80,18 @@ class Pool:
 
     def take(self, rows: np.ndarray | slice) -> tuple[Tensor, Tensor]:
         """Pictures in [-1, 1] and token numbers."""
-        return to_tensor(self.pictures[rows]), torch.from_numpy(self.ids[rows]).long()
+        ids = torch.from_numpy(self.ids[rows]).long()
+        return to_tensor(self.pictures[rows]).to(self._device), ids.to(self._device)
 
 
 def measure(model: Autoencoder, cleaner: Cleaner, pool: Pool) -> tuple[float, float]:
     """PSNR in dB over the held pictures: from their latents, and from those cleaned at 0.8."""
     x, ids = pool.take(slice(HELD))
     found = []
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+    with torch.no_grad(), mix_precision(x.device):
         torch.manual_seed(1)
         z = model.encode(x)
-        for latent in (z, cleaner(z, ids, torch.full((len(z),), 0.8))):
+        for latent in (z, cleaner(z, ids, z.new_full((len(z),), 0.8))):
             y = model.decode(latent).float().clamp(-1, 1)
             found.append(float(-10 * torch.log10(((x - y) / 2).square().mean())))
     return found[0], found[1]
@@ -99,11 +108,11 @@ def step_of(
 ) -> float:
     """One training step on pictures and their captions; gives the loss."""
     count = round(len(x) * CLEANED_SHARE)
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+    with torch.no_grad(), mix_precision(x.device):
         z = model.encode(x)
-        cleaned = cleaner(z[:count], ids[:count], torch.empty(count).uniform_(*TIMES))
+        cleaned = cleaner(z[:count], ids[:count], z.new_empty(count).uniform_(*TIMES))
         noisy = z[count:] + 0.1 * torch.randn_like(z[count:])
-    with torch.autocast("cpu", torch.bfloat16):
+    with mix_precision(x.device):
         y = model.decode(torch.cat([cleaned, noisy]))
     loss = loss_of(y.float(), x)
     optimizer.zero_grad(set_to_none=True)
@@ -122,13 +131,14 @@ def main() -> None:
     parser.add_argument("--pool", type=int, default=12000)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rate", type=float, default=8e-4)
+    add_device(parser)
     args = parser.parse_args()
     torch.set_num_threads(1)
     vocabulary = Vocabulary.load(args.words)
-    cleaner = Cleaner(*load_average(args.denoiser, vocabulary))
-    pool = Pool(args.pool, Sprites(args.sprites), vocabulary)
-    model = Autoencoder().to(memory_format=torch.channels_last)
-    model.load_state_dict(torch.load(args.autoencoder))
+    cleaner = Cleaner(*load_average(args.denoiser, vocabulary, args.device))
+    pool = Pool(args.pool, Sprites(args.sprites), vocabulary, args.device)
+    model = Autoencoder().to(args.device, memory_format=torch.channels_last)
+    model.load_state_dict(load(args.autoencoder, args.device))
     optimizer = torch.optim.AdamW(
         list_learned(model), args.rate, betas=(0.9, 0.99), weight_decay=1e-4
     )

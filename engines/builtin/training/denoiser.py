@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from engines.builtin.training.device import add_device, load, mix_precision
 from engines.builtin.training.generator import Kind, tell_kind
 from engines.builtin.training.latents import SEED
 from engines.builtin.training.networks import Layer, Model, Shape
@@ -119,21 +120,23 @@ def optimizers(model: Model, rate: float) -> list[torch.optim.Optimizer]:
 def objective(model: Model, x: Tensor, ids: Tensor) -> Tensor:
     """The loss of one batch of normalised latents."""
     b = x.shape[0]
-    t = torch.sigmoid(torch.randn(b) * 1.0 - 0.5)
+    t = torch.sigmoid(torch.randn(b, device=x.device) - 0.5)
     noise = torch.randn_like(x)
     level = t[:, None, None, None]
-    with torch.autocast("cpu", torch.bfloat16):
+    with mix_precision(x.device):
         clean = model(level * x + (1 - level) * noise, t, ids)
     error = (clean.float() - x).square().mean((1, 2, 3))
     return (error / (1 - t).clamp(min=0.05).square()).mean()
 
 
-def load_average(path: Path, vocabulary: Vocabulary) -> tuple[Model, Tensor, Tensor]:
+def load_average(
+    path: Path, vocabulary: Vocabulary, device: torch.device
+) -> tuple[Model, Tensor, Tensor]:
     """The trained network of a checkpoint, and mean and deviation of the latents."""
-    state = torch.load(path)
+    state = load(path, device)
     model = Model(Shape(), torch.from_numpy(vocabulary.vectors), vocabulary.trained)
     model.load_state_dict({**state["model"], **state["average"]})
-    return model.eval(), state["mean"], state["deviation"]
+    return model.eval().to(device), state["mean"], state["deviation"]
 
 
 def save(path: Path, state: dict[str, object]) -> None:
@@ -158,6 +161,7 @@ def main() -> None:
     parser.add_argument("--keep", type=float, default=0.995, help="of the moving average a step")
     parser.add_argument("--steps", type=int, default=0, help="stop after so many steps")
     parser.add_argument("--no-compile", action="store_true")
+    add_device(parser)
     args = parser.parse_args()
     hour, minute = map(int, args.until.split(":"))
     end = datetime.datetime.now().replace(hour=hour, minute=minute, second=0).timestamp()
@@ -167,13 +171,14 @@ def main() -> None:
         time.sleep(2)
     vocabulary = Vocabulary.load(args.words)
     model = Model(Shape(), torch.from_numpy(vocabulary.vectors), vocabulary.trained)
+    model.to(args.device)
     if not args.no_compile:
         Layer.forward = torch.compile(Layer.forward)  # type: ignore[method-assign]
     both = optimizers(model, args.rate)
     average = {n: p.detach().clone() for n, p in model.named_parameters()}
-    step, (mean, deviation) = 0, statistics(pool)
+    step, (mean, deviation) = 0, (s.to(args.device) for s in statistics(pool))
     if args.out.exists():
-        state = torch.load(args.out)
+        state = load(args.out, args.device)
         model.load_state_dict(state["model"])
         average, step = state["average"], state["step"]
         mean, deviation = state["mean"], state["deviation"]
@@ -195,7 +200,7 @@ def main() -> None:
         for optimizer in both:
             for group in optimizer.param_groups:
                 group["lr"] = rate
-        x, ids = pool.batch(args.batch, shapes[step % len(shapes)])
+        x, ids = (t.to(args.device) for t in pool.batch(args.batch, shapes[step % len(shapes)]))
         loss = objective(model, (x - mean) / deviation, ids)
         for optimizer in both:
             optimizer.zero_grad(set_to_none=True)

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from engines.builtin.capabilities import MODEL
 from engines.builtin.training.autoencoder import CHANNELS, Autoencoder
+from engines.builtin.training.device import load
 from engines.builtin.training.networks import Shape
 from engines.builtin.training.upscaler import Upscaler
 from engines.builtin.training.words import Vocabulary
@@ -199,12 +200,12 @@ def main() -> None:
     torch.set_num_threads(1)
     vocabulary, shape = Vocabulary.load(args.words), Shape()
     model = Autoencoder()
-    model.load_state_dict(torch.load(args.autoencoder))
-    state = torch.load(args.denoiser)
+    model.load_state_dict(load(args.autoencoder))
+    state = load(args.denoiser)
     arrays = denoiser_arrays(state["average"], vocabulary.vectors, shape)
     arrays |= autoencoder_arrays(model)
     upscaler = Upscaler()
-    upscaler.load_state_dict(torch.load(args.upscaler))
+    upscaler.load_state_dict(load(args.upscaler))
     arrays |= upscaler_arrays(upscaler)
     mean, deviation = state["mean"], state["deviation"]
     arrays |= {

@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from engines.builtin.training.autoencoder import Autoencoder
+from engines.builtin.training.autoencoder import Autoencoder, to_tensor
 from engines.builtin.training.captions import caption, long_caption
+from engines.builtin.training.device import add_device, load, mix_precision
 from engines.builtin.training.generator import make
 from engines.builtin.training.things import Sprites
 from engines.builtin.training.words import LENGTH, SHORT, Vocabulary
@@ -28,17 +29,21 @@ SEED = 3
 
 
 def _shard(
-    number: int, size: tuple[int, int], sprites: Sprites, vocabulary: Vocabulary, model: Autoencoder
+    number: int,
+    size: tuple[int, int],
+    sprites: Sprites,
+    vocabulary: Vocabulary,
+    model: Autoencoder,
+    device: torch.device,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Latents and token numbers of the pictures of one shard."""
     latents, ids = [], []
     for first in range(number * SHARD, (number + 1) * SHARD, 64):
         made = [make(k, sprites, size, SEED) for k in range(first, first + 64)]
         data = np.stack([np.asarray(image) for image, _, _ in made])
-        x = torch.from_numpy(data).permute(0, 3, 1, 2).float() / 127.5 - 1
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-            z = model.encode(x.contiguous(memory_format=torch.channels_last))
-        latents.append(z.contiguous().half().numpy())
+        with torch.no_grad(), mix_precision(device):
+            z = model.encode(to_tensor(data).to(device))
+        latents.append(z.contiguous().half().cpu().numpy())
         for k, (_, text, facts) in enumerate(made):
             rng = random.Random(f"captions:{number}:{first + k}")
             short = [text, *(caption(facts, rng) for _ in range(CAPTIONS - 2))]
@@ -56,11 +61,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--count", type=int, default=400_000)
     parser.add_argument("--share", default="0/1", help="K/N: only every Nth shard, from the Kth")
+    add_device(parser)
     args = parser.parse_args()
     torch.set_num_threads(1)
     sprites, vocabulary = Sprites(args.sprites), Vocabulary.load(args.words)
-    model = Autoencoder().to(memory_format=torch.channels_last)
-    model.load_state_dict(torch.load(args.autoencoder))
+    model = Autoencoder().to(args.device, memory_format=torch.channels_last)
+    model.load_state_dict(load(args.autoencoder, args.device))
     args.out.mkdir(parents=True, exist_ok=True)
     start, stride = map(int, args.share.split("/"))
     for number in range(start, args.count // SHARD, stride):
@@ -68,7 +74,7 @@ def main() -> None:
         if path.exists():
             continue
         size = SIZES[number % len(SIZES)]
-        z, ids = _shard(number, size, sprites, vocabulary, model)
+        z, ids = _shard(number, size, sprites, vocabulary, model, args.device)
         partial = path.with_suffix(".tmp")
         with partial.open("wb") as file:
             np.savez(file, z=z, ids=ids)

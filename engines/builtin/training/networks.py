@@ -75,7 +75,9 @@ class TextEncoder(nn.Module):
     def forward(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         """(B, T) token numbers, -1 for none: (B, T, text) tokens and the (B, 1, 1, T) mask."""
         absent = ids < 0
-        mask = torch.zeros(ids.shape).masked_fill(absent, -30000.0)[:, None, None, :]
+        mask = torch.zeros(ids.shape, device=ids.device).masked_fill(absent, -30000.0)[
+            :, None, None, :
+        ]
         safe = ids.clamp(min=0)
         shift = torch.cat([self.shift, self.shift.new_zeros(1, self.shift.shape[1])])
         words = self.vectors[safe] + shift[safe.clamp(max=self.shift.shape[0])]

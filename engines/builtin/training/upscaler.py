@@ -18,7 +18,8 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engines.builtin.training.autoencoder import Autoencoder, Block, loss_of
+from engines.builtin.training.autoencoder import Autoencoder, Block, loss_of, to_tensor
+from engines.builtin.training.device import add_device, load, mix_precision
 from engines.builtin.training.generator import make, sheet
 from engines.builtin.training.things import Sprites
 
@@ -60,25 +61,25 @@ def draw(index: int, sprites: Sprites, seed: int) -> Image.Image:
     return make(index, sprites, (256, 256), seed)[0]
 
 
-def tensor(images: np.ndarray) -> Tensor:
-    """8-bit pictures (B, h, w, 3) to (B, 3, h, w) in [-1, 1]."""
-    data = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
-    return data.contiguous(memory_format=torch.channels_last)
+def device_of(model: nn.Module) -> torch.device:
+    """Where a network is."""
+    return next(model.parameters()).device
 
 
 @torch.no_grad()
 def through(model: Autoencoder, small: np.ndarray, noise: float) -> np.ndarray:
     """The pictures as the decoder gives them, from latents with noise of a chance deviation."""
-    with torch.autocast("cpu", torch.bfloat16):
-        z = model.encode(tensor(small))
-        z = z + noise * torch.rand(len(z), 1, 1, 1) * torch.randn_like(z)
+    device = device_of(model)
+    with mix_precision(device):
+        z = model.encode(to_tensor(small).to(device))
+        z = z + noise * torch.rand(len(z), 1, 1, 1, device=device) * torch.randn_like(z)
         return to_images(model.decode(z).float())
 
 
 def to_images(pictures: Tensor) -> np.ndarray:
     """(B, 3, h, w) in [-1, 1] to 8-bit pictures (B, h, w, 3)."""
     pixels = (pictures.clamp(-1, 1) + 1) * 127.5
-    return np.asarray(pixels.round().byte().permute(0, 2, 3, 1).contiguous().numpy())
+    return np.asarray(pixels.round().byte().permute(0, 2, 3, 1).contiguous().cpu().numpy())
 
 
 class Pool:
@@ -112,12 +113,14 @@ class Pool:
                 small, large = small[:, ::-1], large[:, ::-1]
             inputs.append(small)
             targets.append(large)
-        return tensor(np.stack(inputs)), tensor(np.stack(targets))
+        return to_tensor(np.stack(inputs)), to_tensor(np.stack(targets))
 
 
 def step_of(model: Upscaler, optimizer: torch.optim.Optimizer, x: Tensor, target: Tensor) -> float:
     """One step of training; gives the loss before it."""
-    with torch.autocast("cpu", torch.bfloat16):
+    device = device_of(model)
+    x, target = x.to(device), target.to(device)
+    with mix_precision(device):
         y = model(x)
     loss = loss_of(y.float(), target)
     optimizer.zero_grad(set_to_none=True)
@@ -154,13 +157,13 @@ def compare(model: Upscaler, autoencoder: Autoencoder, sprites: Sprites, path: P
                 psnr(enlarge(small, k), large)
                 for k in (Image.Resampling.BICUBIC, Image.Resampling.LANCZOS)
             ]
-            values.append(psnr(to_images(model(tensor(small))), large))
+            values.append(psnr(to_images(model(to_tensor(small).to(device_of(model)))), large))
             cells = "".join(f"{value:9.2f}" for value in values)
             lines.append(f"{f'{name}, {part}':<28}{cells}")
     rows = []
     for k in range(12):
         small = pool.small[1][k : k + 1]
-        made = to_images(model(tensor(small)))
+        made = to_images(model(to_tensor(small).to(device_of(model))))
         rows += [enlarge(small, Image.Resampling.LANCZOS)[0], made[0], pool.large[k]]
     sheet([Image.fromarray(row) for row in rows], 6).save(path)
     return "\n".join(lines)
@@ -177,15 +180,16 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--rate", type=float, default=1.5e-3)
     parser.add_argument("--compare", action="store_true")
+    add_device(parser)
     args = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
     sprites = Sprites(args.sprites)
-    autoencoder = Autoencoder().to(memory_format=torch.channels_last)
-    autoencoder.load_state_dict(torch.load(args.autoencoder))
-    model = Upscaler().to(memory_format=torch.channels_last)
+    autoencoder = Autoencoder().to(args.device, memory_format=torch.channels_last)
+    autoencoder.load_state_dict(load(args.autoencoder, args.device))
+    model = Upscaler().to(args.device, memory_format=torch.channels_last)
     if args.out.exists():
-        model.load_state_dict(torch.load(args.out))
+        model.load_state_dict(load(args.out, args.device))
     sheet_path = args.out.with_suffix(".png")
     if args.compare:
         print(compare(model, autoencoder, sprites, sheet_path))

@@ -93,6 +93,32 @@ def test_two_steps_and_an_export(sprites: Path, tmp_path: Path) -> None:
     assert np.abs(encoded - clean).max() < 0.02
 
 
+def test_nothing_in_a_step_is_tied_to_the_processor() -> None:
+    """On PyTorch's device without memory, which refuses any array that lies elsewhere."""
+    from engines.builtin.training.autoencoder import Autoencoder, loss_of
+    from engines.builtin.training.classifier import Classifier, disturb, prepare
+    from engines.builtin.training.decoder import Cleaner, list_learned
+    from engines.builtin.training.denoiser import objective, optimizers
+    from engines.builtin.training.networks import Model, Shape
+    from engines.builtin.training.upscaler import Upscaler
+
+    meta, shape = torch.device("meta"), Shape()
+    pictures = torch.empty(6, 3, 128, 128, device=meta)
+    ids = torch.zeros(6, 20, dtype=torch.long, device=meta)
+    coder, model = Autoencoder().to(meta), Model(shape, torch.empty(9, 96), 9).to(meta)
+    z = coder.encode(pictures)
+    objective(model, z.detach(), ids).backward()
+    assert model.denoiser.patch.weight.grad is not None
+    for optimizer in optimizers(model, 1e-3):
+        optimizer.step()
+    cleaner = Cleaner(model, z.new_empty(12, 1, 1), z.new_empty(12, 1, 1))
+    loss_of(coder.decode(cleaner(z, ids, z.new_empty(6))), pictures).backward()
+    assert all(p.grad is not None for p in list_learned(coder))
+    assert Upscaler().to(meta)(pictures).shape == (6, 3, 256, 256)
+    bytes_ = torch.empty(6, 128, 128, 3, dtype=torch.uint8, device=meta)
+    assert Classifier().to(meta)(disturb(prepare(bytes_))).device == meta
+
+
 def test_the_decoder_learns_what_the_denoiser_leaves(sprites: Path) -> None:
     from engines.builtin.training.autoencoder import Autoencoder
     from engines.builtin.training.decoder import Cleaner, Pool, list_learned, step_of
