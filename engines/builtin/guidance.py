@@ -1,16 +1,18 @@
 """Multi-prompt guidance, by name.
 
-`composed-2`: with u the clean data predicted without text, d_i with prompt i alone, w_i its
+`composed-3`: with u the clean data predicted without text, d_i with prompt i alone, w_i its
 weight and s the cfg scale, the guided prediction is
 
-    g = u + s (e_1 w_1 (d_1 - u) + e_2 w_2 (d_2 - u) + ...)
+    g = u + s (e_1 w_1 c_1 + e_2 w_2 c_2 + ...)
 
-where e_i is 1 for a weight above 0. A negative weight counts EMPHASIS times, but not more than
-STRONG, while there is almost only noise, up to the time EARLY of the network, and then less, once
-from LATE on: what will be there is decided early, and what is there already can only be torn.
+where c_i is d_i - u and e_i is 1 for a weight above 0. Of what a negative prompt brings, c_i has
+only the part that is perpendicular to p - u, with p the positive prompts' weighted mean: what both
+have in common is asked for, and leading away from it leads to other things ("Perp-Neg", Armandpour
+et al. 2023). And a negative weight counts EMPHASIS times, but not more than STRONG, while there is
+almost only noise, up to the time EARLY of the network, and then less, once from LATE on: what will
+be there is decided early, and what is there already can only be torn.
 
-The deviation of g is then pulled towards a natural one, n = max(sd(p), sd(u)) with p the positive
-prompts' weighted mean:
+The deviation of g is then pulled towards a natural one, n = max(sd(p), sd(u)):
 
     g' = g (RESCALE n / sd(g) + 1 - RESCALE)   where sd(g) > n
 
@@ -27,18 +29,31 @@ import numpy as np
 
 from engines.builtin.precise import Floats
 
-GUIDANCE = "composed-2"
+GUIDANCE = "composed-3"
 RESCALE = 0.7
-EMPHASIS = 2.0
-STRONG = 2.0
-"""Weights beyond it, where the recommended range ends, count as they are."""
-EARLY, LATE = 0.1, 0.2
+EMPHASIS = 2.5
+STRONG = 2.5
+"""Weights beyond it, above the recommended range, count as they are."""
+EARLY, LATE = 0.15, 0.3
 
 
 def _deviation(x: Floats) -> float:
     wide = x.astype(np.float64).ravel()
     wide -= np.add.reduce(wide) / wide.size
     return math.sqrt(float(np.add.reduce(wide * wide) / wide.size))
+
+
+def _multiply(x: Floats, y: Floats) -> float:
+    """The sum of the products of all elements."""
+    return float(np.add.reduce((x.astype(np.float64) * y).ravel()))
+
+
+def keep_perpendicular(x: Floats, direction: Floats) -> Floats:
+    """What remains of `x` without its part along `direction`, which may be 0."""
+    length = _multiply(direction, direction)
+    if length == 0:
+        return x
+    return x - np.float32(_multiply(x, direction) / length) * direction
 
 
 def emphasize(weight: float, time: float) -> float:
@@ -58,12 +73,18 @@ def compose(
     `terms`: (weight, prediction), in a fixed order, none of weight 0.
     """
     guided = empty.copy()
-    positive = np.zeros_like(empty)
+    positive, asked = np.zeros_like(empty), np.zeros_like(empty)
     total = sum(weight for weight, _ in terms if weight > 0)
     for weight, clean in terms:
-        guided += np.float32(scale * emphasize(weight, time)) * (clean - empty)
         if weight > 0:
             positive += np.float32(weight / total) * clean
+    if total:
+        np.subtract(positive, empty, out=asked)
+    for weight, clean in terms:
+        change = clean - empty
+        if weight < 0:
+            change = keep_perpendicular(change, asked)
+        guided += np.float32(scale * emphasize(weight, time)) * change
     wanted = max(_deviation(positive), _deviation(empty))
     found = _deviation(guided)
     if found > wanted:

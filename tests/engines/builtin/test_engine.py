@@ -90,7 +90,7 @@ def test_environment_names_what_decides(engine: BuiltinEngine) -> None:
     assert values["equal bits promised"] == "yes"
     assert values["kernels"] == describe_kernels()
     assert values["noise"] == "philox-1"
-    assert values["guidance"] == "composed-2"
+    assert values["guidance"] == "composed-3"
     assert values["variation"] == "linear-variance-1"
     assert values["partial schedule"] == "share-1"
     assert values["inpainting"] == "kept-latent-1"

@@ -9,7 +9,7 @@ import math
 import numpy as np
 import pytest
 
-from engines.builtin.guidance import compose, emphasize
+from engines.builtin.guidance import compose, emphasize, keep_perpendicular
 from engines.builtin.noise import Stream, draw_noise, invert_normal
 from engines.builtin.precise import Floats, exp, exp_in_place, log, log_of_unit, power
 from engines.builtin.schedule import make_sigmas
@@ -77,11 +77,29 @@ def test_guidance_acts_smoothly_and_monotonically(time: float) -> None:
 
 
 def test_negative_weights_count_more_while_there_is_almost_only_noise() -> None:
-    assert [emphasize(-1.0, time) for time in (0.0, 0.1, 0.2, 1.0)] == [-2.0, -2.0, -1.0, -1.0]
-    assert [emphasize(weight, 0.0) for weight in (-0.5, -1.5, -2.0, -3.0)] == [-1, -2, -2, -3]
+    assert [emphasize(-1.0, time) for time in (0.0, 0.15, 0.3, 1.0)] == [-2.5, -2.5, -1.0, -1.0]
+    assert [emphasize(weight, 0.0) for weight in (-0.4, -1.5, -2.0, -3.0)] == [-1, -2.5, -2.5, -3]
     steps = [emphasize(-1.0, time / 100) for time in range(101)]
     assert all(a <= b for a, b in itertools.pairwise(steps))
     assert all(emphasize(1.5, time / 100) == 1.5 for time in range(101))
+
+
+def test_a_negative_prompt_does_not_lead_away_from_what_is_asked_for() -> None:
+    rng = np.random.default_rng(4)
+    empty, one, other = (rng.standard_normal((8, 8, 4)).astype(np.float32) for _ in range(3))
+    asked = one - empty
+    alone, both = (
+        compose(empty, [(1.0, one), *more], 1.0, 0.5)
+        for more in ((), [(-1.0, one + np.float32(0.1) * other)])
+    )
+    change = both - alone
+    assert abs(float((change * asked).sum())) < 0.01 * float((asked * asked).sum())
+    assert float((change * other).sum()) < 0
+    np.testing.assert_array_equal(keep_perpendicular(one, np.zeros_like(one)), one)
+    lone = compose(empty, [(-1.0, one)], 1.0, 1.0)
+    assert float(((lone - empty) * asked).sum()) < 0, (
+        "with nothing asked for it leads away from all"
+    )
 
 
 def test_guidance_tames_large_scales() -> None:
