@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from engines.builtin.training.course import Course
 from engines.builtin.training.device import add_device, load, mix_precision
 from engines.builtin.training.generator import make, sheet
 from engines.builtin.training.things import Sprites
@@ -126,11 +127,9 @@ def main() -> None:
     step_of = torch.compile(objective) if args.compile else objective
     rng = np.random.default_rng(0)
     held, picture = pool[:36].copy(), args.out.with_suffix(".png")
-    step, made, start, mean = 0, args.pool, time.time(), 0.0
-    while (spent := (time.time() - start) / 60 / args.minutes) < 1:
-        rate = args.rate * min(1, (step + 1) / 200) * min(1.0, (1 - spent) / 0.45 + 0.01)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
+    made = args.pool
+    course = Course(optimizer, minutes=args.minutes, rate=args.rate, batch=args.batch, fall=0.45)
+    for step in course.steps():
         for slot in rng.integers(36, args.pool, 4):
             pool[slot] = np.asarray(make(made, sprites)[0])
             made += 1
@@ -141,12 +140,8 @@ def main() -> None:
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        mean = 0.98 * mean + 0.02 * loss.item() if step else loss.item()
-        step += 1
-        if step % 100 == 0:
-            speed = step * args.batch / (time.time() - start)
-            print(f"{step} loss {mean:.4f} rate {rate:.1e} {speed:.0f} pictures/s", flush=True)
-        if step % 1000 == 0:
+        course.note(loss.item(), every=100)
+        if step % 1000 == 999:
             torch.save(model.state_dict(), args.out)
             print(f"psnr {_sheet(model, held, picture, args.device):.2f} dB", flush=True)
     torch.save(model.state_dict(), args.out)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import random
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 
 from engines.builtin.training.autoencoder import Autoencoder, loss_of, to_tensor
 from engines.builtin.training.captions import caption
+from engines.builtin.training.course import Course
 from engines.builtin.training.denoiser import load_average
 from engines.builtin.training.device import add_device, load, mix_precision
 from engines.builtin.training.generator import make
@@ -145,19 +145,12 @@ def main() -> None:
     print("before: {:.2f} dB, cleaned {:.2f} dB".format(*measure(model, cleaner, pool)), flush=True)
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
-    step, start, mean = 0, time.time(), 0.0
-    while (spent := (time.time() - start) / 60 / args.minutes) < 1:
-        for group in optimizer.param_groups:
-            group["lr"] = args.rate * min(1, (step + 1) / 200) * min(1.0, (1 - spent) / 0.5 + 0.01)
+    course = Course(optimizer, minutes=args.minutes, rate=args.rate, batch=args.batch)
+    for step in course.steps():
         pool.replace(rng.integers(HELD, args.pool, 4))
         rows = rng.integers(HELD, args.pool, args.batch)
-        loss = step_of(model, optimizer, cleaner, *pool.take(rows))
-        mean = 0.98 * mean + 0.02 * loss if step else loss
-        step += 1
-        if step % 200 == 0:
-            speed = step * args.batch / (time.time() - start)
-            print(f"{step} loss {mean:.4f} {speed:.0f} pictures/s", flush=True)
-        if step % 1000 == 0:
+        course.note(step_of(model, optimizer, cleaner, *pool.take(rows)))
+        if step % 1000 == 999:
             torch.save(model.state_dict(), args.out)
     torch.save(model.state_dict(), args.out)
     print("after: {:.2f} dB, cleaned {:.2f} dB".format(*measure(model, cleaner, pool)), flush=True)

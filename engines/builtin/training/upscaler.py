@@ -9,7 +9,6 @@ pictures that were never trained on. Convolutions and ReLU only, as in the autoe
 from __future__ import annotations
 
 import argparse
-import time
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engines.builtin.training.autoencoder import Autoencoder, Block, loss_of, to_tensor
+from engines.builtin.training.course import Course
 from engines.builtin.training.device import add_device, load, mix_precision
 from engines.builtin.training.generator import make, sheet
 from engines.builtin.training.things import Sprites
@@ -198,20 +198,14 @@ def main() -> None:
     print(f"pool of {args.pool}", flush=True)
     optimizer = torch.optim.AdamW(model.parameters(), args.rate, betas=(0.9, 0.99))
     rng = np.random.default_rng(0)
-    step, start, mean = 0, time.time(), 0.0
-    while (spent := (time.time() - start) / 60 / args.minutes) < 1:
-        rate = args.rate * min(1, (step + 1) / 200) * min(1.0, (1 - spent) / 0.5 + 0.01)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
+    course = Course(
+        optimizer, minutes=args.minutes, rate=args.rate, batch=args.batch, unit="squares"
+    )
+    for step in course.steps():
         if step % 8 == 0:
             pool.refill(rng.integers(0, args.pool, 8), NOISE)
-        loss = step_of(model, optimizer, *pool.batch(rng, args.batch))
-        mean = 0.98 * mean + 0.02 * loss if step else loss
-        step += 1
-        if step % 200 == 0:
-            speed = step * args.batch / (time.time() - start)
-            print(f"{step} loss {mean:.4f} rate {rate:.1e} {speed:.0f} squares/s", flush=True)
-        if step % 2000 == 0:
+        course.note(step_of(model, optimizer, *pool.batch(rng, args.batch)))
+        if step % 2000 == 1999:
             torch.save(model.state_dict(), args.out)
             print(compare(model, autoencoder, sprites, sheet_path), flush=True)
     torch.save(model.state_dict(), args.out)
