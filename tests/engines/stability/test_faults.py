@@ -143,8 +143,7 @@ async def test_each_fault_ends_in_its_state_and_leaves_nothing(peer: Peer, case:
     else:
         with pytest.raises(EngineError) as caught:
             await make(engine, Run(id=RUN, spool=peer.spool))
-        possible = {ends.kind: ends for ends in (case.or_ends, case.ends) if ends}
-        check_error(caught.value, possible.get(caught.value.kind, case.ends))
+        check_error(caught.value, case.ends, case.or_ends)
         del caught
     await trace.check()
     assert peer.received.count(RUN.encode()) <= 1, "nothing is ever sent twice"
@@ -163,7 +162,9 @@ def check_image(events: list[Event], ends: Ends) -> None:
     assert all(text.isprintable() for text in texts)
 
 
-def check_error(error: EngineError, ends: Ends) -> None:
+def check_error(error: EngineError, ends: Ends, or_ends: Ends | None = None) -> None:
+    if or_ends is not None and error.kind in (or_ends.kind, or_ends.late_kind):
+        ends = or_ends
     assert error.kind in (ends.kind, ends.late_kind), error.message
     assert error.may_be_charged is ends.is_charged
     assert ends.words in error.message
@@ -206,7 +207,13 @@ async def test_a_connection_that_dies_after_so_many_bytes(proxy: Proxy, cut: Cut
         await make(make_engine(proxy.host, idle_seconds=seconds))
     is_reset = cut.ending is Ending.RESET
     was_connected = cut.is_request or (cut.place or 0) > 9
-    check_error(caught.value, UNKNOWN if was_connected else LOST if is_reset else UNREACHABLE)
+    # So early gRPC may still be shaking hands, and then has sent nothing of the request.
+    is_early = cut.is_request and (cut.place or 0) < 100
+    check_error(
+        caught.value,
+        UNKNOWN if was_connected else LOST if is_reset else UNREACHABLE,
+        LOST if is_early else None,
+    )
     del caught
     await trace.check()
 
