@@ -15,12 +15,8 @@ from typing import Any
 from PIL import Image
 
 from engines.stability.wire import generation
-from tests.engines.stability.rest_server import (
-    TOKEN_VARIABLE,
-    describe_file,
-    paint,
-    parse_form,
-)
+from tests.engines.stability.rest_form import describe_file, parse_form
+from tests.engines.stability.rest_server import TOKEN_VARIABLE, paint
 from tests.program import Program, wait_until
 
 ROOT = Path(__file__).parents[1]

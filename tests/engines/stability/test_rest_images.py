@@ -14,7 +14,8 @@ from store.parameters import InitialImage
 from store.request import Request
 from tests.engines.stability.files import Shelf, make_file
 from tests.engines.stability.rest import LARGE, ULTRA, collect, make_engine, make_request
-from tests.engines.stability.rest_server import RestServer, describe_file, paint
+from tests.engines.stability.rest_form import describe_file
+from tests.engines.stability.rest_server import RestServer, paint
 
 MODELS = [model for model in PATHS if model != CORE]
 
