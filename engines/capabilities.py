@@ -6,7 +6,7 @@ import msgspec
 
 from engines.sizes import Sizes
 from store.errors import RequestError
-from store.fields import UPSCALED_MAXIMUM
+from store.limits import UPSCALED_MAXIMUM
 from store.request import Parameters, Request
 
 

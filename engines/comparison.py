@@ -66,11 +66,11 @@ def judge_record(database: Database, image: ImageRecord) -> Comparison | None:
 
     Nothing is made again then: what would be made is not what was recorded.
     """
-    from store import history
+    from store import integrity
 
     findings = [
         finding
-        for finding in history.check_record(database, image)
+        for finding in integrity.check_record(database, image)
         if finding.partition(":")[0] not in FILE_FINDINGS
     ]
     if not findings:

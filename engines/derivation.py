@@ -9,9 +9,17 @@ import msgspec
 from engines.capabilities import Capabilities
 from engines.resolution import IMAGES_MAXIMUM
 from store.errors import RequestError
-from store.fields import draw_seed, following_seed
-from store.parameters import InitialImage, Upscale, Variation
-from store.request import REQUEST_FORMAT, Parameters, Prompt, PromptStack, Request
+from store.limits import draw_seed, following_seed
+from store.request import (
+    REQUEST_FORMAT,
+    InitialImage,
+    Parameters,
+    Prompt,
+    PromptStack,
+    Request,
+    Upscale,
+    Variation,
+)
 
 START_SCHEDULE = 0.6
 END_SCHEDULE = 0.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engines.capabilities import Capabilities
 from store.errors import RequestError
-from store.fields import check_seed, draw_seed, following_seed
+from store.limits import check_seed, draw_seed, following_seed
 from store.records import Draft
 from store.request import Parameters, Prompt, PromptStack, Request
 

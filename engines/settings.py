@@ -31,8 +31,8 @@ from engines.key import (
     read_keyring,
 )
 from engines.secret import Secret
-from store.fields import check_name
-from store.places import find_config_file
+from store.folder import find_config_file
+from store.limits import check_name
 
 HOST_VARIABLE = "STABILITY_HOST"
 REST_HOST_VARIABLE = "STABILITY_REST_HOST"

@@ -6,7 +6,7 @@ import math
 
 import msgspec
 
-from store.fields import SIZE_MAXIMUM, SIZE_MINIMUM, SIZE_MULTIPLE
+from store.limits import SIZE_MAXIMUM, SIZE_MINIMUM, SIZE_MULTIPLE
 
 
 class Sizes(msgspec.Struct, frozen=True, kw_only=True):

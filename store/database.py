@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import Connection
@@ -25,11 +25,22 @@ from sqlalchemy.pool import QueuePool
 from sqlmodel import Session
 
 from store import migrations
-from store.checks import check
-from store.connection import explain, is_busy
 from store.errors import StoreError
-from store.folder import Folder, open_folder
-from store.live import LiveProgress
+from store.folder import prepare_folder
+from store.progress import ProgressFile
+from store.sqlite import (
+    FILE_NAME,
+    WAL,
+    Found,
+    JournalMode,
+    choose_journal_mode,
+    connect,
+    explain,
+    find_file_system,
+    inspect,
+    is_busy,
+    primary_code,
+)
 from store.vault import Vault
 
 T = TypeVar("T")
@@ -50,6 +61,36 @@ class _Occupied(threading.local):
     depth = 0
 
 
+class HistoryFile(NamedTuple):
+    """The file of a history that can be used, and how."""
+
+    directory: Path
+    path: Path
+    journal: JournalMode
+    is_read_only: bool
+    is_immutable: bool
+    why_read_only: str
+    warnings: tuple[str, ...]
+
+    def connect(self, seconds: float) -> sqlite3.Connection:
+        """A new connection, set up; `seconds` is how long it waits for locks."""
+        connection = connect(
+            self.path,
+            is_read_only=self.is_read_only,
+            is_immutable=self.is_immutable,
+            seconds=seconds,
+        )
+        try:
+            connection.execute("PRAGMA foreign_keys = ON")
+            if not self.is_read_only:
+                connection.execute(f"PRAGMA journal_mode = {self.journal.mode}").fetchone()
+                connection.execute(f"PRAGMA synchronous = {self.journal.synchronous}")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
 class Database:
     """One open history. Safe to share between threads; a session belongs to one thread.
 
@@ -58,15 +99,15 @@ class Database:
     know about this place. With `is_read_only` every `write` is refused.
     """
 
-    def __init__(self, folder: Folder, busy_seconds: float) -> None:
-        self.directory = folder.directory
-        self.path = folder.path
-        self.is_read_only = folder.is_read_only
-        self.journal_mode = folder.journal.mode
-        self.warnings = folder.warnings
-        self.vault = Vault(folder.directory)
-        self.live = LiveProgress(folder.directory, is_read_only=folder.is_read_only)
-        self._folder = folder
+    def __init__(self, file: HistoryFile, busy_seconds: float) -> None:
+        self.directory = file.directory
+        self.path = file.path
+        self.is_read_only = file.is_read_only
+        self.journal_mode = file.journal.mode
+        self.warnings = file.warnings
+        self.vault = Vault(file.directory)
+        self.live = ProgressFile(file.directory, is_read_only=file.is_read_only)
+        self._file = file
         self._busy_seconds = busy_seconds
         self._watch_lock = threading.Lock()
         self._watching: sqlite3.Connection | None = None
@@ -90,7 +131,7 @@ class Database:
         history of this program; nothing is changed then.
         """
         with _OPENING:
-            return cls(open_folder(directory, create, busy_seconds), busy_seconds)
+            return cls(_open_history(directory, create, busy_seconds), busy_seconds)
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Session]:
@@ -111,7 +152,7 @@ class Database:
         """
         if self.is_read_only:
             raise StoreError(
-                f"The history {self.path} is open for reading only.", self._folder.why_read_only
+                f"The history {self.path} is open for reading only.", self._file.why_read_only
             )
         if self._occupied.depth:
             # It would wait for itself until the time is over.
@@ -152,10 +193,6 @@ class Database:
         with self.raw() as connection:
             migrations.copy(connection, path)
 
-    def check(self) -> list[str]:
-        """What is wrong with the database and its image files, one sentence each."""
-        return [*self.warnings, *check(self)]
-
     @contextlib.contextmanager
     def raw(self) -> Iterator[sqlite3.Connection]:
         """A connection of its own, outside any transaction, for what SQL alone can do."""
@@ -188,9 +225,9 @@ class Database:
 
     def _connect(self, seconds: float | None = None) -> sqlite3.Connection:
         if seconds is not None:
-            return self._folder.connect(seconds)
+            return self._file.connect(seconds)
         wait = min(self._busy_seconds, STATEMENT_SECONDS)
-        return self._wait(lambda: self._folder.connect(wait))
+        return self._wait(lambda: self._file.connect(wait))
 
     def _begin(self, connection: Connection) -> None:
         """What SQLAlchemy calls where a transaction begins."""
@@ -243,3 +280,104 @@ class Database:
 
 def _dbapi(connection: Connection) -> Any:
     return connection.connection.dbapi_connection
+
+
+def _open_history(directory: Path, create: bool, seconds: float) -> HistoryFile:
+    """The history in `directory`, made or brought up to date where needed.
+
+    Raises `StoreError` for all that `Database.open` names.
+    """
+    directory = directory.expanduser().absolute()
+    can_write = prepare_folder(directory, FILE_NAME, create=create)
+    return _open_file(directory, directory / FILE_NAME, can_write, seconds)
+
+
+def _open_file(directory: Path, path: Path, can_write: bool, seconds: float) -> HistoryFile:
+    # Looked at read-only first: a history that is too new must stay as it is to the byte.
+    is_immutable = False
+    try:
+        found = _look(path, is_read_only=True)
+    except StoreError as error:
+        code = primary_code(error.__cause__) if error.__cause__ else 0
+        if code not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+            raise
+        # A journal of a crashed program can only be undone by writing; on a disk where
+        # nobody writes, the index that WAL shares is not needed.
+        is_immutable = not can_write and not _has_journal(path)
+        if not can_write and not is_immutable:
+            raise StoreError(
+                f"The history {path} was left open by a program that crashed, "
+                "and cannot be repaired because it cannot be written.",
+                "Make its folder writable once.",
+            ) from error
+        found = _look(path, is_read_only=not can_write, is_immutable=is_immutable)
+    why = "" if can_write else f"{directory} cannot be written: check its owner and its disk."
+    if found.version > migrations.VERSION:
+        if found.min_reader_version > migrations.VERSION:
+            raise StoreError(
+                f"The history {path} was made by a newer Safelight "
+                f"(its form is {found.version}, this program knows {migrations.VERSION}).",
+                "Update Safelight; nothing was changed.",
+            )
+        why = "A newer Safelight made it; update Safelight to write to it."
+    elif found.version < migrations.VERSION and not can_write:
+        raise StoreError(
+            f"The history {path} has an older form and cannot be brought up to date, "
+            "because it cannot be written.",
+            "Make its folder writable.",
+        )
+    if why:
+        journal = JournalMode("read-only", "FULL")
+        return HistoryFile(directory, path, journal, True, is_immutable, why, ())
+    journal, warnings = _prepare(directory, path, seconds)
+    return HistoryFile(directory, path, journal, False, False, "", warnings)
+
+
+def _look(path: Path, *, is_read_only: bool, is_immutable: bool = False) -> Found:
+    try:
+        connection = connect(path, is_read_only=is_read_only, is_immutable=is_immutable)
+    except sqlite3.Error as error:
+        raise explain(error, path) from error
+    with contextlib.closing(connection):
+        return inspect(connection, path)
+
+
+def _has_journal(path: Path) -> bool:
+    journals = (path.with_name(path.name + ending) for ending in ("-wal", "-journal"))
+    return any(journal.exists() and journal.stat().st_size for journal in journals)
+
+
+def _prepare(directory: Path, path: Path, seconds: float) -> tuple[JournalMode, tuple[str, ...]]:
+    """Set the journal mode by rule and bring the schema up to date."""
+    rule = choose_journal_mode(sqlite3.sqlite_version_info[:3], find_file_system(directory))
+    try:
+        with contextlib.closing(connect(path, seconds=seconds)) as connection:
+            journal = _set_journal(connection, rule, seconds)
+            connection.execute(f"PRAGMA synchronous = {journal.synchronous}")
+            migrations.migrate(connection, path)
+    except sqlite3.Error as error:
+        raise explain(error, path) from error
+    if journal == rule:
+        return journal, ()
+    return journal, (
+        f"The history uses the journal mode {journal.mode}, but {rule.mode} is the safe one here "
+        f"(SQLite {sqlite3.sqlite_version}): close all other programs that use it and start again.",
+    )
+
+
+def _set_journal(connection: sqlite3.Connection, rule: JournalMode, seconds: float) -> JournalMode:
+    """The mode that is in use afterwards: a file in WAL mode can only leave it when alone."""
+    current = connection.execute("PRAGMA journal_mode").fetchone()[0]
+    if (current == "wal") != (rule.mode == "wal"):
+        connection.execute("PRAGMA busy_timeout = 200")
+        try:
+            connection.execute(f"PRAGMA journal_mode = {rule.mode}").fetchone()
+        except sqlite3.OperationalError as error:
+            if not is_busy(error):
+                raise
+        current = connection.execute("PRAGMA journal_mode").fetchone()[0]
+        connection.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
+    if (current == "wal") == (rule.mode == "wal"):
+        connection.execute(f"PRAGMA journal_mode = {rule.mode}").fetchone()
+        return rule
+    return WAL if current == "wal" else JournalMode("truncate", "EXTRA")

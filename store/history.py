@@ -12,23 +12,10 @@ from sqlmodel import Session, col, select
 
 from store.database import Database
 from store.fulltext import parse_search
-from store.inspection import check_record
+from store.mapping import as_text, find_row, store_verification, to_images, to_verification
 from store.records import Comparison, EnvironmentRecord, Image, Stage, Verification
-from store.results import store_verification
-from store.rows import as_text
 from store.tables import EnvironmentRow, ImageRow, StageRow, ThumbnailRow, VerificationRow
-from store.values import find_row, suffix_of, to_images, to_verification
-
-__all__ = [
-    "add_verification",
-    "check_record",
-    "get_image",
-    "get_thumbnails",
-    "list_image_numbers",
-    "list_images",
-    "list_verifications",
-    "read_image",
-]
+from store.vault import suffix_of
 
 
 def list_images(
@@ -51,7 +38,7 @@ def list_images(
         statement = statement.where(col(ImageRow.session) == session)
     statement = statement.order_by(number.desc()).limit(limit)
     with db.read() as read:
-        return to_images(db, read, read.exec(statement).all())
+        return to_images(db.vault, read, read.exec(statement).all())
 
 
 def list_image_numbers(db: Database, *, search: str | None = None) -> array[int]:
@@ -89,7 +76,7 @@ def get_image(db: Database, reference: str) -> Image:
     """
     with db.read() as read:
         row = find_row(read, ImageRow, reference)
-        image = to_images(db, read, [row])[0]
+        image = to_images(db.vault, read, [row])[0]
         meta = _read_values(row.meta)
         return msgspec.structs.replace(
             image,

@@ -16,7 +16,7 @@ from sqlmodel import Session, col, select
 from store.errors import NotFound, RequestError
 from store.pixels import open_image
 from store.tables import InputRow
-from store.values import suffix_of
+from store.vault import suffix_of
 
 if TYPE_CHECKING:
     from store.database import Database

@@ -1,7 +1,12 @@
 """The queue of jobs: put in, taken out by the one worker, ended. Nothing is lost in between.
 
-What happens when a worker starts is in `store.recovery`, what it hands in in `store.results`;
-both are reachable from here.
+The one worker holds a lock for its life, so when it starts each running job is an orphan; no
+clock and no time limit takes part. It takes a fencing token, one higher than the last worker's,
+and only the worker with the newest token may claim and end jobs: one that was thought dead
+cannot end a job twice.
+
+The order of storing keeps promises through a power cut: first the file and the names that lead
+to it, then the row and the end of its job in one transaction, then the word that it is saved.
 """
 
 from __future__ import annotations
@@ -12,40 +17,35 @@ import uuid
 from collections.abc import Collection, Sequence
 from typing import Any
 
+import msgspec
 from sqlalchemy import func, update
 from sqlmodel import Session, col, select
 
 from store.database import Database
-from store.epochs import check_epoch, hold
 from store.errors import StoreError
 from store.inputs import check_inputs
-from store.records import Job, JobState, Purpose, Relation
-from store.recovery import list_spooled, start_epoch
+from store.mapping import (
+    find_row,
+    join_prompts,
+    load_requests,
+    store_environment,
+    store_request,
+    store_verification,
+    to_images,
+    to_jobs,
+    to_verification,
+)
+from store.records import Comparison, Image, Job, JobState, Purpose, Relation, Result, Verification
 from store.request import Request
-from store.results import finish, finish_comparison
-from store.rows import load_requests, store_request
-from store.tables import ImageRow, JobRow
-from store.values import find_row, to_jobs
-
-__all__ = [
-    "claim",
-    "count_active",
-    "enqueue",
-    "enqueue_comparison",
-    "fail",
-    "finish",
-    "finish_comparison",
-    "get_job",
-    "is_cancel_requested",
-    "list_jobs",
-    "list_spooled",
-    "read_wire",
-    "record_wire",
-    "release",
-    "request_cancel",
-    "retry",
-    "start_epoch",
-]
+from store.tables import (
+    ImageRow,
+    JobRow,
+    MetaRow,
+    RequestRow,
+    StageRow,
+    ThumbnailRow,
+)
+from store.vault import suffix_of
 
 
 def enqueue(
@@ -294,3 +294,203 @@ def count_active(db: Database) -> int:
 def _update(write: Session, job_id: str, values: dict[str, Any], *conditions: Any) -> bool:
     statement = update(JobRow).where(col(JobRow.id) == job_id, *conditions).values(**values)
     return bool(write.connection().execute(statement).rowcount)
+
+
+def finish(db: Database, job: Job, epoch: int, result: Result) -> Image:
+    """Store the image that a job made and end the job; on disk when this returns.
+
+    Raises `StoreError` when the job is no longer this worker's; nothing is recorded then.
+    """
+    sha256 = db.vault.put(result.data, suffix_of(result.mime))
+    with db.write() as write:
+        row = hold(write, job.id, epoch)
+        image = _store_image(write, job, row, result, sha256)
+        _end(write, row, result.warning)
+        stored = to_images(db.vault, write, [image])[0]
+    _forget(db, job)
+    return stored
+
+
+def finish_comparison(
+    db: Database,
+    job: Job,
+    epoch: int,
+    comparison: Comparison,
+    *,
+    result: Result | None,
+    warning: str | None = None,
+) -> Verification:
+    """Store what a comparison found and end its job.
+
+    The image in `result` is kept as a child of the original when the job's purpose is to
+    regenerate. `warning`: what the engine said meanwhile. Raises `StoreError` when the job is no
+    longer this worker's.
+    """
+    keeps = result is not None and job.purpose is Purpose.REGENERATE
+    sha256 = db.vault.put(result.data, suffix_of(result.mime)) if result and keeps else ""
+    with db.write() as write:
+        row = hold(write, job.id, epoch)
+        if row.parent_id is None:
+            raise StoreError(f"The job {job.id} compares nothing: it has no parent image.")
+        child = _store_image(write, job, row, result, sha256) if result and keeps else None
+        verification = store_verification(
+            write,
+            row.parent_id,
+            comparison,
+            job_id=row.id,
+            regenerated_id=child.id if child else None,
+            environment_digest=store_environment(write, result.environment) if result else None,
+        )
+        row.verification_number = verification.number
+        _end(write, row, warning or (result.warning if result else None))
+        stored = to_verification(verification)
+    _forget(db, job)
+    return stored
+
+
+def _store_image(
+    write: Session, job: Job, row: JobRow, result: Result, file_sha256: str
+) -> ImageRow:
+    image = ImageRow(
+        id=uuid.uuid4().hex,
+        job_id=row.id,
+        request_digest=row.request_digest,
+        environment_digest=store_environment(write, result.environment),
+        parent_id=row.parent_id,
+        relation=row.relation,
+        purpose=row.purpose,
+        session=row.session,
+        seed=result.seed,
+        width=result.width,
+        height=result.height,
+        mime=result.mime,
+        pixels_sha256=result.pixels_sha256,
+        file_sha256=file_sha256,
+        file_bytes=len(result.data),
+        finish_reason=result.finish_reason.value,
+        warning=result.warning,
+        seconds=result.seconds,
+        created_at=time.time(),
+        meta=msgspec.json.encode(result.meta, order="sorted").decode(),
+        prompt_text=join_prompts(job.request),
+    )
+    write.add(image)
+    write.flush()
+    number = image.number or 0
+    for position, stage in enumerate(result.stages, 1):
+        values = msgspec.structs.asdict(stage)
+        write.add(StageRow(image_number=number, position=position, **values))
+    write.add(ThumbnailRow(image_number=number, data=result.thumbnail))
+    row.image_id = image.id
+    return image
+
+
+def _end(write: Session, row: JobRow, warning: str | None) -> None:
+    row.state = JobState.DONE.value
+    row.warning = warning
+    row.finished_at = time.time()
+    write.add(row)
+    write.flush()
+
+
+def _forget(db: Database, job: Job) -> None:
+    """After the commit only: until then the spool is all there is."""
+    db.vault.clear_spool(job.id)
+    db.live.remove(job.id)
+
+
+ATTEMPTS = 2
+"""A job that ended its worker this often is set aside."""
+
+
+def start_epoch(db: Database, *, paid_engines: Collection[str]) -> int:
+    """Begin the epoch of a new worker and return its number. Only while holding its lock.
+
+    A running job of a free engine goes back to its place in the queue (or is cancelled, when
+    that was asked for). One of a paid engine becomes unknown, because it may have been
+    charged; with answers in its spool it stays running in the new epoch, for `list_spooled`.
+    A job that ended its worker twice is set aside.
+    """
+    with db.write() as write:
+        epoch = read_epoch(write) + 1
+        write.merge(MetaRow(key="epoch", value=str(epoch)))
+        orphans = write.exec(
+            select(JobRow, RequestRow.engine)
+            .join(RequestRow, col(RequestRow.digest) == col(JobRow.request_digest))
+            .where(col(JobRow.state) == JobState.RUNNING.value)
+        ).all()
+        for row, engine in orphans:
+            is_paid = engine in paid_engines
+            _recover(row, is_paid, is_paid and bool(db.vault.read_spool(row.id)), epoch)
+            write.add(row)
+    db.live.clear()
+    db.vault.remove_leftovers()
+    return epoch
+
+
+def list_spooled(db: Database, epoch: int) -> list[Job]:
+    """The jobs that are running in `epoch` with answers in their spool, oldest first.
+
+    To be recovered from those answers before the first job is claimed.
+    """
+    with db.read() as read:
+        rows = read.exec(
+            select(JobRow)
+            .where(col(JobRow.state) == JobState.RUNNING.value, col(JobRow.epoch) == epoch)
+            .order_by(col(JobRow.number))
+        ).all()
+        return to_jobs(read, [row for row in rows if db.vault.read_spool(row.id)], {})
+
+
+def _recover(row: JobRow, is_paid: bool, has_answers: bool, epoch: int) -> None:
+    if is_paid and not has_answers:
+        row.state = JobState.UNKNOWN.value
+        row.error_kind = "outcome_unknown"
+        row.error = (
+            "The worker ended after this was handed to a paid service and before an answer was "
+            "stored. It may have been charged. Trying again uses the same id and seed."
+        )
+    elif row.attempts >= ATTEMPTS:
+        row.state = JobState.SET_ASIDE.value
+        row.error_kind = "set_aside"
+        row.error = f"The worker ended {row.attempts} times while it ran this job."
+        if has_answers:
+            row.error += " The answers of the service are kept in the spool folder."
+    elif has_answers:
+        # Reading them is an attempt too: they may be what ended the worker.
+        row.epoch = epoch
+        row.attempts += 1
+        return
+    elif row.cancel_requested:
+        row.state = JobState.CANCELLED.value
+    else:
+        row.state = JobState.WAITING.value
+        row.started_at = None
+        return
+    row.finished_at = time.time()
+
+
+def hold(write: Session, job_id: str, epoch: int) -> JobRow:
+    """The row of a job that is running in `epoch`, else `StoreError`."""
+    row = write.exec(select(JobRow).where(col(JobRow.id) == job_id)).first()
+    if row is None or row.state != JobState.RUNNING.value or row.epoch != epoch:
+        state = row.state if row else "unknown"
+        raise StoreError(
+            f"The job {job_id} is no longer this worker's (it is {state}): "
+            "what it made is not recorded."
+        )
+    return row
+
+
+def read_epoch(session: Session) -> int:
+    """The number of the newest worker's epoch, 0 before the first."""
+    row = session.get(MetaRow, "epoch")
+    return int(row.value) if row else 0
+
+
+def check_epoch(session: Session, epoch: int) -> None:
+    """Raise `StoreError` when a later worker has started."""
+    if (newest := read_epoch(session)) != epoch:
+        raise StoreError(
+            f"Another worker has taken over (its epoch is {newest}, this one's {epoch})."
+        )

@@ -11,16 +11,16 @@ from pathlib import Path
 
 import msgspec
 
-from store.parameters import (
+from store.request import (
     Adapter,
     FineTune,
     Guidance,
     InitialImage,
     Mask,
+    Request,
     Variation,
     WeightMethod,
 )
-from store.request import Request
 
 
 class JobState(StrEnum):
@@ -172,7 +172,7 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     verification's, None when it was never verified. `stages`, `environment` and `meta` (what
     the engine said besides) are filled by `history.get_image` only. `is_damaged`: the stored
     record does not fit its own digest, so `request` is only the best guess from what is left;
-    `history.check_record` names the fields.
+    `integrity.check_record` names the fields.
     """
 
     number: int

@@ -1,7 +1,9 @@
-"""Named sessions and their drafts, kept to the character."""
+"""Named sessions and their drafts, kept to the character, one thread behind the fingers."""
 
 from __future__ import annotations
 
+import logging
+import threading
 import time
 from typing import Any, get_type_hints
 
@@ -12,11 +14,12 @@ from sqlmodel import col, select
 
 from store.database import Database
 from store.errors import StoreError
+from store.mapping import as_text
 from store.records import Draft, Session
-from store.rows import as_text
 from store.tables import SessionRow
 
 NAME_LIMIT = 100
+CLOSE_SECONDS = 5.0
 
 
 def load_session(db: Database, name: str) -> Session:
@@ -64,6 +67,51 @@ def last_session_name(db: Database) -> str | None:
     with db.read() as read:
         statement = select(SessionRow.name).order_by(col(SessionRow.used).desc()).limit(1)
         return read.exec(statement).first()
+
+
+class DraftWriter:
+    """Writes the newest draft of each session; what it overtakes is skipped.
+
+    `write` returns at once, because a durable commit takes longer than a keystroke may.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._pending: dict[str, Draft] = {}
+        self._condition = threading.Condition()
+        self._is_closing = False
+        self.error: StoreError | None = None
+        self._thread = threading.Thread(target=self._run, name="draft writer", daemon=True)
+        self._thread.start()
+
+    def write(self, name: str, draft: Draft) -> None:
+        """Hand over the draft of session `name`."""
+        with self._condition:
+            self._pending[name] = draft
+            self._condition.notify()
+
+    def close(self) -> None:
+        """Write what is pending, then end; waits at most five seconds."""
+        with self._condition:
+            self._is_closing = True
+            self._condition.notify()
+        self._thread.join(CLOSE_SECONDS)
+
+    def _run(self) -> None:
+        while True:
+            with self._condition:
+                while not self._pending and not self._is_closing:
+                    self._condition.wait()
+                if not self._pending:
+                    return
+                drafts, self._pending = self._pending, {}
+            for name, draft in drafts.items():
+                try:
+                    save_draft(self._database, name, draft)
+                    self.error = None
+                except StoreError as error:
+                    self.error = error
+                    logging.getLogger(__name__).warning("draft not saved: %s", error)
 
 
 def encode_draft(draft: Draft, stored: str) -> str:

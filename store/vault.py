@@ -12,14 +12,16 @@ import time
 import zlib
 from pathlib import Path
 
-from store.connection import sync
 from store.errors import StoreError
+from store.folder import sync
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _JOB_ID = re.compile(r"[0-9a-f]{32}")
 _SUFFIX = re.compile(r"\.?([a-z0-9]{1,8})")
 _HEAD = struct.Struct(">II")
 """Before each spooled answer: its length and its CRC-32."""
+
+_SUFFIXES = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp"}
 
 LEFTOVER_SECONDS = 24 * 60 * 60.0
 
@@ -150,6 +152,11 @@ class Vault:
         if not _JOB_ID.fullmatch(job_id):
             raise StoreError(f"{job_id!r} is not the id of a job.")
         return self._spool / f"{job_id}.spool"
+
+
+def suffix_of(mime: str) -> str:
+    """The ending of a file of this media type."""
+    return _SUFFIXES.get(mime, ".bin")
 
 
 def _explain(verb: str, path: Path, error: OSError) -> StoreError:

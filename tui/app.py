@@ -218,7 +218,7 @@ class SafelightApp(App[None]):
 
 def run_app(settings: Settings, session: str | None = None) -> int:
     """Run the app on this user's data directory; the exit status of the program."""
-    from store.places import find_data_directory
+    from store.folder import find_data_directory
 
     app = SafelightApp(Darkroom(find_data_directory(), settings), session=session)
     watch_hangup(app)

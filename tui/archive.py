@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 from store.errors import StoreError
 from store.records import Draft, Image, Job, JobState, Session, Verification
 from tui.watcher import watch_history
-from tui.writer import DraftWriter
 
 if TYPE_CHECKING:
     from store.database import Database
     from store.inputs import Input
+    from store.sessions import DraftWriter
 
 FIRST_SESSION = "main"
 
@@ -37,6 +37,7 @@ class Archive:
 
     def _open(self) -> None:
         from store.database import Database
+        from store.sessions import DraftWriter
 
         self._opened = Database.open(self.directory)
         self._drafts = DraftWriter(self._opened)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 
-from store.parameters import Parameters
-from store.request import Prompt, Request
+from store.request import Parameters, Prompt, Request
 
 
 def make_command(request: Request, inputs: Mapping[str, str] | None = None) -> str:

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
-from store.fields import WEIGHT_MAXIMUM, WEIGHT_MINIMUM, draw_seed
+from store.limits import WEIGHT_MAXIMUM, WEIGHT_MINIMUM, draw_seed
 from store.records import Draft, DraftPrompt, Image
 
 WEIGHT_STEP = 0.1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from store.parameters import Parameters
+from store.request import Parameters
 
 _AREA = {"zero": "nothing", "random": "noise", "original": "the image itself"}
 _SHORT = (

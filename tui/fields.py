@@ -9,9 +9,9 @@ import msgspec
 
 from engines.capabilities import LEFT_TO_SERVER, Capabilities, Span
 from store.errors import RequestError
-from store.fields import SEED_MINIMUM, check_seed, following_seed
-from store.parameters import Parameters
+from store.limits import SEED_MINIMUM, check_seed, following_seed
 from store.records import Draft
+from store.request import Parameters
 from tui import origin_fields
 from tui.numbers import check_span, parse_number, parse_size, parse_whole, step_number
 

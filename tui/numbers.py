@@ -7,7 +7,7 @@ import re
 
 from engines.capabilities import Capabilities, Span
 from store.errors import RequestError
-from store.fields import check_side
+from store.limits import check_side
 
 _SIZE = re.compile(r"\s*(\d{1,6})\s*[x×*, ]\s*(\d{1,6})\s*", re.IGNORECASE)
 

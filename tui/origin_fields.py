@@ -10,7 +10,7 @@ import msgspec
 from engines.capabilities import Span
 from engines.derivation import END_SCHEDULE, START_SCHEDULE, VARIATION_STRENGTH
 from store.errors import RequestError
-from store.fields import check_seed, following_seed
+from store.limits import check_seed, following_seed
 from store.records import Draft
 from tui.numbers import check_span, parse_number, parse_whole, step_number
 from tui.origins import name_input, remove_initial_image

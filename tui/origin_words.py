@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from store.parameters import Guidance, InitialImage, Mask, Parameters
+from store.request import Guidance, InitialImage, Mask, Parameters
 from tui.text import show_safely
 
 _SHOWN = 8

@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from engines.derivation import VARIATION_STRENGTH, make_initial_image
-from store.fields import draw_seed
-from store.parameters import Mask, Variation
+from store.limits import draw_seed
 from store.records import Draft, Image, Relation
+from store.request import Mask, Variation
 
 _NAME_LENGTH = 80
 _DIGEST_SHOWN = 8

@@ -57,7 +57,7 @@ def _revive_worker(directory: Path, database: Database) -> None:
 
 
 def _read_fingerprint(database: Database) -> object:
-    from store.changes import read_fingerprint
+    from store.watch import read_fingerprint
 
     return read_fingerprint(database)
 

@@ -36,7 +36,7 @@ from engines.builtin.pictures import (
 from engines.builtin.precise import Floats
 from engines.builtin.samplers import Denoise
 from engines.builtin.variation import Draws
-from store.parameters import InitialImage, Mask, Parameters
+from store.request import InitialImage, Mask, Parameters
 
 INPAINTING = "kept-latent-1"
 _FACTOR = 8

@@ -16,8 +16,8 @@ from engines.builtin.capabilities import (
 )
 from engines.builtin.pictures import ReadInput, Size, encode_png, fit, is_cropped, read_picture
 from engines.builtin.upscaler import Upscaler, count_tiles
-from store.parameters import Parameters
 from store.pixels import digest_pixels
+from store.request import Parameters
 
 
 def upscale(

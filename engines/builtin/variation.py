@@ -17,7 +17,7 @@ import numpy as np
 
 from engines.builtin.noise import Stream, draw_noise
 from engines.builtin.precise import Floats
-from store.parameters import Variation
+from store.request import Variation
 
 VARIATION = "linear-variance-1"
 

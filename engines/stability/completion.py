@@ -10,7 +10,7 @@ from engines.stability.steps import FULL_END, FULL_START
 from engines.stability.unsupported import check_supported
 from engines.stability.wire import Message, generation
 from store.errors import RequestError
-from store.fields import draw_seed, following_seed
+from store.limits import draw_seed, following_seed
 
 SAMPLES_LIMIT = 10
 """Most images that one message may ask for, as the API documents it."""

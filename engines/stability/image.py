@@ -20,8 +20,7 @@ from engines.stability.rules import has_diffusion
 from engines.stability.steps import build_step, check_no_schedule, read_guidance
 from engines.stability.wire import Message, generation
 from store.errors import RequestError
-from store.parameters import Adapter, FineTune
-from store.request import Request
+from store.request import Adapter, FineTune, Request
 
 UNSAID = {"seed": 1, "steps": 1, "cfg_scale": 0.0, "sampler": "ddim"}
 """What an upscale has where its message says nothing, as its model uses nothing of the kind."""

@@ -23,8 +23,7 @@ from engines.stability.steps import read_schedules
 from engines.stability.unsupported import EXTRAS_KEY, PRESET_KEY, check_supported
 from engines.stability.wire import Message, generation
 from store.errors import RequestError, StoreError
-from store.parameters import InitialImage, Mask, Upscale
-from store.request import Parameters, Prompt, PromptStack, Request
+from store.request import InitialImage, Mask, Parameters, Prompt, PromptStack, Request, Upscale
 
 PICTURE_FIELD = "prompt.artifact"
 

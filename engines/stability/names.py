@@ -8,7 +8,7 @@ from typing import Any
 from engines.stability.capabilities import SAMPLERS
 from engines.stability.wire import generation
 from store.errors import RequestError
-from store.parameters import ADAPTERS, GUIDANCE_PRESETS, UPSCALERS
+from store.request import ADAPTERS, GUIDANCE_PRESETS, UPSCALERS
 
 
 class Names:

@@ -6,7 +6,7 @@ from engines.stability.names import GUIDANCE_NAMES
 from engines.stability.numbers import check_float, shorten_float
 from engines.stability.wire import Message, generation
 from store.errors import RequestError
-from store.parameters import Guidance, Parameters
+from store.request import Guidance, Parameters
 
 FULL_START, FULL_END = 1.0, 0.0
 """The schedule of a message that has none: it runs from pure noise to its end."""

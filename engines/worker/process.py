@@ -30,7 +30,7 @@ from engines.settings import (
     find_own_key_file,
 )
 from store.errors import StoreError
-from store.places import find_config_file
+from store.folder import find_config_file
 
 LOCK_NAME = "worker.lock"
 STARTUP_NAME = "startup.lock"

@@ -12,10 +12,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from store.connection import APPLICATION_ID, create_file, explain, sync
 from store.errors import StoreError
+from store.folder import create_file, sync
 from store.fulltext import create_triggers
 from store.migrations import m0001_first_schema, m0002_initial_images, m0003_charges
+from store.sqlite import APPLICATION_ID, explain
 
 
 class Migration(NamedTuple):

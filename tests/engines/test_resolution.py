@@ -9,7 +9,7 @@ from engines.capabilities import Capabilities, Span
 from engines.resolution import resolve_draft
 from engines.sizes import Sizes
 from store.errors import RequestError
-from store.fields import SEED_MAXIMUM
+from store.limits import SEED_MAXIMUM
 from store.records import Draft, DraftPrompt
 
 CAPABILITIES = Capabilities(

@@ -11,39 +11,43 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 import msgspec
 from hypothesis import strategies as st
 
-from store import fields, parameters
+from store import limits, request
 from store.errors import RequestError
-from store.parameters import (
+from store.records import Relation
+from store.request import (
+    REQUEST_FORMAT,
     Adapter,
     FineTune,
     Guidance,
     InitialImage,
     Mask,
+    Parameters,
+    Prompt,
+    PromptStack,
+    Request,
     Upscale,
     Variation,
 )
-from store.records import Relation
-from store.request import REQUEST_FORMAT, Parameters, Prompt, PromptStack, Request
 
 Value = TypeVar("Value")
 
 NAMES = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,20}", fullmatch=True)
 TEXTS = st.text(min_size=1, max_size=60).filter(
-    lambda text: bool(text.strip()) and not fields._CONTROL.search(text)
+    lambda text: bool(text.strip()) and not limits._CONTROL.search(text)
 )
 SIDES = st.integers(
-    fields.SIZE_MINIMUM // fields.SIZE_MULTIPLE, fields.SIZE_MAXIMUM // fields.SIZE_MULTIPLE
-).map(lambda count: count * fields.SIZE_MULTIPLE)
-SEEDS = st.integers(fields.SEED_MINIMUM, fields.SEED_MAXIMUM)
+    limits.SIZE_MINIMUM // limits.SIZE_MULTIPLE, limits.SIZE_MAXIMUM // limits.SIZE_MULTIPLE
+).map(lambda count: count * limits.SIZE_MULTIPLE)
+SEEDS = st.integers(limits.SEED_MINIMUM, limits.SEED_MAXIMUM)
 SHARES = st.floats(0, 1)
 DIGESTS = st.text("0123456789abcdef", min_size=64, max_size=64)
 
 LIMITED: dict[tuple[type, str], st.SearchStrategy[Any]] = {
     (Prompt, "text"): TEXTS,
-    (Prompt, "weight"): st.floats(fields.WEIGHT_MINIMUM, fields.WEIGHT_MAXIMUM),
+    (Prompt, "weight"): st.floats(limits.WEIGHT_MINIMUM, limits.WEIGHT_MAXIMUM),
     (Parameters, "seed"): SEEDS,
-    (Parameters, "steps"): st.integers(1, fields.STEPS_MAXIMUM),
-    (Parameters, "cfg_scale"): st.floats(0, fields.CFG_SCALE_MAXIMUM),
+    (Parameters, "steps"): st.integers(1, limits.STEPS_MAXIMUM),
+    (Parameters, "cfg_scale"): st.floats(0, limits.CFG_SCALE_MAXIMUM),
     (Parameters, "sampler"): NAMES,
     (Parameters, "width"): SIDES,
     (Parameters, "height"): SIDES,
@@ -52,22 +56,21 @@ LIMITED: dict[tuple[type, str], st.SearchStrategy[Any]] = {
     (InitialImage, "sha256"): DIGESTS,
     (Mask, "sha256"): DIGESTS,
     (Upscale, "sha256"): DIGESTS,
-    (Upscale, "upscaler"): st.sampled_from(parameters.UPSCALERS),
+    (Upscale, "upscaler"): st.sampled_from(request.UPSCALERS),
     (InitialImage, "start_schedule"): SHARES,
     (InitialImage, "end_schedule"): SHARES,
     (Variation, "seed"): SEEDS,
     (Variation, "strength"): SHARES,
-    (Guidance, "preset"): st.sampled_from(parameters.GUIDANCE_PRESETS),
+    (Guidance, "preset"): st.sampled_from(request.GUIDANCE_PRESETS),
     (Guidance, "strength"): st.none() | SHARES,
     (Guidance, "cuts"): st.none() | st.integers(1, 1024),
     (Guidance, "models"): st.lists(TEXTS, max_size=2).map(tuple),
     (Guidance, "prompt"): st.none() | TEXTS,
-    (Adapter, "kind"): st.sampled_from(parameters.ADAPTERS),
+    (Adapter, "kind"): st.sampled_from(request.ADAPTERS),
     (Adapter, "strength"): SHARES,
     (FineTune, "model"): TEXTS,
     (FineTune, "weight"): st.none() | SHARES,
-    (Parameters, "content_credentials"): st.none()
-    | st.sampled_from(parameters.CONTENT_CREDENTIALS),
+    (Parameters, "content_credentials"): st.none() | st.sampled_from(request.CONTENT_CREDENTIALS),
     (Request, "engine"): NAMES,
     (Request, "model"): NAMES,
 }

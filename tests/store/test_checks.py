@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from store import integrity
 from store.database import Database
 from tests.store.helpers import execute, make_images, make_request
 
@@ -18,27 +19,27 @@ def test_check_finds_damaged_pages(directory: Path) -> None:
     data[page : page + 12] = b"\xff" * 12
     path.write_bytes(data)
     with Database.open(directory) as db:
-        assert db.check()
+        assert integrity.check_database(db)
 
 
 def test_check_names_what_is_missing(db: Database, directory: Path) -> None:
     images = make_images(db, [make_request("one"), make_request("two")])
-    assert db.check() == []
+    assert integrity.check_database(db) == []
     images[0].path.unlink()
-    findings = "\n".join(db.check())
+    findings = "\n".join(integrity.check_database(db))
     assert images[0].id in findings
     assert str(images[0].path) in findings
 
     execute(directory, "DROP TRIGGER image_text_insert")
-    assert any("image_text_insert" in finding for finding in db.check())
+    assert any("image_text_insert" in finding for finding in integrity.check_database(db))
 
     execute(directory, "DELETE FROM prompt")
     execute(directory, "DELETE FROM request")
-    assert any("refers to a row of request" in finding for finding in db.check())
+    assert any("refers to a row of request" in finding for finding in integrity.check_database(db))
 
 
 def test_check_finds_an_index_that_is_out_of_step(db: Database, directory: Path) -> None:
     make_images(db, [make_request("one")])
     execute(directory, "DROP TRIGGER image_text_update")
     execute(directory, "UPDATE image SET prompt_text = 'something else'")
-    assert any("search index does not fit" in finding for finding in db.check())
+    assert any("search index does not fit" in finding for finding in integrity.check_database(db))

@@ -14,12 +14,12 @@ from typing import Any, cast
 
 import pytest
 
-from store import folder, history, queue
-from store.connection import connect, create_file, inspect
+from store import database, history, integrity, queue
 from store.database import Database
 from store.errors import StoreError
-from store.journal import ROLLBACK, WAL
+from store.folder import create_file
 from store.migrations import VERSION
+from store.sqlite import ROLLBACK, WAL, connect, inspect
 from tests.store.helpers import execute, make_images, make_request, run_python
 
 
@@ -63,7 +63,7 @@ def test_what_was_stored_is_there_after_opening_again(directory: Path) -> None:
         [image] = make_images(db, [make_request("old house")])
     with Database.open(directory, create=False) as db:
         assert history.get_image(db, image.id).request == make_request("old house")
-        assert db.check() == []
+        assert integrity.check_database(db) == []
 
 
 def test_without_create_nothing_is_made(tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_a_copy_is_whole_and_never_overwrites(db: Database, tmp_path: Path) -> N
     shutil.copytree(db.directory / "images", target.parent / "images")
     with Database.open(target.parent, create=False) as copy:
         assert history.get_image(copy, image.id).pixels_sha256 == image.pixels_sha256
-        assert copy.check() == []
+        assert integrity.check_database(copy) == []
 
 
 def test_data_version_changes_with_each_commit_of_anybody(db: Database, directory: Path) -> None:
@@ -176,12 +176,12 @@ def test_data_version_changes_with_each_commit_of_anybody(db: Database, director
 def test_the_rule_moves_a_file_out_of_wal_mode(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(folder, "choose_journal_mode", lambda *_: WAL)
+    monkeypatch.setattr(database, "choose_journal_mode", lambda *_: WAL)
     with Database.open(directory) as db:
         assert db.journal_mode == "wal"
         make_images(db, [make_request()])
-        assert db.check() == []
-    monkeypatch.setattr(folder, "choose_journal_mode", lambda *_: ROLLBACK)
+        assert integrity.check_database(db) == []
+    monkeypatch.setattr(database, "choose_journal_mode", lambda *_: ROLLBACK)
     with Database.open(directory) as db:
         assert db.journal_mode == "truncate"
         assert len(history.list_images(db)) == 1
@@ -192,14 +192,14 @@ def test_wal_mode_that_cannot_be_left_is_reported(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Database.open(directory).close()
-    monkeypatch.setattr(folder, "choose_journal_mode", lambda *_: ROLLBACK)
+    monkeypatch.setattr(database, "choose_journal_mode", lambda *_: ROLLBACK)
     with closing(sqlite3.connect(directory / "history.sqlite3")) as other:
         other.execute("PRAGMA journal_mode = WAL").fetchone()
         other.execute("SELECT * FROM meta").fetchall()
         with Database.open(directory) as db:
             assert db.journal_mode == "wal"
             make_images(db, [make_request()])
-            assert any("journal mode wal" in finding for finding in db.check())
+            assert any("journal mode wal" in finding for finding in integrity.check_database(db))
 
 
 def test_each_connection_keeps_foreign_keys_and_full_flushes(db: Database) -> None:
@@ -215,12 +215,12 @@ def test_each_connection_keeps_foreign_keys_and_full_flushes(db: Database) -> No
 READ_ONLY = """
     import sys
     from pathlib import Path
-    from store import history, queue, sessions
+    from store import history, integrity, queue, sessions
     from store.database import Database
     from store.errors import StoreError
     from tests.store.helpers import make_request
     db = Database.open(Path(sys.argv[1]))
-    print(db.is_read_only, len(history.list_images(db)), db.check())
+    print(db.is_read_only, len(history.list_images(db)), integrity.check_database(db))
     print(len(history.read_image(db, history.get_image(db, "@1"))) > 50)
     print(sessions.load_session(db, "one").name, db.live.read(["a" * 32]))
     db.data_version(), db.live.data_version()
@@ -239,7 +239,7 @@ READ_ONLY = """
 def test_a_history_on_a_read_only_disk_can_still_be_read(
     directory: Path, monkeypatch: pytest.MonkeyPatch, mode: object
 ) -> None:
-    monkeypatch.setattr(folder, "choose_journal_mode", lambda *_: mode)
+    monkeypatch.setattr(database, "choose_journal_mode", lambda *_: mode)
     with Database.open(directory) as db:
         make_images(db, [make_request()])
     mount = f"mount --bind '{directory}' '{directory}' && mount -o remount,bind,ro '{directory}'"

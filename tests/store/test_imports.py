@@ -9,7 +9,7 @@ def test_the_values_come_without_the_database() -> None:
     loaded = run_python(
         """
         import sys
-        import store.errors, store.pixels, store.places, store.records, store.request
+        import store.errors, store.folder, store.pixels, store.records, store.request
         heavy = {"sqlmodel", "sqlalchemy", "pydantic", "sqlite3", "numpy"}
         print(sorted(heavy & set(sys.modules)))
         """
@@ -17,7 +17,7 @@ def test_the_values_come_without_the_database() -> None:
     assert loaded == "[]"
 
 
-@pytest.mark.parametrize("module", ["queue", "history", "sessions", "live", "vault"])
+@pytest.mark.parametrize("module", ["queue", "history", "sessions", "progress", "vault"])
 def test_importing_makes_nothing(tmp_path_factory: pytest.TempPathFactory, module: str) -> None:
     home = tmp_path_factory.mktemp("home")
     run_python(

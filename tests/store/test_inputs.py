@@ -7,11 +7,11 @@ import io
 import pytest
 from PIL import Image
 
-from store import history, queue
+from store import integrity, queue
 from store.database import Database
 from store.errors import NotFound, RequestError, StoreError
 from store.inputs import get_input, read_input, store_input
-from store.parameters import InitialImage, Mask
+from store.request import InitialImage, Mask
 from tests.store.helpers import make_images, make_request
 
 
@@ -54,14 +54,14 @@ def test_a_lost_or_changed_file_is_named_by_the_record(db: Database) -> None:
     found = store_input(db, draw("red"))
     start = InitialImage(sha256=found.sha256, start_schedule=0.6, end_schedule=0.0)
     [image] = make_images(db, [make_request(initial_image=start)])
-    assert history.check_record(db, image) == []
+    assert integrity.check_record(db, image) == []
     path = db.vault.path(found.sha256, ".png")
     path.write_bytes(draw("blue"))
-    [finding] = history.check_record(db, image)
+    [finding] = integrity.check_record(db, image)
     assert finding.startswith("input: The image file")
     assert "was changed" in finding
     path.unlink()
-    [finding] = history.check_record(db, image)
+    [finding] = integrity.check_record(db, image)
     assert "is missing" in finding
 
 

@@ -10,12 +10,13 @@ import pytest
 from sqlalchemy import create_engine
 from sqlmodel import SQLModel
 
-from store import history, migrations, tables
-from store.connection import connect, create_file
+from store import history, integrity, migrations, tables
 from store.database import Database
 from store.errors import StoreError
+from store.folder import create_file
+from store.mapping import load_requests
 from store.migrations import MIGRATIONS, VERSION, Migration, migrate
-from store.rows import load_requests
+from store.sqlite import connect
 from tests.store.helpers import execute, make_images, make_request
 
 NEXT = VERSION + 1
@@ -114,7 +115,7 @@ def test_a_change_comes_after_a_copy_and_keeps_the_search(directory: Path) -> No
     # This program does not know the next version, which says that it may read it.
     with Database.open(directory) as db:
         assert db.is_read_only
-        assert db.check() == []
+        assert integrity.check_database(db) == []
         assert len(history.list_images(db, search="barn")) == 2
         assert len(history.list_images(db, search="red")) == 1
 
@@ -131,7 +132,7 @@ def test_a_change_that_fails_leaves_the_history_as_it_was(directory: Path, chang
     assert execute(directory, "SELECT count(*) FROM migration") == [(VERSION,)]
     with Database.open(directory) as db:
         assert not db.is_read_only
-        assert db.check() == []
+        assert integrity.check_database(db) == []
         assert len(history.list_images(db)) == 1
 
 
@@ -164,4 +165,4 @@ def test_a_request_of_the_first_form_keeps_its_digest_through_the_changes(direct
         assert request.to_json() == FIRST_FORM.encode()
         assert not request.parameters.has_extras
         [image] = make_images(db, [request])
-        assert history.check_record(db, image) == []
+        assert integrity.check_record(db, image) == []

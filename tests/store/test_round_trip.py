@@ -15,9 +15,9 @@ from sqlmodel import select
 
 from store import sessions
 from store.database import Database
+from store.mapping import load_prompt_rows, load_requests, salvage, store_request
 from store.records import Draft
 from store.request import Parameters, Prompt, Request
-from store.rows import load_prompt_rows, load_requests, salvage, store_request
 from store.tables import PromptRow, RequestRow
 from tests.store.strategies import STRUCTS, make_strategy, make_struct
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlmodel import select
 
-from store import queue
+from store import integrity, queue
 from store.database import Database
 from store.errors import StoreError
 from store.tables import MetaRow
@@ -88,11 +88,12 @@ def test_two_programs_may_make_the_history_at_once(directory: Path) -> None:
     code = """
         import sys
         from pathlib import Path
+        from store import integrity
         from store.database import Database
         print("ready", flush=True)
         sys.stdin.readline()
         with Database.open(Path(sys.argv[1])) as db:
-            print(db.check())
+            print(integrity.check_database(db))
     """
     others = [start_python(code, directory) for _ in range(2)]
     for other in others:
@@ -244,7 +245,7 @@ def test_a_kill_in_the_middle_of_a_write_undoes_it(db: Database, directory: Path
     assert measure(directory) > before + 500_000
     with Database.open(directory) as again:
         assert queue.get_job(again, kept.id) == kept
-        assert again.check() == []
+        assert integrity.check_database(again) == []
         with again.read() as read:
             assert read.get(MetaRow, "half 1") is None
 
@@ -280,6 +281,6 @@ def test_kills_at_any_moment_lose_no_image_that_was_announced(directory: Path) -
         stored = {row[0] for row in execute(directory, "SELECT id FROM image")}
         assert len(announced) >= 12
         assert set(announced) <= stored
-        assert db.check() == []
+        assert integrity.check_database(db) == []
         queue.start_epoch(db, paid_engines=())
         assert execute(directory, "SELECT count(*) FROM job WHERE state = 'running'") == [(0,)]

@@ -5,8 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from store.parameters import InitialImage, Mask, Upscale, Variation
-from store.request import Prompt, PromptStack, Request
+from store.request import InitialImage, Mask, Prompt, PromptStack, Request, Upscale, Variation
 from tests.tui.memory_darkroom import make_request
 from tui.changes import describe_change
 

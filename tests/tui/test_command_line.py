@@ -22,12 +22,11 @@ from engines.sizes import Sizes
 from engines.stability.capabilities import SIZES
 from store import queue
 from store.database import Database
-from store.fields import SIZE_MULTIPLE, STEPS_MAXIMUM
-from store.parameters import InitialImage, Mask, Parameters, Upscale
+from store.folder import find_data_directory
+from store.limits import SIZE_MULTIPLE, STEPS_MAXIMUM
 from store.pixels import FILE_LIMIT
-from store.places import find_data_directory
 from store.records import Job
-from store.request import Request
+from store.request import InitialImage, Mask, Parameters, Request, Upscale
 from tests.store.strategies import make_struct
 from tests.tui.samples import make_request
 from tui.cli import deriving, making

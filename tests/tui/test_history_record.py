@@ -6,9 +6,8 @@ import msgspec
 import pytest
 from rich.cells import cell_len
 
-from store.parameters import FineTune, Guidance, InitialImage, Mask, Upscale, Variation
 from store.records import Relation, Verdict
-from store.request import PromptStack
+from store.request import FineTune, Guidance, InitialImage, Mask, PromptStack, Upscale, Variation
 from tests.tui.history_screen import NARROW, WIDE, make_history, open_history
 from tests.tui.host import read_screen, wait_until
 from tests.tui.memory_darkroom import MemoryDarkroom, make_request

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from engines.secret import Secret
-from store.places import find_config_file
+from store.folder import find_config_file
 from tui.cli.darkroom import open_darkroom, run_command
 from tui.cli.options import JsonOption, ProfileOption
 from tui.cli.output import print_json, print_line, print_note

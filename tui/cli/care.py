@@ -13,7 +13,7 @@ import typer
 
 from engines.capabilities import Capabilities, Span
 from engines.sizes import Sizes
-from store.places import find_data_directory
+from store.folder import find_data_directory
 from tui.cli.darkroom import open_darkroom, run_command
 from tui.cli.options import JsonOption, ProfileOption
 from tui.cli.output import EXIT_DIFFERENT, print_json, print_line, print_note

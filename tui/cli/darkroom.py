@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Coroutine
 from typing import Any, TypeVar
 
 from store.errors import SafelightError
-from store.places import find_data_directory
+from store.folder import find_data_directory
 from tui.cli.output import end_with_error
 from tui.darkroom import Darkroom
 

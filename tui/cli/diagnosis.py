@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from engines.base import EngineError
 from store.errors import SafelightError
-from store.places import find_config_file
+from store.folder import find_config_file
 from tui.detection import describe_terminal
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ def _describe_program() -> dict[str, Any]:
 
 async def _examine_history(directory: Path, facts: dict[str, Any], problems: list[str]) -> None:
     from engines.settings import load_user_settings
+    from store import integrity
     from tui.darkroom import Darkroom
 
     try:
@@ -82,7 +83,7 @@ async def _examine_history(directory: Path, facts: dict[str, Any], problems: lis
         facts["read only"] = "yes" if database.is_read_only else "no"
         facts["worker"] = f"process {status.process_id}" if status.is_running else "none runs"
         facts["unfinished jobs"] = status.jobs
-        problems.extend(database.check())
+        problems.extend(integrity.check_database(database))
     finally:
         await darkroom.close()
 

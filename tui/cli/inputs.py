@@ -11,11 +11,10 @@ import msgspec
 
 from engines.derivation import VARIATION_STRENGTH
 from store.errors import RequestError, StoreError
-from store.fields import draw_seed
-from store.parameters import Adapter, FineTune, Guidance, Variation
+from store.limits import draw_seed
 from store.pixels import open_image
 from store.records import DraftPrompt, Image
-from store.request import Prompt
+from store.request import Adapter, FineTune, Guidance, Prompt, Variation
 from tui.cli.options import AdapterInitType, AdapterType
 from tui.darkroom import Darkroom
 from tui.paths import read_image_file

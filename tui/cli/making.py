@@ -9,9 +9,9 @@ import typer
 
 from engines.derivation import make_initial_image
 from store.errors import RequestError
-from store.fields import check_seed
-from store.parameters import CONTENT_CREDENTIALS, Mask
+from store.limits import check_seed
 from store.records import Draft, Relation
+from store.request import CONTENT_CREDENTIALS, Mask
 from tui.cli import options
 from tui.cli.darkroom import open_darkroom, run_command
 from tui.cli.inputs import (

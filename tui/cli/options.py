@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperCommand
 
 from engines.settings import PROFILE_VARIABLE
-from store.parameters import GUIDANCE_PRESETS
+from store.request import GUIDANCE_PRESETS
 
 START = "Initial image and mask"
 VARIATION = "Variation"

@@ -79,7 +79,7 @@ def serve(
     logging.basicConfig(format="safelight: %(message)s", stream=sys.stderr)
     try:
         from engines.stability.serving import ServerSettings, find_key
-        from store.fields import check_name
+        from store.limits import check_name
 
         for name in names or ():
             check_name("--as", name)

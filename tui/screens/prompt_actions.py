@@ -6,7 +6,7 @@ import math
 from collections.abc import Awaitable, Callable
 
 from store.errors import RequestError
-from store.fields import check_weight
+from store.limits import check_weight
 from store.records import DraftPrompt
 from tui import drafts
 from tui.desk import Desk

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from engines.builtin.pipeline import Pipeline
 from engines.builtin.weights import load_weights
-from store.parameters import Variation
-from store.request import Request
+from store.request import Request, Variation
 from tests.engines.builtin.making import (
     Inputs,
     draw_mask,

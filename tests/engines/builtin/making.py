@@ -14,8 +14,7 @@ from engines.base import Event, Produced, StageReached, Warned
 from engines.builtin.capabilities import MODEL
 from engines.builtin.pipeline import Pipeline
 from store.errors import StoreError
-from store.parameters import InitialImage, Mask, Upscale
-from store.request import Parameters, Prompt, PromptStack, Request
+from store.request import InitialImage, Mask, Parameters, Prompt, PromptStack, Request, Upscale
 
 Stack = tuple[tuple[str, float], ...]
 BASE: Stack = (("night sky above japanese town", 1.0), ("clouds", -1.0))

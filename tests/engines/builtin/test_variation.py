@@ -10,7 +10,7 @@ import pytest
 from engines.builtin.noise import Stream
 from engines.builtin.pipeline import Pipeline
 from engines.builtin.variation import Draws
-from store.parameters import Variation
+from store.request import Variation
 from tests.engines.builtin.making import SEED, make_request, pixels, run, stages
 
 OTHER = 77

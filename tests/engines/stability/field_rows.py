@@ -8,8 +8,7 @@ from typing import Any
 
 import msgspec
 
-from store.parameters import FineTune
-from store.request import Request
+from store.request import FineTune, Request
 from tests.engines.stability.files import Shelf, make_file
 
 Change = Callable[[Request, Shelf], Request]

@@ -10,7 +10,7 @@ from PIL import Image
 
 from engines.base import Run
 from store.errors import StoreError
-from store.parameters import InitialImage, Mask, Upscale
+from store.request import InitialImage, Mask, Upscale
 
 
 def make_file(

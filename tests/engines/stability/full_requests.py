@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from store.parameters import Adapter, FineTune, Guidance
-from store.request import Request
+from store.request import Adapter, FineTune, Guidance, Request
 from tests.engines.stability.conftest import make_request
 from tests.engines.stability.files import Shelf, make_file
 

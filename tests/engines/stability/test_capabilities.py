@@ -8,7 +8,7 @@ from engines.registry import EngineRegistry
 from engines.settings import Settings
 from engines.stability.capabilities import SAMPLERS, SIZES, make_capabilities
 from store.errors import RequestError
-from store.parameters import Guidance, Upscale
+from store.request import Guidance, Upscale
 from tests.engines.stability.conftest import make_request
 
 SDXL = "stable-diffusion-xl-1024-v1-0"

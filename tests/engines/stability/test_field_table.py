@@ -14,9 +14,8 @@ from engines.stability.image import UNSAID
 from engines.stability.message import build_message, parse_message, read_request, serialize
 from engines.stability.wire import Message, generation
 from store.errors import RequestError
-from store.parameters import Parameters
 from store.pixels import digest_pixels, open_image
-from store.request import Request
+from store.request import Parameters, Request
 from tests.engines.stability.field_rows import ROWS, Claim, Row
 from tests.engines.stability.field_table import (
     FILE,

@@ -16,7 +16,7 @@ from engines.stability.message import build_message, read_message, serialize
 from engines.stability.numbers import shorten_float
 from engines.stability.wire import generation
 from store.errors import RequestError
-from store.fields import CFG_SCALE_MAXIMUM, SEED_MAXIMUM
+from store.limits import CFG_SCALE_MAXIMUM, SEED_MAXIMUM
 from store.request import Parameters, Prompt, PromptStack, Request
 from tests.engines.stability.conftest import make_request
 

@@ -19,8 +19,16 @@ from engines.stability.message import (
 )
 from engines.stability.wire import generation
 from store.errors import RequestError
-from store.parameters import ADAPTERS, GUIDANCE_PRESETS, Adapter, FineTune, Guidance, Variation
-from store.request import PromptStack, Request
+from store.request import (
+    ADAPTERS,
+    GUIDANCE_PRESETS,
+    Adapter,
+    FineTune,
+    Guidance,
+    PromptStack,
+    Request,
+    Variation,
+)
 from tests.engines.stability.conftest import make_request
 from tests.engines.stability.files import Shelf, make_file, make_mask_file
 from tests.engines.stability.full_requests import make_full_request

@@ -15,8 +15,8 @@ from engines.resolution import resolve_draft
 from engines.settings import Settings
 from engines.stability.rest_capabilities import CAPABILITIES, CORE, PATHS, RATIOS, find_ratio
 from store.errors import RequestError
-from store.parameters import InitialImage, Mask
 from store.records import Draft, DraftPrompt
+from store.request import InitialImage, Mask
 from tests.engines.stability.rest import LARGE, ULTRA, make_request
 from tests.engines.stability.rest_server import CORE_SIZES, SIZES
 

@@ -10,8 +10,7 @@ from engines.stability.rest_capabilities import CORE, PATHS
 from engines.stability.rest_mapping import describe_losses
 from engines.stability.rest_message import build_message
 from store.errors import RequestError
-from store.parameters import InitialImage
-from store.request import Request
+from store.request import InitialImage, Request
 from tests.engines.stability.files import Shelf, make_file
 from tests.engines.stability.rest import LARGE, ULTRA, collect, make_engine, make_request
 from tests.engines.stability.rest_form import describe_file

@@ -16,8 +16,7 @@ from PIL import Image
 
 from engines.stability.message import build_message
 from engines.stability.wire import Message, generation
-from store.parameters import Adapter, Guidance
-from store.request import Request
+from store.request import Adapter, Guidance, Request
 from tests.engines.stability.conftest import make_request
 from tests.engines.stability.files import Shelf, make_file, make_mask_file
 

@@ -16,7 +16,7 @@ from engines.stability.account_wire import dashboard, listing
 from engines.stability.server import StabilityServer
 from engines.stability.services import GenerationService
 from engines.stability.wire import Message, generation
-from store.fields import SEED_MAXIMUM
+from store.limits import SEED_MAXIMUM
 from store.request import Parameters, Prompt, PromptStack, Request
 from tests.engines.stability.conftest import Serve, collect, make_engine, make_request
 from tests.engines.stability.painter import MODEL, Painter, paint

@@ -7,7 +7,7 @@ from typing import Any, get_type_hints
 import pytest
 from PIL import Image as Picture
 
-from store import history
+from store import history, integrity
 from store.database import Database
 from store.records import Image
 from store.request import Parameters, Prompt
@@ -30,7 +30,7 @@ def alter(value: Any) -> Any:
 
 
 def test_a_whole_record_has_no_findings(db: Database, image: Image) -> None:
-    assert history.check_record(db, image) == []
+    assert integrity.check_record(db, image) == []
 
 
 @pytest.mark.parametrize("field", Parameters.__struct_fields__)
@@ -41,7 +41,7 @@ def test_a_changed_column_of_any_parameter_is_named(db: Database, image: Image, 
     execute(db.directory, f"UPDATE request SET {field} = ?", now)
     if field == "seed":
         execute(db.directory, "UPDATE image SET seed = ?", now)
-    findings = history.check_record(db, image)
+    findings = integrity.check_record(db, image)
     assert findings == [f"{field}: the record says {then!r}, the column says {now!r}"]
     # The JSON fits its digest, so it is the truth and the record can still be used.
     assert history.get_image(db, image.id).request == image.request
@@ -49,7 +49,7 @@ def test_a_changed_column_of_any_parameter_is_named(db: Database, image: Image, 
 
 def test_the_sentence_is_the_one_that_people_will_see(db: Database, image: Image) -> None:
     execute(db.directory, "UPDATE request SET cfg_scale = 9")
-    [finding] = history.check_record(db, image)
+    [finding] = integrity.check_record(db, image)
     assert finding == "cfg_scale: the record says 8.0, the column says 9.0"
 
 
@@ -57,25 +57,25 @@ def test_the_sentence_is_the_one_that_people_will_see(db: Database, image: Image
 def test_a_changed_prompt_row_is_named(db: Database, image: Image, field: str) -> None:
     now = alter(getattr(image.request.stack.prompts[1], field))
     execute(db.directory, f"UPDATE prompt SET {field} = ? WHERE position = 2", now)
-    findings = history.check_record(db, image)
+    findings = integrity.check_record(db, image)
     assert findings[0].startswith(f"prompts.2.{field}: the record says")
 
 
 @pytest.mark.parametrize("field", ["engine", "model"])
 def test_a_changed_engine_or_model_is_named(db: Database, image: Image, field: str) -> None:
     execute(db.directory, f"UPDATE request SET {field} = 'other'")
-    [finding] = history.check_record(db, image)
+    [finding] = integrity.check_record(db, image)
     assert finding.startswith(f"{field}: ")
 
 
 def test_a_missing_prompt_row_is_named(db: Database, image: Image) -> None:
     execute(db.directory, "DELETE FROM prompt WHERE position = 2")
-    assert "prompts: the record says 2, the column says 1" in history.check_record(db, image)
+    assert "prompts: the record says 2, the column says 1" in integrity.check_record(db, image)
 
 
 def test_changed_json_is_told_from_changed_columns(db: Database, image: Image) -> None:
     execute(db.directory, "UPDATE request SET json = replace(json, '8.0', '9.0')")
-    findings = history.check_record(db, image)
+    findings = integrity.check_record(db, image)
     assert findings == [
         "request: the stored JSON does not fit its digest",
         "cfg_scale: the record says 9.0, the column says 8.0",
@@ -111,8 +111,8 @@ def test_a_damaged_request_can_still_be_listed_and_named(
     assert damaged.is_damaged
     # The columns are whole, so nothing of it is lost.
     assert damaged.request == image.request
-    assert any("the columns still fit" in line for line in history.check_record(db, damaged))
-    assert history.check_record(db, other) == []
+    assert any("the columns still fit" in line for line in integrity.check_record(db, damaged))
+    assert integrity.check_record(db, other) == []
 
 
 def test_a_record_of_which_little_is_left_can_still_be_listed(db: Database, image: Image) -> None:
@@ -127,8 +127,8 @@ def test_a_record_of_which_little_is_left_can_still_be_listed(db: Database, imag
     assert (listed.id, listed.is_damaged) == (image.id, True)
     assert listed.request.parameters.cfg_scale == 7.5
     assert history.get_image(db, image.id).meta == {}
-    assert len(history.check_record(db, listed)) >= 5
-    assert any("names no file" in finding for finding in db.check())
+    assert len(integrity.check_record(db, listed)) >= 5
+    assert any("names no file" in finding for finding in integrity.check_database(db))
 
 
 def test_bytes_that_are_no_text_do_not_hide_the_others(db: Database, image: Image) -> None:
@@ -137,15 +137,15 @@ def test_bytes_that_are_no_text_do_not_hide_the_others(db: Database, image: Imag
         "UPDATE image SET prompt_text = CAST(x'ff41' AS TEXT), session = CAST(x'fe' AS TEXT)",
     )
     assert history.list_images(db)[0].id == image.id
-    assert any(line.startswith("prompt_text:") for line in history.check_record(db, image))
+    assert any(line.startswith("prompt_text:") for line in integrity.check_record(db, image))
 
 
 def test_a_changed_or_missing_file_is_named(db: Database, image: Image) -> None:
     image.path.write_bytes(make_result("red").data)
-    [finding] = history.check_record(db, image)
+    [finding] = integrity.check_record(db, image)
     assert finding.startswith(f"file: The image file {image.path} was changed")
     image.path.unlink()
-    [finding] = history.check_record(db, image)
+    [finding] = integrity.check_record(db, image)
     assert finding.startswith(f"file: The image file {image.path} is missing")
 
 
@@ -153,7 +153,7 @@ def test_facts_about_the_pixels_are_checked_against_the_file(db: Database, image
     execute(
         db.directory, "UPDATE image SET pixels_sha256 = ?, width = 64, file_bytes = 3", "0" * 64
     )
-    findings = history.check_record(db, image)
+    findings = integrity.check_record(db, image)
     assert [finding.split(":")[0] for finding in findings] == [
         "file_bytes",
         "size",
@@ -165,13 +165,13 @@ def test_facts_about_the_pixels_are_checked_against_the_file(db: Database, image
 
 def test_a_changed_seed_of_the_image_is_named(db: Database, image: Image) -> None:
     execute(db.directory, "UPDATE image SET seed = 12")
-    assert history.check_record(db, image) == ["seed: the request has 11, the image 12"]
+    assert integrity.check_record(db, image) == ["seed: the request has 11, the image 12"]
 
 
 def test_a_changed_environment_or_message_is_named(db: Database, image: Image) -> None:
     execute(db.directory, "UPDATE environment SET json = '{}'")
     execute(db.directory, "UPDATE job SET wire = x'00', wire_sha256 = 'x'")
-    assert history.check_record(db, image) == [
+    assert integrity.check_record(db, image) == [
         "environment: the stored JSON does not fit its digest",
         "wire: the stored message does not fit its digest",
     ]

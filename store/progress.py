@@ -14,7 +14,8 @@ from pathlib import Path
 
 import msgspec
 
-from store.connection import connect, create_file, is_busy
+from store.folder import create_file
+from store.sqlite import connect, is_busy
 
 FILE_NAME = "live.sqlite3"
 
@@ -38,7 +39,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     preview: bytes | None
 
 
-class LiveProgress:
+class ProgressFile:
     """The newest progress of each running job below `directory`.
 
     No method raises for a file that cannot be used: progress is then simply not there.

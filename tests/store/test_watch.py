@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from store import queue, sessions
-from store.changes import read_fingerprint
 from store.database import Database
 from store.records import Draft
 from store.request import Parameters, Prompt, PromptStack, Request
+from store.watch import read_fingerprint
 
 REQUEST = Request(
     engine="builtin",

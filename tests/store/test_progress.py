@@ -8,7 +8,7 @@ import pytest
 
 from store import queue
 from store.database import Database
-from store.live import LiveProgress
+from store.progress import ProgressFile
 from store.records import JobState
 from tests.store.helpers import make_request, make_result
 
@@ -16,13 +16,13 @@ JOB = "0123456789abcdef0123456789abcdef"
 
 
 @pytest.fixture
-def live(directory: Path) -> LiveProgress:
+def live(directory: Path) -> ProgressFile:
     directory.mkdir()
-    return LiveProgress(directory)
+    return ProgressFile(directory)
 
 
-def test_progress_reaches_other_readers(live: LiveProgress, directory: Path) -> None:
-    reader = LiveProgress(directory)
+def test_progress_reaches_other_readers(live: ProgressFile, directory: Path) -> None:
+    reader = ProgressFile(directory)
     live.write(JOB, 1, 20, 9.5, b"preview 1")
     before = reader.data_version()
     live.write(JOB, 2, 20, 9.0)
@@ -37,8 +37,8 @@ def test_progress_reaches_other_readers(live: LiveProgress, directory: Path) -> 
     reader.close()
 
 
-def test_the_file_may_be_deleted_at_any_time(live: LiveProgress, directory: Path) -> None:
-    reader = LiveProgress(directory)
+def test_the_file_may_be_deleted_at_any_time(live: ProgressFile, directory: Path) -> None:
+    reader = ProgressFile(directory)
     live.write(JOB, 1, 20)
     assert reader.read([JOB])[JOB].step == 1
     (directory / "live.sqlite3").unlink()
@@ -52,14 +52,14 @@ def test_the_file_may_be_deleted_at_any_time(live: LiveProgress, directory: Path
 def test_a_damaged_file_is_made_anew(directory: Path, damage: bytes) -> None:
     directory.mkdir()
     (directory / "live.sqlite3").write_bytes(damage)
-    live = LiveProgress(directory)
+    live = ProgressFile(directory)
     assert live.read([JOB]) == {}
     live.write(JOB, 3, 20)
     live.write(JOB, 4, 20)
     assert live.read([JOB])[JOB].step == 4
 
 
-def test_a_file_of_another_form_is_made_anew(live: LiveProgress, directory: Path) -> None:
+def test_a_file_of_another_form_is_made_anew(live: ProgressFile, directory: Path) -> None:
     with closing(sqlite3.connect(directory / "live.sqlite3")) as connection:
         connection.execute("CREATE TABLE progress (other)")
     live.write(JOB, 1, 20)
@@ -68,7 +68,7 @@ def test_a_file_of_another_form_is_made_anew(live: LiveProgress, directory: Path
 
 
 def test_progress_never_raises(tmp_path: Path) -> None:
-    live = LiveProgress(tmp_path / "not there")
+    live = ProgressFile(tmp_path / "not there")
     live.write(JOB, 1, 20)
     assert live.read([JOB]) == {}
     assert live.data_version() == 0

@@ -1,8 +1,9 @@
-"""Whether the record of one image still says what was recorded, and where it does not."""
+"""Whether the database, its image files and the record of one image are whole, and where not."""
 
 from __future__ import annotations
 
 import hashlib
+import sqlite3
 from typing import Any
 
 import msgspec
@@ -10,13 +11,76 @@ from sqlmodel import Session, col, select
 
 from store.database import Database
 from store.errors import RequestError, StoreError
+from store.fulltext import check_index, list_missing_triggers
 from store.inputs import read_input
+from store.mapping import ABSENT, as_text, find_row, hash_text, load_prompt_rows, read_columns
 from store.pixels import digest_pixels, open_image
 from store.records import FinishReason, Image, Purpose
 from store.request import Parameters, Prompt, PromptStack, Request
-from store.rows import ABSENT, as_text, hash_text, load_prompt_rows, read_columns
+from store.sqlite import explain
 from store.tables import EnvironmentRow, ImageRow, JobRow, PromptRow, RequestRow
-from store.values import find_row, suffix_of
+from store.vault import suffix_of
+
+
+def check_database(db: Database) -> list[str]:
+    """What is wrong with the database and its image files, one sentence each.
+
+    Empty when all is well. Changes nothing. What the database warns of is among it.
+    """
+    findings = [*db.warnings]
+    with db.raw() as connection:
+        try:
+            findings += _check_pages(connection)
+            findings += _check_references(connection)
+            findings += [
+                f"The search index is not kept in step: the trigger {name} is missing or changed."
+                for name in list_missing_triggers(connection)
+            ]
+            if not db.is_read_only:
+                findings += _check_index(connection)
+            findings += _check_files(db, connection)
+        except sqlite3.Error as error:
+            findings.append(str(explain(error, db.path)))
+    return findings
+
+
+def _check_pages(connection: sqlite3.Connection) -> list[str]:
+    rows = connection.execute("PRAGMA quick_check").fetchall()
+    return [f"The database is damaged: {row[0]}." for row in rows if row[0] != "ok"]
+
+
+def _check_references(connection: sqlite3.Connection) -> list[str]:
+    rows = connection.execute("PRAGMA foreign_key_check").fetchall()
+    return [
+        f"A row of the table {table} (row {row}) refers to a row of {parent} that is missing."
+        for table, row, parent, _ in rows
+    ]
+
+
+def _check_index(connection: sqlite3.Connection) -> list[str]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        check_index(connection)
+    except sqlite3.DatabaseError as error:
+        return [f"The search index does not fit the images: {error}."]
+    finally:
+        connection.execute("ROLLBACK")
+    return []
+
+
+def _check_files(db: Database, connection: sqlite3.Connection) -> list[str]:
+    findings: list[str] = []
+    for image_id, sha256, mime in connection.execute(
+        "SELECT id, file_sha256, mime FROM image ORDER BY number"
+    ):
+        try:
+            path = db.vault.path(sha256, suffix_of(mime))
+        except StoreError as error:
+            findings.append(f"The record of the image {image_id} names no file: {error}")
+            continue
+        if not path.is_file():
+            findings.append(f"The file of the image {image_id} is missing: {path}.")
+    return findings
 
 
 def check_record(db: Database, image: Image) -> list[str]:

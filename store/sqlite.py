@@ -1,4 +1,4 @@
-"""Connections to the database file, what is found in it, and its errors in words.
+"""Connections to a database file, its journal mode, what is found in it, its errors in words.
 
 The file is only ever opened through SQLite: opening and closing it in any other way would
 drop the locks that this process holds on it.
@@ -7,6 +7,7 @@ drop the locks that this process holds on it.
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from pathlib import Path
 from typing import NamedTuple
@@ -42,27 +43,6 @@ def connect(
     )
     connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
     return connection
-
-
-def create_file(path: Path) -> None:
-    """Make an empty file that only its owner can read, whatever the umask; SQLite fills it.
-
-    SQLite gives its journals the same mode. An existing file is left alone.
-    """
-    try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    except FileExistsError:
-        return
-    sync(path.parent)
-
-
-def sync(path: Path) -> None:
-    """Return when a file, or the names in a folder, are on disk. Not for the live database."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def inspect(connection: sqlite3.Connection, path: Path) -> Found:
@@ -143,3 +123,78 @@ def explain(error: BaseException, path: Path) -> StoreError:
         message, hint = _EXPLANATIONS[code]
         return StoreError(message.format(path=path), hint)
     return StoreError(f"The history {path} cannot be used: {error}.")
+
+
+LOCAL_FILE_SYSTEMS = frozenset(
+    {
+        "apfs",
+        "bcachefs",
+        "btrfs",
+        "ext2",
+        "ext3",
+        "ext4",
+        "f2fs",
+        "jfs",
+        "overlay",
+        "ramfs",
+        "reiserfs",
+        "tmpfs",
+        "xfs",
+        "zfs",
+    }
+)
+"""File systems whose shared memory and locks belong to one host. All others count as remote."""
+
+_OCTAL = re.compile(r"\\([0-7]{3})")
+
+
+class JournalMode(NamedTuple):
+    """The values of `PRAGMA journal_mode` and `PRAGMA synchronous`."""
+
+    mode: str
+    synchronous: str
+
+
+WAL = JournalMode("wal", "FULL")
+ROLLBACK = JournalMode("truncate", "EXTRA")
+
+
+def choose_journal_mode(version: tuple[int, int, int], file_system: str | None) -> JournalMode:
+    """WAL with FULL where that loses nothing, else TRUNCATE with EXTRA.
+
+    SQLite 3.7.0 to 3.51.2 can lose a committed transaction in WAL mode with two or more
+    connections (https://sqlite.org/wal.html#walresetbug); 3.44.6 and 3.50.7 carry the cure,
+    3.52.0 was withdrawn. WAL needs memory shared by one host, so a local disk.
+    `file_system` None: not known, which counts as remote.
+    """
+    is_cured = (
+        (3, 44, 6) <= version < (3, 45)
+        or (3, 50, 7) <= version < (3, 51)
+        or (3, 51, 3) <= version < (3, 52)
+        or version >= (3, 53)
+    )
+    return WAL if is_cured and file_system in LOCAL_FILE_SYSTEMS else ROLLBACK
+
+
+def find_file_system(directory: Path, mount_table: str | None = None) -> str | None:
+    """The type of file system that holds `directory`, None where there is no mount table.
+
+    `mount_table`: the text of `/proc/self/mountinfo`, read when None.
+    """
+    if mount_table is None:
+        try:
+            mount_table = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape")
+        except OSError:
+            return None
+    place = Path(os.path.realpath(directory))
+    best: tuple[int, str] | None = None
+    for line in mount_table.splitlines():
+        head, separator, tail = line.partition(" - ")
+        fields = head.split(" ")
+        if not separator or len(fields) < 5:
+            continue
+        point = Path(_OCTAL.sub(lambda match: chr(int(match[1], 8)), fields[4]))
+        # A later mount on the same point covers the earlier one, hence ">=".
+        if place.is_relative_to(point) and (best is None or len(point.parts) >= best[0]):
+            best = (len(point.parts), tail.split(" ")[0])
+    return best[1] if best else None

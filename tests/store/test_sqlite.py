@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from store.journal import ROLLBACK, WAL, choose_journal_mode, find_file_system
+from store.sqlite import ROLLBACK, WAL, choose_journal_mode, find_file_system
 
 
 @pytest.mark.parametrize(

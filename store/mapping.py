@@ -1,0 +1,422 @@
+"""Rows to values and back, damaged rows too, and how a row is found by its name.
+
+Requests and environments are stored once, by their digest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Collection, Mapping, Sequence
+from enum import StrEnum
+from typing import Any, TypeVar
+
+import msgspec
+from sqlmodel import Session, col, select
+
+from store.errors import NotFound, RequestError, StoreError
+from store.progress import Progress
+from store.records import (
+    Comparison,
+    EnvironmentRecord,
+    FinishReason,
+    Image,
+    Job,
+    JobState,
+    Purpose,
+    Relation,
+    Verdict,
+    Verification,
+)
+from store.request import REQUEST_FORMAT, Parameters, Prompt, PromptStack, Request
+from store.tables import EnvironmentRow, ImageRow, JobRow, PromptRow, RequestRow, VerificationRow
+from store.vault import Vault, suffix_of
+
+_Value = TypeVar("_Value")
+
+ABSENT: dict[str, Any] = {
+    field.name: msgspec.json.decode(msgspec.json.encode(field.default))
+    for field in msgspec.structs.fields(Parameters)
+    if not field.required
+}
+"""What the record says of an optional parameter that is absent, as in JSON."""
+
+_PLACEHOLDER = Request(
+    engine="damaged",
+    model="damaged",
+    stack=PromptStack(prompts=(Prompt(text="(this record is damaged)"),)),
+    parameters=Parameters(
+        seed=1, steps=1, cfg_scale=0.0, sampler="damaged", width=128, height=128, style_preset=None
+    ),
+)
+"""Stands where nothing of a damaged request can be read, so that its row can still be listed."""
+
+
+def as_text(stored: object) -> str:
+    """A text column, also when somebody wrote bytes into it."""
+    if isinstance(stored, bytes):
+        return stored.decode("utf-8", "replace")
+    return "" if stored is None else str(stored)
+
+
+def hash_text(text: str) -> str:
+    """SHA-256 of a text in UTF-8."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def join_prompts(request: Request) -> str:
+    """What the full-text index sees of a request."""
+    return "\n".join(prompt.text for prompt in request.stack.prompts)
+
+
+def store_request(session: Session, request: Request) -> str:
+    """Make sure that `request` is stored, and return its digest."""
+    text = request.to_json().decode()
+    digest = hash_text(text)
+    if session.get(RequestRow, digest) is not None:
+        return digest
+    session.add(
+        RequestRow(
+            digest=digest,
+            json_text=text,
+            engine=request.engine,
+            model=request.model,
+            format=request.format,
+            **write_columns(request.parameters),
+        )
+    )
+    session.flush()
+    for position, prompt in enumerate(request.stack.prompts, 1):
+        session.add(
+            PromptRow(request_digest=digest, position=position, **msgspec.structs.asdict(prompt))
+        )
+    session.flush()
+    return digest
+
+
+def write_columns(parameters: Parameters) -> dict[str, Any]:
+    """The parameters as columns: groups as JSON, NULL for what is absent."""
+    columns = {}
+    for field in msgspec.structs.fields(Parameters):
+        value = getattr(parameters, field.name)
+        if not field.required and value == field.default:
+            value = None
+        elif isinstance(value, msgspec.Struct | tuple):
+            value = msgspec.json.encode(value, order="sorted").decode()
+        columns[field.name] = value
+    return columns
+
+
+def read_columns(row: RequestRow) -> dict[str, Any]:
+    """The parameters that the columns tell, as in JSON; a damaged group as its text."""
+    values = {}
+    for field in msgspec.structs.fields(Parameters):
+        value = getattr(row, field.name)
+        if not field.required and value is None:
+            value = ABSENT[field.name]
+        elif not field.required and str(value)[:1] in ("{", "["):
+            try:
+                value = msgspec.json.decode(as_text(value))
+            except (msgspec.DecodeError, UnicodeError):
+                value = as_text(value)
+        values[field.name] = value
+    return values
+
+
+def store_environment(session: Session, environment: EnvironmentRecord) -> str:
+    """Make sure that `environment` is stored, and return its digest."""
+    text = environment.to_json().decode()
+    digest = hash_text(text)
+    if session.get(EnvironmentRow, digest) is None:
+        session.add(EnvironmentRow(digest=digest, json_text=text))
+        session.flush()
+    return digest
+
+
+def store_verification(
+    write: Session,
+    image_id: str,
+    comparison: Comparison,
+    *,
+    job_id: str | None = None,
+    regenerated_id: str | None = None,
+    environment_digest: str | None = None,
+) -> VerificationRow:
+    """Add the row of a comparison of this image."""
+    original = write.exec(select(ImageRow).where(col(ImageRow.id) == image_id)).first()
+    if original is None:
+        raise NotFound(f"There is no image {image_id}.")
+    row = VerificationRow(
+        image_id=image_id,
+        job_id=job_id,
+        verdict=comparison.verdict.value,
+        pixels_sha256_then=original.pixels_sha256,
+        pixels_sha256_now=comparison.pixels_sha256_now,
+        first_difference=comparison.first_difference,
+        detail=comparison.detail,
+        psnr_db=comparison.psnr_db,
+        regenerated_id=regenerated_id,
+        environment_digest=environment_digest,
+        created_at=time.time(),
+    )
+    write.add(row)
+    write.flush()
+    return row
+
+
+def load_requests(session: Session, digests: Collection[str]) -> dict[str, tuple[Request, bool]]:
+    """For each digest its request, and whether the record is damaged.
+
+    A damaged request is made up of what is left of it; see `salvage`.
+    """
+    found: dict[str, tuple[Request, bool]] = {}
+    damaged: list[RequestRow] = []
+    statement = select(RequestRow).where(col(RequestRow.digest).in_(set(digests)))
+    for row in session.exec(statement):
+        text = as_text(row.json_text)
+        try:
+            if hash_text(text) != row.digest:
+                raise RequestError("request", None, "It does not fit its digest.")
+            found[row.digest] = (Request.from_json(text), False)
+        except RequestError:
+            damaged.append(row)
+    for row in damaged:
+        found[row.digest] = (salvage(row, load_prompt_rows(session, row.digest)), True)
+    for digest in digests:
+        found.setdefault(digest, (_PLACEHOLDER, True))
+    return found
+
+
+def load_prompt_rows(session: Session, digest: str) -> list[PromptRow]:
+    """The prompts of a request in their order."""
+    statement = select(PromptRow).where(col(PromptRow.request_digest) == digest)
+    return list(session.exec(statement.order_by(col(PromptRow.position))))
+
+
+def salvage(row: RequestRow, prompts: Sequence[PromptRow]) -> Request:
+    """The request that the columns tell, field by field the JSON's where a column is no good."""
+    try:
+        loose = msgspec.json.decode(as_text(row.json_text))
+    except (msgspec.DecodeError, UnicodeError):
+        loose = None
+    in_json = loose if isinstance(loose, dict) else {}
+    stack: PromptStack | None = None
+    for candidate in ([_prompt_values(prompt) for prompt in prompts], _dig(in_json, "stack")):
+        values = candidate.get("prompts") if isinstance(candidate, dict) else candidate
+        stack = stack or _convert({"prompts": values}, PromptStack)
+    json_parameters = _dig(in_json, "parameters")
+    parameters = _PLACEHOLDER.parameters
+    columns = read_columns(row)
+    for name in Parameters.__struct_fields__:
+        for value in (columns[name], _dig(json_parameters, name)):
+            changed = {**msgspec.to_builtins(parameters), name: value}
+            if (better := _convert(changed, Parameters)) is not None:
+                parameters = better
+                break
+    request = Request(
+        format=1 if row.format == 1 and not parameters.has_extras else REQUEST_FORMAT,
+        engine=_PLACEHOLDER.engine,
+        model=_PLACEHOLDER.model,
+        stack=stack if stack and _fits(stack, parameters) else _PLACEHOLDER.stack,
+        parameters=parameters,
+    )
+    for name in ("engine", "model"):
+        for value in (getattr(row, name), in_json.get(name)):
+            try:
+                request = msgspec.structs.replace(request, **{name: value})
+            except RequestError:
+                continue
+            break
+    return request
+
+
+def _fits(stack: PromptStack, parameters: Parameters) -> bool:
+    if parameters.upscale is not None:
+        return True
+    try:
+        stack.check_drawable()
+    except RequestError:
+        return False
+    return True
+
+
+def _prompt_values(row: PromptRow) -> dict[str, Any]:
+    return {name: getattr(row, name, None) for name in Prompt.__struct_fields__}
+
+
+def _dig(values: object, name: str) -> Any:
+    return values.get(name) if isinstance(values, dict) else None
+
+
+def _convert(values: Any, kind: type[_Value]) -> _Value | None:
+    try:
+        return msgspec.convert(values, kind)
+    except (msgspec.ValidationError, RequestError, TypeError):
+        return None
+
+
+_Word = TypeVar("_Word", bound=StrEnum)
+
+
+def to_word(kind: type[_Word], stored: object, otherwise: _Word) -> _Word:
+    """The member of `kind` that a column names, `otherwise` when it names none."""
+    try:
+        return kind(as_text(stored))
+    except ValueError:
+        return otherwise
+
+
+def _to_relation(stored: object) -> Relation | None:
+    return None if stored is None else to_word(Relation, stored, Relation.EDIT)
+
+
+def to_jobs(
+    session: Session, rows: Sequence[JobRow], progress: Mapping[str, Progress]
+) -> list[Job]:
+    """`rows` as values, with the progress that is known."""
+    requests = load_requests(session, [row.request_digest for row in rows])
+    jobs = []
+    for row in rows:
+        request, is_damaged = requests[row.request_digest]
+        live = progress.get(row.id)
+        jobs.append(
+            Job(
+                number=row.number or 0,
+                id=row.id,
+                request=request,
+                request_digest=row.request_digest,
+                purpose=to_word(Purpose, row.purpose, Purpose.GENERATE),
+                state=to_word(JobState, row.state, JobState.SET_ASIDE),
+                created_at=row.created_at,
+                started_at=row.started_at,
+                finished_at=row.finished_at,
+                attempts=row.attempts,
+                session=row.session,
+                parent_id=row.parent_id,
+                relation=_to_relation(row.relation),
+                step=live.step if live else 0,
+                steps=live.steps if live else request.parameters.steps,
+                seconds_left=live.seconds_left if live else None,
+                preview=live.preview if live else None,
+                cancel_requested=row.cancel_requested,
+                error_kind=row.error_kind,
+                error=row.error,
+                warning=row.warning,
+                image_id=row.image_id,
+                verification_number=row.verification_number,
+                wire_sha256=row.wire_sha256,
+                profile=row.profile,
+                is_damaged=is_damaged,
+            )
+        )
+    return jobs
+
+
+def to_images(vault: Vault, session: Session, rows: Sequence[ImageRow]) -> list[Image]:
+    """`rows` as values, each with its newest verdict, without stages and environment.
+
+    `vault` tells where the files lie."""
+    requests = load_requests(session, [row.request_digest for row in rows])
+    newest: dict[str, VerificationRow] = {}
+    statement = (
+        select(VerificationRow)
+        .where(col(VerificationRow.image_id).in_([row.id for row in rows]))
+        .order_by(col(VerificationRow.number))
+    )
+    for verification in session.exec(statement):
+        newest[verification.image_id] = verification
+    return [
+        _to_image(vault, row, *requests[row.request_digest], newest.get(row.id)) for row in rows
+    ]
+
+
+def _to_image(
+    vault: Vault,
+    row: ImageRow,
+    request: Request,
+    is_damaged: bool,
+    newest: VerificationRow | None,
+) -> Image:
+    try:
+        path = vault.path(row.file_sha256, suffix_of(row.mime))
+    except (StoreError, TypeError):
+        path, is_damaged = vault.directory / "images" / "unknown", True
+    return Image(
+        number=row.number or 0,
+        id=row.id,
+        job_id=row.job_id,
+        request=request,
+        request_digest=row.request_digest,
+        seed=row.seed,
+        width=row.width,
+        height=row.height,
+        mime=row.mime,
+        pixels_sha256=row.pixels_sha256,
+        file_sha256=row.file_sha256,
+        file_bytes=row.file_bytes,
+        path=path,
+        finish_reason=to_word(FinishReason, row.finish_reason, FinishReason.ERROR),
+        warning=row.warning,
+        seconds=row.seconds,
+        created_at=row.created_at,
+        purpose=to_word(Purpose, row.purpose, Purpose.GENERATE),
+        session=row.session,
+        parent_id=row.parent_id,
+        relation=_to_relation(row.relation),
+        environment_digest=row.environment_digest,
+        verdict=to_word(Verdict, newest.verdict, Verdict.CANNOT_RUN) if newest else None,
+        first_difference=newest.first_difference if newest else None,
+        is_damaged=is_damaged,
+    )
+
+
+def to_verification(row: VerificationRow) -> Verification:
+    """`row` as a value."""
+    return Verification(
+        number=row.number or 0,
+        image_id=row.image_id,
+        verdict=to_word(Verdict, row.verdict, Verdict.CANNOT_RUN),
+        pixels_sha256_then=row.pixels_sha256_then,
+        pixels_sha256_now=row.pixels_sha256_now,
+        first_difference=row.first_difference,
+        detail=row.detail,
+        psnr_db=row.psnr_db,
+        regenerated_id=row.regenerated_id,
+        environment_digest=row.environment_digest,
+        created_at=row.created_at,
+    )
+
+
+_Row = TypeVar("_Row", JobRow, ImageRow)
+
+
+def find_row(session: Session, table: type[_Row], reference: str) -> _Row:
+    """The job or image whose id begins with `reference`, or the n-th newest for `@n`.
+
+    Raises `NotFound` when there is none, when several begin so, or it is no id at all.
+    """
+    what = "image" if table is ImageRow else "job"
+    wanted = reference.strip().lower()
+    numbers = col(table.number).desc()
+    if wanted.startswith("@") and wanted[1:].isascii() and wanted[1:].isdigit():
+        place = int(wanted[1:])
+        if not 1 <= place < 2**31:
+            raise NotFound(f"There is no {what} {wanted}.", "The newest is @1.")
+        row = session.exec(select(table).order_by(numbers).offset(place - 1).limit(1)).first()
+        if row is None:
+            raise NotFound(f"There is no {what} {wanted}: there are fewer than that.")
+        return row
+    if not wanted or len(wanted) > 32 or set(wanted) - set("0123456789abcdef"):
+        raise NotFound(
+            f"{reference!r} is not the id of a {what}.".replace("a image", "an image"),
+            "Give the beginning of an id (0-9, a-f), or @1 for the newest.",
+        )
+    statement = select(table).where(col(table.id) >= wanted, col(table.id) < wanted + "g")
+    rows = session.exec(statement.order_by(col(table.id)).limit(2)).all()
+    if not rows:
+        raise NotFound(f"There is no {what} whose id begins with {wanted}.")
+    if len(rows) > 1:
+        raise NotFound(
+            f"More than one {what} has an id that begins with {wanted}.", "Give more of it."
+        )
+    return rows[0]
