@@ -94,7 +94,7 @@ class HistoryFile(NamedTuple):
 class Database:
     """One open history. Safe to share between threads; a session belongs to one thread.
 
-    `directory` holds everything, `vault` the image files, `live` the progress of jobs.
+    `directory` holds everything, `vault` the image files, `progress` that of running jobs.
     `journal_mode` is what is in use (`wal` or `truncate`), `warnings` what a person should
     know about this place. With `is_read_only` every `write` is refused.
     """
@@ -106,7 +106,7 @@ class Database:
         self.journal_mode = file.journal.mode
         self.warnings = file.warnings
         self.vault = Vault(file.directory)
-        self.live = ProgressFile(file.directory, is_read_only=file.is_read_only)
+        self.progress = ProgressFile(file.directory, is_read_only=file.is_read_only)
         self._file = file
         self._busy_seconds = busy_seconds
         self._watch_lock = threading.Lock()
@@ -206,7 +206,7 @@ class Database:
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
-        self.live.close()
+        self.progress.close()
         with self._watch_lock:
             if self._watching is not None:
                 self._watching.close()

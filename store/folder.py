@@ -72,7 +72,7 @@ def create_file(path: Path) -> None:
 
 
 def sync(path: Path) -> None:
-    """Return when a file, or the names in a folder, are on disk. Not for the live database."""
+    """Return when a file, or the names in a folder, are on disk. Not for the progress file."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

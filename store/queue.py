@@ -47,6 +47,50 @@ from store.tables import (
 )
 from store.vault import suffix_of
 
+ATTEMPTS = 2
+"""A job that ended its worker this often is set aside."""
+
+
+def recover(db: Database, *, paid_engines: Collection[str]) -> int:
+    """Put right what the last worker left, and return the new worker's fencing token.
+
+    Only while holding the worker's lock.
+
+    A running job of a free engine goes back to its place in the queue (or is cancelled, when
+    that was asked for). One of a paid engine becomes unknown, because it may have been
+    charged; with answers in its spool it stays running under the new token, for `list_spooled`.
+    A job that ended its worker twice is set aside.
+    """
+    with db.write() as write:
+        fencing_token = _read_fencing_token(write) + 1
+        write.merge(MetaRow(key="epoch", value=str(fencing_token)))
+        orphans = write.exec(
+            select(JobRow, RequestRow.engine)
+            .join(RequestRow, col(RequestRow.digest) == col(JobRow.request_digest))
+            .where(col(JobRow.state) == JobState.RUNNING.value)
+        ).all()
+        for row, engine in orphans:
+            is_paid = engine in paid_engines
+            _recover(row, is_paid, is_paid and bool(db.vault.read_spool(row.id)), fencing_token)
+            write.add(row)
+    db.progress.clear()
+    db.vault.remove_leftovers()
+    return fencing_token
+
+
+def list_spooled(db: Database, fencing_token: int) -> list[Job]:
+    """The jobs that are running under this token with answers in their spool, oldest first.
+
+    To be recovered from those answers before the first job is claimed.
+    """
+    with db.read() as read:
+        rows = read.exec(
+            select(JobRow)
+            .where(col(JobRow.state) == JobState.RUNNING.value, col(JobRow.epoch) == fencing_token)
+            .order_by(col(JobRow.number))
+        ).all()
+        return to_jobs(read, [row for row in rows if db.vault.read_spool(row.id)], {})
+
 
 def enqueue(
     db: Database,
@@ -119,13 +163,13 @@ def enqueue_comparison(
         return to_jobs(write, [row], {})[0]
 
 
-def claim(db: Database, epoch: int) -> Job | None:
+def claim(db: Database, fencing_token: int) -> Job | None:
     """Take the oldest waiting job to run it, None when there is none.
 
     Raises `StoreError` when a later worker has started.
     """
     with db.write() as write:
-        check_epoch(write, epoch)
+        _check_fencing_token(write, fencing_token)
         oldest = (
             select(col(JobRow.number))
             .where(col(JobRow.state) == JobState.WAITING.value)
@@ -138,7 +182,7 @@ def claim(db: Database, epoch: int) -> Job | None:
             .where(col(JobRow.number) == oldest)
             .values(
                 state=JobState.RUNNING.value,
-                epoch=epoch,
+                epoch=fencing_token,
                 attempts=JobRow.attempts + 1,
                 started_at=time.time(),
             )
@@ -161,35 +205,62 @@ def read_wire(db: Database, job_id: str) -> bytes | None:
         return find_row(read, JobRow, job_id).wire
 
 
-def request_cancel(db: Database, job_id: str) -> Job:
-    """Cancel a waiting job at once, ask the worker to end a running one.
+def finish(db: Database, job: Job, fencing_token: int, result: Result) -> Image:
+    """Store the image that a job made and end the job; on disk when this returns.
 
-    A job that has ended stays as it is.
+    Raises `StoreError` when the job is no longer this worker's; nothing is recorded then.
     """
+    sha256 = db.vault.put(result.data, suffix_of(result.mime))
     with db.write() as write:
-        row = find_row(write, JobRow, job_id)
-        if row.state == JobState.WAITING.value:
-            row.state = JobState.CANCELLED.value
-            row.finished_at = time.time()
-        elif row.state == JobState.RUNNING.value:
-            row.cancel_requested = True
-        write.add(row)
-        write.flush()
-        return to_jobs(write, [row], db.live.read([row.id]))[0]
+        row = _hold(write, job.id, fencing_token)
+        image = _store_image(write, job, row, result, sha256)
+        _end(write, row, result.warning)
+        stored = to_images(db.vault, write, [image])[0]
+    _forget(db, job)
+    return stored
 
 
-def is_cancel_requested(db: Database, job_id: str) -> bool:
-    """Whether somebody asked for the end of this job, or it is no longer running at all."""
-    with db.read() as read:
-        statement = select(JobRow.cancel_requested, JobRow.state)
-        found = read.exec(statement.where(col(JobRow.id) == job_id)).first()
-        return found is None or bool(found[0]) or found[1] != JobState.RUNNING.value
+def finish_comparison(
+    db: Database,
+    job: Job,
+    fencing_token: int,
+    comparison: Comparison,
+    *,
+    result: Result | None,
+    warning: str | None = None,
+) -> Verification:
+    """Store what a comparison found and end its job.
+
+    The image in `result` is kept as a child of the original when the job's purpose is to
+    regenerate. `warning`: what the engine said meanwhile. Raises `StoreError` when the job is no
+    longer this worker's.
+    """
+    keeps = result is not None and job.purpose is Purpose.REGENERATE
+    sha256 = db.vault.put(result.data, suffix_of(result.mime)) if result and keeps else ""
+    with db.write() as write:
+        row = _hold(write, job.id, fencing_token)
+        if row.parent_id is None:
+            raise StoreError(f"The job {job.id} compares nothing: it has no parent image.")
+        child = _store_image(write, job, row, result, sha256) if result and keeps else None
+        verification = store_verification(
+            write,
+            row.parent_id,
+            comparison,
+            job_id=row.id,
+            regenerated_id=child.id if child else None,
+            environment_digest=store_environment(write, result.environment) if result else None,
+        )
+        row.verification_number = verification.number
+        _end(write, row, warning or (result.warning if result else None))
+        stored = to_verification(verification)
+    _forget(db, job)
+    return stored
 
 
 def fail(
     db: Database,
     job_id: str,
-    epoch: int,
+    fencing_token: int,
     kind: str,
     error: str,
     *,
@@ -205,7 +276,7 @@ def fail(
     if state is JobState.DONE or not state.is_final:
         raise ValueError(f"a job cannot fail into the state {state}")
     with db.write() as write:
-        row = hold(write, job_id, epoch)
+        row = _hold(write, job_id, fencing_token)
         row.state = state.value
         row.error_kind = kind
         row.error = error
@@ -214,25 +285,50 @@ def fail(
         write.add(row)
         write.flush()
         job = to_jobs(write, [row], {})[0]
-    db.live.remove(job_id)
+    db.progress.remove(job_id)
     return job
 
 
-def release(db: Database, job_id: str, epoch: int) -> Job:
+def release(db: Database, job_id: str, fencing_token: int) -> Job:
     """Put a running job back in its place, because the worker leaves in good order.
 
     Only for an engine that costs nothing. It does not count as an attempt.
     """
     with db.write() as write:
-        row = hold(write, job_id, epoch)
+        row = _hold(write, job_id, fencing_token)
         row.state = JobState.CANCELLED.value if row.cancel_requested else JobState.WAITING.value
         row.attempts = max(0, row.attempts - 1)
         row.started_at = None
         write.add(row)
         write.flush()
         job = to_jobs(write, [row], {})[0]
-    db.live.remove(job_id)
+    db.progress.remove(job_id)
     return job
+
+
+def request_cancel(db: Database, job_id: str) -> Job:
+    """Cancel a waiting job at once, ask the worker to end a running one.
+
+    A job that has ended stays as it is.
+    """
+    with db.write() as write:
+        row = find_row(write, JobRow, job_id)
+        if row.state == JobState.WAITING.value:
+            row.state = JobState.CANCELLED.value
+            row.finished_at = time.time()
+        elif row.state == JobState.RUNNING.value:
+            row.cancel_requested = True
+        write.add(row)
+        write.flush()
+        return to_jobs(write, [row], db.progress.read([row.id]))[0]
+
+
+def is_cancel_requested(db: Database, job_id: str) -> bool:
+    """Whether somebody asked for the end of this job, or it is no longer running at all."""
+    with db.read() as read:
+        statement = select(JobRow.cancel_requested, JobRow.state)
+        found = read.exec(statement.where(col(JobRow.id) == job_id)).first()
+        return found is None or bool(found[0]) or found[1] != JobState.RUNNING.value
 
 
 def retry(db: Database, job_id: str) -> Job:
@@ -267,7 +363,7 @@ def get_job(db: Database, reference: str) -> Job:
     """
     with db.read() as read:
         row = find_row(read, JobRow, reference)
-        return to_jobs(read, [row], db.live.read([row.id]))[0]
+        return to_jobs(read, [row], db.progress.read([row.id]))[0]
 
 
 def list_jobs(
@@ -280,7 +376,7 @@ def list_jobs(
     with db.read() as read:
         rows = read.exec(statement).all()
         running = [row.id for row in rows if row.state == JobState.RUNNING.value]
-        return to_jobs(read, rows, db.live.read(running))
+        return to_jobs(read, rows, db.progress.read(running))
 
 
 def count_active(db: Database) -> int:
@@ -291,61 +387,59 @@ def count_active(db: Database) -> int:
         return read.exec(statement).one()
 
 
-def _update(write: Session, job_id: str, values: dict[str, Any], *conditions: Any) -> bool:
-    statement = update(JobRow).where(col(JobRow.id) == job_id, *conditions).values(**values)
-    return bool(write.connection().execute(statement).rowcount)
-
-
-def finish(db: Database, job: Job, epoch: int, result: Result) -> Image:
-    """Store the image that a job made and end the job; on disk when this returns.
-
-    Raises `StoreError` when the job is no longer this worker's; nothing is recorded then.
-    """
-    sha256 = db.vault.put(result.data, suffix_of(result.mime))
-    with db.write() as write:
-        row = hold(write, job.id, epoch)
-        image = _store_image(write, job, row, result, sha256)
-        _end(write, row, result.warning)
-        stored = to_images(db.vault, write, [image])[0]
-    _forget(db, job)
-    return stored
-
-
-def finish_comparison(
-    db: Database,
-    job: Job,
-    epoch: int,
-    comparison: Comparison,
-    *,
-    result: Result | None,
-    warning: str | None = None,
-) -> Verification:
-    """Store what a comparison found and end its job.
-
-    The image in `result` is kept as a child of the original when the job's purpose is to
-    regenerate. `warning`: what the engine said meanwhile. Raises `StoreError` when the job is no
-    longer this worker's.
-    """
-    keeps = result is not None and job.purpose is Purpose.REGENERATE
-    sha256 = db.vault.put(result.data, suffix_of(result.mime)) if result and keeps else ""
-    with db.write() as write:
-        row = hold(write, job.id, epoch)
-        if row.parent_id is None:
-            raise StoreError(f"The job {job.id} compares nothing: it has no parent image.")
-        child = _store_image(write, job, row, result, sha256) if result and keeps else None
-        verification = store_verification(
-            write,
-            row.parent_id,
-            comparison,
-            job_id=row.id,
-            regenerated_id=child.id if child else None,
-            environment_digest=store_environment(write, result.environment) if result else None,
+def _recover(row: JobRow, is_paid: bool, has_answers: bool, fencing_token: int) -> None:
+    if is_paid and not has_answers:
+        row.state = JobState.UNKNOWN.value
+        row.error_kind = "outcome_unknown"
+        row.error = (
+            "The worker ended after this was handed to a paid service and before an answer was "
+            "stored. It may have been charged. Trying again uses the same id and seed."
         )
-        row.verification_number = verification.number
-        _end(write, row, warning or (result.warning if result else None))
-        stored = to_verification(verification)
-    _forget(db, job)
-    return stored
+    elif row.attempts >= ATTEMPTS:
+        row.state = JobState.SET_ASIDE.value
+        row.error_kind = "set_aside"
+        row.error = f"The worker ended {row.attempts} times while it ran this job."
+        if has_answers:
+            row.error += " The answers of the service are kept in the spool folder."
+    elif has_answers:
+        # Reading them is an attempt too: they may be what ended the worker.
+        row.epoch = fencing_token
+        row.attempts += 1
+        return
+    elif row.cancel_requested:
+        row.state = JobState.CANCELLED.value
+    else:
+        row.state = JobState.WAITING.value
+        row.started_at = None
+        return
+    row.finished_at = time.time()
+
+
+def _hold(write: Session, job_id: str, fencing_token: int) -> JobRow:
+    """The row of a job that is running under this token, else `StoreError`."""
+    row = write.exec(select(JobRow).where(col(JobRow.id) == job_id)).first()
+    if row is None or row.state != JobState.RUNNING.value or row.epoch != fencing_token:
+        state = row.state if row else "unknown"
+        raise StoreError(
+            f"The job {job_id} is no longer this worker's (it is {state}): "
+            "what it made is not recorded."
+        )
+    return row
+
+
+def _read_fencing_token(session: Session) -> int:
+    """The newest worker's fencing token, 0 before the first."""
+    row = session.get(MetaRow, "epoch")
+    return int(row.value) if row else 0
+
+
+def _check_fencing_token(session: Session, fencing_token: int) -> None:
+    """Raise `StoreError` when a later worker has started."""
+    if (newest := _read_fencing_token(session)) != fencing_token:
+        raise StoreError(
+            f"Another worker has taken over (its fencing token is {newest}, "
+            f"this one's {fencing_token})."
+        )
 
 
 def _store_image(
@@ -396,101 +490,9 @@ def _end(write: Session, row: JobRow, warning: str | None) -> None:
 def _forget(db: Database, job: Job) -> None:
     """After the commit only: until then the spool is all there is."""
     db.vault.clear_spool(job.id)
-    db.live.remove(job.id)
+    db.progress.remove(job.id)
 
 
-ATTEMPTS = 2
-"""A job that ended its worker this often is set aside."""
-
-
-def start_epoch(db: Database, *, paid_engines: Collection[str]) -> int:
-    """Begin the epoch of a new worker and return its number. Only while holding its lock.
-
-    A running job of a free engine goes back to its place in the queue (or is cancelled, when
-    that was asked for). One of a paid engine becomes unknown, because it may have been
-    charged; with answers in its spool it stays running in the new epoch, for `list_spooled`.
-    A job that ended its worker twice is set aside.
-    """
-    with db.write() as write:
-        epoch = read_epoch(write) + 1
-        write.merge(MetaRow(key="epoch", value=str(epoch)))
-        orphans = write.exec(
-            select(JobRow, RequestRow.engine)
-            .join(RequestRow, col(RequestRow.digest) == col(JobRow.request_digest))
-            .where(col(JobRow.state) == JobState.RUNNING.value)
-        ).all()
-        for row, engine in orphans:
-            is_paid = engine in paid_engines
-            _recover(row, is_paid, is_paid and bool(db.vault.read_spool(row.id)), epoch)
-            write.add(row)
-    db.live.clear()
-    db.vault.remove_leftovers()
-    return epoch
-
-
-def list_spooled(db: Database, epoch: int) -> list[Job]:
-    """The jobs that are running in `epoch` with answers in their spool, oldest first.
-
-    To be recovered from those answers before the first job is claimed.
-    """
-    with db.read() as read:
-        rows = read.exec(
-            select(JobRow)
-            .where(col(JobRow.state) == JobState.RUNNING.value, col(JobRow.epoch) == epoch)
-            .order_by(col(JobRow.number))
-        ).all()
-        return to_jobs(read, [row for row in rows if db.vault.read_spool(row.id)], {})
-
-
-def _recover(row: JobRow, is_paid: bool, has_answers: bool, epoch: int) -> None:
-    if is_paid and not has_answers:
-        row.state = JobState.UNKNOWN.value
-        row.error_kind = "outcome_unknown"
-        row.error = (
-            "The worker ended after this was handed to a paid service and before an answer was "
-            "stored. It may have been charged. Trying again uses the same id and seed."
-        )
-    elif row.attempts >= ATTEMPTS:
-        row.state = JobState.SET_ASIDE.value
-        row.error_kind = "set_aside"
-        row.error = f"The worker ended {row.attempts} times while it ran this job."
-        if has_answers:
-            row.error += " The answers of the service are kept in the spool folder."
-    elif has_answers:
-        # Reading them is an attempt too: they may be what ended the worker.
-        row.epoch = epoch
-        row.attempts += 1
-        return
-    elif row.cancel_requested:
-        row.state = JobState.CANCELLED.value
-    else:
-        row.state = JobState.WAITING.value
-        row.started_at = None
-        return
-    row.finished_at = time.time()
-
-
-def hold(write: Session, job_id: str, epoch: int) -> JobRow:
-    """The row of a job that is running in `epoch`, else `StoreError`."""
-    row = write.exec(select(JobRow).where(col(JobRow.id) == job_id)).first()
-    if row is None or row.state != JobState.RUNNING.value or row.epoch != epoch:
-        state = row.state if row else "unknown"
-        raise StoreError(
-            f"The job {job_id} is no longer this worker's (it is {state}): "
-            "what it made is not recorded."
-        )
-    return row
-
-
-def read_epoch(session: Session) -> int:
-    """The number of the newest worker's epoch, 0 before the first."""
-    row = session.get(MetaRow, "epoch")
-    return int(row.value) if row else 0
-
-
-def check_epoch(session: Session, epoch: int) -> None:
-    """Raise `StoreError` when a later worker has started."""
-    if (newest := read_epoch(session)) != epoch:
-        raise StoreError(
-            f"Another worker has taken over (its epoch is {newest}, this one's {epoch})."
-        )
+def _update(write: Session, job_id: str, values: dict[str, Any], *conditions: Any) -> bool:
+    statement = update(JobRow).where(col(JobRow.id) == job_id, *conditions).values(**values)
+    return bool(write.connection().execute(statement).rowcount)

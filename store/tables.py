@@ -81,7 +81,10 @@ class EnvironmentRow(SQLModel, table=True):
 
 
 class JobRow(SQLModel, table=True):
-    """One image to be made. `wire` is the exact message that was about to be sent."""
+    """One image to be made. `wire` is the exact message that was about to be sent.
+
+    `epoch` is the fencing token of the worker that has or had it, 0 before the first.
+    """
 
     __tablename__: ClassVar[Any] = "job"
     __table_args__ = _NUMBERED
@@ -206,7 +209,10 @@ class SessionRow(SQLModel, table=True):
 
 
 class MetaRow(SQLModel, table=True):
-    """Facts about the database itself: `schema_version`, `min_reader_version`, `epoch`."""
+    """Facts about the database itself: `schema_version`, `min_reader_version`, `epoch`.
+
+    `epoch` is the newest worker's fencing token.
+    """
 
     __tablename__: ClassVar[Any] = "meta"
 

@@ -63,4 +63,4 @@ def _read_fingerprint(database: Database) -> object:
 
 
 def _read_versions(database: Database) -> tuple[int, int]:
-    return (database.data_version(), database.live.data_version())
+    return (database.data_version(), database.progress.data_version())

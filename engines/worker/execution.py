@@ -45,11 +45,13 @@ CANCEL_SECONDS = 0.1
 class JobExecution:
     """One job on its way: `run` ends it in the store, whatever happens."""
 
-    def __init__(self, database: Database, registry: EngineRegistry, job: Job, epoch: int) -> None:
+    def __init__(
+        self, database: Database, registry: EngineRegistry, job: Job, fencing_token: int
+    ) -> None:
         self._database = database
         self._registry = registry
         self._job = job
-        self._epoch = epoch
+        self._fencing_token = fencing_token
         self._stages: list[Stage] = []
         self._warnings: list[str] = []
         self._produced: Produced | None = None
@@ -68,7 +70,7 @@ class JobExecution:
             if not work.cancelled():
                 raise
             if self._is_given_back:
-                queue.release(self._database, self._job.id, self._epoch)
+                queue.release(self._database, self._job.id, self._fencing_token)
             else:
                 charge = " The service may have charged it all the same." if self._is_paid else ""
                 self._fail(Failure.CANCELLED, f"Cancelled.{charge}", JobState.CANCELLED)
@@ -111,7 +113,7 @@ class JobExecution:
         if job.purpose is Purpose.GENERATE:
             engine = self._get_engine()
             result = await self._make(engine)
-            queue.finish(self._database, job, self._epoch, result)
+            queue.finish(self._database, job, self._fencing_token, result)
         else:
             await self._compare()
 
@@ -171,7 +173,7 @@ class JobExecution:
             self._end_with(error)
         else:
             self._settle(result)
-            queue.finish(self._database, self._job, self._epoch, result)
+            queue.finish(self._database, self._job, self._fencing_token, result)
         return True
 
     def _take(self, event: object) -> None:
@@ -192,7 +194,7 @@ class JobExecution:
         left = None
         if event.step:
             left = (now - self._began) / event.step * (event.steps - event.step)
-        self._database.live.write(self._job.id, event.step, event.steps, left, event.preview)
+        self._database.progress.write(self._job.id, event.step, event.steps, left, event.preview)
 
     def _build_result(self, environment: EnvironmentRecord) -> Result:
         produced, said = self._produced, self._warning
@@ -240,7 +242,7 @@ class JobExecution:
         queue.finish_comparison(
             self._database,
             job,
-            self._epoch,
+            self._fencing_token,
             comparison,
             result=result if keeps_child else None,
             warning=self._warning,
@@ -256,7 +258,7 @@ class JobExecution:
         queue.fail(
             self._database,
             self._job.id,
-            self._epoch,
+            self._fencing_token,
             kind.value,
             text,
             state=state,

@@ -64,15 +64,15 @@ class Worker:
             self._execution.give_back()
 
     async def _run_jobs(self, database: Database) -> None:
-        epoch = queue.start_epoch(database, paid_engines=self._registry.paid_engines)
-        for orphan in queue.list_spooled(database, epoch):
-            self._recover(database, epoch, orphan)
+        fencing_token = queue.recover(database, paid_engines=self._registry.paid_engines)
+        for orphan in queue.list_spooled(database, fencing_token):
+            self._recover(database, fencing_token, orphan)
         busy_at = time.monotonic()
         while not self._is_leaving:
             version = await asyncio.to_thread(database.data_version)
-            job = await asyncio.to_thread(queue.claim, database, epoch)
+            job = await asyncio.to_thread(queue.claim, database, fencing_token)
             if job is not None:
-                await self._run_job(database, epoch, job)
+                await self._run_job(database, fencing_token, job)
                 busy_at = time.monotonic()
             elif time.monotonic() - busy_at > self._idle_seconds:
                 with hold_startup_lock(self._directory):
@@ -86,15 +86,15 @@ class Worker:
     def _idle_seconds(self) -> float:
         return self._settings.worker.idle_minutes * 60
 
-    async def _run_job(self, database: Database, epoch: int, job: Job) -> None:
+    async def _run_job(self, database: Database, fencing_token: int, job: Job) -> None:
         log.info("job %s: %s", job.id, job.purpose.value)
         try:
             registry = self._find_registry(job.profile)
         except SafelightError as error:
             kind = Failure.INVALID_REQUEST.value
-            queue.fail(database, job.id, epoch, kind, str(error))
+            queue.fail(database, job.id, fencing_token, kind, str(error))
             return
-        self._execution = JobExecution(database, registry, job, epoch)
+        self._execution = JobExecution(database, registry, job, fencing_token)
         try:
             await self._execution.run()
         except Exception:
@@ -118,11 +118,11 @@ class Worker:
             if await asyncio.to_thread(database.data_version) != version:
                 return
 
-    def _recover(self, database: Database, epoch: int, job: Job) -> None:
+    def _recover(self, database: Database, fencing_token: int, job: Job) -> None:
         answers = database.vault.read_spool(job.id)
         try:
             registry = self._find_registry(job.profile)
-            if JobExecution(database, registry, job, epoch).recover(answers):
+            if JobExecution(database, registry, job, fencing_token).recover(answers):
                 log.info("job %s: recovered from its spool", job.id)
                 return
         except SafelightError as error:
@@ -130,7 +130,7 @@ class Worker:
         queue.fail(
             database,
             job.id,
-            epoch,
+            fencing_token,
             Failure.OUTCOME_UNKNOWN.value,
             "The worker ended before the whole answer was there. It may have been charged. "
             "Trying again uses the same id and seed.",

@@ -60,10 +60,10 @@ async def run_job(directory: Path, peer: Peer, script: Script) -> Job:
     peer.begin(script)
     with Database.open(directory) as database:
         (job,) = queue.enqueue(database, [make_request(seed=SEED)])
-        epoch = queue.start_epoch(database, paid_engines={"stability"})
-        claimed = queue.claim(database, epoch)
+        token = queue.recover(database, paid_engines={"stability"})
+        claimed = queue.claim(database, token)
         assert claimed is not None
-        await JobExecution(database, EngineRegistry(set_up(peer)), claimed, epoch).run()
+        await JobExecution(database, EngineRegistry(set_up(peer)), claimed, token).run()
         return queue.get_job(database, job.id)
 
 
@@ -113,10 +113,10 @@ async def test_a_comparison_that_fails_keeps_the_warnings(tmp_path: Path, peer: 
     peer.begin(Script(steps=(HEAD, frames.headers(dict(WARNED), ends=True))))
     with Database.open(tmp_path) as database:
         queue.enqueue_comparison(database, done.image_id, Purpose.REGENERATE)
-        epoch = queue.start_epoch(database, paid_engines={"stability"})
-        claimed = queue.claim(database, epoch)
+        token = queue.recover(database, paid_engines={"stability"})
+        claimed = queue.claim(database, token)
         assert claimed is not None
-        await JobExecution(database, EngineRegistry(set_up(peer)), claimed, epoch).run()
+        await JobExecution(database, EngineRegistry(set_up(peer)), claimed, token).run()
         job = queue.get_job(database, claimed.id)
     assert job.state is JobState.DONE
     assert job.warning == "the prompt was cut"
@@ -156,7 +156,7 @@ async def test_after_a_crash_a_spooled_refusal_is_a_refusal(
     settings = set_up(peer)
     with Database.open(tmp_path) as database:
         (job,) = queue.enqueue(database, [make_request(seed=SEED)])
-        claimed = queue.claim(database, queue.start_epoch(database, paid_engines={"stability"}))
+        claimed = queue.claim(database, queue.recover(database, paid_engines={"stability"}))
         assert claimed is not None
         engine = EngineRegistry(settings).get_engine("stability")
         run = Run(id=job.id, spool=lambda data: database.vault.spool(job.id, data))

@@ -73,13 +73,13 @@ def make_images(
 ) -> list[Image]:
     """One image a request, by way of the queue."""
     jobs = queue.enqueue(db, requests, session=session)
-    epoch = queue.start_epoch(db, paid_engines=())
+    token = queue.recover(db, paid_engines=())
     images = []
     for _ in jobs:
-        job = queue.claim(db, epoch)
+        job = queue.claim(db, token)
         assert job is not None
         result = make_result(seed=job.request.parameters.seed)
-        images.append(queue.finish(db, job, epoch, result))
+        images.append(queue.finish(db, job, token, result))
     return images
 
 
@@ -115,10 +115,10 @@ def run_python(code: str, *arguments: object, before: Sequence[str] = ()) -> str
 
 
 def start(db: Database) -> int:
-    return queue.start_epoch(db, paid_engines=["stability"])
+    return queue.recover(db, paid_engines=["stability"])
 
 
-def claim(db: Database, epoch: int) -> Job:
-    job = queue.claim(db, epoch)
+def claim(db: Database, token: int) -> Job:
+    job = queue.claim(db, token)
     assert job is not None
     return job

@@ -222,8 +222,8 @@ READ_ONLY = """
     db = Database.open(Path(sys.argv[1]))
     print(db.is_read_only, len(history.list_images(db)), integrity.check_database(db))
     print(len(history.read_image(db, history.get_image(db, "@1"))) > 50)
-    print(sessions.load_session(db, "one").name, db.live.read(["a" * 32]))
-    db.data_version(), db.live.data_version()
+    print(sessions.load_session(db, "one").name, db.progress.read(["a" * 32]))
+    db.data_version(), db.progress.data_version()
     try:
         queue.enqueue(db, [make_request()])
     except StoreError as error:

@@ -1,7 +1,10 @@
+"""Whether damage to the database, its files and records is found and named."""
+
 from __future__ import annotations
 
 import io
 import json
+from pathlib import Path
 from typing import Any, get_type_hints
 
 import pytest
@@ -12,6 +15,42 @@ from store.database import Database
 from store.records import Image
 from store.request import Parameters, Prompt
 from tests.store.helpers import execute, make_images, make_request, make_result
+
+
+def test_check_finds_damaged_pages(directory: Path) -> None:
+    with Database.open(directory) as db:
+        make_images(db, [make_request(f"picture {number} " * 30) for number in range(12)])
+    path = directory / "history.sqlite3"
+    data = bytearray(path.read_bytes())
+    place = data.index(b"picture 5 picture 5")
+    page = place // 4096 * 4096
+    data[page : page + 12] = b"\xff" * 12
+    path.write_bytes(data)
+    with Database.open(directory) as db:
+        assert integrity.check_database(db)
+
+
+def test_check_names_what_is_missing(db: Database, directory: Path) -> None:
+    images = make_images(db, [make_request("one"), make_request("two")])
+    assert integrity.check_database(db) == []
+    images[0].path.unlink()
+    findings = "\n".join(integrity.check_database(db))
+    assert images[0].id in findings
+    assert str(images[0].path) in findings
+
+    execute(directory, "DROP TRIGGER image_text_insert")
+    assert any("image_text_insert" in finding for finding in integrity.check_database(db))
+
+    execute(directory, "DELETE FROM prompt")
+    execute(directory, "DELETE FROM request")
+    assert any("refers to a row of request" in finding for finding in integrity.check_database(db))
+
+
+def test_check_finds_an_index_that_is_out_of_step(db: Database, directory: Path) -> None:
+    make_images(db, [make_request("one")])
+    execute(directory, "DROP TRIGGER image_text_update")
+    execute(directory, "UPDATE image SET prompt_text = 'something else'")
+    assert any("search index does not fit" in finding for finding in integrity.check_database(db))
 
 
 @pytest.fixture

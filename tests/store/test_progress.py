@@ -76,13 +76,13 @@ def test_progress_never_raises(tmp_path: Path) -> None:
 
 def test_jobs_show_their_progress_until_they_end(db: Database) -> None:
     queue.enqueue(db, [make_request(steps=30)])
-    epoch = queue.start_epoch(db, paid_engines=())
-    job = queue.claim(db, epoch)
+    token = queue.recover(db, paid_engines=())
+    job = queue.claim(db, token)
     assert job is not None
     assert (queue.get_job(db, job.id).step, queue.get_job(db, job.id).steps) == (0, 30)
-    db.live.write(job.id, 12, 30, 4.5, b"png")
+    db.progress.write(job.id, 12, 30, 4.5, b"png")
     for seen in (queue.get_job(db, job.id), queue.list_jobs(db)[0]):
         assert (seen.step, seen.steps, seen.seconds_left, seen.preview) == (12, 30, 4.5, b"png")
-    queue.finish(db, job, epoch, make_result())
+    queue.finish(db, job, token, make_result())
     done = queue.get_job(db, job.id)
     assert (done.state, done.preview, done.seconds_left) == (JobState.DONE, None, None)

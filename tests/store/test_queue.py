@@ -1,4 +1,4 @@
-"""The queue of jobs."""
+"""The life of a job: queued, claimed, ended, compared, and recovered when its worker is gone."""
 
 from __future__ import annotations
 
@@ -9,26 +9,23 @@ import pytest
 from store import history, queue
 from store.database import Database
 from store.errors import NotFound, StoreError
-from store.records import (
-    JobState,
-    Relation,
-)
+from store.records import Comparison, Image, Job, JobState, Purpose, Relation, Verdict
 from store.vault import Vault
-from tests.store.helpers import claim, make_images, make_request, make_result, start
+from tests.store.helpers import claim, execute, make_images, make_request, make_result, start
 
 
 def test_jobs_run_in_the_order_in_which_they_came(db: Database) -> None:
     requests = [make_request("one", seed=seed) for seed in (3, 1, 2)]
     queue.enqueue(db, requests)
     [last] = queue.enqueue(db, [make_request("two")], session="evening")
-    epoch = start(db)
-    jobs = [claim(db, epoch) for _ in range(4)]
+    token = start(db)
+    jobs = [claim(db, token) for _ in range(4)]
     assert [job.request for job in jobs] == [*requests, make_request("two")]
     assert jobs[-1].id == last.id
     assert jobs[-1].session == "evening"
     assert {job.state for job in jobs} == {JobState.RUNNING}
     assert {job.attempts for job in jobs} == {1}
-    assert queue.claim(db, epoch) is None
+    assert queue.claim(db, token) is None
 
 
 def test_all_requests_are_put_in_or_none(db: Database) -> None:
@@ -39,11 +36,11 @@ def test_all_requests_are_put_in_or_none(db: Database) -> None:
 
 def test_a_job_is_given_to_one_thread_only(db: Database) -> None:
     queue.enqueue(db, [make_request(seed=seed) for seed in range(1, 21)])
-    epoch = start(db)
+    token = start(db)
     taken: list[str] = []
 
     def work() -> None:
-        while job := queue.claim(db, epoch):
+        while job := queue.claim(db, token):
             taken.append(job.id)
 
     threads = [threading.Thread(target=work) for _ in range(4)]
@@ -64,11 +61,11 @@ def test_a_finished_job_has_an_image_with_everything(db: Database) -> None:
         parent_id=parent.id[:8],
         relation=Relation.EDIT,
     )
-    epoch = start(db)
-    job = claim(db, epoch)
+    token = start(db)
+    job = claim(db, token)
     db.vault.spool(job.id, b"answer")
     result = make_result("olive", warning="cut off")
-    image = queue.finish(db, job, epoch, result)
+    image = queue.finish(db, job, token, result)
     record = history.get_image(db, image.id)
     for name in ("mime", "seed", "width", "height", "pixels_sha256", "finish_reason", "warning"):
         assert getattr(record, name) == getattr(result, name), name
@@ -107,8 +104,8 @@ def test_nothing_is_recorded_for_a_job_that_another_worker_has(db: Database) -> 
 
 def test_a_row_never_comes_before_its_file(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     queue.enqueue(db, [make_request()])
-    epoch = start(db)
-    job = claim(db, epoch)
+    token = start(db)
+    job = claim(db, token)
 
     def fail(*_: object) -> str:
         raise StoreError("The disk is full.")
@@ -116,7 +113,7 @@ def test_a_row_never_comes_before_its_file(db: Database, monkeypatch: pytest.Mon
     with monkeypatch.context() as patch:
         patch.setattr(Vault, "put", fail)
         with pytest.raises(StoreError, match="full"):
-            queue.finish(db, job, epoch, make_result())
+            queue.finish(db, job, token, make_result())
     assert history.list_images(db) == []
     assert queue.get_job(db, job.id).state is JobState.RUNNING
 
@@ -134,7 +131,7 @@ def test_a_row_never_comes_before_its_file(db: Database, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(Vault, "put", put)
     monkeypatch.setattr(Database, "write", write)
-    queue.finish(db, job, epoch, make_result())
+    queue.finish(db, job, token, make_result())
     assert order == ["file", "row"]
 
 
@@ -142,8 +139,8 @@ def test_the_spool_is_cleared_only_after_the_row(
     db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     queue.enqueue(db, [make_request()])
-    epoch = start(db)
-    job = claim(db, epoch)
+    token = start(db)
+    job = claim(db, token)
     states: list[JobState] = []
     clear = Vault.clear_spool
 
@@ -152,21 +149,21 @@ def test_the_spool_is_cleared_only_after_the_row(
         clear(vault, job_id)
 
     monkeypatch.setattr(Vault, "clear_spool", look)
-    queue.finish(db, job, epoch, make_result())
+    queue.finish(db, job, token, make_result())
     assert states == [JobState.DONE]
 
 
 def test_cancelling(db: Database) -> None:
     waiting, running = queue.enqueue(db, [make_request(seed=1), make_request(seed=2)])[::-1]
-    epoch = start(db)
-    assert claim(db, epoch).id == running.id
+    token = start(db)
+    assert claim(db, token).id == running.id
     assert queue.count_active(db) == 2
     assert queue.request_cancel(db, waiting.id[:10]).state is JobState.CANCELLED
     assert not queue.is_cancel_requested(db, running.id)
     assert queue.request_cancel(db, running.id).cancel_requested
     assert queue.is_cancel_requested(db, running.id)
-    assert queue.claim(db, epoch) is None
-    failed = queue.fail(db, running.id, epoch, "cancelled", "Cancelled.", state=JobState.CANCELLED)
+    assert queue.claim(db, token) is None
+    failed = queue.fail(db, running.id, token, "cancelled", "Cancelled.", state=JobState.CANCELLED)
     assert failed.state is JobState.CANCELLED
     assert queue.request_cancel(db, running.id).state is JobState.CANCELLED
     assert queue.count_active(db) == 0
@@ -176,32 +173,32 @@ def test_cancelling(db: Database) -> None:
 
 def test_a_job_that_is_no_longer_running_should_stop(db: Database) -> None:
     [job] = queue.enqueue(db, [make_request()])
-    epoch = start(db)
-    claim(db, epoch)
+    token = start(db)
+    claim(db, token)
     start(db)
     assert queue.is_cancel_requested(db, job.id)
 
 
 def test_a_failure_says_why_and_can_be_tried_again(db: Database) -> None:
     queue.enqueue(db, [make_request()])
-    epoch = start(db)
-    job = claim(db, epoch)
+    token = start(db)
+    job = claim(db, token)
     db.vault.spool(job.id, b"half an answer")
     with pytest.raises(StoreError, match="running, so it cannot"):
         queue.retry(db, job.id)
-    failed = queue.fail(db, job.id, epoch, "unreachable", "No route.", state=JobState.UNKNOWN)
+    failed = queue.fail(db, job.id, token, "unreachable", "No route.", state=JobState.UNKNOWN)
     assert (failed.state, failed.error_kind, failed.error) == (
         "unknown",
         "unreachable",
         "No route.",
     )
-    assert queue.claim(db, epoch) is None
+    assert queue.claim(db, token) is None
     again = queue.retry(db, job.id)
     assert (again.id, again.request.parameters.seed) == (job.id, job.request.parameters.seed)
     assert (again.state, again.attempts, again.error) == (JobState.WAITING, 0, None)
     assert db.vault.read_spool(job.id) == []
     assert list(db.directory.glob(f"spool/{job.id}.1"))
-    queue.finish(db, claim(db, epoch), epoch, make_result())
+    queue.finish(db, claim(db, token), token, make_result())
     with pytest.raises(StoreError, match="done, so it cannot"):
         queue.retry(db, job.id)
 
@@ -209,29 +206,29 @@ def test_a_failure_says_why_and_can_be_tried_again(db: Database) -> None:
 @pytest.mark.parametrize("state", [JobState.DONE, JobState.WAITING, JobState.RUNNING])
 def test_a_failure_is_an_end_without_an_image(db: Database, state: JobState) -> None:
     queue.enqueue(db, [make_request()])
-    epoch = start(db)
-    job = claim(db, epoch)
+    token = start(db)
+    job = claim(db, token)
     with pytest.raises(ValueError, match="cannot fail into"):
-        queue.fail(db, job.id, epoch, "internal", "?", state=state)
+        queue.fail(db, job.id, token, "internal", "?", state=state)
 
 
 def test_a_worker_that_leaves_in_good_order_gives_its_job_back(db: Database) -> None:
     queue.enqueue(db, [make_request(seed=1), make_request(seed=2)])
-    epoch = start(db)
-    job = claim(db, epoch)
-    released = queue.release(db, job.id, epoch)
+    token = start(db)
+    job = claim(db, token)
+    released = queue.release(db, job.id, token)
     assert (released.state, released.attempts) == (JobState.WAITING, 0)
-    assert claim(db, epoch).id == job.id
+    assert claim(db, token).id == job.id
     queue.request_cancel(db, job.id)
-    assert queue.release(db, job.id, epoch).state is JobState.CANCELLED
+    assert queue.release(db, job.id, token).state is JobState.CANCELLED
 
 
 def test_the_message_is_kept_to_the_byte_before_it_is_sent(db: Database) -> None:
     [waiting] = queue.enqueue(db, [make_request(engine="stability")])
     with pytest.raises(StoreError, match="not running"):
         queue.record_wire(db, waiting.id, b"too early")
-    epoch = start(db)
-    job = claim(db, epoch)
+    token = start(db)
+    job = claim(db, token)
     assert queue.read_wire(db, job.id) is None
     message = bytes(range(256))
     queue.record_wire(db, job.id, message)
@@ -241,11 +238,187 @@ def test_the_message_is_kept_to_the_byte_before_it_is_sent(db: Database) -> None
 
 def test_lists_can_be_narrowed_and_are_newest_first(db: Database) -> None:
     jobs = queue.enqueue(db, [make_request(seed=seed) for seed in range(1, 6)])
-    epoch = start(db)
-    queue.fail(db, claim(db, epoch).id, epoch, "internal", "x")
-    claim(db, epoch)
+    token = start(db)
+    queue.fail(db, claim(db, token).id, token, "internal", "x")
+    claim(db, token)
     assert [job.id for job in queue.list_jobs(db)] == [job.id for job in jobs[::-1]]
     assert [job.id for job in queue.list_jobs(db, limit=2)] == [jobs[4].id, jobs[3].id]
     active = queue.list_jobs(db, states=[JobState.RUNNING, JobState.FAILED])
     assert [job.id for job in active] == [jobs[1].id, jobs[0].id]
     assert queue.get_job(db, "@1").id == jobs[4].id
+
+
+def compare(db: Database, purpose: Purpose, image: Image, **facts: object) -> Job:
+    job = queue.enqueue_comparison(db, image.id[:12], purpose)
+    token = start(db)
+    assert claim(db, token).id == job.id
+    comparison = Comparison(
+        verdict=Verdict.IDENTICAL, pixels_sha256_now=image.pixels_sha256, detail="All equal."
+    )
+    queue.finish_comparison(db, job, token, comparison, result=make_result(seconds=2.0))
+    return queue.get_job(db, job.id)
+
+
+def test_a_regenerated_image_is_a_child_and_the_original_stays(db: Database) -> None:
+    [image] = make_images(db, [make_request()], session="evening")
+    job = compare(db, Purpose.REGENERATE, image)
+    [verification] = history.list_verifications(db, image.id)
+    assert job.state is JobState.DONE
+    assert job.verification_number == verification.number
+    assert job.image_id == verification.regenerated_id
+    child = history.get_image(db, "@1")
+    assert child.id == verification.regenerated_id
+    assert (child.parent_id, child.purpose, child.session) == (image.id, "regenerate", "evening")
+    assert child.request == image.request
+    original = history.get_image(db, image.id)
+    assert original.verdict is Verdict.IDENTICAL
+    assert verification.environment_digest == image.environment_digest
+    assert (verification.pixels_sha256_then, verification.pixels_sha256_now) == (
+        image.pixels_sha256,
+        image.pixels_sha256,
+    )
+
+
+def test_a_verification_keeps_no_image(db: Database) -> None:
+    [image] = make_images(db, [make_request()])
+    job = compare(db, Purpose.VERIFY, image)
+    assert job.image_id is None
+    assert len(history.list_images(db)) == 1
+    [verification] = history.list_verifications(db, image.id)
+    assert verification.regenerated_id is None
+
+
+def test_a_comparison_is_fenced_too(db: Database) -> None:
+    [image] = make_images(db, [make_request()])
+    job = queue.enqueue_comparison(db, image.id, Purpose.VERIFY)
+    token = start(db)
+    claim(db, token)
+    start(db)
+    with pytest.raises(StoreError, match="no longer"):
+        queue.finish_comparison(db, job, token, Comparison(verdict=Verdict.IDENTICAL), result=None)
+    assert history.list_verifications(db, image.id) == []
+
+
+def test_a_damaged_record_is_not_made_again(db: Database) -> None:
+    [image] = make_images(db, [make_request()])
+    execute(db.directory, "UPDATE request SET json = replace(json, '8.0', '9.0')")
+    with pytest.raises(StoreError, match="damaged"):
+        queue.enqueue_comparison(db, image.id, Purpose.VERIFY)
+
+
+PAID = ("stability", "stability-rest")
+
+
+def claim_one(db: Database, engine: str) -> tuple[Job, int]:
+    """A job of this engine that a worker had in hand when it ended."""
+    queue.enqueue(db, [make_request(engine=engine)])
+    token = queue.recover(db, paid_engines=PAID)
+    job = queue.claim(db, token)
+    assert job is not None
+    return job, token
+
+
+def test_fencing_tokens_count_up_in_the_history_itself(db: Database) -> None:
+    tokens = [queue.recover(db, paid_engines=PAID) for _ in range(3)]
+    assert tokens == [1, 2, 3]
+
+
+def test_free_work_goes_back_to_its_place(db: Database) -> None:
+    job, _ = claim_one(db, "builtin")
+    queue.enqueue(db, [make_request("later")])
+    token = queue.recover(db, paid_engines=PAID)
+    assert queue.get_job(db, job.id).state is JobState.WAITING
+    again = queue.claim(db, token)
+    assert again is not None
+    assert (again.id, again.attempts) == (job.id, 2)
+
+
+def test_paid_work_is_never_sent_again_by_itself(db: Database) -> None:
+    job, _ = claim_one(db, "stability")
+    queue.record_wire(db, job.id, b"sent")
+    token = queue.recover(db, paid_engines=PAID)
+    found = queue.get_job(db, job.id)
+    assert found.state is JobState.UNKNOWN
+    assert found.error is not None
+    assert "charged" in found.error
+    assert found.finished_at is not None
+    assert queue.claim(db, token) is None
+    assert queue.list_spooled(db, token) == []
+    # A cancelled one may have been charged as well.
+    queue.retry(db, job.id)
+    assert queue.claim(db, token) is not None
+    queue.request_cancel(db, job.id)
+    queue.recover(db, paid_engines=PAID)
+    assert queue.get_job(db, job.id).state is JobState.UNKNOWN
+
+
+def test_a_paid_answer_in_the_spool_can_still_become_an_image(db: Database) -> None:
+    job, first = claim_one(db, "stability")
+    db.vault.spool(job.id, b"answer")
+    token = queue.recover(db, paid_engines=PAID)
+    assert queue.claim(db, token) is None
+    [spooled] = queue.list_spooled(db, token)
+    assert spooled.id == job.id
+    assert db.vault.read_spool(job.id) == [b"answer"]
+    with pytest.raises(StoreError, match="no longer"):
+        queue.finish(db, job, first, make_result())
+    image = queue.finish(db, spooled, token, make_result())
+    assert queue.get_job(db, job.id).image_id == image.id
+    assert queue.list_spooled(db, token) == []
+
+
+@pytest.mark.parametrize("engine", ["builtin", "stability"])
+def test_a_job_that_ended_its_worker_twice_is_set_aside(db: Database, engine: str) -> None:
+    job, _ = claim_one(db, engine)
+    db.vault.spool(job.id, b"answer that ends the worker")
+    token = queue.recover(db, paid_engines=PAID)
+    queue.claim(db, token)
+    token = queue.recover(db, paid_engines=PAID)
+    found = queue.get_job(db, job.id)
+    assert found.state is JobState.SET_ASIDE
+    assert found.error is not None
+    assert "2 times" in found.error
+    assert queue.claim(db, token) is None
+    # Nothing is thrown away, and a person can still let it run.
+    assert db.vault.read_spool(job.id) == [b"answer that ends the worker"]
+    assert queue.retry(db, job.id).state is JobState.WAITING
+    assert queue.claim(db, token) is not None
+
+
+def test_what_was_to_be_cancelled_is_not_run_again(db: Database) -> None:
+    job, _ = claim_one(db, "builtin")
+    queue.request_cancel(db, job.id)
+    token = queue.recover(db, paid_engines=PAID)
+    assert queue.get_job(db, job.id).state is JobState.CANCELLED
+    assert queue.claim(db, token) is None
+
+
+def test_what_has_ended_or_waits_is_left_alone(db: Database) -> None:
+    done, token = claim_one(db, "stability")
+    queue.finish(db, done, token, make_result())
+    [waiting] = queue.enqueue(db, [make_request(engine="stability")])
+    db.progress.write("a" * 32, 1, 2)
+    queue.recover(db, paid_engines=PAID)
+    assert queue.get_job(db, done.id).state is JobState.DONE
+    assert queue.get_job(db, waiting.id).state is JobState.WAITING
+    assert db.progress.read(["a" * 32]) == {}
+
+
+def test_recovery_is_all_or_nothing(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    free, paid = queue.enqueue(db, [make_request(), make_request(engine="stability")])
+    token = queue.recover(db, paid_engines=PAID)
+    for _ in range(2):
+        queue.claim(db, token)
+
+    def stumble(_: str) -> list[bytes]:
+        raise StoreError("Reading the spool failed.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(db.vault, "read_spool", stumble)
+        with pytest.raises(StoreError, match="spool"):
+            queue.recover(db, paid_engines=PAID)
+    for job in (free, paid):
+        assert queue.get_job(db, job.id).state is JobState.RUNNING
+    assert queue.recover(db, paid_engines=PAID) == token + 1
+    assert queue.get_job(db, free.id).state is JobState.WAITING
+    assert queue.get_job(db, paid.id).state is JobState.UNKNOWN

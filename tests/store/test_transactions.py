@@ -203,7 +203,7 @@ def test_nothing_we_do_drops_the_lock_of_our_own_transaction(
         db.data_version()
         queue.list_jobs(db)
         db.back_up(tmp_path / "copy.sqlite3")
-        db.live.write("a" * 32, 1, 2)
+        db.progress.write("a" * 32, 1, 2)
         Database.open(directory).close()
         assert "locked" in run_python(TRY_LOCK, path)
         if db.journal_mode != "wal":
@@ -257,13 +257,13 @@ WORK = """
     from store.database import Database
     from tests.store.helpers import make_request, make_result
     db = Database.open(Path(sys.argv[1]))
-    epoch = queue.start_epoch(db, paid_engines=())
+    token = queue.recover(db, paid_engines=())
     number = 0
     while True:
         number += 1
-        queue.enqueue(db, [make_request(f"run {epoch} picture {number}")])
-        job = queue.claim(db, epoch)
-        print(queue.finish(db, job, epoch, make_result()).id, flush=True)
+        queue.enqueue(db, [make_request(f"run {token} picture {number}")])
+        job = queue.claim(db, token)
+        print(queue.finish(db, job, token, make_result()).id, flush=True)
 """
 
 
@@ -282,5 +282,5 @@ def test_kills_at_any_moment_lose_no_image_that_was_announced(directory: Path) -
         assert len(announced) >= 12
         assert set(announced) <= stored
         assert integrity.check_database(db) == []
-        queue.start_epoch(db, paid_engines=())
+        queue.recover(db, paid_engines=())
         assert execute(directory, "SELECT count(*) FROM job WHERE state = 'running'") == [(0,)]

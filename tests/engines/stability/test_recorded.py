@@ -35,10 +35,10 @@ async def test_the_exact_message_is_stored_with_its_digest(serve: Serve, tmp_pat
         for data in shelf.values():
             store_input(database, data)
         (job,) = queue.enqueue(database, [request])
-        epoch = queue.start_epoch(database, paid_engines={"stability"})
-        claimed = queue.claim(database, epoch)
+        token = queue.recover(database, paid_engines={"stability"})
+        claimed = queue.claim(database, token)
         assert claimed is not None
-        await JobExecution(database, EngineRegistry(settings), claimed, epoch).run()
+        await JobExecution(database, EngineRegistry(settings), claimed, token).run()
         done, wire = queue.get_job(database, job.id), queue.read_wire(database, job.id)
         assert done.state is JobState.DONE
         assert [wire] == server.messages
