@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import threading
+
 import msgspec
 import pytest
 
 from store import sessions
 from store.database import Database
 from store.errors import StoreError
-from store.records import Draft, DraftPrompt
+from store.records import Draft, DraftPrompt, Session
 from tests.store.helpers import execute
 
 DRAFT = Draft(
@@ -82,3 +84,53 @@ def test_a_name_can_be_shown(db: Database, name: str) -> None:
         sessions.load_session(db, name)
     with pytest.raises(StoreError, match="name of a session"):
         sessions.save_draft(db, name, DRAFT)
+
+
+def test_the_writer_writes_the_newest_draft_and_skips_what_it_overtakes(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_writing, may_go_on = threading.Event(), threading.Event()
+    written: list[str] = []
+    save_draft = sessions.save_draft
+
+    def save(database: Database, name: str, draft: Draft) -> Session:
+        is_writing.set()
+        assert may_go_on.wait(10)
+        written.append(draft.prompts[0].text)
+        return save_draft(database, name, draft)
+
+    monkeypatch.setattr(sessions, "save_draft", save)
+    writer = sessions.DraftWriter(db)
+    for text in ("r", "re", "red", "red barn"):
+        writer.write("evening", Draft(prompts=(DraftPrompt(text=text),)))
+        assert is_writing.wait(10)
+    may_go_on.set()
+    writer.close()
+    assert written == ["r", "red barn"]
+    assert writer.error is None
+    assert sessions.load_session(db, "evening").draft.prompts[0].text == "red barn"
+
+
+def test_the_writer_tells_why_a_draft_was_not_written(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = threading.Event()
+    save_draft = sessions.save_draft
+
+    def save(database: Database, name: str, draft: Draft) -> Session:
+        if not failed.is_set():
+            failed.set()
+            raise StoreError("The disk is full.")
+        return save_draft(database, name, draft)
+
+    monkeypatch.setattr(sessions, "save_draft", save)
+    writer = sessions.DraftWriter(db)
+    writer.write("evening", DRAFT)
+    assert failed.wait(10)
+    writer.close()
+    assert str(writer.error) == "The disk is full."
+    writer = sessions.DraftWriter(db)
+    writer.write("evening", DRAFT)
+    writer.close()
+    assert writer.error is None
+    assert sessions.load_session(db, "evening").draft == DRAFT
