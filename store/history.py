@@ -88,7 +88,7 @@ def get_image(db: Database, reference: str) -> Image:
 
 
 def get_thumbnails(db: Database, numbers: Collection[int]) -> dict[int, bytes]:
-    """The small pictures of these images, by number; those that have none are left out."""
+    """The thumbnails of these images, by number; those that have none are left out."""
     wanted = col(ThumbnailRow.image_number).in_(set(numbers))
     with db.read() as read:
         rows = read.exec(select(ThumbnailRow).where(wanted)).all()

@@ -251,12 +251,12 @@ def _check_file(db: Database, row: ImageRow) -> list[str]:
     if len(data) != row.file_bytes:
         findings.append(_describe("file_bytes", len(data), row.file_bytes))
     try:
-        picture = open_image(data)
+        decoded = open_image(data)
     except StoreError as error:
         return [*findings, f"file: {error.message}"]
-    if (picture.width, picture.height) != (row.width, row.height):
-        size = f"{picture.width}x{picture.height}"
+    if (decoded.width, decoded.height) != (row.width, row.height):
+        size = f"{decoded.width}x{decoded.height}"
         findings.append(f"size: the file has {size}, the columns say {row.width}x{row.height}")
-    if digest_pixels(picture) != row.pixels_sha256:
+    if digest_pixels(decoded) != row.pixels_sha256:
         findings.append("pixels_sha256: the pixels of the file have another digest")
     return findings

@@ -278,7 +278,7 @@ def to_jobs(
     jobs = []
     for row in rows:
         request, is_damaged = requests[row.request_digest]
-        live = progress.get(row.id)
+        known = progress.get(row.id)
         jobs.append(
             Job(
                 number=row.number or 0,
@@ -294,10 +294,10 @@ def to_jobs(
                 session=row.session,
                 parent_id=row.parent_id,
                 relation=_to_relation(row.relation),
-                step=live.step if live else 0,
-                steps=live.steps if live else request.parameters.steps,
-                seconds_left=live.seconds_left if live else None,
-                preview=live.preview if live else None,
+                step=known.step if known else 0,
+                steps=known.steps if known else request.parameters.steps,
+                seconds_left=known.seconds_left if known else None,
+                preview=known.preview if known else None,
                 cancel_requested=row.cancel_requested,
                 error_kind=row.error_kind,
                 error=row.error,

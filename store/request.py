@@ -129,8 +129,8 @@ class Guidance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class Adapter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A T2I adapter that follows the initial image. `strength` 0 to 1.
 
-    `init`: whether the initial image is a picture (`image`) or already the sketch, depth map or
-    edges (`adapter_image`).
+    `init`: whether the initial image is an ordinary one (`image`) or already the sketch, depth
+    map or edges (`adapter_image`).
     """
 
     kind: str

@@ -168,7 +168,7 @@ class StageRow(SQLModel, table=True):
 
 
 class ThumbnailRow(SQLModel, table=True):
-    """A small picture of an image (PNG or WebP)."""
+    """A thumbnail of an image (PNG or WebP)."""
 
     __tablename__: ClassVar[Any] = "thumbnail"
 
