@@ -16,18 +16,18 @@ from textual.screen import Screen
 from textual.types import AnimationLevel
 
 from tui.actions import CONTEXTS, Situation, list_actions, write_keys
+from tui.compose.screen import ComposeScreen
 from tui.darkroom import Darkroom
-from tui.glyphs import choose_glyphs
-from tui.screens.compose import ComposeScreen
-from tui.terminal import ControlFilter, choose_image_protocol, watch_hangup
+from tui.terminal.filter import ControlFilter, choose_image_protocol, watch_hangup
+from tui.terminal.glyphs import choose_glyphs
 from tui.themes import ROLES, THEMES, choose_theme, name_following
 
 if TYPE_CHECKING:
     from engines.settings import Settings
-    from tui.screens.history import DraftLoaded, OriginChosen
+    from tui.history.screen import DraftLoaded, OriginChosen
 
 NO_ANIMATION: AnimationLevel = "none"
-STYLES: list[str | PurePath] = ["styles/app.tcss", "styles/compose.tcss"]
+STYLES: list[str | PurePath] = ["app.tcss", "compose/compose.tcss"]
 WIDTHS = [(0, "-tiny"), (72, "-narrow"), (100, "-wide")]
 HEIGHTS = [(0, "-flat"), (20, "-low"), (32, "-high")]
 """From how many columns or rows on a screen has that class."""
@@ -121,7 +121,7 @@ class SafelightApp(App[None]):
 
     async def open_history(self) -> None:
         """Show the history."""
-        from tui.screens.history import HistoryScreen
+        from tui.history.screen import HistoryScreen
 
         desk, keeper = self.compose_screen.desk, self.compose_screen.keeper
         await self.push_screen(
@@ -135,13 +135,13 @@ class SafelightApp(App[None]):
 
     async def open_jobs(self) -> None:
         """Show the jobs."""
-        from tui.screens.jobs import JobsScreen
+        from tui.jobs import JobsScreen
 
         await self.push_screen(JobsScreen(self.darkroom))
 
     async def open_help(self, situation: Situation, focused: Sequence[str]) -> None:
         """Show every key."""
-        from tui.screens.help import HelpScreen
+        from tui.help_dialog import HelpScreen
 
         contexts = {name: CONTEXTS[name] for name in ComposeScreen.ACTION_CONTEXTS}
         await self.push_screen(HelpScreen(contexts, situation, self.glyphs, focused))
@@ -158,7 +158,7 @@ class SafelightApp(App[None]):
         enter: Callable[[str], Awaitable[None]],
     ) -> None:
         """Let the person choose one of `choices` and hand it to `enter`."""
-        from tui.screens.choice import ChoiceScreen
+        from tui.dialogs import ChoiceScreen
 
         async def take(chosen: str | None) -> None:
             if chosen is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.content import Content
 
 from store.records import Job, JobState, Purpose
-from tui.record import show_moment
+from tui.history.record_text import show_moment
 from tui.text import show_first_prompt, show_safely
 
 _BAR = 12

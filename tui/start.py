@@ -20,7 +20,7 @@ def open_darkroom(session: str | None = None) -> int:
             "In a script use a command: safelight --help lists them.",
         )
     from engines.settings import SettingsError, load_user_settings
-    from tui.detection import choose_image_protocol, prepare_environment
+    from tui.terminal.detect import choose_image_protocol, prepare_environment
 
     try:
         settings = load_user_settings()

@@ -9,7 +9,7 @@ from textual.pilot import Pilot
 
 from tests.tui.host import Host, wait_until
 from tests.tui.memory_darkroom import MemoryDarkroom, make_request
-from tui.screens.history import HistoryScreen
+from tui.history.screen import HistoryScreen
 
 WIDE, NARROW = (120, 40), (80, 24)
 

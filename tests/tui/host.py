@@ -10,7 +10,7 @@ from textual.filter import LineFilter
 from textual.pilot import Pilot
 from textual.screen import Screen
 
-from tui.terminal import ControlFilter
+from tui.terminal.filter import ControlFilter
 from tui.themes import DARK, ROLES, THEMES
 
 

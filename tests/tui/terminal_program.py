@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tui.detection import choose_image_protocol, prepare_environment
+from tui.terminal.detect import choose_image_protocol, prepare_environment
 
 PAYLOADS = (
     "\x1b]52;c;cGF5bG9hZA==\x1b\\",
@@ -34,8 +34,8 @@ from textual.widgets.option_list import Option  # noqa: E402
 
 from tests.tui.host import Host  # noqa: E402
 from tests.tui.memory_darkroom import MemoryDarkroom, make_picture, make_request  # noqa: E402
-from tui.screens.history import HistoryScreen  # noqa: E402
-from tui.terminal import ControlFilter, unblock_signals, watch_hangup  # noqa: E402
+from tui.history.screen import HistoryScreen  # noqa: E402
+from tui.terminal.filter import ControlFilter, unblock_signals, watch_hangup  # noqa: E402
 from tui.widgets.picture import Picture  # noqa: E402
 
 

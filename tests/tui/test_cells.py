@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 from rich.color import ColorType
 
-from tui.cells import draw_cells, fit_cells
-from tui.palette import Row
+from tui.terminal.cells import draw_cells, fit_cells
+from tui.terminal.palette import Row
 
 
 def make_image(width: int = 64, height: int = 64) -> Image.Image:

@@ -7,7 +7,7 @@ import pytest
 
 from store.request import InitialImage, Mask, Prompt, PromptStack, Request, Upscale, Variation
 from tests.tui.memory_darkroom import make_request
-from tui.changes import describe_change
+from tui.diff import describe_change
 
 START = InitialImage(sha256="ab" * 32, start_schedule=0.6, end_schedule=0.0)
 MASK = Mask(sha256="cd" * 32, replaces="black", area_init="original")

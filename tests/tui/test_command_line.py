@@ -29,10 +29,11 @@ from store.records import Job
 from store.request import InitialImage, Mask, Parameters, Request, Upscale
 from tests.store.strategies import make_struct
 from tests.tui.samples import make_request
-from tui.cli import deriving, making
-from tui.cli.application import CONTEXT_SETTINGS
-from tui.commands import make_command
+from tui.cli import derive as deriving
+from tui.cli import generate as making
+from tui.cli.program import CONTEXT_SETTINGS
 from tui.darkroom import Darkroom
+from tui.shell_command import make_command
 
 OPTIONAL = tuple(field.name for field in msgspec.structs.fields(Parameters) if not field.required)
 PLAIN = make_request().parameters

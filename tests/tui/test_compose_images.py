@@ -16,12 +16,12 @@ from tests.tui.desk_darkroom import DeskDarkroom, wait_for, with_place
 from tests.tui.memory_darkroom import make_picture, make_request
 from tests.tui.pilot import join_lines, running, show_screen
 from tests.tui.samples import HOSTED
-from tui.abilities import Abilities
 from tui.action import Situation
 from tui.app import SafelightApp
-from tui.screens.mask import MaskScreen
-from tui.screens.path import PathScreen
-from tui.widgets.parameter_row import ParameterRow
+from tui.compose.abilities import Abilities
+from tui.compose.mask import MaskScreen
+from tui.compose.parameter_row import ParameterRow
+from tui.path_dialog import PathScreen
 
 
 def is_shown(app: SafelightApp, said: str) -> bool:

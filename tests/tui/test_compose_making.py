@@ -13,7 +13,7 @@ from tests.tui.desk_darkroom import DeskDarkroom, wait_for, with_place
 from tests.tui.memory_darkroom import make_picture, make_request
 from tests.tui.pilot import join_lines, running, show_screen
 from tui.app import SafelightApp
-from tui.widgets.image_panel import ImagePanel
+from tui.compose.image import ImagePanel
 from tui.widgets.picture import Picture
 
 START = with_place(Draft(prompts=(DraftPrompt(text="night sky"),), seed=5, seed_locked=True))

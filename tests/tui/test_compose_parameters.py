@@ -10,7 +10,7 @@ import pytest
 from store.records import Draft, DraftPrompt
 from tests.tui.desk_darkroom import DeskDarkroom, wait_for, with_place
 from tests.tui.pilot import join_lines, running, show_screen
-from tui.widgets.parameter_row import ParameterRow
+from tui.compose.parameter_row import ParameterRow
 
 START = with_place(
     Draft(prompts=(DraftPrompt(text="night sky"),), seed=5), part="parameters", field="steps"

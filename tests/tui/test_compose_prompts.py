@@ -9,7 +9,7 @@ import pytest
 from store.records import Draft, DraftPrompt
 from tests.tui.desk_darkroom import DeskDarkroom, wait_for, with_place
 from tests.tui.pilot import join_lines, running, show_screen
-from tui.widgets.prompt_stack import PromptStack
+from tui.compose.prompts import PromptStack
 
 THREE = with_place(
     Draft(

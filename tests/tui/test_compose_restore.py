@@ -13,7 +13,7 @@ from store.errors import StoreError
 from store.records import Draft, DraftPrompt
 from tests.tui.desk_darkroom import DeskDarkroom, make_app, wait_for, with_place
 from tests.tui.pilot import join_lines, running, show_screen
-from tui.widgets.fields import PromptEditor, ValueInput
+from tui.compose.editors import PromptEditor, ValueInput
 
 TWO = with_place(
     Draft(prompts=(DraftPrompt(text="night sky"), DraftPrompt(text="fog", weight=-0.5)), seed=5)

@@ -16,8 +16,8 @@ from store.records import Draft, DraftPrompt, JobState
 from tests.tui.desk_darkroom import DeskDarkroom, make_app, wait_for, with_place
 from tests.tui.memory_darkroom import make_request
 from tests.tui.pilot import running, show_screen
-from tui.screens.help import HelpScreen
-from tui.widgets.fields import clean_paste
+from tui.compose.editors import clean_paste
+from tui.help_dialog import HelpScreen
 
 HOSTILE = [
     "[/x]",
@@ -33,7 +33,7 @@ SLOW = ("sqlmodel", "sqlalchemy", "numpy", "grpc", "chafa", "PIL", "stability_sd
 
 def test_nothing_slow_is_imported_before_the_first_paint() -> None:
     code = (
-        "import sys, tui.app, tui.screens.help, tui.screens.choice;"
+        "import sys, tui.app, tui.help_dialog, tui.dialogs;"
         f"print([name for name in {SLOW!r} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -11,8 +11,8 @@ from tests.tui.desk_darkroom import DeskDarkroom, wait_for, with_place
 from tests.tui.memory_darkroom import make_request
 from tests.tui.pilot import running, show_screen
 from tui.actions import ACTIONS, BY_ID
-from tui.screens.compose import ComposeScreen
-from tui.screens.help import HelpScreen
+from tui.compose.screen import ComposeScreen
+from tui.help_dialog import HelpScreen
 from tui.themes import ROLES, THEMES
 
 START = with_place(

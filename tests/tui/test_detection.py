@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tui.detection import (
+from tui.terminal.detect import (
     choose_image_protocol,
     describe_terminal,
     find_colours,

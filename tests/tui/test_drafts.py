@@ -9,7 +9,7 @@ from engines.resolution import resolve_draft
 from store.records import Draft, DraftPrompt
 from store.request import Prompt
 from tests.tui.samples import CAPABILITIES, make_image, make_request
-from tui import drafts
+from tui.compose import draft as drafts
 
 CURRENT = Draft(
     prompts=(DraftPrompt(text="a field", weight=0.5),),

@@ -9,7 +9,7 @@ from textual.pilot import Pilot
 from store.records import Image, Verdict
 from tests.tui.host import read_screen, wait_until
 from tests.tui.memory_darkroom import MemoryDarkroom, make_request
-from tui.widgets.film_strip import FilmStrip
+from tui.compose.recent import FilmStrip
 
 
 class StripApp(App[None]):

@@ -11,8 +11,8 @@ from store.records import Verdict
 from tests.tui.history_screen import NARROW, WIDE, make_history, open_history, wait_for_record
 from tests.tui.host import Host, read_screen, wait_until
 from tests.tui.memory_darkroom import MemoryDarkroom, make_request
-from tui.commands import make_command
-from tui.screens.history import HistoryScreen
+from tui.history.screen import HistoryScreen
+from tui.shell_command import make_command
 from tui.widgets.picture import Picture
 
 

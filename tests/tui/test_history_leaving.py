@@ -11,7 +11,7 @@ from store.records import Image
 from tests.tui.history_screen import NARROW, make_history, open_history
 from tests.tui.host import Host, wait_until
 from tests.tui.memory_darkroom import MemoryDarkroom, make_request
-from tui.screens.history import HistoryScreen
+from tui.history.screen import HistoryScreen
 
 
 class GatedDarkroom(MemoryDarkroom):

@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 from store.records import JobState
 from tests.tui.host import Host, read_screen, wait_until
 from tests.tui.memory_darkroom import MemoryDarkroom, make_request
-from tui.screens.jobs import ChargeQuestion, JobsScreen
+from tui.jobs import ChargeQuestion, JobsScreen
 
 
 @asynccontextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from store.pixels import open_image
-from tui.mask import Brush, MaskCanvas
+from tui.compose.mask_canvas import Brush, MaskCanvas
 
 
 def draw(canvas: MaskCanvas) -> list[str]:

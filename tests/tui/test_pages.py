@@ -9,8 +9,8 @@ import msgspec
 from store.records import Image
 from tests.tui.host import Host, read_screen, wait_until
 from tests.tui.memory_darkroom import MemoryDarkroom, make_request
-from tui.pages import PAGE, HistoryPages
-from tui.screens.history import HistoryScreen
+from tui.history.pages import PAGE, HistoryPages
+from tui.history.screen import HistoryScreen
 
 MANY = 100_000
 

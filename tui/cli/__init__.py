@@ -11,6 +11,6 @@ def main() -> None:
         from tui.start import open_darkroom
 
         sys.exit(open_darkroom())
-    from tui.cli.application import run
+    from tui.cli.program import run
 
     run()

@@ -181,7 +181,7 @@ def doctor(as_json: JsonOption = False) -> None:
     """
 
     async def work() -> int:
-        from tui.cli.diagnosis import diagnose
+        from tui.cli.doctor import diagnose
 
         facts, problems = await diagnose(find_data_directory())
         if as_json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textual.content import Content
 
-from tui.glyphs import Glyphs
+from tui.terminal.glyphs import Glyphs
 from tui.text import show_safely
 from tui.widgets.cell import Cell
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from textual.content import Content
 
 from tui.actions import Action, Situation, list_actions, write_keys
-from tui.glyphs import Glyphs
+from tui.terminal.glyphs import Glyphs
 from tui.text import show_safely
 from tui.widgets.cell import Cell
 

@@ -16,9 +16,9 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from store.errors import SafelightError
-from tui.cells import draw_cells, fit_cells
-from tui.detection import Colours, ImageProtocol, choose_image_protocol, has_unicode
-from tui.palette import Row
+from tui.terminal.cells import draw_cells, fit_cells
+from tui.terminal.detect import Colours, ImageProtocol, choose_image_protocol, has_unicode
+from tui.terminal.palette import Row
 from tui.text import show_safely
 from tui.work import start_work
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from textual.geometry import Size
 from textual.widget import Widget
 
-from tui.cells import fit_cells
-from tui.detection import ImageProtocol
+from tui.terminal.cells import fit_cells
+from tui.terminal.detect import ImageProtocol
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
@@ -86,7 +86,7 @@ def _make_sixel_class(sixel_image: Any) -> Any:
     """
     from textual_image.widget.sixel import _ImageSixelImpl, _NoopRenderable
 
-    from tui.terminal import ControlFilter
+    from tui.terminal.filter import ControlFilter
 
     class SixelData(_ImageSixelImpl):
         def get_line_filters(self) -> Any:

@@ -7,10 +7,10 @@ from collections import OrderedDict
 from collections.abc import Iterable
 
 from store.errors import SafelightError
-from tui.cells import draw_cells, fit_cells
 from tui.darkroom import Darkroom
-from tui.detection import Colours
-from tui.palette import Row
+from tui.terminal.cells import draw_cells, fit_cells
+from tui.terminal.detect import Colours
+from tui.terminal.palette import Row
 
 _KEPT = 400
 

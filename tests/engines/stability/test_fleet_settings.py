@@ -93,7 +93,7 @@ def test_nothing_of_ray_is_imported_before_a_fleet_starts() -> None:
     loaded = run_python(
         """
         import sys
-        import engines.fleet.serving, tui.cli.serving
+        import engines.fleet.serving, tui.cli.serve
         print("ray" in sys.modules)
         """
     )

@@ -1,0 +1,110 @@
+"""What the doctor looks at."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sqlite3
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engines.base import EngineError
+from store.errors import SafelightError
+from store.folder import find_config_file
+from tui.terminal.detect import describe_terminal
+
+if TYPE_CHECKING:
+    from engines.settings import StabilityRestSettings, StabilitySettings
+
+PACKAGES = (
+    "safelight",
+    "textual",
+    "numpy",
+    "sqlmodel",
+    "stability-sdk",
+    "grpcio",
+    "httpx",
+    "textual-image",
+)
+
+
+async def diagnose(directory: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """Facts by section, and problems as sentences. Opens the history, changes nothing in it."""
+    problems: list[str] = []
+    facts: dict[str, dict[str, Any]] = {
+        "program": _describe_program(),
+        "terminal": dict(describe_terminal(os.environ)),
+        "history": {"folder": str(directory)},
+        "engines": {},
+    }
+    await _examine_history(directory, facts["history"], problems)
+    _examine_engines(facts["engines"], problems)
+    return facts, problems
+
+
+def describe_stability(settings: StabilitySettings | StabilityRestSettings) -> str:
+    """Host and whether a key is set, never the key."""
+    return f"{settings.host}, {'a key is set' if settings.key is not None else 'no key is set'}"
+
+
+def _describe_program() -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "python": f"{platform.python_version()} ({sys.executable})",
+        "system": platform.platform(),
+        "processor": platform.machine(),
+        "sqlite": sqlite3.sqlite_version,
+        "configuration": str(find_config_file()),
+    }
+    for package in PACKAGES:
+        try:
+            facts[package] = version(package)
+        except PackageNotFoundError:
+            facts[package] = "not installed as a package"
+    return facts
+
+
+async def _examine_history(directory: Path, facts: dict[str, Any], problems: list[str]) -> None:
+    from engines.settings import load_user_settings
+    from store.integrity import check_database
+    from tui.darkroom import Darkroom
+
+    try:
+        darkroom = Darkroom(directory, load_user_settings())
+        await darkroom.open()
+    except SafelightError as error:
+        problems.append(str(error))
+        return
+    try:
+        database = darkroom.database
+        status = await darkroom.get_worker_status()
+        facts["journal"] = database.journal_mode
+        facts["read only"] = "yes" if database.is_read_only else "no"
+        facts["worker"] = f"process {status.process_id}" if status.is_running else "none runs"
+        facts["unfinished jobs"] = status.jobs
+        problems.extend(check_database(database))
+    finally:
+        await darkroom.close()
+
+
+def _examine_engines(facts: dict[str, Any], problems: list[str]) -> None:
+    from engines.builtin.weights import check_files
+
+    try:
+        from engines.settings import load_user_settings
+
+        settings = load_user_settings()
+        facts["stability"] = describe_stability(settings.stability)
+        facts["stability-rest"] = describe_stability(settings.stability_rest)
+        if profiles := sorted(name for name in settings.profiles if name):
+            facts["profiles"] = ", ".join(
+                f"{name} (chosen)" if name == settings.profile else name for name in profiles
+            )
+    except SafelightError as error:
+        problems.append(str(error))
+    try:
+        facts["builtin"] = check_files()
+    except EngineError as error:
+        facts["builtin"] = "damaged"
+        problems.append(str(error))

@@ -1,0 +1,1 @@
+"""The compose screen: prompt stack, parameters, image, recent images."""

@@ -1,0 +1,1 @@
+"""The history screen: past images, their records."""

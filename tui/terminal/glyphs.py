@@ -1,0 +1,57 @@
+"""The few signs that are not ASCII, and what stands for them where a terminal lacks them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from tui.terminal.detect import has_unicode
+
+
+class Glyphs(msgspec.Struct, frozen=True, kw_only=True):
+    """One set of signs; each is one cell wide, but those in `keys`."""
+
+    has_unicode: bool = True
+    minus: str = "\u2212"
+    dot: str = "·"
+    cursor: str = "▌"
+    full: str = "█"
+    left_half: str = "▌"
+    right_half: str = "▐"
+    middle: str = "│"
+    open: str = "▕"
+    close: str = "▏"
+    beyond_left: str = "◂"
+    beyond_right: str = "▸"
+    ellipsis: str = "…"
+    warning: str = "!"
+    times: str = "×"
+    keys: Mapping[str, str] = msgspec.field(
+        default_factory=lambda: {"left": "←", "right": "→", "up": "↑", "down": "↓"}
+    )
+
+
+UNICODE = Glyphs()
+ASCII = Glyphs(
+    has_unicode=False,
+    minus="-",
+    dot="-",
+    cursor=">",
+    full="#",
+    left_half="#",
+    right_half="#",
+    middle="|",
+    open="[",
+    close="]",
+    beyond_left="<",
+    beyond_right=">",
+    ellipsis="~",
+    times="x",
+    keys={},
+)
+
+
+def choose_glyphs(environ: Mapping[str, str]) -> Glyphs:
+    """The set that the terminal can show."""
+    return UNICODE if has_unicode(environ) else ASCII
