@@ -18,8 +18,9 @@ from textual.types import AnimationLevel
 from tui.actions import CONTEXTS, Situation, list_actions, write_keys
 from tui.compose.screen import ComposeScreen
 from tui.darkroom import Darkroom
-from tui.terminal.filter import ControlFilter, choose_image_protocol, watch_hangup
-from tui.terminal.glyphs import choose_glyphs
+from tui.terminal.detect import choose_glyphs, read_display
+from tui.terminal.filter import ControlFilter
+from tui.terminal.hangup import watch_hangup
 from tui.themes import ROLES, THEMES, choose_theme, name_following
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class SafelightApp(App[None]):
         self._is_closed = False
         self.glyphs = choose_glyphs(environ)
         images = darkroom.settings.interface.images
-        self.image_protocol = choose_image_protocol(environ, images)
+        self.terminal_display = read_display(environ, images)
         self._control_filter = ControlFilter(has_pictures=self.glyphs.has_unicode)
         for theme in THEMES:
             self.register_theme(theme)

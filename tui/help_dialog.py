@@ -16,7 +16,7 @@ from textual.widgets import Static
 
 from tui.actions import Action, Situation, list_actions, write_keys
 from tui.terminal.glyphs import Glyphs
-from tui.widgets.hanging import hang
+from tui.widgets.text_lines import hang
 
 KEYS_WIDTH = 14
 

@@ -17,8 +17,6 @@ from tui.themes import DARK, ROLES, THEMES
 class Host(App[None]):
     """Shows the screen that `make_screen` makes, above an empty one."""
 
-    image_protocol = "cells"
-
     def __init__(self, make_screen: Callable[[], Screen[None]]) -> None:
         super().__init__()
         self._make_screen = make_screen

@@ -35,7 +35,8 @@ from textual.widgets.option_list import Option  # noqa: E402
 from tests.tui.host import Host  # noqa: E402
 from tests.tui.memory_darkroom import MemoryDarkroom, make_picture, make_request  # noqa: E402
 from tui.history.screen import HistoryScreen  # noqa: E402
-from tui.terminal.filter import ControlFilter, unblock_signals, watch_hangup  # noqa: E402
+from tui.terminal.filter import ControlFilter  # noqa: E402
+from tui.terminal.hangup import unblock_signals, watch_hangup  # noqa: E402
 from tui.widgets.picture import Picture  # noqa: E402
 
 

@@ -15,8 +15,6 @@ from tui.compose.recent import FilmStrip
 class StripApp(App[None]):
     """Nothing but the strip, `height` rows high."""
 
-    image_protocol = "cells"
-
     def __init__(self, darkroom: MemoryDarkroom, height: int) -> None:
         super().__init__()
         self._darkroom, self._height = darkroom, height

@@ -15,9 +15,8 @@ from textual.widget import Widget
 
 from store.errors import SafelightError
 from tui.compose.mask_canvas import Brush, MaskCanvas
-from tui.terminal.cells import draw_cells, fit_cells
+from tui.terminal.cells import Row, draw_cells, fit_cells
 from tui.terminal.detect import Colours, has_unicode
-from tui.terminal.palette import Row
 from tui.widgets.picture import get_colours, get_image_protocol, open_for_display
 from tui.work import start_work
 

@@ -15,7 +15,7 @@ from tui.acting import ActingScreen
 from tui.darkroom import Darkroom
 from tui.history.list import HistoryList
 from tui.history.record import RecordView
-from tui.terminal.glyphs import choose_glyphs
+from tui.terminal.detect import choose_glyphs
 from tui.widgets.key_line import KeyLine
 from tui.widgets.picture import Picture
 from tui.work import start_work

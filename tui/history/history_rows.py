@@ -9,7 +9,7 @@ from rich.segment import Segment
 from rich.style import Style
 
 from store.records import Image
-from tui.terminal.palette import Row
+from tui.terminal.cells import Row
 from tui.text import show_first_prompt, show_safely
 from tui.widgets.text_lines import fit_text
 from tui.words import mark_verdict

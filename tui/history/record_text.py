@@ -12,7 +12,7 @@ from store.records import Image, Job, JobState, Purpose, Relation, Stage, Verifi
 from store.request import Prompt
 from tui.origin_words import describe_extras
 from tui.text import show_safely
-from tui.widgets.hanging import hang
+from tui.widgets.text_lines import hang
 from tui.words import STYLES, describe_verdict, mark_verdict
 
 LABEL = 10

@@ -1,5 +1,12 @@
 """What the terminal can show, told by its environment alone.
 
+A widget asks the app that it is in: `get_display(self.app)` gives a `Display` with
+`glyphs`, `has_unicode`, `colours` and `image_protocol`. There is an app from `compose` and
+`on_mount` on, not yet in `__init__`, so ask where something is drawn, or on mount. The app
+settles it once, in its own `__init__`: `self.terminal_display = read_display(environ, images)`
+with `images` the setting `[interface] images`. An app without that attribute (the bare hosts
+of tests) counts as one in the terminal of `os.environ`. No widget reads the environment.
+
 Nothing is asked of the terminal: a question that crosses a slow link is answered late, and
 the answer lands in the text that the person types. Nothing here imports Textual, so it can
 run before Textual reads its own settings at import.
@@ -10,6 +17,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, MutableMapping
 from typing import Literal, cast
+
+import msgspec
+
+from tui.terminal.glyphs import ASCII, UNICODE, Glyphs
 
 ImageProtocol = Literal["kitty", "sixel", "cells", "none"]
 """How pictures reach the terminal: two pixel protocols, coloured characters, not at all."""
@@ -27,7 +38,41 @@ _SIXEL_PROGRAMS = ("WezTerm", "iTerm.app", "mintty")
 _TRUECOLOR_TERMS = (*_KITTY_TERMS, *_SIXEL_TERMS, "alacritty", "wezterm", "tmux-direct")
 _TRUECOLOR_PROGRAMS = (*_KITTY_PROGRAMS, *_SIXEL_PROGRAMS, "vscode", "Hyper")
 _TEXT_TERMS = ("linux", "dumb", "vt100", "vt102", "vt220", "ansi")
+_COLOUR_SYSTEMS: dict[str, Colours] = {"truecolor": "truecolor", "256": "256", "standard": "16"}
 _COERCED_CTYPES = ("C.UTF-8", "C.utf8", "UTF-8")
+
+
+class Display(msgspec.Struct, frozen=True, kw_only=True):
+    """What one terminal can show: signs, colours, images."""
+
+    glyphs: Glyphs
+    colours: Colours
+    image_protocol: ImageProtocol
+
+    @property
+    def has_unicode(self) -> bool:
+        """Whether block elements and signs such as ✓ can be shown."""
+        return self.glyphs.has_unicode
+
+
+def read_display(environ: Mapping[str, str] = os.environ, images: str = "auto") -> Display:
+    """What the terminal of `environ` can show; `images` is the setting of that name."""
+    return Display(
+        glyphs=choose_glyphs(environ),
+        colours=find_colours(environ),
+        image_protocol=choose_image_protocol(environ, images),
+    )
+
+
+def get_display(app: object) -> Display:
+    """What `app` has settled on as `terminal_display`; without that, what `os.environ` tells."""
+    settled = getattr(app, "terminal_display", None)
+    return settled if isinstance(settled, Display) else read_display()
+
+
+def choose_glyphs(environ: Mapping[str, str]) -> Glyphs:
+    """The set of signs that the terminal can show."""
+    return UNICODE if has_unicode(environ) else ASCII
 
 
 def choose_image_protocol(environ: Mapping[str, str], setting: str = "auto") -> ImageProtocol:
@@ -73,10 +118,15 @@ def find_multiplexer(environ: Mapping[str, str]) -> str:
 
 
 def find_colours(environ: Mapping[str, str]) -> Colours:
-    """How many colours may be sent: by NO_COLOR, COLORTERM, TERM_PROGRAM and TERM."""
+    """How many colours may be sent: by NO_COLOR, COLORTERM, TERM_PROGRAM and TERM.
+
+    TEXTUAL_COLOR_SYSTEM, by which Textual itself decides, wins over all but the first.
+    """
     term, program = environ.get("TERM", ""), environ.get("TERM_PROGRAM", "")
     if "NO_COLOR" in environ or term in ("", "dumb", "vt100", "vt102", "vt220"):
         return "none"
+    if chosen := _COLOUR_SYSTEMS.get(environ.get("TEXTUAL_COLOR_SYSTEM", "")):
+        return chosen
     if environ.get("COLORTERM", "").strip().lower() in ("truecolor", "24bit"):
         return "truecolor"
     if find_multiplexer(environ):
@@ -144,6 +194,8 @@ def _explain_colours(environ: Mapping[str, str]) -> str:
     colours = find_colours(environ)
     if "NO_COLOR" in environ:
         return f"{colours}: NO_COLOR is set"
+    if environ.get("TEXTUAL_COLOR_SYSTEM") in _COLOUR_SYSTEMS:
+        return f"{colours}: TEXTUAL_COLOR_SYSTEM is {environ['TEXTUAL_COLOR_SYSTEM']}"
     if environ.get("COLORTERM"):
         return f"{colours}: COLORTERM is {environ['COLORTERM']}"
     return f"{colours}: told by TERM (COLORTERM is not set)"

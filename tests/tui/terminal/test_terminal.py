@@ -15,7 +15,7 @@ import pytest
 from tests.tui.terminal_harness import Terminal, open_terminal
 from tests.tui.terminal_program import PAYLOADS
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def run_program(

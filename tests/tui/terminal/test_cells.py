@@ -10,8 +10,7 @@ import pytest
 from PIL import Image
 from rich.color import ColorType
 
-from tui.terminal.cells import draw_cells, fit_cells
-from tui.terminal.palette import Row
+from tui.terminal.cells import Row, draw_cells, fit_cells
 
 
 def make_image(width: int = 64, height: int = 64) -> Image.Image:

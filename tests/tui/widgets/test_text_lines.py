@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from textual.content import Content
 
-from tui.widgets.hanging import hang
+from tui.widgets.text_lines import hang
 
 WORDS = st.lists(st.text("abcdefgh", min_size=1, max_size=8), max_size=20).map(" ".join)
 

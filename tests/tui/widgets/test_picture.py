@@ -10,13 +10,14 @@ from textual.pilot import Pilot
 
 from tests.tui.host import read_screen, wait_until
 from tests.tui.memory_darkroom import make_picture
+from tui.terminal.detect import Display, read_display
 from tui.widgets.picture import Picture
 
 
 class Shower(App[None]):
     """Nothing but a picture."""
 
-    image_protocol = "cells"
+    terminal_display: Display | None = None
 
     def compose(self) -> ComposeResult:
         yield Picture(id="picture")
@@ -96,7 +97,7 @@ async def test_a_damaged_image_is_explained_in_its_place() -> None:
 
 async def test_where_pictures_are_off_the_words_stand_there() -> None:
     app = Shower()
-    app.image_protocol = "none"
+    app.terminal_display = read_display({"TERM": "dumb"})
     async with app.run_test(size=(80, 24)) as pilot:
         picture = await show(pilot, make_picture(1), "a fish\nin a pond")
         await wait_until(pilot, lambda: "in a pond" in read_screen(app), "the words")

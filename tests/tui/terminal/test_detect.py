@@ -8,9 +8,12 @@ from tui.terminal.detect import (
     choose_image_protocol,
     describe_terminal,
     find_colours,
+    get_display,
     has_unicode,
     prepare_environment,
+    read_display,
 )
+from tui.terminal.glyphs import ASCII
 
 UTF8 = {"LANG": "en_US.UTF-8"}
 
@@ -101,3 +104,28 @@ def test_the_facts_say_what_was_chosen_and_why() -> None:
     assert facts["locale"] == "LANG=C.UTF-8"
     assert facts["glyphs"] == "Unicode"
     assert "kitty" in describe_terminal({"TERM": "dumb"}, "kitty")["pictures"]
+
+
+class Settled:
+    """An app that knows what its terminal shows."""
+
+    terminal_display = read_display({"TERM": "vt100", "LANG": "C.UTF-8"}, "none")
+
+
+def test_what_the_app_has_settled_on_holds_for_every_widget(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in {**UTF8, "TERM": "xterm-256color", "COLORTERM": "truecolor"}.items():
+        monkeypatch.setenv(name, value)
+    assert get_display(Settled()).glyphs is ASCII
+    assert get_display(Settled()).colours == "none"
+    assert get_display(Settled()).image_protocol == "none"
+    bare = get_display(object())
+    assert (bare.has_unicode, bare.colours, bare.image_protocol) == (True, "truecolor", "cells")
+
+
+def test_textuals_own_setting_decides_the_colours_unless_there_shall_be_none() -> None:
+    environ = {"TERM": "xterm-kitty", "TEXTUAL_COLOR_SYSTEM": "256"}
+    assert find_colours(environ) == "256"
+    assert "TEXTUAL_COLOR_SYSTEM" in describe_terminal(environ)["colours"]
+    assert find_colours(environ | {"NO_COLOR": "1"}) == "none"
