@@ -13,13 +13,13 @@ from engines.base import EngineError, Failure
 from engines.capabilities import Capabilities
 from engines.resolution import resolve_draft
 from engines.settings import Settings
-from store.errors import SafelightError, StoreError
+from store.errors import SafelightError
 from store.records import Draft, Image, Job, JobState, Session
 from store.request import Request
 from tests.tui.memory_darkroom import MemoryDarkroom
 from tests.tui.samples import CAPABILITIES, HOSTED
 from tui.app import SafelightApp
-from tui.darkroom import WorkerStatus
+from tui.darkroom import OPENING, WorkerStatus
 
 UTF8 = {"TERM": "xterm-256color", "LANG": "C.UTF-8", "COLORTERM": "truecolor"}
 
@@ -36,6 +36,7 @@ class DeskDarkroom(MemoryDarkroom):
         self.open_error: SafelightError | None = None
         self.send_error: SafelightError | None = None
         self.gate: asyncio.Event | None = None
+        self.trouble = OPENING
         self.is_closed = False
         self.sent: list[Draft] = []
         self.read_only = False
@@ -43,6 +44,9 @@ class DeskDarkroom(MemoryDarkroom):
     async def open(self) -> None:
         if self.gate is not None:
             await self.gate.wait()
+        await super().open()
+
+    def _open(self) -> None:
         if self.open_error is not None:
             raise self.open_error
         self.is_closed = False
@@ -52,9 +56,7 @@ class DeskDarkroom(MemoryDarkroom):
 
     @property
     def is_read_only(self) -> bool:
-        if self.is_closed:
-            raise StoreError("The history is not open.")
-        return self.read_only
+        return self.read_only and not self.is_closed
 
     def get_capabilities(self, engine: str) -> Capabilities:
         known = {"builtin": CAPABILITIES, "stability": HOSTED}

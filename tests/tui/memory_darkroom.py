@@ -75,6 +75,7 @@ class MemoryDarkroom(Darkroom):
 
     def __init__(self) -> None:
         super().__init__(Path("/nowhere"), Settings())
+        self.trouble = ""
         self.images: list[Image] = []
         self.files: dict[str, bytes] = {}
         self.inputs: dict[str, bytes] = {}
@@ -171,10 +172,6 @@ class MemoryDarkroom(Darkroom):
                 self.change()
                 return self.jobs[index]
         raise NotFound(f"No job {job_id}.")
-
-    @property
-    def is_read_only(self) -> bool:
-        return False
 
     async def list_images(
         self, *, before: int | None = None, limit: int = 50, search: str | None = None

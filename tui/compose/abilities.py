@@ -1,4 +1,4 @@
-"""What the engines can do with an image that there is, and why not."""
+"""What the engines can do with an image, put into a situation."""
 
 from __future__ import annotations
 
@@ -9,19 +9,12 @@ import msgspec
 from engines.capabilities import Capabilities
 from store.errors import SafelightError
 from store.records import Image
+from tui import abilities
+from tui.abilities import FACTOR, Upscaler
 from tui.action import Situation
 from tui.darkroom import Darkroom
 
-FACTOR = 2
-"""How many times as wide and as high an image is made."""
-
-
-class Upscaler(msgspec.Struct, frozen=True):
-    """A model that makes images larger."""
-
-    engine: str
-    model: str
-    is_paid: bool
+__all__ = ["FACTOR", "Abilities", "Upscaler", "read_capabilities"]
 
 
 def read_capabilities(darkroom: Darkroom) -> dict[str, Capabilities]:
@@ -47,51 +40,12 @@ class Abilities:
         """`situation` with what cannot be done with `image`, and by what the draft is made with."""
         return msgspec.structs.replace(
             situation,
-            cannot_start=self._explain(engine, model, "initial_image", "starts from no image"),
-            cannot_mix=self._explain(engine, model, "variation", "mixes no second seed in"),
-            cannot_vary=self._explain_vary(image),
-            cannot_enlarge=self._explain_enlarge(image),
+            cannot_start=abilities.explain_start(self._capabilities, engine, model),
+            cannot_mix=abilities.explain_mix(self._capabilities, engine, model),
+            cannot_vary=abilities.explain_vary(self._capabilities, image),
+            cannot_enlarge=abilities.explain_enlarge(self._capabilities, image),
         )
-
-    def _explain(self, engine: str, model: str | None, parameter: str, said: str) -> str:
-        known = self._capabilities.get(engine)
-        if known is None or parameter in known.for_model(model).takes:
-            return ""
-        if any(parameter in takes for takes in known.takes_by_model.values()):
-            return f"The model {model or known.default_model} {said}."
-        return f"The engine {engine} {said}."
-
-    def _explain_vary(self, image: Image | None) -> str:
-        if image is None:
-            return ""
-        if image.is_damaged:
-            return "The record of this image is damaged, so it cannot be varied."
-        if image.request.parameters.upscale is not None:
-            return "This image was only made larger: vary the one that it was made from."
-        request = image.request
-        return self._explain(request.engine, request.model, "variation", "varies no image")
-
-    def _explain_enlarge(self, image: Image | None) -> str:
-        if not self.list_upscalers():
-            return "No engine here makes images larger."
-        if image is None:
-            return ""
-        if image.is_damaged:
-            return "The record of this image is damaged, so nothing is made from it."
-        width, height = image.width * FACTOR, image.height * FACTOR
-        limit = max(
-            known.upscale_side for known in self._capabilities.values() if "upscale" in known.takes
-        )
-        if max(width, height) > limit:
-            return f"It would be {width} x {height} pixels, more than {limit} a side."
-        return ""
 
     def list_upscalers(self, first: str = "") -> list[Upscaler]:
         """The models that make images larger, those of the engine `first` in front."""
-        found = [
-            Upscaler(engine, model, known.is_paid)
-            for engine, known in self._capabilities.items()
-            if "upscale" in known.takes
-            for model in known.upscale_models
-        ]
-        return sorted(found, key=lambda upscaler: upscaler.engine != first)
+        return abilities.list_upscalers(self._capabilities, first)
