@@ -19,7 +19,7 @@ from store.records import Job, JobState
 from tui.acting import ActingScreen
 from tui.actions import CONTEXTS, Situation, make_bindings
 from tui.darkroom import Darkroom
-from tui.job_words import describe_job, explain_job
+from tui.status import describe_job, explain_job
 from tui.terminal.detect import choose_glyphs
 from tui.widgets.key_line import KeyLine
 from tui.work import start_work

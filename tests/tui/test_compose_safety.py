@@ -16,8 +16,8 @@ from store.records import Draft, DraftPrompt, JobState
 from tests.tui.desk_darkroom import DeskDarkroom, make_app, wait_for, with_place
 from tests.tui.memory_darkroom import make_request
 from tests.tui.pilot import running, show_screen
-from tui.compose.editors import clean_paste
 from tui.help_dialog import HelpScreen
+from tui.text import clean_paste
 
 HOSTILE = [
     "[/x]",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from store.parameters import InitialImage, Mask, Upscale, Variation
+from store.parameters import Adapter, FineTune, Guidance, InitialImage, Mask, Upscale, Variation
 from store.request import Prompt, PromptStack, Request
 from tests.tui.memory_darkroom import make_request
 from tui.diff import describe_change
@@ -124,3 +124,46 @@ def test_what_an_image_started_from_is_told_in_plain_words(
 def test_the_form_of_a_request_is_no_change_of_its_own() -> None:
     older = msgspec.structs.replace(make_request("night"), format=1)
     assert describe_change(older, make_request("night")) == "same request"
+
+
+SKETCH = Adapter(kind="sketch", strength=0.4, init="image")
+GUIDED = Guidance(preset="simple")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ({}, {"guidance": GUIDED}, "+ guidance simple"),
+        ({"guidance": GUIDED}, {}, "- guidance"),
+        (
+            {"guidance": GUIDED},
+            {"guidance": Guidance(preset="simple", strength=0.3, models=("a", "b"))},
+            "guidance strength none→0.3, guidance models none→a, b",
+        ),
+        ({}, {"adapter": SKETCH}, "+ adapter sketch 0.4"),
+        (
+            {"adapter": SKETCH},
+            {"adapter": msgspec.structs.replace(SKETCH, kind="depth")},
+            "adapter kind sketch→depth",
+        ),
+        ({}, {"fine_tunes": (FineTune(model="m", weight=0.5),)}, "+ tuned by m 0.5"),
+        ({"fine_tunes": (FineTune(model="m"),)}, {}, "- tuned by m"),
+        (
+            {"fine_tunes": (FineTune(model="m"),)},
+            {"fine_tunes": (FineTune(model="m", weight=0.5),)},
+            "tuned by m none→0.5",
+        ),
+        (
+            {"fine_tunes": (FineTune(model="m"), FineTune(model="n"))},
+            {"fine_tunes": (FineTune(model="n"), FineTune(model="m"))},
+            "tuned by order",
+        ),
+    ],
+)
+def test_what_a_service_has_beyond_the_rest_is_told_without_brackets(
+    before: dict[str, object], after: dict[str, object], said: str
+) -> None:
+    start = InitialImage(sha256="ab" * 32, start_schedule=0.6, end_schedule=0)
+    older = make_request("night", initial_image=start, **before)
+    newer = make_request("night", initial_image=start, **after)
+    assert describe_change(older, newer) == said

@@ -11,9 +11,8 @@ import typer
 
 from engines.secret import Secret
 from store.places import find_config_file
-from tui.cli.darkroom import open_darkroom, run_command
 from tui.cli.options import JsonOption, ProfileOption
-from tui.cli.output import print_json, print_line, print_note
+from tui.cli.run import open_darkroom, print_json, print_line, print_note, run_command
 
 if TYPE_CHECKING:
     from engines.settings import Settings

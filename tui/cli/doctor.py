@@ -1,4 +1,4 @@
-"""What the doctor looks at."""
+"""The command `doctor`: what Safelight stands on, and what is wrong with it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from engines.base import EngineError
 from store.errors import SafelightError
-from store.places import find_config_file
+from store.places import find_config_file, find_data_directory
+from tui.cli.options import JsonOption
+from tui.cli.run import EXIT_DIFFERENT, print_json, print_line, print_note, run_command
 from tui.terminal.detect import describe_terminal
 
 if TYPE_CHECKING:
@@ -28,6 +32,34 @@ PACKAGES = (
     "httpx",
     "textual-image",
 )
+
+
+def doctor(as_json: JsonOption = False) -> None:
+    """Check what Safelight stands on.
+
+    Status 1 when something is wrong.
+    """
+
+    async def work() -> int:
+        facts, problems = await diagnose(find_data_directory())
+        if as_json:
+            print_json({"facts": facts, "problems": problems})
+        else:
+            _print_facts(facts)
+            for problem in problems:
+                print_note(f"problem: {problem}")
+            if not problems:
+                print_line("no problem found")
+        return EXIT_DIFFERENT if problems else 0
+
+    raise typer.Exit(run_command(work(), as_json=as_json))
+
+
+def _print_facts(facts: dict[str, dict[str, Any]]) -> None:
+    for section, rows in facts.items():
+        print_line(section)
+        for name, value in rows.items():
+            print_line(f"  {name:<22} {value}")
 
 
 async def diagnose(directory: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:
@@ -107,3 +139,8 @@ def _examine_engines(facts: dict[str, Any], problems: list[str]) -> None:
     except EngineError as error:
         facts["builtin"] = "damaged"
         problems.append(str(error))
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command to the program."""
+    app.command()(doctor)

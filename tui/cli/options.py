@@ -267,7 +267,7 @@ AdapterInitTypeOption = Annotated[
     typer.Option(
         "--adapter-init-type",
         case_sensitive=False,
-        help="Whether the initial image is a picture (as if omitted) or already the sketch.",
+        help="Whether the initial image is to be traced (as if omitted) or is already the sketch.",
         rich_help_panel=SERVICE,
     ),
 ]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from store.errors import SafelightError
-from tui.cli.output import end_with_error, print_line
+from tui.cli.run import end_with_error, print_line
 
 if TYPE_CHECKING:
     from engines.fleet.cluster import Fleet

@@ -10,11 +10,9 @@ from engines.capabilities import Capabilities
 from store.errors import SafelightError
 from store.records import Image
 from tui import abilities
-from tui.abilities import FACTOR, Upscaler
+from tui.abilities import Upscaler
 from tui.action import Situation
 from tui.darkroom import Darkroom
-
-__all__ = ["FACTOR", "Abilities", "Upscaler", "read_capabilities"]
 
 
 def read_capabilities(darkroom: Darkroom) -> dict[str, Capabilities]:

@@ -13,8 +13,9 @@ from textual.screen import Screen
 from engines.derivation import UpscaleChoices
 from store.errors import SafelightError, StoreError
 from store.records import Draft, Image
+from tui.abilities import FACTOR, Upscaler
 from tui.compose import origins
-from tui.compose.abilities import FACTOR, Abilities, Upscaler
+from tui.compose.abilities import Abilities
 from tui.compose.desk import Desk
 from tui.compose.keeper import Keeper, read_place
 from tui.compose.making import Making

@@ -14,14 +14,14 @@ from tui.compose import draft as drafts
 from tui.compose.desk import Desk
 from tui.compose.image import ImagePanel
 from tui.compose.recent import FilmStrip
-from tui.compose.status import (
+from tui.darkroom import Darkroom
+from tui.status import (
     describe_ended,
     describe_image,
     describe_jobs,
     describe_losses,
     describe_trouble,
 )
-from tui.darkroom import Darkroom
 from tui.terminal.glyphs import Glyphs
 
 RECENT = 48

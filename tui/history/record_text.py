@@ -10,10 +10,9 @@ from textual.content import Content
 
 from store.records import Image, Job, JobState, Purpose, Relation, Stage, Verification
 from store.request import Prompt
-from tui.origin_words import describe_extras
 from tui.text import show_safely
 from tui.widgets.text_lines import hang
-from tui.words import STYLES, describe_verdict, mark_verdict
+from tui.words import STYLES, describe_extras, describe_verdict, mark_verdict
 
 LABEL = 10
 _QUIET = "$secondary"

@@ -12,8 +12,9 @@ from textual.message import Message
 
 from store.errors import SafelightError
 from store.records import Image, Job, Purpose, Verification
+from tui.abilities import Upscaler
 from tui.actions import CONTEXTS, Situation, make_bindings
-from tui.compose.abilities import Abilities, Upscaler, read_capabilities
+from tui.compose.abilities import Abilities, read_capabilities
 from tui.compose.derive import make_choices, open_upscalers
 from tui.darkroom import Darkroom
 from tui.history.history_layout import HISTORY_CSS, HistoryLayout

@@ -23,7 +23,7 @@ import msgspec
 from tui.terminal.glyphs import ASCII, UNICODE, Glyphs
 
 ImageProtocol = Literal["kitty", "sixel", "cells", "none"]
-"""How pictures reach the terminal: two pixel protocols, coloured characters, not at all."""
+"""How images reach the terminal: two pixel protocols, coloured characters, not at all."""
 
 Colours = Literal["truecolor", "256", "16", "none"]
 """How many colours may be sent."""
@@ -76,18 +76,18 @@ def choose_glyphs(environ: Mapping[str, str]) -> Glyphs:
 
 
 def choose_image_protocol(environ: Mapping[str, str], setting: str = "auto") -> ImageProtocol:
-    """How to draw pictures in this terminal; see `explain_image_protocol`."""
+    """How to show images in this terminal; see `explain_image_protocol`."""
     return explain_image_protocol(environ, setting)[0]
 
 
 def explain_image_protocol(
     environ: Mapping[str, str], setting: str = "auto"
 ) -> tuple[ImageProtocol, str]:
-    """How to draw pictures in this terminal, and why so, in words.
+    """How to show images in this terminal, and why so, in words.
 
     `setting` other than `auto` wins. Otherwise a pixel protocol is used only where the
     terminal is known to have it, is not reached through tmux or screen, and is not at the
-    far end of a link, where one picture in pixels weighs about 1 MB against 0.1 MB in cells.
+    far end of a link, where one image in pixels weighs about 1 MB against 0.1 MB in cells.
     """
     term, program = environ.get("TERM", ""), environ.get("TERM_PROGRAM", "")
     if setting in IMAGE_SETTINGS and setting != "auto":
@@ -97,7 +97,7 @@ def explain_image_protocol(
     if multiplexer := find_multiplexer(environ):
         return "cells", f"inside {multiplexer}, which may not pass pixels on"
     if environ.get("SSH_CONNECTION") or environ.get("SSH_TTY"):
-        return "cells", "over SSH a picture in pixels is ten times larger"
+        return "cells", "over SSH an image in pixels is ten times larger"
     if not has_unicode(environ):
         return "cells", "the locale is not UTF-8"
     if term in _KITTY_TERMS or program in _KITTY_PROGRAMS:
@@ -157,7 +157,7 @@ def prepare_environment(environ: MutableMapping[str, str], protocol: ImageProtoc
     """Set what Textual reads at import, where the person has not. Call before that import.
 
     COLORTERM does not cross SSH, so that a terminal known for 16 million colours would get
-    256; the kitty protocol even carries the picture's number in a colour and shows nothing
+    256; the kitty protocol even carries the image's number in a colour and shows nothing
     when that is rounded. Over SSH nothing moves by itself.
     """
     colours = find_colours(environ)

@@ -30,7 +30,7 @@ from store.records import Job
 from store.request import Request
 from tests.store.strategies import make_struct
 from tests.tui.samples import make_request
-from tui.cli import derive as deriving
+from tui.cli import generate as deriving
 from tui.cli import generate as making
 from tui.cli.program import CONTEXT_SETTINGS
 from tui.darkroom import Darkroom
