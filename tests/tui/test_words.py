@@ -5,7 +5,16 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from store.parameters import Adapter, FineTune, Guidance, Parameters, Upscale, Variation
+from store.parameters import (
+    Adapter,
+    FineTune,
+    Guidance,
+    InitialImage,
+    Mask,
+    Parameters,
+    Upscale,
+    Variation,
+)
 from store.records import (
     Draft,
     FinishReason,
@@ -80,7 +89,8 @@ def test_what_is_optional_is_told_in_sentences_and_named_in_a_list() -> None:
         fine_tunes=(FineTune(model="mine"), FineTune(model="other", weight=0.5)),
         weight_method="cross_attention",
         content_credentials="sign_with_engine_id",
-        upscale=Upscale(sha256="ab" * 32, upscaler="rgb"),
+        initial_image=InitialImage(sha256="ab" * 32, start_schedule=0.6, end_schedule=0.1),
+        mask=Mask(sha256="cd" * 32, replaces="white", area_init="random"),
     )
     told = dict(words.describe_extras(request.parameters))
     assert told["vary seed"] == ["5, 0.2 of it mixed in"]
@@ -89,10 +99,19 @@ def test_what_is_optional_is_told_in_sentences_and_named_in_a_list() -> None:
     assert told["tuned by"] == ["mine", "other, weight 0.5"]
     assert told["weights"] == ["by cross attention"]
     assert told["signed"] == ["sign with engine id"]
-    assert told["larger"] == ["the image abababab made 128 x 192, enlarged by rgb"]
+    assert told["from"] == [
+        "the image file abababab",
+        "start 0.6 (0 keeps it, 1 ignores it), end 0.1",
+    ]
+    assert told["mask"] == ["cdcdcdcd: white is made anew, from noise"]
     assert words.name_extras(request.parameters) == (
-        "vary seed, guidance, adapter, tuned by, credentials, made larger"
+        "initial image, mask, vary seed, guidance, adapter, tuned by, credentials"
     )
+    larger = make_request(upscale=Upscale(sha256="ab" * 32, upscaler="rgb")).parameters
+    assert words.describe_extras(larger) == [
+        ("larger", ["the image abababab made 128 x 192, enlarged by rgb"])
+    ]
+    assert words.name_extras(larger) == "made larger"
     assert words.describe_extras(make_request().parameters) == []
 
 
