@@ -224,13 +224,18 @@ _DIGEST_SHOWN = 8
 
 
 def name_parameter(field: str) -> str:
-    """How a field of a request is called within a line of others."""
+    """How a field of a request is called where its value follows: `cfg`, `mask area`."""
     return _NAMES.get(field) or LABELS.get(field) or field.replace("_", " ")
 
 
+def name_feature(field: str) -> str:
+    """What a request may have and an engine may take, as a noun: `initial image`, `variation`."""
+    return field.replace("_", " ")
+
+
 def name_extras(parameters: Parameters) -> str:
-    """The optional parameters that are set, by name, joined by commas; empty without any."""
-    return ", ".join(name_parameter(name) for name in _OPTIONAL if getattr(parameters, name))
+    """The optional parameters that are set, as nouns, joined by commas; empty without any."""
+    return ", ".join(name_feature(name) for name in _OPTIONAL if getattr(parameters, name))
 
 
 def describe_extras(parameters: Parameters) -> list[tuple[str, list[str]]]:

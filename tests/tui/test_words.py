@@ -105,13 +105,15 @@ def test_what_is_optional_is_told_in_sentences_and_named_in_a_list() -> None:
     ]
     assert told["mask"] == ["cdcdcdcd: white is made anew, from noise"]
     assert words.name_extras(request.parameters) == (
-        "initial image, mask, vary seed, guidance, adapter, tuned by, credentials"
+        "initial image, mask, variation, guidance, adapter, fine tunes, content credentials"
     )
-    larger = make_request(upscale=Upscale(sha256="ab" * 32, upscaler="rgb")).parameters
+    larger = make_request(
+        width=128, height=192, upscale=Upscale(sha256="ab" * 32, upscaler="rgb")
+    ).parameters
     assert words.describe_extras(larger) == [
         ("larger", ["the image abababab made 128 x 192, enlarged by rgb"])
     ]
-    assert words.name_extras(larger) == "made larger"
+    assert words.name_extras(larger) == "upscale"
     assert words.describe_extras(make_request().parameters) == []
 
 

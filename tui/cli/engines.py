@@ -11,7 +11,7 @@ from engines.capabilities import Capabilities, Span
 from engines.sizes import Sizes
 from tui.cli.options import JsonOption, ProfileOption
 from tui.cli.run import print_json, print_line, print_note, run_command
-from tui.words import name_parameter
+from tui.words import name_feature
 
 
 def engines(
@@ -74,7 +74,7 @@ def _print_model(name: str, other: Capabilities, default: Capabilities) -> None:
         facts.append(f"sizes {_show_sizes(other.sizes)}")
     if other.takes != default.takes:
         facts.append(
-            "takes " + (", ".join(name_parameter(name) for name in other.takes) or "no image")
+            "takes " + (", ".join(name_feature(name) for name in other.takes) or "no image")
         )
     if facts:
         print_line(f"  {name}: {'; '.join(facts)}")
