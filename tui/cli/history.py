@@ -18,6 +18,7 @@ from tui.cli.results import describe_image
 from tui.cli.run import open_darkroom, print_json, print_line, print_note, run_command
 from tui.darkroom import Darkroom
 from tui.shell_command import make_command
+from tui.text import show_first_prompt
 from tui.words import (
     LABELS,
     describe_extras,
@@ -50,8 +51,7 @@ def history(
         if not images:
             print_note("No image found." if search else "The history is empty.")
         for image in images:
-            prompts = image.request.stack.prompts
-            prompt = " ".join(prompts[0].text.split()) if prompts else ""
+            prompt = show_first_prompt(image.request)
             extras = name_extras(image.request.parameters)
             verdict = describe_verdict(image.verdict)
             print_line(
@@ -67,7 +67,7 @@ def describe_row(image: Image) -> dict[str, Any]:
     """An image as `history --json` and `show --json` print it."""
     return describe_image(image) | {
         "number": image.number,
-        "created_at": datetime.fromtimestamp(image.created_at, UTC).isoformat(),
+        "created_at": write_instant(image.created_at),
         "purpose": image.purpose.value,
         "parent_id": image.parent_id,
         "relation": image.relation.value if image.relation else None,
@@ -76,6 +76,11 @@ def describe_row(image: Image) -> dict[str, Any]:
         "warning": image.warning,
         "request": msgspec.to_builtins(image.request),
     }
+
+
+def write_instant(seconds: float) -> str:
+    """A moment as documents hold it: ISO 8601, in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat()
 
 
 def show(
@@ -186,7 +191,7 @@ def sessions(as_json: JsonOption = False) -> None:
                     "sessions": [
                         {
                             "name": row.name,
-                            "updated_at": datetime.fromtimestamp(row.updated_at, UTC).isoformat(),
+                            "updated_at": write_instant(row.updated_at),
                             "prompts": msgspec.to_builtins(row.draft.prompts),
                         }
                         for row in rows
