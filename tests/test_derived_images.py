@@ -56,10 +56,15 @@ def test_everything_about_an_initial_image_is_recorded(program: Program, home: P
     Path(start).unlink()
     again = repeat(program, program.run("show", "@1", "--command").stdout)
     assert again["request_id"] == image["request_id"]
-    text = program.run("show", "@1").stdout
-    assert "schedule from 0.7 to 0.1" in text
-    assert "white is made anew" in text
-    assert "seed 9, strength 0.2" in text
+    lines = program.run("show", "@1").stdout.splitlines()
+    place = lines.index(f"from      the image file {parameters['initial_image']['sha256'][:8]}")
+    assert lines[place + 1 : place + 4] == [
+        "          start 0.7 (0 keeps it, 1 ignores it), end 0.1",
+        f"mask      {parameters['mask']['sha256'][:8]}: white is made anew, from noise",
+        "vary seed 9, 0.2 of it mixed in",
+    ]
+    prompts = lines.index("prompts    +1.0  night sky")
+    assert lines[prompts + 1] == "            off  fog"
     assert "[initial image, mask, variation]" in program.run("history").stdout
 
 
