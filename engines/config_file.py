@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
-from engines.key import SettingsError
+from engines.keys import SettingsError
 
 HOSTED = "grpc.stability.ai:443"
 REST_HOSTED = "https://api.stability.ai"

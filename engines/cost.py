@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engines.base import EngineError
-from engines.stability.target import find_target, find_web_target
+from engines.remote import find_target, find_web_target
 from store.request import Request
 
 if TYPE_CHECKING:

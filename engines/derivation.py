@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from engines.capabilities import Capabilities
-from engines.resolution import IMAGES_MAXIMUM
+from engines.resolve import IMAGES_MAXIMUM
 from store.errors import RequestError
 from store.fields import draw_seed, following_seed
 from store.parameters import InitialImage, Upscale, Variation

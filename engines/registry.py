@@ -35,16 +35,16 @@ class EngineRegistry:
     def get_capabilities(self, engine: str) -> Capabilities:
         """What `engine` accepts. Raises `EngineError` with the known names otherwise."""
         if engine == "builtin":
-            from engines.builtin.capabilities import CAPABILITIES
+            from engines.builtin.models import CAPABILITIES
 
             return CAPABILITIES
         if engine == "stability":
-            from engines.stability.capabilities import make_capabilities
+            from engines.stability.models import make_capabilities
 
             stability = self.settings.stability
             return make_capabilities(stability.models, stability.upscale_models)
         if engine == "stability-rest":
-            from engines.stability.rest_capabilities import CAPABILITIES as REST
+            from engines.stability_rest.models import CAPABILITIES as REST
 
             return REST
         raise EngineError(
@@ -101,7 +101,7 @@ class EngineRegistry:
 
             return BuiltinEngine()
         if engine == "stability-rest":
-            from engines.stability.rest_engine import StabilityRestEngine
+            from engines.stability_rest.engine import StabilityRestEngine
 
             return StabilityRestEngine(self.settings.stability_rest)
         from engines.stability.engine import StabilityEngine

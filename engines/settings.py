@@ -23,13 +23,7 @@ from engines.config_file import (
     explain,
     read_file,
 )
-from engines.key import (
-    SettingsError,
-    check_key,
-    read_key_command,
-    read_key_file,
-    read_keyring,
-)
+from engines.keys import SettingsError, check_key, read_key_command, read_key_file, read_keyring
 from engines.secret import Secret
 from store.fields import check_name
 from store.places import find_config_file

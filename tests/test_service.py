@@ -14,9 +14,9 @@ from typing import Any
 
 from PIL import Image
 
-from engines.stability.wire import generation
-from tests.engines.stability.rest_form import describe_file, parse_form
-from tests.engines.stability.rest_server import TOKEN_VARIABLE, paint
+from engines.stability.protocol import generation
+from tests.engines.stability_rest.rest_form import describe_file, parse_form
+from tests.engines.stability_rest.rest_server import TOKEN_VARIABLE, paint
 from tests.program import Program, wait_until
 
 ROOT = Path(__file__).parents[1]
@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[1]
 @contextlib.contextmanager
 def serve_rest(home: Path, *arguments: str, **environ: str) -> Iterator[Program]:
     """A program whose `stability-rest` engine speaks to a service of its own on loopback."""
-    command = [sys.executable, "-m", "tests.engines.stability.rest_server", *arguments]
+    command = [sys.executable, "-m", "tests.engines.stability_rest.rest_server", *arguments]
     token = {TOKEN_VARIABLE: environ["STABILITY_KEY"]} if "STABILITY_KEY" in environ else {}
     server = subprocess.Popen(
         command, cwd=ROOT, env={**os.environ, **token}, stdout=subprocess.PIPE, text=True

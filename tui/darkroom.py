@@ -23,7 +23,7 @@ from engines.derivation import (
 )
 from engines.reading import PromptReading
 from engines.registry import EngineRegistry
-from engines.resolution import resolve_draft
+from engines.resolve import resolve_draft
 from engines.worker.process import ensure_worker, find_worker
 from store.errors import SafelightError, StoreError
 from store.records import (
@@ -209,7 +209,7 @@ class Darkroom(Archive):
         return await asyncio.to_thread(self._verify, image_id)
 
     def _verify(self, image_id: str) -> Job | None:
-        from engines.comparison import judge_record
+        from engines.verify import judge_record
         from store import history
 
         image = history.get_image(self.database, image_id)

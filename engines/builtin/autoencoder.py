@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.builtin.exact import FineProduct, Product
+from engines.builtin.elementary import Floats
 from engines.builtin.layers import Convolution, fold
-from engines.builtin.precise import Floats
+from engines.builtin.quantized import FineProduct, Product
 from engines.builtin.weights import Weights
 
 _PARTS = ("coarse", "fine")

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from engines.builtin.precise import Floats
+from engines.builtin.elementary import Floats
 
 ALIGNMENT = 64
 """Bytes; no two arrays share a line of a processor's cache."""

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from engines.builtin.elementary import Floats
 from engines.builtin.layers import Convolution
-from engines.builtin.precise import Floats
 from engines.builtin.weights import Weights
 
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engines.builtin.exact import FineProduct, Product, find_reach, round_columns
+from engines.builtin.elementary import Floats
 from engines.builtin.half_weights import make_half_layer
 from engines.builtin.layers import Convolution, relu2
-from engines.builtin.precise import Floats
+from engines.builtin.quantized import FineProduct, Product, find_reach, round_columns
 from engines.builtin.weights import Weights
 
 FINE = ("fine_in", "fine_out.0", "fine_out.1")

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.builtin.convolutions import Convolutions, from_bytes, gather_squares
-from engines.builtin.exact import FineProduct
-from engines.builtin.precise import Floats
+from engines.builtin.elementary import Floats
+from engines.builtin.quantized import FineProduct
 from engines.builtin.weights import Weights
 
 _PAIRS = ("enc.fine", "enc.coarse.0", "enc.coarse.1")

@@ -27,7 +27,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from engines.builtin.precise import Floats
+from engines.builtin.elementary import Floats
 
 GUIDANCE = "composed-3"
 RESCALE = 0.7

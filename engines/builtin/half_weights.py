@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engines.builtin.exact import LIMIT, TINY, BoundError, Product, count_levels, fit_length
+from engines.builtin.elementary import Floats
 from engines.builtin.layers import invert_mean
-from engines.builtin.precise import Floats
+from engines.builtin.quantized import LIMIT, TINY, BoundError, Product, count_levels, fit_length
 
 HEAD_LENGTH = 4088
 """Euclidean length of the whole numbers of a query or key: 4088 and rounding, squared, < 2^24."""

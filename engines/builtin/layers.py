@@ -11,8 +11,8 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from engines.builtin.exact import TINY, BoundError, count_levels, fit_columns
-from engines.builtin.precise import Floats, exp_in_place
+from engines.builtin.elementary import Floats, exp_in_place
+from engines.builtin.quantized import TINY, BoundError, count_levels, fit_columns
 
 EPSILON = np.float32(1e-6)
 CONVOLUTION_LEVELS = 1023

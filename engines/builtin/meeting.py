@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from engines.builtin.precise import Floats
+    from engines.builtin.elementary import Floats
 
 Half = Generator[None, None, None]
 

@@ -13,7 +13,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.builtin.precise import Floats, log_of_unit
+from engines.builtin.elementary import Floats, log_of_unit
 
 NOISE = "philox-1"
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from engines.builtin.denoiser import Denoiser, Modulation
-from engines.builtin.halves import Half, list_shared
-from engines.builtin.precise import Floats
+from engines.builtin.elementary import Floats
+from engines.builtin.parallel.shard import Half, list_shared
 
 
 class Passes:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from engines.builtin.precise import Floats, log
+from engines.builtin.elementary import Floats, log
 
 Denoise = Callable[[Floats, float], Floats]
 Noise = Callable[[int, int], Floats]

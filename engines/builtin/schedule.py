@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 
-from engines.builtin.precise import power
+from engines.builtin.elementary import power
 
 SCHEDULE = "karras-3"
 PARTIAL_SCHEDULE = "share-1"

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from engines.builtin.autoencoder import to_bytes
 from engines.builtin.convolutions import Convolutions, from_bytes, gather_squares
+from engines.builtin.elementary import Floats
 from engines.builtin.layers import fold
-from engines.builtin.precise import Floats
 from engines.builtin.weights import Weights
 
 TILE = 128

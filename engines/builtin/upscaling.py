@@ -8,13 +8,8 @@ import numpy as np
 from PIL import Image
 
 from engines.base import EngineError, Event, Failure, Produced, Progressed, StageReached, Warned
-from engines.builtin.capabilities import (
-    UPSCALE_FACTOR,
-    UPSCALE_INPUT,
-    UPSCALE_MODEL,
-    UPSCALE_SIDE,
-)
-from engines.builtin.pictures import ReadInput, Size, encode_png, fit, is_cropped, read_picture
+from engines.builtin.models import UPSCALE_FACTOR, UPSCALE_INPUT, UPSCALE_MODEL, UPSCALE_SIDE
+from engines.builtin.pixels import ReadInput, Size, encode_png, fit, is_cropped, read_picture
 from engines.builtin.upscaler import Upscaler, count_tiles
 from store.parameters import Parameters
 from store.pixels import digest_pixels

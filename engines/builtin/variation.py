@@ -15,8 +15,8 @@ import math
 
 import numpy as np
 
+from engines.builtin.elementary import Floats
 from engines.builtin.noise import Stream, draw_noise
-from engines.builtin.precise import Floats
 from store.parameters import Variation
 
 VARIATION = "linear-variance-1"

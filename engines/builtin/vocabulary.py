@@ -8,7 +8,7 @@ from functools import cache
 
 import msgspec
 
-from engines.builtin.capabilities import STYLE_WORDS
+from engines.builtin.models import STYLE_WORDS
 from engines.builtin.weights import read_checked, read_manifest
 from engines.reading import PromptReading
 

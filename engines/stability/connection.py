@@ -11,8 +11,8 @@ import grpc
 import grpc.aio
 
 from engines.base import EngineError, Failure
+from engines.remote import Target, check_key_travels_safely
 from engines.secret import Secret
-from engines.stability.target import Target, check_key_travels_safely
 
 CONNECT_SECONDS = 15.0
 MESSAGE_LIMIT = 64 * 1024 * 1024

@@ -7,7 +7,7 @@ from typing import Any
 import grpc
 
 from engines.stability.account_wire import dashboard
-from engines.stability.wire import Message
+from engines.stability.protocol import Message
 
 _ACCOUNT = "local"
 

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Callable
 
 from engines.base import EngineError, Failure
-from engines.key import SettingsError
+from engines.keys import SettingsError
+from engines.remote import Target
 from engines.secret import Secret
 from engines.stability.outcomes import clean_text, make_missing_key_error
-from engines.stability.target import Target
 from store.errors import StoreError
 from store.pixels import identify_image
 from store.request import Request

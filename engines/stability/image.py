@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from engines.stability.images import Pictures
 from engines.stability.names import (
     ADAPTER_INIT_NAMES,
     ADAPTER_NAMES,
@@ -14,11 +15,10 @@ from engines.stability.names import (
     WEIGHT_METHOD_NAMES,
 )
 from engines.stability.numbers import check_float, shorten_float
-from engines.stability.pictures import Pictures
 from engines.stability.proportions import Size, choose_side, find_size
+from engines.stability.protocol import Message, generation
 from engines.stability.rules import has_diffusion
 from engines.stability.steps import build_step, check_no_schedule, read_guidance
-from engines.stability.wire import Message, generation
 from store.errors import RequestError
 from store.parameters import Adapter, FineTune
 from store.request import Request

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from engines.stability.capabilities import SAMPLERS
-from engines.stability.wire import generation
+from engines.stability.models import SAMPLERS
+from engines.stability.protocol import generation
 from store.errors import RequestError
 from store.parameters import ADAPTERS, GUIDANCE_PRESETS, UPSCALERS
 

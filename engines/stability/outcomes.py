@@ -10,7 +10,7 @@ import unicodedata
 import msgspec
 
 from engines.base import EngineError, Failure
-from engines.stability.target import Target
+from engines.remote import Target
 
 TEXT_LIMIT = 300
 _HIDDEN = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}

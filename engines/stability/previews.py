@@ -15,7 +15,7 @@ from typing import Any
 from google.protobuf.message import DecodeError
 
 from engines.base import Progressed
-from engines.stability.wire import PREVIEW_MAGIC, PREVIEWS_HEADER, Message, generation
+from engines.stability.protocol import PREVIEW_MAGIC, PREVIEWS_HEADER, Message, generation
 
 PREVIEW_LIMIT = 512 * 1024
 """Bytes of a preview that is worth showing."""

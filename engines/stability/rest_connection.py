@@ -10,9 +10,9 @@ import httpx
 import msgspec
 
 from engines.base import EngineError, Failure
+from engines.remote import Target, check_key_travels_safely
 from engines.secret import Secret
-from engines.stability.rest_message import FormMessage
-from engines.stability.target import Target, check_key_travels_safely
+from engines.stability_rest.messages import FormMessage
 
 ANSWER_LIMIT = 96 * 1024 * 1024
 """Most bytes of an answer: an image of 64 MiB in base64, and room for the rest."""

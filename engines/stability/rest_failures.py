@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import httpx
 
 from engines.base import EngineError, Failure
+from engines.remote import Target
 from engines.stability.outcomes import (
     CHARGE,
     LOOK,
@@ -19,8 +20,7 @@ from engines.stability.outcomes import (
     explain_silence,
     make_filtered_error,
 )
-from engines.stability.rest_answer import find_said, parse_body
-from engines.stability.target import Target
+from engines.stability_rest.answers import find_said, parse_body
 
 LOCKED_SECONDS = 60.0
 """How long the service refuses everything after too many requests, as it documents."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from engines.stability.rest_capabilities import FAST, PATHS, TEXT_LIMIT, WEIGHTED
+from engines.stability_rest.models import FAST, PATHS, TEXT_LIMIT, WEIGHTED
 from store.errors import RequestError
 from store.request import Prompt, Request
 

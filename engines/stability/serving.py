@@ -17,12 +17,12 @@ import grpc
 import msgspec
 
 from engines.base import Engine, EngineError, Failure
-from engines.key import check_key, read_key_file
+from engines.keys import check_key, read_key_file
+from engines.remote import Target, find_target
 from engines.secret import Secret
+from engines.server.server import StabilityServer
+from engines.server.service import QUEUE_LENGTH, GenerationService
 from engines.stability.connection import silence_grpc
-from engines.stability.server import StabilityServer
-from engines.stability.services import QUEUE_LENGTH, GenerationService
-from engines.stability.target import Target, find_target
 
 KEY_VARIABLE = "SAFELIGHT_SERVE_KEY"
 

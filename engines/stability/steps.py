@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engines.stability.names import GUIDANCE_NAMES
 from engines.stability.numbers import check_float, shorten_float
-from engines.stability.wire import Message, generation
+from engines.stability.protocol import Message, generation
 from store.errors import RequestError
 from store.parameters import Guidance, Parameters
 

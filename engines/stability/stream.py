@@ -9,14 +9,14 @@ from typing import Any
 import grpc
 import grpc.aio
 
+from engines.remote import Target
 from engines.secret import Secret
 from engines.stability.connection import make_metadata
+from engines.stability.errors import explain_status
 from engines.stability.exchange import Spooler
-from engines.stability.failures import explain_status
 from engines.stability.outcomes import Call, clean_text, explain_closing, explain_silence
 from engines.stability.previews import ASK, cancel
-from engines.stability.target import Target
-from engines.stability.wire import WARNING_HEADER, generation_grpc
+from engines.stability.protocol import WARNING_HEADER, generation_grpc
 
 _WARNINGS_LIMIT = 10
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from google.protobuf.unknown_fields import UnknownFieldSet
 
-from engines.stability.wire import Message, generation
+from engines.stability.protocol import Message, generation
 from store.errors import RequestError
 
 EXTRAS_KEY = "$IPC"

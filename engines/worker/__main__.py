@@ -26,7 +26,7 @@ def main() -> int:
     )
 
     from engines.settings import load_user_settings
-    from engines.worker.loop import Worker
+    from engines.worker.worker import Worker
     from store.errors import SafelightError
 
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engines.base import EngineError, Failure
-from engines.comparison import compare, judge_record, measure_psnr
+from engines.verify import compare, judge_record, measure_psnr
 from store import history
 from store.errors import SafelightError, StoreError
 from store.pixels import digest_pixels, open_image

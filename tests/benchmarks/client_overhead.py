@@ -28,8 +28,8 @@ from engines.base import Produced, Run
 from engines.settings import StabilitySettings
 from engines.stability.connection import OPTIONS
 from engines.stability.engine import StabilityEngine
-from engines.stability.message import build_message
-from engines.stability.wire import generation_grpc
+from engines.stability.messages import build_message
+from engines.stability.protocol import generation_grpc
 from store.pixels import digest_pixels, make_thumbnail, open_image
 from store.vault import Vault
 from tests.benchmarks.service import MODEL, make_request, serving

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from engines.builtin.team import MOST_PROCESSES, count_processors
+from engines.builtin.parallel.group import MOST_PROCESSES, count_processors
 from engines.builtin.weights import Weights
 
 ROOT = Path(__file__).parents[2]

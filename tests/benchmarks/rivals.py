@@ -30,8 +30,8 @@ def _networks(sizes: dict[str, int], tokens: list[int]) -> tuple[Any, Any, Any]:
     """Text encoder with denoiser, autoencoder, and token numbers as a batch."""
     import torch
 
-    from engines.builtin.training.autoencoder import Autoencoder
     from engines.builtin.training.networks import Model, Shape
+    from engines.builtin.training.train_autoencoder import Autoencoder
 
     shape = Shape(**sizes)
     model = Model(shape, torch.randn(100, shape.vector), 50).eval()
@@ -61,11 +61,11 @@ def _loop(predict: Callable[[Any, float], Any], steps: int, shape: tuple[int, ..
 def make_numpy(weights: Weights, texts: list[str], steps: int, threads: int) -> Draw:
     """A function that makes one image with the engine's own network."""
     from engines.builtin.autoencoder import Decoder
+    from engines.builtin.cpu import use_own_threads
     from engines.builtin.denoiser import Denoiser
-    from engines.builtin.kernels import use_own_threads
-    from engines.builtin.predictor import Predictor
-    from engines.builtin.team import Team
-    from engines.builtin.text import TextEncoder
+    from engines.builtin.parallel.denoise import Predictor
+    from engines.builtin.parallel.group import Team
+    from engines.builtin.text_encoder import TextEncoder
 
     use_own_threads()
     encoder, denoiser, decoder = TextEncoder(weights), Denoiser(weights), Decoder(weights)

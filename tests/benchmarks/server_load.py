@@ -22,8 +22,8 @@ import msgspec
 
 from engines.base import Run
 from engines.stability.connection import OPTIONS
-from engines.stability.message import build_message
-from engines.stability.wire import generation_grpc
+from engines.stability.messages import build_message
+from engines.stability.protocol import generation_grpc
 from tests.benchmarks.service import make_picture, make_request, serving
 
 CLIENTS = (1, 8, 64)

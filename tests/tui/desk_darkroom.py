@@ -11,7 +11,7 @@ import msgspec
 
 from engines.base import EngineError, Failure
 from engines.capabilities import Capabilities
-from engines.resolution import resolve_draft
+from engines.resolve import resolve_draft
 from engines.settings import Settings
 from store.errors import SafelightError, StoreError
 from store.records import Draft, Image, Job, JobState, Session

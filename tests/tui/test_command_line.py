@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from engines.capabilities import Capabilities, Span
 from engines.registry import EngineRegistry
 from engines.sizes import Sizes
-from engines.stability.capabilities import SIZES
+from engines.stability.models import SIZES
 from store import queue
 from store.database import Database
 from store.fields import SIZE_MULTIPLE, STEPS_MAXIMUM

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from engines.capabilities import Capabilities
-from engines.stability.rest_capabilities import CAPABILITIES
+from engines.stability_rest.models import CAPABILITIES
 from store.records import Draft, DraftPrompt
 from tests.tui.desk_darkroom import DeskDarkroom, wait_for, with_place
 from tests.tui.pilot import join_lines, running, show_screen

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from engines.resolution import resolve_draft
+from engines.resolve import resolve_draft
 from store.records import Draft, DraftPrompt
 from store.request import Prompt
 from tests.tui.samples import CAPABILITIES, make_image, make_request

@@ -68,7 +68,7 @@ def set_key(profile: ProfileOption = None, in_file: FileOption = False) -> None:
     """
 
     async def work() -> None:
-        from engines.key import check_keyring, note_change, write_key_file, write_keyring
+        from engines.keys import check_keyring, note_change, write_key_file, write_keyring
         from engines.settings import name_account
 
         settings, own = _find_place()
@@ -110,7 +110,7 @@ def forget_key(profile: ProfileOption = None, in_file: FileOption = False) -> No
     """Remove the key from the keyring, or its file."""
 
     async def work() -> None:
-        from engines.key import SettingsError, note_change, remove_from_keyring
+        from engines.keys import SettingsError, note_change, remove_from_keyring
         from engines.settings import name_account
 
         settings, own = _find_place()

@@ -17,7 +17,7 @@ from store.errors import SafelightError
 from tui.cli.output import end_with_error, print_line
 
 if TYPE_CHECKING:
-    from engines.fleet.cluster import Fleet
+    from engines.server.fleet.cluster import Fleet
     from engines.stability.serving import ServerSettings
 
 
@@ -101,7 +101,7 @@ def _find_fleet(size: int | None, address: str | None, key_file: Path | None) ->
     from engines.base import EngineError, Failure
 
     if size is not None:
-        from engines.fleet.cluster import Fleet
+        from engines.server.fleet.cluster import Fleet
 
         return Fleet(size=size, address=address, key_file=key_file)
     if address is not None:
@@ -134,7 +134,7 @@ def _serve(engine: str, settings: ServerSettings, fleet: Fleet | None) -> None:
     if fleet is None:
         asyncio.run(serve_engine(registry.get_engine(engine), settings, announce))
     else:
-        from engines.fleet.serving import serve as serve_fleet
+        from engines.server.fleet.deploy import serve as serve_fleet
 
         make = functools.partial(make_engine, engine)
         asyncio.run(serve_fleet(make, settings, fleet, announce))

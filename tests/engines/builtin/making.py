@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from engines.base import Event, Produced, StageReached, Warned
-from engines.builtin.capabilities import MODEL
+from engines.builtin.models import MODEL
 from engines.builtin.pipeline import Pipeline
 from store.errors import StoreError
 from store.parameters import InitialImage, Mask, Upscale

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from engines.base import Engine, EngineError, Failure, Produced, Progressed, Run, StageReached
-from engines.builtin import kernels
+from engines.builtin import cpu as kernels
+from engines.builtin.cpu import describe_kernels, find_kernel_problem
 from engines.builtin.engine import BuiltinEngine
-from engines.builtin.kernels import describe_kernels, find_kernel_problem
 from engines.builtin.weights import FOLDER, check_files, load_weights
 from tests.engines.builtin.making import Inputs, draw_mask, draw_picture, make_request
 
@@ -131,7 +131,7 @@ def test_a_broken_manifest_is_damage(tmp_path: Path, text: bytes) -> None:
 
 
 def test_capabilities_load_no_numpy() -> None:
-    code = "import sys, engines.builtin.capabilities, engines.builtin.kernels; "
+    code = "import sys, engines.builtin.models, engines.builtin.cpu; "
     code += "import engines.builtin.engine; print('numpy' in sys.modules, 'PIL' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code],

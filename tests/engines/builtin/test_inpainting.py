@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engines.builtin.capabilities import SAMPLERS
+from engines.builtin.models import SAMPLERS
 from engines.builtin.pipeline import Pipeline
 from tests.engines.builtin.making import (
     Inputs,

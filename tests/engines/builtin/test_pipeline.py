@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from engines.base import Produced, Progressed
-from engines.builtin.capabilities import CAPABILITIES, SAMPLERS, STYLE_WORDS
+from engines.builtin.models import CAPABILITIES, SAMPLERS, STYLE_WORDS
 from engines.builtin.pipeline import Pipeline, choose_native_size
 from engines.builtin.weights import read_manifest
 from tests.engines.builtin.golden import make_requests
@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[3]
 SCRIPT = """
 import json, sys
 from threadpoolctl import threadpool_limits
-from engines.builtin.kernels import describe_kernels, find_kernel_problem
+from engines.builtin.cpu import describe_kernels, find_kernel_problem
 from engines.builtin.pipeline import Pipeline
 from engines.builtin.weights import load_weights
 from tests.engines.builtin.making import make_request, run, stages

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engines.builtin.capabilities import SAMPLERS
-from engines.builtin.precise import Floats
+from engines.builtin.elementary import Floats
+from engines.builtin.models import SAMPLERS
 from engines.builtin.samplers import FORMULAS, Denoise
 from engines.builtin.schedule import karras_sigmas
 

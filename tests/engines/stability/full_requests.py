@@ -6,7 +6,7 @@ from typing import Any
 
 from store.parameters import Adapter, FineTune, Guidance
 from store.request import Request
-from tests.engines.stability.conftest import make_request
+from tests.engines.hosted import make_request
 from tests.engines.stability.files import Shelf, make_file
 
 LATENT = "stable-diffusion-x4-latent-upscaler"

@@ -11,10 +11,10 @@ import grpc
 import pytest
 
 from engines.base import EngineError, Failure, Produced
+from engines.remote import find_target
 from engines.secret import Secret
 from engines.stability.connection import make_metadata, open_channel
-from engines.stability.target import find_target
-from tests.engines.stability.conftest import Serve, collect, make_engine, make_request
+from tests.engines.hosted import Serve, collect, make_engine, make_request
 
 CANARY = "sk-CANARY-0123456789"
 
@@ -159,9 +159,9 @@ def run_python(code: str, **environ: str) -> subprocess.CompletedProcess[str]:
 CALL = """
 import asyncio, socket
 from engines.base import (EngineError)
-from tests.engines.stability.conftest import collect, make_engine, make_request
+from tests.engines.hosted import collect, make_engine, make_request
 from tests.engines.stability.server import Server
-from tests.engines.stability.painter import Painter
+from tests.engines.painter import Painter
 
 async def main():
     web = await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0)
@@ -184,7 +184,7 @@ def test_grpc_writes_nothing_to_the_terminal(environ: dict[str, str]) -> None:
 
 
 def test_capabilities_need_no_grpc_and_the_engine_leaves_no_traces() -> None:
-    code = "import sys, logging; path = list(sys.path); import engines.stability.capabilities\n"
+    code = "import sys, logging; path = list(sys.path); import engines.stability.models\n"
     code += "import engines.settings\n"
     code += "assert 'grpc' not in sys.modules and 'stability_sdk' not in sys.modules\n"
     code += "import engines.stability.engine\n"

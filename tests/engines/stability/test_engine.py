@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from engines.base import Engine, EngineError, Failure, Produced, Run
-from engines.stability.message import read_message
-from engines.stability.wire import generation
+from engines.stability.messages import read_message
+from engines.stability.protocol import generation
 from store.errors import StoreError
 from store.pixels import digest_pixels, open_image
-from tests.engines.stability.conftest import Serve, collect, make_engine, make_request
-from tests.engines.stability.painter import MODEL, Painter, paint
+from tests.engines.hosted import Serve, collect, make_engine, make_request
+from tests.engines.painter import MODEL, Painter, paint
 from tests.engines.stability.server import TOKEN_VARIABLE, Behaviour
 
 

@@ -12,12 +12,13 @@ import pytest
 import pytest_asyncio
 
 from engines.base import EngineError, Event, Failure, Produced, Run, Warned
-from engines.stability.answer import is_keepalive
+from engines.stability.answers import is_keepalive
 from engines.stability.engine import StabilityEngine
 from engines.worker.result import check_produced
 from store.pixels import open_image
 from store.records import FinishReason
-from tests.engines.stability.conftest import make_engine, make_request
+from tests.engines.hosted import make_engine, make_request
+from tests.engines.painter import Painter
 from tests.engines.stability.faults import (
     answer_cases,
     handshake_cases,
@@ -28,7 +29,6 @@ from tests.engines.stability.faults.answers import END, HEAD, IMAGE, RUN, SEED
 from tests.engines.stability.faults.cases import IDLE, LOST, UNKNOWN, UNREACHABLE, Case, Ends
 from tests.engines.stability.faults.peer import Ending, Peer, Script, wait_until
 from tests.engines.stability.faults.proxy import Cut, Proxy
-from tests.engines.stability.painter import Painter
 from tests.engines.stability.server import Behaviour, Server
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -8,11 +8,11 @@ import msgspec
 import pytest
 
 from engines.base import Produced, Run
-from engines.builtin.capabilities import CAPABILITIES, MODEL
 from engines.builtin.engine import BuiltinEngine
+from engines.builtin.models import CAPABILITIES, MODEL
 from engines.stability.image import UNSAID
-from engines.stability.message import build_message, parse_message, read_request, serialize
-from engines.stability.wire import Message, generation
+from engines.stability.messages import build_message, parse_message, read_request, serialize
+from engines.stability.protocol import Message, generation
 from store.errors import RequestError
 from store.parameters import Parameters
 from store.pixels import digest_pixels, open_image

@@ -10,21 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engines.base import Run
-from engines.stability.capabilities import SAMPLERS, STYLE_PRESETS
-from engines.stability.message import (
-    build_message,
-    parse_message,
-    read_request,
-    serialize,
-)
-from engines.stability.wire import generation
+from engines.stability.messages import build_message, parse_message, read_request, serialize
+from engines.stability.models import SAMPLERS, STYLE_PRESETS
+from engines.stability.protocol import generation
 from store.errors import RequestError
 from store.parameters import ADAPTERS, GUIDANCE_PRESETS, Adapter, FineTune, Guidance, Variation
 from store.request import PromptStack, Request
-from tests.engines.stability.conftest import make_request
+from tests.engines.hosted import make_request
 from tests.engines.stability.files import Shelf, make_file, make_mask_file
 from tests.engines.stability.full_requests import make_full_request
-from tests.engines.stability.test_message import stacks, texts, typed_numbers
+from tests.engines.stability.test_messages import stacks, texts, typed_numbers
 
 SHELF = Shelf()
 

@@ -9,16 +9,11 @@ import pytest
 from PIL import Image, ImageOps
 
 from engines.base import Run
-from engines.stability.message import (
-    build_message,
-    prepare_message,
-    read_request,
-    serialize,
-)
-from engines.stability.wire import Message, generation
+from engines.stability.messages import build_message, prepare_message, read_request, serialize
+from engines.stability.protocol import Message, generation
 from store.errors import RequestError, StoreError
 from store.pixels import open_image
-from tests.engines.stability.conftest import make_request
+from tests.engines.hosted import make_request
 from tests.engines.stability.files import Shelf, make_file, make_mask_file
 from tests.engines.stability.full_requests import make_full_request
 

@@ -11,14 +11,14 @@ import grpc.aio
 import pytest
 
 from engines.base import Event, Produced, Progressed, Run
+from engines.remote import find_target
 from engines.stability.previews import PREVIEW_LIMIT, make_artifact, read_progress
+from engines.stability.protocol import PREVIEWS_HEADER, Message, generation
 from engines.stability.stream import list_metadata
-from engines.stability.target import find_target
-from engines.stability.wire import PREVIEWS_HEADER, Message, generation
 from store.request import Request
-from tests.engines.stability.conftest import Serve, collect, make_engine, make_request
-from tests.engines.stability.painter import Painter, paint
-from tests.engines.stability.plain_client import make_message
+from tests.engines.hosted import Serve, collect, make_engine, make_request
+from tests.engines.painter import Painter, paint
+from tests.engines.server.plain_client import make_message
 from tests.engines.stability.server import Server
 
 PREVIEWS = [b"\x89PNG one", None, b"\x89PNG three"]

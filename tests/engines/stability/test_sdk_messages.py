@@ -14,11 +14,11 @@ import msgspec
 import pytest
 from PIL import Image
 
-from engines.stability.message import build_message
-from engines.stability.wire import Message, generation
+from engines.stability.messages import build_message
+from engines.stability.protocol import Message, generation
 from store.parameters import Adapter, Guidance
 from store.request import Request
-from tests.engines.stability.conftest import make_request
+from tests.engines.hosted import make_request
 from tests.engines.stability.files import Shelf, make_file, make_mask_file
 
 Differences = dict[str, str]

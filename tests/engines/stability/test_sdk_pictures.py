@@ -14,14 +14,14 @@ import msgspec
 import pytest
 
 from engines.base import Engine, Produced, Run
-from engines.builtin.capabilities import CAPABILITIES
 from engines.builtin.engine import BuiltinEngine
+from engines.builtin.models import CAPABILITIES
 from store.parameters import InitialImage, Mask, Upscale
 from store.pixels import digest_pixels, open_image
 from store.request import PromptStack, Request
-from tests.engines.stability.conftest import Serve, make_request
+from tests.engines.hosted import Serve, make_request
+from tests.engines.painter import EVERYTHING, Painter
 from tests.engines.stability.files import Shelf, make_file, make_mask_file
-from tests.engines.stability.painter import EVERYTHING, Painter
 from tests.engines.stability.server import Server
 from tests.program import SECONDS
 

@@ -14,11 +14,11 @@ from rich.console import Console
 from rich.traceback import Traceback
 
 from engines.base import EngineError, Run
+from engines.remote import find_target
 from engines.secret import Secret
 from engines.stability.connection import make_metadata, open_channel
-from engines.stability.target import find_target
-from tests.engines.stability.conftest import Serve, collect, make_engine, make_request
-from tests.engines.stability.painter import Painter
+from tests.engines.hosted import Serve, collect, make_engine, make_request
+from tests.engines.painter import Painter
 from tests.engines.stability.server import Behaviour
 
 CANARY = "sk-CANARY-" + "k" * 41

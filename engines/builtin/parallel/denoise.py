@@ -1,0 +1,131 @@
+"""The denoiser at work on one image: alone, or shared out to the processes of a team."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+
+from engines.builtin.boards import BoardError, lay_out
+from engines.builtin.denoiser import Denoiser
+from engines.builtin.elementary import Floats
+from engines.builtin.meeting import Begin, PartnerLostError, take_turns
+from engines.builtin.parallel.group import Pair, Team
+from engines.builtin.parallel.shard import list_shared
+from engines.builtin.passes import Passes
+
+
+class _Alone:
+    """The prompts of one image in this process, both halves in turn."""
+
+    def __init__(self, passes: Passes) -> None:
+        self._passes = passes
+        self._shared = lay_out(passes.list_shared())
+        self._halves = [passes.make_half(side, self._shared) for side in range(2)]
+
+    def predict(self, z: Floats, t: float) -> Floats:
+        self._shared["noisy"][:] = z
+        mod = self._passes.modulate(t)
+        one, two = (half.predict(mod) for half in self._halves)
+        take_turns(one, two)
+        return self._shared["clean"].copy()
+
+
+class _Together:
+    """The prompts of one image as this process and its partners share them out."""
+
+    def __init__(self, pairs: list[Pair], passes: Passes, times: Sequence[float]) -> None:
+        """Raises `BoardError` where a pair's memory has no room for its prompts."""
+        texts, count = passes.texts, min(len(pairs), len(passes.texts))
+        edges = [k * len(texts) // count for k in range(count + 1)]
+        groups = [texts[start:stop] for start, stop in pairwise(edges)]
+        self._pairs = pairs[:count]
+        self._passes = passes if count == 1 else Passes(passes.net, groups[0], passes.size)
+        self._shared = []
+        for pair, group in zip(self._pairs, groups, strict=True):
+            shapes = list_shared(passes.net, len(group), passes.size)
+            shared = lay_out(shapes, pair.memory)
+            for array in shared.values():
+                array.fill(0)
+            self._shared.append(shared)
+        for pair, group in zip(self._pairs, groups, strict=True):
+            for partner in pair.partners:
+                partner.order(Begin(group, passes.size, times, partner.side))
+        self._half = self._passes.make_half(0, self._shared[0])
+        self._passes.prepare(times)
+
+    def predict(self, z: Floats, t: float) -> Floats:
+        for pair, shared in zip(self._pairs, self._shared, strict=True):
+            shared["noisy"][:] = z
+            for partner in pair.partners:
+                partner.order(t)
+        self._pairs[0].drive(self._half.predict(self._passes.modulate(t)))
+        for pair in self._pairs[1:]:
+            pair.partners[0].wait()
+        return np.concatenate([shared["clean"] for shared in self._shared])
+
+
+class Predictor:
+    """The clean latents of all prompts of one image, step by step."""
+
+    def __init__(
+        self,
+        net: Denoiser,
+        texts: Sequence[Floats],
+        size: tuple[int, int],
+        times: Sequence[float] = (),
+        team: Team | None = None,
+    ) -> None:
+        """Prepare for all steps.
+
+        `texts`: (tokens, text width) of each prompt; `size`: height and width of the latent;
+        `times`: those of the steps, 0 noise and 1 clean; `team`: who may help.
+        """
+        self._passes, self._times, self._team = Passes(net, texts, size), times, team
+        self._passes.prepare(times)
+        self._together: _Together | None = None
+        if team is not None:
+            team.start()
+
+    @cached_property
+    def _alone(self) -> _Alone:
+        return _Alone(self._passes)
+
+    def predict(self, z: Floats, t: float) -> Floats:
+        """(h, w, channels) noisy latent to the clean ones of all prompts, (batch, h, w, ...)."""
+        if self._team is not None:
+            made = self._predict_together(self._team, z, t)
+            if made is not None:
+                return made
+        return self._alone.predict(z, t)
+
+    def _predict_together(self, team: Team, z: Floats, t: float) -> Floats | None:
+        """None where there is nobody to help, or nobody any more."""
+        try:
+            if self._together is None:
+                pairs = team.find_ready()
+                if not pairs:
+                    return None
+                self._together = _Together(pairs, self._passes, self._times)
+            made = self._together.predict(z, t)
+        except (PartnerLostError, BoardError) as error:
+            self._leave(team, is_lost=isinstance(error, PartnerLostError))
+            return None
+        except BaseException:
+            # The others wait in the middle of a step.
+            self._leave(team, is_lost=True)
+            raise
+        if not team.is_trusted:
+            team.is_trusted = np.array_equal(made, self._alone.predict(z, t))
+            if not team.is_trusted:
+                self._leave(team, is_lost=True)
+                return None
+        return made
+
+    def _leave(self, team: Team, *, is_lost: bool) -> None:
+        """Go on alone; `is_lost`: for ever, for nothing more can be made with the partners."""
+        self._together = self._team = None
+        if is_lost:
+            team.close()

@@ -1,0 +1,215 @@
+"""The processes that make an image together: this one and its partners, one for each half.
+
+Threads of one Python process wait for its interpreter; processes do not. A partner is started
+with the first image and used as soon as it is ready; until then, and where it is lost, this process
+makes both halves in turn. The bits are the same either way.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import pickle
+import subprocess
+import sys
+import weakref
+from dataclasses import dataclass, field
+from multiprocessing import Pipe
+
+from engines.builtin.boards import make_memory
+from engines.builtin.meeting import SECONDS, Begin, Half, Meeting, PartnerLostError, drive
+from engines.builtin.weights import Weights
+
+MOST_PROCESSES = 4
+MEMORY = 64 * 2**20
+"""Bytes that a pair of processes shares at most; what is not used takes no room."""
+END_SECONDS = 2.0
+
+
+def count_processors() -> int:
+    """Processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Partner:
+    """A process that makes one half, seen from the one that started it."""
+
+    def __init__(self, side: int, model: int, memory: int, inbox: int, outbox: int) -> None:
+        """Start it with these descriptors, which stay open here."""
+        self.side = side
+        self._is_ready = False
+        self._connection, theirs = Pipe()
+        inherited = (theirs.fileno(), model, memory, inbox, outbox)
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "engines.builtin.parallel.rank", *map(str, inherited)],
+                pass_fds=inherited,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                # It serves this process alone, and no key pressed at a terminal is for it.
+                start_new_session=True,
+                env={
+                    name: value for name, value in os.environ.items() if not name.endswith("_KEY")
+                },
+            )
+
+    @property
+    def process_id(self) -> int:
+        """Its id for the system."""
+        return self._process.pid
+
+    def is_ready(self) -> bool:
+        """Whether it has said so; does not wait. Raises `PartnerLostError` when it has ended."""
+        try:
+            if not self._is_ready and self._connection.poll():
+                self._is_ready = self._connection.recv()
+        except (EOFError, OSError) as error:
+            raise PartnerLostError("A process of the model has ended.") from error
+        return self._is_ready
+
+    def order(self, what: Begin | float) -> None:
+        """Say what to do next."""
+        try:
+            self._connection.send(what)
+        except OSError as error:
+            raise PartnerLostError("A process of the model has ended.") from error
+
+    def wait(self) -> None:
+        """Return when it has answered a step."""
+        try:
+            if not self._connection.poll(SECONDS):
+                raise PartnerLostError("A process of the model does not answer.")
+            self._connection.recv()
+        except (EOFError, OSError) as error:
+            raise PartnerLostError("A process of the model has ended.") from error
+
+    def end(self) -> None:
+        """Let it end, and see to it that it does."""
+        self._connection.close()
+        try:
+            self._process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+@dataclass(slots=True)
+class Pair:
+    """Two processes that make the two halves of some prompts, and the memory that they share.
+
+    This process is the first half of the first pair, and has a `meeting` with the second one.
+    """
+
+    memory: mmap.mmap
+    partners: list[Partner] = field(default_factory=list)
+    meeting: Meeting | None = None
+
+    def drive(self, half: Half) -> None:
+        """Run the half of this process beside the other one's, to the end of both."""
+        assert self.meeting is not None, "only the first pair is run from here"
+        drive(half, self.meeting)
+
+
+def _start_pairs(weights: Weights, count: int) -> list[Pair]:
+    pairs: list[Pair] = []
+    data = pickle.dumps(weights, pickle.HIGHEST_PROTOCOL)
+    try:
+        for k in range(count):
+            pairs.append(_start_pair(data, is_first=k == 0))
+    except BaseException:
+        _end(pairs)
+        raise
+    return pairs
+
+
+def _start_pair(data: bytes, *, is_first: bool) -> Pair:
+    open_here: set[int] = set()
+
+    def keep(*descriptors: int) -> tuple[int, ...]:
+        open_here.update(descriptors)
+        return descriptors
+
+    pairs: list[Pair] = []
+    try:
+        (memory,) = keep(make_memory(MEMORY))
+        (in_0, out_1), (in_1, out_0) = keep(*os.pipe()), keep(*os.pipe())
+        ends = ((in_0, out_0), (in_1, out_1))
+        pair = Pair(mmap.mmap(memory, MEMORY))
+        pairs.append(pair)
+        for side in (1,) if is_first else (0, 1):
+            # One for each: they share the place in a file that they read.
+            (model,) = keep(make_memory(len(data)))
+            with os.fdopen(os.dup(model), "wb") as file:
+                file.write(data)
+            os.lseek(model, 0, os.SEEK_SET)
+            pair.partners.append(Partner(side, model, memory, *ends[side]))
+        if is_first:
+            pair.meeting = Meeting(*ends[0])
+            open_here -= set(ends[0])
+    except BaseException:
+        _end(pairs)
+        raise
+    finally:
+        for descriptor in open_here:
+            os.close(descriptor)
+    return pair
+
+
+def _end(pairs: list[Pair]) -> None:
+    while pairs:
+        pair = pairs.pop()
+        if pair.meeting is not None:
+            pair.meeting.close()
+        for partner in pair.partners:
+            partner.end()
+
+
+class Team:
+    """This process and its partners, for one set of weights; close it."""
+
+    def __init__(self, weights: Weights, processes: int | None = None) -> None:
+        """`processes`: one for each processor when None, `MOST_PROCESSES` at most.
+
+        They decide the speed only.
+        """
+        self._weights = weights
+        self._count = min(MOST_PROCESSES, processes or count_processors()) // 2
+        self._pairs: list[Pair] = []
+        self._is_started = False
+        self.is_trusted = False
+        """Whether a step of theirs was found to be what this process makes alone."""
+        self._end = weakref.finalize(self, _end, self._pairs)
+
+    @property
+    def process_ids(self) -> list[int]:
+        """The ids of the partners' processes."""
+        return [partner.process_id for pair in self._pairs for partner in pair.partners]
+
+    def start(self) -> None:
+        """Start the partners, once; does not wait for them."""
+        if self._is_started or not self._count:
+            return
+        self._is_started = True
+        try:
+            self._pairs += _start_pairs(self._weights, self._count)
+        except OSError:
+            # No room for more processes or descriptors: the work is done here.
+            return
+
+    def find_ready(self) -> list[Pair]:
+        """The pairs, when all are ready; does not wait."""
+        try:
+            # Each is asked, so that one that is lost is noticed.
+            ready = [partner.is_ready() for pair in self._pairs for partner in pair.partners]
+        except PartnerLostError:
+            self.close()
+            return []
+        return self._pairs if all(ready) else []
+
+    def close(self) -> None:
+        """End the partners; what comes next is made here."""
+        self._is_started = True
+        _end(self._pairs)

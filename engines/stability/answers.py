@@ -1,0 +1,202 @@
+"""What a server answers: keepalives, images, refusals; read from the raw bytes."""
+
+from __future__ import annotations
+
+import msgspec
+from google.protobuf.message import DecodeError
+
+from engines.base import EngineError, Event, Failure, Produced, Warned
+from engines.stability.exchange import KEPT, identify
+from engines.stability.outcomes import clean_text, make_filtered_error
+from engines.stability.protocol import Message, generation
+from store.errors import StoreError
+from store.pixels import is_whole
+from store.records import FinishReason
+from store.request import Request
+
+_META_LIMIT = 200
+_KEEPALIVE_LIMIT = 4096
+"""Bytes of a keepalive at most. What is larger is put aside before it is looked into."""
+
+
+def is_keepalive(data: bytes) -> bool:
+    """Whether the answer in `data` only says that the server still works."""
+    if len(data) > _KEEPALIVE_LIMIT:
+        return False
+    try:
+        return not generation.Answer.FromString(data).artifacts
+    except DecodeError:
+        return False
+
+
+class _Found(msgspec.Struct, frozen=True):
+    """An image artifact, its bytes, and the answer that it came in."""
+
+    answer: Message
+    artifact: Message
+    data: bytes
+
+
+class Answers:
+    """The answers of one call so far, in their order.
+
+    `add` takes the raw bytes of each; `list_events` says what they amount to.
+    """
+
+    def __init__(self, request: Request, run_id: str | None = None) -> None:
+        self._request = request
+        self._run_id = run_id
+        self._images: list[_Found] = []
+        self._filter_text: str | None = None
+        self._error_text: str | None = None
+        self._texts: list[str] = []
+        self._is_damaged = False
+
+    @property
+    def has_result(self) -> bool:
+        """Whether an image has arrived, or the filter's word that there will be none."""
+        return bool(self._images) or self._filter_text is not None
+
+    def has_whole_image(self) -> bool:
+        """Whether the image that has arrived, if any, can be decoded to its end.
+
+        Decodes it, so call it in a thread.
+        """
+        found = self._find_image()
+        return found is not None and is_whole(found.data)
+
+    def add(self, data: bytes) -> None:
+        """Read one answer. Never raises: what cannot be read is reported at the end."""
+        try:
+            answer = generation.Answer.FromString(data)
+        except DecodeError:
+            self._is_damaged = True
+            return
+        for artifact in answer.artifacts:  # none: a keepalive
+            self._add_artifact(answer, artifact)
+
+    def list_events(self) -> list[Event]:
+        """Warnings, then the image. Raises `EngineError` when there is none.
+
+        Reads the head of the image only: it may still turn out to be damaged.
+        """
+        found = self._find_image()
+        if found is None:
+            raise self._explain_no_image()
+        try:
+            mime, sized = identify(self._request, found.data)
+        except StoreError as error:
+            raise _make_bad_answer(
+                f"The server sent bytes that cannot be used as the image. {error.message} {KEPT}"
+            ) from None
+        artifact = found.artifact
+        events: list[Event] = [Warned(text) for text in [*self._list_warnings(found), *sized]]
+        events.append(
+            Produced(
+                data=found.data,
+                mime=mime,
+                seed=artifact.seed or self._request.parameters.seed,
+                finish_reason=_find_finish_reason(artifact),
+                meta=_list_meta(found),
+            )
+        )
+        return events
+
+    def _find_image(self) -> _Found | None:
+        return next((one for one in self._images if one.data), None)
+
+    def _add_artifact(self, answer: Message, artifact: Message) -> None:
+        kind, reason = artifact.type, artifact.finish_reason
+        if kind == generation.ARTIFACT_IMAGE:
+            self._images.append(_Found(answer, artifact, artifact.binary))
+        elif kind == generation.ARTIFACT_TEXT:
+            text = clean_text(artifact.text)
+            if reason == generation.FILTER:
+                self._filter_text = text
+            elif reason == generation.ERROR:
+                self._error_text = text
+            elif text:
+                self._texts.append(text)
+
+    def _list_warnings(self, found: _Found) -> list[str]:
+        artifact, answer = found.artifact, found.answer
+        seed = self._request.parameters.seed
+        warnings = []
+        if artifact.finish_reason == generation.FILTER:
+            warnings.append("The service's filter blurred this image.")
+        if artifact.finish_reason == generation.ERROR:
+            warnings.append("The server says that this image failed; it is kept as it came.")
+        if artifact.seed == 0:
+            warnings.append("The server does not say which seed it used.")
+        elif artifact.seed != seed:
+            warnings.append(f"The server used the seed {artifact.seed} instead of {seed}.")
+        if self._run_id and answer.request_id and answer.request_id != self._run_id:
+            other = clean_text(answer.request_id, 60)
+            warnings.append(f"The answer belongs to another request ({other}).")
+        made_by = clean_text(answer.meta.engine_id, 60)
+        if made_by and made_by != self._request.model:
+            warnings.append(f"The server says that {made_by} made it, not {self._request.model}.")
+        if len(self._images) > 1:
+            warnings.append(f"The server sent {len(self._images)} images; the first is kept.")
+        if self._filter_text is not None and artifact.finish_reason != generation.FILTER:
+            warnings.append(f"The service's filter said: {self._filter_text or 'nothing'}.")
+        if self._error_text is not None:
+            warnings.append(f"The server also reports an error: {self._error_text or 'no text'}.")
+        if self._is_damaged:
+            warnings.append("One of the server's answers could not be read.")
+        return warnings
+
+    def _explain_no_image(self) -> EngineError:
+        reasons = [one.artifact.finish_reason for one in self._images]
+        if self._filter_text is not None or generation.FILTER in reasons:
+            return make_filtered_error(self._filter_text or "")
+        if self._error_text is not None or generation.ERROR in reasons:
+            said = f" It said: {self._error_text}" if self._error_text else ""
+            return EngineError(
+                Failure.INTERNAL,
+                f"The server failed to make the image.{said}",
+                "It may have been charged. Retry the job, or try other parameters.",
+                may_be_charged=True,
+            )
+        if self._is_damaged:
+            return _make_bad_answer(f"The server's answer cannot be read. {KEPT}")
+        said = f" It said: {' '.join(self._texts)}" if self._texts else ""
+        return _make_bad_answer(f"The server finished without an image.{said}")
+
+
+def _make_bad_answer(text: str) -> EngineError:
+    hint = "It may have been charged. Check that the server speaks this version of the protocol."
+    return EngineError(Failure.BAD_ANSWER, text, hint, may_be_charged=True)
+
+
+def _find_finish_reason(artifact: Message) -> FinishReason:
+    reasons = {
+        generation.FILTER: FinishReason.FILTER,
+        generation.ERROR: FinishReason.ERROR,
+    }
+    return reasons.get(artifact.finish_reason, FinishReason.SUCCESS)
+
+
+def _list_meta(found: _Found) -> dict[str, str]:
+    answer, artifact = found.answer, found.artifact
+    values = {
+        "answer id": answer.answer_id,
+        "request id": answer.request_id,
+        "artifact uuid": artifact.uuid,
+        "artifact index": str(artifact.index),
+        "seed": str(artifact.seed),
+        "mime": artifact.mime,
+        "finish reason": _name_reason(artifact.finish_reason),
+        "received": str(answer.received or ""),
+        "created": str(answer.created or ""),
+        "engine id": answer.meta.engine_id,
+        "gpu id": answer.meta.gpu_id,
+        "cpu id": answer.meta.cpu_id,
+        "node id": answer.meta.node_id,
+    }
+    return {name: clean_text(text, _META_LIMIT) for name, text in values.items() if text}
+
+
+def _name_reason(number: int) -> str:
+    known = dict(zip(generation.FinishReason.values(), generation.FinishReason.keys(), strict=True))
+    return str(known.get(number, number))

@@ -1,0 +1,1 @@
+"""Stability AI over REST (v2beta)."""

@@ -1,0 +1,203 @@
+"""The engine `stability-rest`: one request out, one image back, over HTTP (v2beta).
+
+Nothing is ever sent twice: what failed after sending may be paid for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any
+
+import httpx
+import msgspec
+
+from engines.base import EngineError, Event, Failure, Produced, Run, Warned
+from engines.capabilities import Capabilities
+from engines.remote import find_web_target
+from engines.settings import StabilityRestSettings
+from engines.stability.exchange import put_aside, read_key
+from engines.stability.outcomes import (
+    Call,
+    explain_closing,
+    explain_no_connection,
+    explain_silence,
+)
+from engines.stability.rest_connection import (
+    CONNECT_SECONDS,
+    Reply,
+    build_post,
+    check_key,
+    open_client,
+    read_reply,
+)
+from engines.stability.rest_failures import (
+    LOCKED_SECONDS,
+    explain_rate,
+    explain_status,
+    explain_transport,
+)
+from engines.stability.rest_mapping import describe_losses
+from engines.stability_rest.answers import read_events
+from engines.stability_rest.messages import FormMessage, build_message, find_version
+from engines.stability_rest.models import CAPABILITIES, ENGINE
+from store.errors import RequestError, StoreError
+from store.pixels import is_whole
+from store.records import EnvironmentRecord
+from store.request import Request
+
+_BODY_STARTED = "http11.send_request_body.started"
+
+
+class StabilityRestEngine:
+    """Makes images on the service that `settings` name. Connects only while it makes one."""
+
+    def __init__(self, settings: StabilityRestSettings) -> None:
+        self._settings = settings
+        self._tasks: set[asyncio.Task[Reply]] = set()
+        self._locked_until = 0.0
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it accepts; cheap."""
+        return CAPABILITIES
+
+    def environment(self) -> EnvironmentRecord:
+        """Where the images are made and with which software; never the key.
+
+        The model is in each request. Raises `EngineError` when the host is no address.
+        """
+        target = find_web_target(self._settings.host)
+        return EnvironmentRecord(
+            values={
+                "engine": ENGINE,
+                "host": target.address,
+                "tls": "on" if target.is_tls else "off",
+                "httpx": find_version("httpx"),
+                "sampler and steps": "decided by the server",
+            }
+        )
+
+    def wire_message(self, request: Request, run: Run) -> bytes:
+        """The message that `generate` will send, but for the headers that name host and key.
+
+        The service knows no id of a request, so that of `run` is not in it. Raises `RequestError`
+        and `StoreError`.
+        """
+        return build_message(request, run.read_input).to_bytes()
+
+    async def generate(self, request: Request, run: Run) -> AsyncGenerator[Event, None]:
+        """Make the image of `request`: warnings, then the image. Raises `EngineError`.
+
+        Cancelling the task that iterates ends the connection at once.
+        """
+        message = self._prepare(request, run)
+        target = find_web_target(self._settings.host)
+        check_key(target, self._settings.key)
+        has_key = await read_key(self._settings.key, target)
+        call = Call(target=target, model=request.model, has_key=has_key, was_sent=False)
+        self._check_lock(call)
+        for text in describe_losses(request):
+            yield Warned(text)
+        reply = await self._exchange(message, call)
+        try:
+            if reply.status != httpx.codes.OK:
+                raise self._explain(reply, call)
+            warnings: list[str] = []
+            await asyncio.to_thread(put_aside, run.spool, reply.body, warnings)
+            events = await asyncio.to_thread(read_events, request, reply.body)
+        except EngineError as error:
+            if error.kind is Failure.FILTERED:
+                yield Warned(error.message)
+            raise
+        for text in warnings:
+            yield Warned(text)
+        for event in events:
+            yield event
+
+    def recover(self, request: Request, answers: Sequence[bytes]) -> list[Event]:
+        """The events in answers that were spooled before a crash; empty without an image."""
+        for data in answers:
+            try:
+                events = read_events(request, data)
+            except EngineError:
+                continue
+            if any(isinstance(event, Produced) and is_whole(event.data or b"") for event in events):
+                return [*map(Warned, describe_losses(request)), *events]
+        return []
+
+    async def close(self) -> None:
+        """Cancel what is still being made."""
+        for task in tuple(self._tasks):
+            task.cancel()
+
+    def _prepare(self, request: Request, run: Run) -> FormMessage:
+        try:
+            CAPABILITIES.check(request)
+            return build_message(request, run.read_input)
+        except (RequestError, StoreError) as error:
+            raise EngineError(Failure.INVALID_REQUEST, error.message, error.hint) from None
+
+    def _check_lock(self, call: Call) -> None:
+        """Raise `EngineError` while the service refuses everything: asking would prolong it."""
+        left = self._locked_until - asyncio.get_running_loop().time()
+        if left > 0:
+            raise explain_rate(call, max(1.0, left), " Nothing was sent.")
+
+    def _explain(self, reply: Reply, call: Call) -> EngineError:
+        error = explain_status(reply.status, reply.body, call)
+        if error.kind is Failure.RATE_LIMITED:
+            self._locked_until = asyncio.get_running_loop().time() + LOCKED_SECONDS
+        return error
+
+    async def _exchange(self, message: FormMessage, call: Call) -> Reply:
+        """Send `message` and wait for the answer, in a task that `close` can cancel."""
+        exchange = asyncio.create_task(self._send(message, call))
+        self._tasks.add(exchange)
+        try:
+            return await exchange
+        except asyncio.CancelledError as error:
+            # Without the frames within the client: their variables hold the header.
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise error.with_traceback(None) from None
+            raise explain_closing() from None
+        finally:
+            self._tasks.discard(exchange)
+
+    async def _send(self, message: FormMessage, call: Call) -> Reply:
+        was_sent = False
+
+        async def trace(name: str, info: dict[str, Any]) -> None:
+            nonlocal was_sent
+            # A proxy is asked with a CONNECT first, which has no body worth the name.
+            is_post = getattr(info.get("request"), "method", b"") == b"POST"
+            was_sent |= name == _BODY_STARTED and is_post
+
+        def say() -> Call:
+            return msgspec.structs.replace(call, was_sent=was_sent)
+
+        settings = self._settings
+        connect_seconds = min(CONNECT_SECONDS, settings.deadline_seconds)
+        client = open_client(
+            call.target, settings.certificates, connect_seconds, settings.idle_seconds
+        )
+        try:
+            async with asyncio.timeout(settings.deadline_seconds), client:
+                post = build_post(call.target, message, settings.key, trace)
+                async with contextlib.aclosing(await client.send(post, stream=True)) as response:
+                    return await read_reply(response)
+        except TimeoutError:
+            if was_sent:
+                raise explain_silence(say(), "did not finish in time") from None
+            raise explain_no_connection(call.target, settings.deadline_seconds) from None
+        except httpx.TransportError as error:
+            raise explain_transport(error, say(), connect_seconds, settings.idle_seconds) from None
+        except httpx.HTTPError as error:  # a body that its own header does not describe
+            raise EngineError(
+                Failure.BAD_ANSWER,
+                f"The answer of {call.host} cannot be read ({type(error).__name__}).",
+                "It may have been charged. Check that the host is one of the REST service.",
+                may_be_charged=True,
+            ) from None
