@@ -151,3 +151,13 @@ class Engine(Protocol):
     async def close(self) -> None:
         """Let go of connections and threads."""
         ...
+
+
+class PromptReading(msgspec.Struct, frozen=True, kw_only=True):
+    """`unknown`: where words stand that the model does not know, as (start, end) in characters.
+
+    `kept`: the text after this many characters is not read, None when all of it is.
+    """
+
+    unknown: tuple[tuple[int, int], ...] = ()
+    kept: int | None = None

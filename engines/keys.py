@@ -1,19 +1,84 @@
-"""Where the key of a paid service comes from: a command, a private file or the keyring.
+"""Keys of paid services: a secret that shows itself nowhere, and where it comes from.
 
-No message here holds any part of a key, or of what a command printed.
+A key comes from a command, a private file or the keyring. No message here holds any part of one,
+or of what a command printed.
 """
 
 from __future__ import annotations
 
+import hmac
 import os
 import re
 import stat
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn, Self
 
-from engines.secret import Secret
 from store.errors import SafelightError
+
+_SHOWN = "Secret(…)"
+
+
+class Secret:
+    """A key that shows itself nowhere but in `reveal()`.
+
+    `repr`, `str`, formatting and a traceback with its variables show a placeholder;
+    pickling is refused. Call `reveal()` only inside the expression that needs the text, so
+    that it is never in a variable.
+    """
+
+    __slots__ = ("__read", "__value")
+
+    def __init__(self, value: str) -> None:
+        self.__value: str | None = value
+        self.__read: Callable[[], Secret] | None = None
+
+    @classmethod
+    def deferred(cls, read: Callable[[], Secret]) -> Self:
+        """A secret that is read by `read` when it is first revealed, and then kept.
+
+        A command that unlocks a key is thus not started by programs that need no key.
+        """
+        secret = cls("")
+        secret.__value, secret.__read = None, read
+        return secret
+
+    def reveal(self) -> str:
+        """The text itself. Raises what the deferred reading raises."""
+        if self.__value is None:
+            assert self.__read is not None
+            self.__value = self.__read().reveal()
+        return self.__value
+
+    def __repr__(self) -> str:
+        return _SHOWN
+
+    def __str__(self) -> str:
+        return _SHOWN
+
+    def __format__(self, spec: str) -> str:
+        return format(_SHOWN, spec)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        return self is other or hmac.compare_digest(self.reveal().encode(), other.reveal().encode())
+
+    __hash__ = None  # type: ignore[assignment]  # a set would compare, and so read, the values
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError("A secret is never pickled.")
+
+    def __getstate__(self) -> NoReturn:
+        raise TypeError("A secret is never pickled.")
+
 
 COMMAND_SECONDS = 60
 FILE_LIMIT = 4096

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engines.base import Engine, EngineError, Failure
+from engines.base import Engine, EngineError, Failure, PromptReading
 from engines.capabilities import Capabilities
-from engines.reading import PromptReading
 
 if TYPE_CHECKING:
     from engines.settings import Settings
@@ -79,11 +78,11 @@ class EngineRegistry:
         sentences as `Warned`. Cheap. Raises `RequestError` when the mapping is impossible.
         """
         if request.engine == "stability-rest":
-            from engines.stability.rest_mapping import describe_losses
+            from engines.stability_rest.models import describe_losses
 
             return describe_losses(request)
         if request.engine == "stability":
-            from engines.stability import rules
+            from engines.stability import models as rules
 
             return rules.describe_losses(request)
         return ()

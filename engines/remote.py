@@ -1,18 +1,25 @@
-"""Where a server is, whether TLS is used, and whether a key may go there. Knows no client.
+"""What hosted engines share: the endpoint, the key, the spool, and how a call ends.
 
 Whether TLS is used never depends on a port. A key travels over TLS, or in the clear to this
-machine only; anything else is refused.
+machine only; anything else is refused. Texts of a server are cut and cleaned before they become
+part of a message. Knows no client.
 """
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import re
+import unicodedata
+from collections.abc import Callable
 
 import msgspec
 
 from engines.base import EngineError, Failure
-from engines.secret import Secret
+from engines.keys import Secret, SettingsError
+from store.errors import StoreError
+from store.pixels import identify_image
+from store.request import Request
 
 _HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9_.-]{1,253}(?<![-.])\.?")
 _EXAMPLES = "Write it as grpc.stability.ai:443, localhost:50051 or unix:/run/server.sock."
@@ -144,3 +151,181 @@ def _is_loopback(name: str) -> bool:
 def _refuse_address(host: str, why: str, examples: str) -> EngineError:
     text = f"The host {host!r} is not an address of a server: {why}."
     return EngineError(Failure.UNREACHABLE, text, examples)
+
+
+TEXT_LIMIT = 300
+_HIDDEN = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
+CHARGE = "It may have been charged, so Safelight does not send it again by itself."
+LOOK = "Look at your account, then retry the job if you want it made again."
+
+
+def clean_text(text: object, limit: int = TEXT_LIMIT) -> str:
+    """`text` from outside as one line: no control, direction or invisible characters."""
+    visible = ("?" if unicodedata.category(c) in _HIDDEN else c for c in _flatten(str(text)))
+    line = "".join(visible)
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def _flatten(text: str) -> str:
+    return " ".join(text.split())
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """What was going on when a call failed.
+
+    `was_sent`: the request was handed to a connected server. `has_key`: a key went with it.
+    """
+
+    target: Target
+    model: str
+    has_key: bool
+    was_sent: bool = True
+
+    @property
+    def host(self) -> str:
+        """The server's address, as it is shown."""
+        return self.target.address
+
+
+def explain_no_connection(target: Target, seconds: float) -> EngineError:
+    """Nothing was sent, because `target` did not answer the connection in time."""
+    return EngineError(
+        Failure.DEADLINE,
+        f"{target.address} did not answer within {seconds:g} seconds. Nothing was sent.",
+        "Check the network and the host; with TLS on, the server must speak TLS too.",
+    )
+
+
+def explain_silence(call: Call, what: str) -> EngineError:
+    """The server took the request, and then `what`."""
+    return EngineError(
+        Failure.OUTCOME_UNKNOWN,
+        f"{call.host} took the request but {what}. {CHARGE}",
+        f"{LOOK} Longer waits: `deadline_seconds` and `idle_seconds` in config.toml.",
+        may_be_charged=True,
+    )
+
+
+def explain_key(call: Call, said: str) -> EngineError:
+    """The server of `call` refuses the key, or wants one; `said` is a sentence or empty."""
+    if not call.has_key:
+        return make_missing_key_error(call.host, said)
+    return EngineError(
+        Failure.WRONG_KEY,
+        f"{call.host} does not accept this key.{said}",
+        "Copy it again from the page of your account.",
+    )
+
+
+def explain_closing() -> EngineError:
+    """The engine was closed while a call was on its way."""
+    return EngineError(
+        Failure.CANCELLED,
+        "The engine was closed while it waited for the image.",
+        "It may have been charged. Retry the job if you want it made again.",
+        may_be_charged=True,
+    )
+
+
+def describe_late(error: EngineError, *, has_image: bool) -> str:
+    """What `error` means when an answer had arrived before it, with a whole image or not."""
+    had = "image had arrived; it is whole" if has_image else "answer had arrived"
+    what = error.message.replace(CHARGE, "").strip()
+    if error.kind is Failure.CANCELLED:
+        what = "The engine was closed."
+    return f"The call failed after the {had}. {what}"
+
+
+def make_missing_key_error(host: str, said: str = "") -> EngineError:
+    """`host` wants a key and there is none."""
+    return EngineError(
+        Failure.MISSING_KEY,
+        f"{host} needs a key and none is set.{said}",
+        "Run 'safelight key set', set STABILITY_KEY, or name a key_command or key_file in "
+        "config.toml.",
+    )
+
+
+def make_filtered_error(said: str = "") -> EngineError:
+    """The service withheld the image; nothing is charged for that."""
+    text = "The service's filter withheld this image." + (f" It said: {said}" if said else "")
+    return EngineError(Failure.FILTERED, text, "Change the words of the prompts.")
+
+
+KEPT = "What it sent is kept as it came."
+
+
+async def read_key(key: Secret | None, target: Target) -> bool:
+    """Whether there is a key; it is read here, in a thread, as a command may give it.
+
+    Raises `EngineError` (MISSING_KEY) when `target` takes nothing without one.
+    """
+    if key is None:
+        if target.is_hosted:
+            raise make_missing_key_error(target.address)
+        return False
+    try:
+        await asyncio.to_thread(lambda: bool(key.reveal()))
+    except SettingsError as error:
+        raise EngineError(Failure.MISSING_KEY, error.message, error.hint) from None
+    return True
+
+
+class Spooler:
+    """Puts the answers of one call aside in a thread, so that the next is read meanwhile.
+
+    `take` gets each answer once it is on disk; what goes wrong there is added to `warnings`.
+    """
+
+    def __init__(
+        self,
+        spool: Callable[[bytes], None],
+        take: Callable[[bytes], None],
+        warnings: list[str],
+    ) -> None:
+        self._spool = spool
+        self._take = take
+        self._warnings = warnings
+        self._data = b""
+        self._work: asyncio.Future[None] | None = None
+
+    def begin(self, data: bytes) -> None:
+        """Begin to put `data` aside. The one before must be finished."""
+        assert self._work is None
+        self._data = data
+        self._work = asyncio.ensure_future(
+            asyncio.to_thread(put_aside, self._spool, data, self._warnings)
+        )
+
+    async def finish(self) -> None:
+        """Return when what was begun is on disk and taken. Being cancelled does not end it."""
+        if self._work is None:
+            return
+        await asyncio.wait({self._work})
+        work, self._work = self._work, None
+        work.result()
+        self._take(self._data)
+
+
+def put_aside(spool: Callable[[bytes], None], data: bytes, warnings: list[str]) -> None:
+    """Spool an answer before it is read; what goes wrong is added to `warnings`."""
+    try:
+        spool(data)
+    except (OSError, StoreError) as error:
+        # The image may be paid for: better to go on with it in memory than to give it up.
+        text = f"The answer could not be put aside before reading it: {clean_text(error)}."
+        if text not in warnings:
+            warnings.append(text)
+
+
+def identify(request: Request, data: bytes) -> tuple[str, list[str]]:
+    """The MIME type of the image in `data`, and what to warn of when its size is another.
+
+    Reads the head only. Raises `StoreError` when it is no image.
+    """
+    kind, (width, height) = identify_image(data)
+    wanted = request.parameters.width, request.parameters.height
+    warnings = []
+    if (width, height) != wanted:
+        warnings.append(f"The server made {width}x{height} instead of {wanted[0]}x{wanted[1]}.")
+    return f"image/{kind.lower()}", warnings

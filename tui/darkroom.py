@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from engines.base import PromptReading
 from engines.capabilities import Capabilities
-from engines.derivation import (
+from engines.registry import EngineRegistry
+from engines.resolve import (
     VARIATION_STRENGTH,
     UpscaleChoices,
+    resolve_draft,
     resolve_upscale,
     resolve_variations,
 )
-from engines.reading import PromptReading
-from engines.registry import EngineRegistry
-from engines.resolve import resolve_draft
 from engines.worker.process import ensure_worker, find_worker
 from store.errors import SafelightError, StoreError
 from store.records import (
@@ -107,7 +107,7 @@ class Darkroom(Archive):
         parent_id: str | None,
         relation: Relation | None,
     ) -> list[Job]:
-        from engines.budget import check_budget
+        from engines.cost import check_budget
         from store import queue
 
         check_budget(self.database, requests, self.settings)
@@ -187,7 +187,7 @@ class Darkroom(Archive):
 
     async def get_spent_today(self) -> float:
         """The credits of what was sent today, in credits."""
-        from engines.budget import spent_today
+        from engines.cost import spent_today
 
         return await asyncio.to_thread(spent_today, self.database)
 
@@ -219,7 +219,7 @@ class Darkroom(Archive):
         return self._enqueue_comparison(image.id, Purpose.VERIFY)
 
     def _enqueue_comparison(self, image_id: str, purpose: Purpose) -> Job:
-        from engines.budget import check_budget
+        from engines.cost import check_budget
         from store import history, queue
 
         request = history.get_image(self.database, image_id).request
@@ -241,7 +241,7 @@ class Darkroom(Archive):
         return await asyncio.to_thread(self._retry, job_id)
 
     def _retry(self, job_id: str) -> Job:
-        from engines.budget import check_budget
+        from engines.cost import check_budget
         from store import queue
 
         waited = queue.get_job(self.database, job_id)

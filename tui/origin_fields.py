@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from engines.capabilities import Span
-from engines.derivation import END_SCHEDULE, START_SCHEDULE, VARIATION_STRENGTH
+from engines.resolve import END_SCHEDULE, START_SCHEDULE, VARIATION_STRENGTH
 from store.errors import RequestError
 from store.fields import check_seed, following_seed
 from store.records import Draft

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from engines.derivation import VARIATION_STRENGTH, make_initial_image
+from engines.resolve import VARIATION_STRENGTH, make_initial_image
 from store.fields import draw_seed
 from store.parameters import Mask, Variation
 from store.records import Draft, Image, Relation

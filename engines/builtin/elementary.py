@@ -3,6 +3,8 @@
 System libraries differ in the last bit of exp, log and powers. Scalars go through `decimal`,
 which is exact by its specification. Arrays use only IEEE 754 basic operations, one ufunc each,
 so nothing can be fused or reordered.
+
+Images and latents are (height, width, channels); matrices are (inputs, outputs).
 """
 
 from __future__ import annotations
@@ -98,3 +100,60 @@ def log_of_unit(x: NDArray[np.float64]) -> NDArray[np.float64]:
     for odd in range(21, 0, -2):
         series = series * square + 1.0 / odd
     return np.asarray(exponent * 0.6931471805599453 + 2 * s * series)
+
+
+EPSILON = np.float32(1e-6)
+
+
+def relu2(x: Floats) -> Floats:
+    """Squared ReLU, in place."""
+    np.maximum(x, 0, out=x)
+    np.multiply(x, x, out=x)
+    return x
+
+
+def inverse_rms(x: Floats) -> Floats:
+    """One over the root mean square along the last axis, which is kept with length 1."""
+    return invert_mean(np.add.reduce(x * x, axis=-1, keepdims=True), x.shape[-1])
+
+
+def invert_mean(sums: Floats, count: int, wanted: float = 1.0) -> Floats:
+    """`wanted` over the root of the mean of `count` squares with these sums, in place."""
+    sums *= np.float32(1 / count)
+    sums += EPSILON
+    np.sqrt(sums, out=sums)
+    return np.divide(np.float32(wanted), sums, out=sums)
+
+
+def rms(x: Floats) -> Floats:
+    """`x` divided by its root mean square along the last axis."""
+    return x * inverse_rms(x)
+
+
+def softmax(
+    scores: Floats, scratch: Floats, whole: np.ndarray[tuple[int, ...], np.dtype[np.int32]]
+) -> Floats:
+    """Softmax without its division, in place; gives the sums along the last axis, kept."""
+    scores -= scores.max(axis=-1, keepdims=True)
+    exp_in_place(scores, scratch, whole)
+    return np.asarray(np.add.reduce(scores, axis=-1, keepdims=True))
+
+
+def unfold(x: Floats) -> Floats:
+    """(..., 2h, 2w, c) to (..., h w, 4 c): each token holds a square of four places."""
+    *batch, h, w, c = x.shape
+    split = x.reshape(*batch, h // 2, 2, w // 2, 2, c).swapaxes(-4, -3)
+    return split.reshape(*batch, h * w // 4, 4 * c)
+
+
+def fold(x: Floats, h: int, w: int, side: int = 2) -> Floats:
+    """The way back: (..., h w, side side c) to (..., side h, side w, c)."""
+    *batch, _, wide = x.shape
+    split = x.reshape(*batch, h, w, side, side, wide // side**2).swapaxes(-4, -3)
+    return split.reshape(*batch, side * h, side * w, wide // side**2)
+
+
+def gather_squares(x: Floats, side: int) -> Floats:
+    """(side h, side w, c) to (h, w, side side c): squares of places, row by row."""
+    h, w, c = x.shape[0] // side, x.shape[1] // side, x.shape[2]
+    return x.reshape(h, side, w, side, c).transpose(0, 2, 1, 3, 4).reshape(h, w, side * side * c)

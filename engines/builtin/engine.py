@@ -43,9 +43,8 @@ class BuiltinEngine:
 
         from engines.builtin.guidance import GUIDANCE
         from engines.builtin.img2img import INPAINTING
-        from engines.builtin.noise import NOISE
-        from engines.builtin.schedule import PARTIAL_SCHEDULE, SCHEDULE
-        from engines.builtin.variation import VARIATION
+        from engines.builtin.noise import NOISE, VARIATION
+        from engines.builtin.samplers import PARTIAL_SCHEDULE, SCHEDULE
 
         # The model in memory is the one that was read; the files may have changed since.
         check_files()

@@ -21,9 +21,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image
 
+from engines.builtin.autoencoder import Encoder
 from engines.builtin.elementary import Floats
-from engines.builtin.encoder import Encoder
-from engines.builtin.noise import Stream
+from engines.builtin.noise import Draws, Stream
 from engines.builtin.pixels import (
     ReadInput,
     Size,
@@ -35,7 +35,6 @@ from engines.builtin.pixels import (
     read_picture,
 )
 from engines.builtin.samplers import Denoise
-from engines.builtin.variation import Draws
 from store.parameters import InitialImage, Mask, Parameters
 
 INPAINTING = "kept-latent-1"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from engines.capabilities import Capabilities, Span
-from engines.sizes import Sizes
+from engines.capabilities import Capabilities, Sizes, Span
 
 MODEL = "safelight-128-v1"
 SAMPLERS = (

@@ -15,24 +15,27 @@ import numpy as np
 from PIL import Image
 
 from engines.base import Event, Produced, Progressed, StageReached, Warned, refuse_input
-from engines.builtin.autoencoder import Decoder
+from engines.builtin.autoencoder import Decoder, Encoder
 from engines.builtin.cpu import use_own_threads
 from engines.builtin.denoiser import Denoiser
 from engines.builtin.elementary import Floats
-from engines.builtin.encoder import Encoder
 from engines.builtin.guidance import GUIDANCE, compose
 from engines.builtin.img2img import INPAINTING, Initial, encode_initial, read_initial
 from engines.builtin.models import NATIVE_SIZES, STYLE_WORDS, UPSCALE_MODEL
-from engines.builtin.noise import NOISE, Stream
+from engines.builtin.noise import NOISE, VARIATION, Draws, Stream
 from engines.builtin.parallel.denoise import Predictor
 from engines.builtin.parallel.group import Team
 from engines.builtin.pixels import ReadInput, Size, encode_png, fit
-from engines.builtin.samplers import FORMULAS, Denoise
-from engines.builtin.schedule import PARTIAL_SCHEDULE, SCHEDULE, make_sigmas, to_time
+from engines.builtin.samplers import (
+    FORMULAS,
+    PARTIAL_SCHEDULE,
+    SCHEDULE,
+    Denoise,
+    make_sigmas,
+    to_time,
+)
 from engines.builtin.text_encoder import TextEncoder
-from engines.builtin.upscaler import Upscaler
-from engines.builtin.upscaling import upscale
-from engines.builtin.variation import VARIATION, Draws
+from engines.builtin.upscaler import Upscaler, upscale
 from engines.builtin.vocabulary import Reading
 from engines.builtin.weights import Weights
 from store.pixels import digest_pixels

@@ -9,9 +9,11 @@ import io
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from engines.base import EngineError, Failure
+from engines.builtin.elementary import Floats
 from store.errors import StoreError
 from store.pixels import open_image
 
@@ -104,3 +106,17 @@ def frame(
 def invert(mask: Image.Image) -> Image.Image:
     """Black for white."""
     return ImageOps.invert(mask)
+
+
+def from_bytes(picture: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> Floats:
+    """0..255 to [-1, 1]."""
+    x: Floats = picture.astype(np.float32)
+    x /= np.float32(127.5)
+    x -= np.float32(1)
+    return x
+
+
+def to_bytes(x: Floats) -> NDArray[np.uint8]:
+    """[-1, 1] to 0..255, rounded half to even."""
+    scaled = (x + np.float32(1)) * np.float32(127.5)
+    return np.asarray(np.rint(np.clip(scaled, 0, 255)), np.uint8)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from engines.builtin.elementary import Floats
-from engines.builtin.layers import relu2, rms, softmax
+from engines.builtin.elementary import Floats, relu2, rms, softmax
 from engines.builtin.quantized import FineProduct, multiply
 from engines.builtin.vocabulary import Reading, Vocabulary
 from engines.builtin.weights import Weights

@@ -8,9 +8,9 @@ from functools import cache
 
 import msgspec
 
+from engines.base import PromptReading
 from engines.builtin.models import STYLE_WORDS
 from engines.builtin.weights import read_checked, read_manifest
-from engines.reading import PromptReading
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 _SILENT_TEXT = (

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from engines.capabilities import Capabilities
 from engines.stability.images import measure
-from engines.stability.messages import PICTURE_FIELD, find_artifacts
-from engines.stability.names import SAMPLER_NAMES
-from engines.stability.protocol import Message, generation
-from engines.stability.steps import FULL_END, FULL_START
+from engines.stability.messages import FULL_END, FULL_START, PICTURE_FIELD, find_artifacts
+from engines.stability.protocol import SAMPLER_NAMES, Message, generation
 from engines.stability.unsupported import check_supported
 from store.errors import RequestError
 from store.fields import draw_seed, following_seed

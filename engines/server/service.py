@@ -14,17 +14,45 @@ import grpc.aio
 
 from engines.base import Engine, EngineError, Failure, Produced, Progressed, Run, Warned
 from engines.capabilities import Capabilities
+from engines.remote import clean_text
 from engines.server.completion import complete_message
-from engines.stability.account_wire import listing
+from engines.stability.answers import Newest, cancel, is_asked_for, make_artifact
 from engines.stability.messages import Files, parse_message, read_from, read_requests
-from engines.stability.outcomes import clean_text
-from engines.stability.previews import Newest, cancel, is_asked_for, make_artifact
-from engines.stability.protocol import WARNING_HEADER, Message, generation
-from engines.stability.rules import UPSCALER_RULES
+from engines.stability.models import UPSCALER_RULES
+from engines.stability.protocol import WARNING_HEADER, Message, dashboard, generation, listing
 from engines.stability.unsupported import name_field
 from store.errors import RequestError
 from store.records import FinishReason
 from store.request import Request
+
+_ACCOUNT = "local"
+
+
+class DashboardService:
+    """The two calls that clients make to see an account. There is one, and no money in it."""
+
+    async def get_me(self, request: Message, context: Any) -> Message:
+        """The one user, with the one organization."""
+        member = dashboard.OrganizationMember(organization=_make_organization(), is_default=True)
+        return dashboard.User(id=_ACCOUNT, organizations=[member])
+
+    async def get_organization(self, request: Message, context: Any) -> Message:
+        """The one organization; its balance is 0, as images cost nothing."""
+        if request.id not in ("", _ACCOUNT):
+            await context.abort(
+                grpc.StatusCode.NOT_FOUND, f"The only organization here is {_ACCOUNT!r}."
+            )
+        return _make_organization()
+
+
+def _make_organization() -> Message:
+    return dashboard.Organization(
+        id=_ACCOUNT,
+        name="Safelight",
+        description="A server of one's own: images cost nothing.",
+        payment_info=dashboard.OrganizationPaymentInfo(balance=0.0),
+    )
+
 
 QUEUE_LENGTH = 8
 KEEPALIVE_SECONDS = 10.0

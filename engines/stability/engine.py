@@ -18,22 +18,30 @@ import msgspec
 
 from engines.base import EngineError, Event, Failure, Produced, Run, Warned
 from engines.capabilities import Capabilities
-from engines.remote import Target, check_key_travels_safely, find_target
+from engines.remote import (
+    Call,
+    Spooler,
+    Target,
+    check_key_travels_safely,
+    describe_late,
+    explain_no_connection,
+    find_target,
+    read_key,
+)
 from engines.settings import StabilitySettings
-from engines.stability.answers import Answers, is_keepalive
+from engines.stability.answers import Answers, Newest, cancel, is_keepalive, read_progress
 from engines.stability.connection import (
     CONNECT_SECONDS,
     await_connection,
     find_reason,
+    list_warnings,
     open_channel,
+    read_answer,
+    start_call,
 )
 from engines.stability.errors import explain_status, explain_unreachable
-from engines.stability.exchange import Spooler, read_key
 from engines.stability.messages import Outgoing, build_message, prepare_message, serialize
 from engines.stability.models import ENGINE, make_capabilities
-from engines.stability.outcomes import Call, describe_late, explain_no_connection
-from engines.stability.previews import Newest, cancel, read_progress
-from engines.stability.stream import list_warnings, read_answer, start_call
 from store.errors import RequestError, StoreError
 from store.records import EnvironmentRecord, FinishReason
 from store.request import Request

@@ -8,17 +8,17 @@ from typing import Any
 import grpc
 
 from engines.base import EngineError, Failure
-from engines.remote import Target
-from engines.stability.connection import MESSAGE_LIMIT, METADATA_LIMIT
-from engines.stability.outcomes import (
+from engines.remote import (
     CHARGE,
     LOOK,
     Call,
+    Target,
     clean_text,
     explain_key,
     explain_silence,
     make_filtered_error,
 )
+from engines.stability.protocol import MESSAGE_LIMIT, METADATA_LIMIT
 
 
 def explain_status(code: Any, details: str | None, call: Call) -> EngineError:

@@ -13,8 +13,7 @@ from collections.abc import Callable
 import msgspec
 from PIL import Image, ImageOps
 
-from engines.stability.models import SIZES
-from engines.stability.rules import check_initial_size, check_mask_size, check_upscale_input
+from engines.stability.models import SIZES, check_initial_size, check_mask_size, check_upscale_input
 from store.errors import RequestError, StoreError
 from store.pixels import open_image
 from store.request import Request

@@ -14,8 +14,14 @@ import httpx
 import msgspec
 
 from engines.base import refuse_input
-from engines.stability.rest_mapping import map_stack
-from engines.stability_rest.models import MESSAGE_LIMIT, PATHS, SIDE_HIGH, SIDE_LOW, find_ratio
+from engines.stability_rest.models import (
+    MESSAGE_LIMIT,
+    PATHS,
+    SIDE_HIGH,
+    SIDE_LOW,
+    find_ratio,
+    map_stack,
+)
 from store.errors import RequestError
 from store.pixels import open_image
 from store.request import Request

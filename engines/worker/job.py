@@ -17,13 +17,12 @@ from engines.base import (
     StageReached,
     Warned,
 )
-from engines.budget import check_budget
-from engines.cost import describe_cost, show_credits
-from engines.worker.judgement import explain_failure, find_obstacle, judge
-from engines.worker.result import check_produced, make_result
+from engines.cost import check_budget, describe_cost, show_credits
+from engines.verify import explain_failure, find_obstacle, judge
 from store import charges, history, queue
-from store.errors import SafelightError
+from store.errors import SafelightError, StoreError
 from store.inputs import read_input
+from store.pixels import digest_pixels, make_thumbnail, open_image
 from store.records import (
     EnvironmentRecord,
     FinishReason,
@@ -35,8 +34,11 @@ from store.records import (
 )
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from engines.registry import EngineRegistry
     from store.database import Database
+
 
 PROGRESS_SECONDS = 0.05
 CANCEL_SECONDS = 0.1
@@ -262,3 +264,60 @@ class JobExecution:
             state=state,
             warning=self._warning,
         )
+
+
+def check_produced(produced: Produced | None, *, is_paid: bool, said: str = "") -> Image:
+    """The decoded image of `produced`; the only place where it is decoded to its end.
+
+    Raises `EngineError`: FILTERED when it was withheld (`said`: by the engine, about that),
+    BAD_ANSWER when there is none or it is damaged, which may be charged if `is_paid`.
+    """
+    if produced is None or produced.data is None:
+        if produced is not None and produced.finish_reason is FinishReason.FILTER:
+            raise EngineError(
+                Failure.FILTERED,
+                said or "The service withheld the image.",
+                "Change the prompts; nothing is charged for a withheld image.",
+            )
+        raise EngineError(Failure.BAD_ANSWER, "The engine ended without an image.")
+    try:
+        return open_image(produced.data)
+    except StoreError as error:
+        text = f"What came cannot be used as the image. {error.message}"
+        if not is_paid:
+            raise EngineError(Failure.BAD_ANSWER, text) from None
+        raise EngineError(
+            Failure.BAD_ANSWER,
+            f"{text} It is kept as it came.",
+            "It may have been charged. Retry the job if you want it made again.",
+            may_be_charged=True,
+        ) from None
+
+
+def make_result(
+    produced: Produced,
+    image: Image,
+    *,
+    warning: str | None,
+    seconds: float,
+    environment: EnvironmentRecord,
+    stages: tuple[Stage, ...],
+    meta: dict[str, str],
+) -> Result:
+    """What is stored of `produced`, decoded as `image`. Hashes megabytes: for a thread."""
+    assert produced.data is not None
+    return Result(
+        data=produced.data,
+        mime=produced.mime,
+        seed=produced.seed,
+        width=image.width,
+        height=image.height,
+        pixels_sha256=digest_pixels(image),
+        thumbnail=make_thumbnail(image),
+        finish_reason=produced.finish_reason,
+        warning=warning,
+        seconds=seconds,
+        environment=environment,
+        stages=stages,
+        meta=produced.meta | meta,
+    )

@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import Any
 
 from engines.builtin.guidance import compose
-from engines.builtin.schedule import make_sigmas, to_time
+from engines.builtin.samplers import make_sigmas, to_time
 from engines.builtin.weights import Weights
 
 Draw = Callable[[], object]

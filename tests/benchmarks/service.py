@@ -23,8 +23,8 @@ from PIL import Image
 
 from engines.base import Event, Produced, Run
 from engines.capabilities import Capabilities
+from engines.server.server import ServerSettings, serve
 from engines.stability.models import make_capabilities
-from engines.stability.serving import ServerSettings, serve
 from store.records import EnvironmentRecord
 from store.request import Parameters, Prompt, PromptStack, Request
 

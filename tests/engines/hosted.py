@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 from engines.base import Event, Progressed, Run
-from engines.secret import Secret
+from engines.keys import Secret
 from engines.settings import StabilitySettings
 from engines.stability.engine import StabilityEngine
 from store.request import Parameters, Prompt, PromptStack, Request

@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 from rich.traceback import Traceback
 
-from engines.secret import Secret
+from engines.keys import Secret
 from engines.settings import StabilitySettings
 
 CANARY = "sk-CANARY-0123456789"

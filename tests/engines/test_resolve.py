@@ -5,9 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from engines.capabilities import Capabilities, Span
+from engines.capabilities import Capabilities, Sizes, Span
 from engines.resolve import resolve_draft
-from engines.sizes import Sizes
 from store.errors import RequestError
 from store.fields import SEED_MAXIMUM
 from store.records import Draft, DraftPrompt

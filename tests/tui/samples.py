@@ -7,8 +7,7 @@ from typing import Any
 
 import msgspec
 
-from engines.capabilities import Capabilities, Span
-from engines.sizes import Sizes
+from engines.capabilities import Capabilities, Sizes, Span
 from store.records import FinishReason, Image, Job, JobState, Purpose
 from store.request import Parameters, Prompt, PromptStack, Request
 

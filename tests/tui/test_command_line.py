@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 from PIL import Image as Pillow
 from typer.testing import CliRunner
 
-from engines.capabilities import Capabilities, Span
+from engines.capabilities import Capabilities, Sizes, Span
 from engines.registry import EngineRegistry
-from engines.sizes import Sizes
 from engines.stability.models import SIZES
 from store import queue
 from store.database import Database

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engines.secret import Secret
+from engines.keys import Secret
 from store.places import find_config_file
 from tui.cli.darkroom import open_darkroom, run_command
 from tui.cli.options import JsonOption, ProfileOption

@@ -11,8 +11,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from engines.capabilities import Capabilities, Span
-from engines.sizes import Sizes
+from engines.capabilities import Capabilities, Sizes, Span
 from store.places import find_data_directory
 from tui.cli.darkroom import open_darkroom, run_command
 from tui.cli.options import JsonOption, ProfileOption

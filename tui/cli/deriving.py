@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from engines.derivation import VARIATION_STRENGTH, UpscaleChoices
+from engines.resolve import VARIATION_STRENGTH, UpscaleChoices
 from store.inputs import Input
 from store.records import Image
 from store.request import Prompt, Request

@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from engines.derivation import make_initial_image
+from engines.resolve import make_initial_image
 from store.errors import RequestError
 from store.fields import check_seed
 from store.parameters import CONTENT_CREDENTIALS, Mask

@@ -18,7 +18,7 @@ from tui.cli.output import end_with_error, print_line
 
 if TYPE_CHECKING:
     from engines.server.fleet.cluster import Fleet
-    from engines.stability.serving import ServerSettings
+    from engines.server.server import ServerSettings
 
 
 def serve(
@@ -78,7 +78,7 @@ def serve(
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     logging.basicConfig(format="safelight: %(message)s", stream=sys.stderr)
     try:
-        from engines.stability.serving import ServerSettings, find_key
+        from engines.server.server import ServerSettings, find_key
         from store.fields import check_name
 
         for name in names or ():
@@ -116,8 +116,8 @@ def _find_fleet(size: int | None, address: str | None, key_file: Path | None) ->
 def _serve(engine: str, settings: ServerSettings, fleet: Fleet | None) -> None:
     from engines.base import EngineError, Failure
     from engines.registry import EngineRegistry, make_engine
+    from engines.server.server import serve as serve_engine
     from engines.settings import load_user_settings
-    from engines.stability.serving import serve as serve_engine
 
     registry = EngineRegistry(load_user_settings())
     capabilities = registry.get_capabilities(engine)

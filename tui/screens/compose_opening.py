@@ -6,7 +6,7 @@ import asyncio
 
 from textual import events, work
 
-from engines.reading import PromptReading
+from engines.base import PromptReading
 from store.errors import SafelightError
 from store.records import Draft
 from tui.darkroom import Darkroom

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import msgspec
 from textual.screen import Screen
 
-from engines.derivation import UpscaleChoices
+from engines.resolve import UpscaleChoices
 from store.errors import SafelightError, StoreError
 from store.records import Draft, Image
 from tui import origins

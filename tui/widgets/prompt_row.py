@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 
-from engines.reading import PromptReading
+from engines.base import PromptReading
 from engines.tokens import TokenCount
 from store.records import DraftPrompt
 from tui.glyphs import Glyphs

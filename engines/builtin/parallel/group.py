@@ -7,18 +7,142 @@ makes both halves in turn. The bits are the same either way.
 
 from __future__ import annotations
 
+import math
 import mmap
 import os
 import pickle
+import select
 import subprocess
 import sys
+import tempfile
 import weakref
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import Pipe
 
-from engines.builtin.boards import make_memory
-from engines.builtin.meeting import SECONDS, Begin, Half, Meeting, PartnerLostError, drive
+import numpy as np
+
+from engines.builtin.elementary import Floats
 from engines.builtin.weights import Weights
+
+ALIGNMENT = 64
+"""Bytes; no two arrays share a line of a processor's cache."""
+
+
+class BoardError(ValueError):
+    """Arrays that are too large for the memory that is shared."""
+
+
+def make_memory(size: int) -> int:
+    """A descriptor of `size` bytes of 0 in memory, which no other process finds by a name."""
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("safelight", os.MFD_CLOEXEC)
+    else:
+        with tempfile.TemporaryFile() as file:
+            descriptor = os.dup(file.fileno())
+    os.ftruncate(descriptor, size)
+    return descriptor
+
+
+def lay_out(
+    shapes: Mapping[str, tuple[int, ...]], memory: mmap.mmap | None = None
+) -> dict[str, Floats]:
+    """Arrays of these shapes, one behind the other in `memory`, or in memory of this process.
+
+    Memory of this process is 0 at first. Raises `BoardError` where they do not fit.
+    """
+    places, end = {}, 0
+    for name, shape in shapes.items():
+        places[name] = end
+        end += -(-4 * math.prod(shape) // ALIGNMENT) * ALIGNMENT
+    if memory is not None and end > len(memory):
+        raise BoardError(f"{end} bytes do not fit into {len(memory)}.")
+    whole = np.zeros(end // 4, np.float32) if memory is None else np.frombuffer(memory, np.float32)
+    return {
+        name: whole[place // 4 : place // 4 + math.prod(shapes[name])].reshape(shapes[name])
+        for name, place in places.items()
+    }
+
+
+Half = Generator[None, None, None]
+
+TRIES = 200
+"""Looks at the pipe, about a microsecond each, before the kernel is asked to wake the process."""
+SECONDS = 20.0
+"""A partner that does not come for so long is given up."""
+
+
+class PartnerLostError(RuntimeError):
+    """The process that makes the other half has ended or does not answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """The prompts that a process is to work on next.
+
+    `texts` as the encoder gives them, height and width of the latent, the times of the steps as
+    far as they are known, and which half is its own.
+    """
+
+    texts: Sequence[Floats]
+    size: tuple[int, int]
+    times: Sequence[float]
+    side: int
+
+
+class Meeting:
+    """Where two processes wait for each other, any number of times: a pipe in each direction.
+
+    The kernel orders what each wrote to shared memory before with what the other reads after.
+    """
+
+    def __init__(self, inbox: int, outbox: int) -> None:
+        """Descriptors: the reading end of one pipe, the writing end of the other."""
+        os.set_blocking(inbox, False)
+        self._inbox, self._outbox = inbox, outbox
+        self._poll = select.poll()
+        self._poll.register(inbox, select.POLLIN)
+
+    def wait(self) -> None:
+        """Return when the other process has come here as often.
+
+        Raises `PartnerLostError` where it will not come any more.
+        """
+        try:
+            os.write(self._outbox, b".")
+            for _ in range(TRIES):
+                try:
+                    found = os.read(self._inbox, 1)
+                except BlockingIOError:
+                    continue
+                break
+            else:
+                if not self._poll.poll(SECONDS * 1000):
+                    raise PartnerLostError("The other process does not answer.")
+                found = os.read(self._inbox, 1)
+        except OSError as error:
+            raise PartnerLostError("The other process has ended.") from error
+        if not found:
+            raise PartnerLostError("The other process has ended.")
+
+    def close(self) -> None:
+        """Close both pipes; the other process notices."""
+        os.close(self._inbox)
+        os.close(self._outbox)
+
+
+def drive(half: Half, meeting: Meeting) -> None:
+    """Run one half while another process runs the other one; both are done at the end."""
+    for _ in half:
+        meeting.wait()
+    meeting.wait()
+
+
+def take_turns(one: Half, two: Half) -> None:
+    """Run both halves in this process."""
+    for _ in zip(one, two, strict=True):
+        pass
+
 
 MOST_PROCESSES = 4
 MEMORY = 64 * 2**20

@@ -21,11 +21,10 @@ def work(connection: Connection, model: int, memory: int, inbox: int, outbox: in
     An order is a `Begin`, or the time of the next step. Side 0 answers each step when both
     halves are done.
     """
-    from engines.builtin.boards import lay_out
     from engines.builtin.cpu import use_own_threads
     from engines.builtin.denoiser import Denoiser
-    from engines.builtin.meeting import Begin, Meeting, drive
-    from engines.builtin.passes import Passes
+    from engines.builtin.parallel.denoise import Passes
+    from engines.builtin.parallel.group import Begin, Meeting, drive, lay_out
 
     use_own_threads()
     with os.fdopen(model, "rb") as file:
@@ -51,7 +50,7 @@ def main() -> None:
     """Command line: the descriptors that the starting process left open for this one."""
     # A key pressed for the whole group of processes is for the one that shows something.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    from engines.builtin.meeting import PartnerLostError
+    from engines.builtin.parallel.group import PartnerLostError
 
     first, *others = map(int, sys.argv[1:])
     with Connection(first) as connection, contextlib.suppress(EOFError, OSError, PartnerLostError):

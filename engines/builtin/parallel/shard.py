@@ -11,17 +11,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engines.builtin.elementary import Floats, power_of_two
-from engines.builtin.half_weights import (
+from engines.builtin.denoiser import (
     HEAD_LENGTH,
     MOST_TOKENS,
     SHARE_LEVELS,
     VALUE_LEVELS,
     read_texts,
 )
-from engines.builtin.layers import Convolution, Room, fold, invert_mean, unfold
-from engines.builtin.meeting import Half as Work
-from engines.builtin.quantized import LIMIT, TINY, BoundError
+from engines.builtin.elementary import Floats, fold, invert_mean, power_of_two, unfold
+from engines.builtin.parallel.group import Half as Work
+from engines.builtin.quantized import LIMIT, TINY, BoundError, Convolution, Room
 
 if TYPE_CHECKING:
     from engines.builtin.denoiser import Denoiser, Modulation

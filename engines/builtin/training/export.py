@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from engines.builtin.models import MODEL
-from engines.builtin.training.device import load
+from engines.builtin.training.loop import load
 from engines.builtin.training.networks import Shape
 from engines.builtin.training.train_autoencoder import CHANNELS, Autoencoder
 from engines.builtin.training.train_upscaler import Upscaler

@@ -1,11 +1,40 @@
-"""A training of some minutes: its steps, their learning rate, and what it prints."""
+"""A training of some minutes: its device, its steps, their learning rate, what it prints."""
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import time
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import torch
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """The option of a command that says where it computes."""
+    parser.add_argument(
+        "--device", type=torch.device, default=choose_device(), help="cpu, cuda, cuda:1 …"
+    )
+
+
+def choose_device() -> torch.device:
+    """A GPU where PyTorch finds one, else the processor."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def mix_precision(device: torch.device) -> contextlib.AbstractContextManager[Any]:
+    """Products in bfloat16 inside it, where the device has them."""
+    if device.type in ("cpu", "cuda"):
+        return torch.autocast(device.type, torch.bfloat16)
+    return contextlib.nullcontext()
+
+
+def load(path: Path, device: torch.device | str = "cpu") -> Any:
+    """A checkpoint, wherever it was made."""
+    return torch.load(path, map_location=device)
+
 
 WARM_STEPS = 200
 """The rate rises for so many steps."""

@@ -19,8 +19,7 @@ from torch.nn import functional as F
 
 from engines.builtin.training.data.generator import make, sheet
 from engines.builtin.training.data.things import Sprites
-from engines.builtin.training.device import add_device, load, mix_precision
-from engines.builtin.training.loop import Course
+from engines.builtin.training.loop import Course, add_device, load, mix_precision
 
 CHANNELS = 12
 FACTOR = 8

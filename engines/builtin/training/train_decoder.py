@@ -20,8 +20,7 @@ from torch import Tensor, nn
 from engines.builtin.training.data.captions import caption
 from engines.builtin.training.data.generator import make
 from engines.builtin.training.data.things import Sprites
-from engines.builtin.training.device import add_device, load, mix_precision
-from engines.builtin.training.loop import Course
+from engines.builtin.training.loop import Course, add_device, load, mix_precision
 from engines.builtin.training.networks import Model
 from engines.builtin.training.train_autoencoder import Autoencoder, loss_of, to_tensor
 from engines.builtin.training.train_denoiser import load_average

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from engines.builtin.training.data.generator import Kind, tell_kind
 from engines.builtin.training.data.latents import SEED
-from engines.builtin.training.device import add_device, load, mix_precision
+from engines.builtin.training.loop import add_device, load, mix_precision
 from engines.builtin.training.networks import Layer, Model, Shape
 from engines.builtin.training.word_vectors import LENGTH, SHORT, Vocabulary
 

@@ -22,7 +22,7 @@ import msgspec
 
 from engines.base import EngineError, Failure
 from engines.server.fleet.proxy import SERVICER, SETUP, VARIABLE, Listening
-from engines.stability.connection import MESSAGE_LIMIT
+from engines.stability.protocol import MESSAGE_LIMIT
 
 OBJECT_STORE = 100 * 1024 * 1024
 """Bytes of memory that a cluster of our own shares: images on their way, no more."""

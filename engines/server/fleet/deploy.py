@@ -21,8 +21,7 @@ from engines.server.fleet.cluster import Fleet, check_ray, connect, find_last_li
 from engines.server.fleet.ingress import FleetSettings, Ingress
 from engines.server.fleet.proxy import Listening, stop
 from engines.server.fleet.replica import MakeEngine, Replica
-from engines.stability.connection import silence_grpc
-from engines.stability.serving import (
+from engines.server.server import (
     BUSY,
     END_SECONDS,
     KEY_VARIABLE,
@@ -32,6 +31,7 @@ from engines.stability.serving import (
     free_socket,
     read_credentials,
 )
+from engines.stability.connection import silence_grpc
 
 APPLICATION = "safelight"
 
@@ -49,7 +49,7 @@ async def serve(
 ) -> None:
     """Serve the engines that `make_engine` makes, each in a process of its own.
 
-    Otherwise like `engines.stability.serving.serve`: `make_engine` is called here too, as every
+    Otherwise like `engines.server.server.serve`: `make_engine` is called here too, as every
     engine of the fleet must have the environment that this one has. Raises `EngineError`.
     """
     silence_grpc()

@@ -18,16 +18,19 @@ import grpc
 import grpc.aio
 import msgspec
 
-from engines.secret import Secret
-from engines.server.server import REQUESTS, SERVICES, find_key_problem, listen
-from engines.stability.connection import silence_grpc
-from engines.stability.serving import (
+from engines.keys import Secret
+from engines.server.server import (
+    REQUESTS,
+    SERVICES,
     ServerSettings,
     find_key,
+    find_key_problem,
     find_listening_target,
     free_socket,
+    listen,
     read_credentials,
 )
+from engines.stability.connection import silence_grpc
 
 VARIABLE = "SAFELIGHT_FLEET"
 """Tells the processes of the fleet how the proxy listens: `Listening` as JSON."""

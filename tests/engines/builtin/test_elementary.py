@@ -12,7 +12,7 @@ import pytest
 from engines.builtin.elementary import Floats, exp, exp_in_place, log, log_of_unit, power
 from engines.builtin.guidance import compose, emphasize, keep_perpendicular
 from engines.builtin.noise import Stream, draw_noise, invert_normal
-from engines.builtin.schedule import make_sigmas
+from engines.builtin.samplers import make_sigmas
 
 
 def test_noise_is_gaussian_and_keyed() -> None:

@@ -10,12 +10,11 @@ import pytest
 from PIL import Image
 
 from engines.base import EngineError, Failure, Produced, Progressed
-from engines.builtin.autoencoder import Decoder
-from engines.builtin.encoder import Encoder
+from engines.builtin.autoencoder import Decoder, Encoder
 from engines.builtin.models import CAPABILITIES, SAMPLERS
 from engines.builtin.pipeline import Pipeline
 from engines.builtin.pixels import fit, frame
-from engines.builtin.schedule import make_sigmas
+from engines.builtin.samplers import make_sigmas
 from engines.builtin.weights import load_weights
 from tests.engines.builtin.making import (
     Inputs,

@@ -8,15 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engines.builtin.denoiser import Denoiser
+from engines.builtin.denoiser import Denoiser, make_half_layer
 from engines.builtin.elementary import Floats, power_of_two
-from engines.builtin.half_weights import make_half_layer
-from engines.builtin.layers import Convolution
 from engines.builtin.parallel.denoise import Predictor
 from engines.builtin.pipeline import Pipeline
 from engines.builtin.quantized import (
     LIMIT,
     BoundError,
+    Convolution,
     FineProduct,
     Product,
     count_levels,

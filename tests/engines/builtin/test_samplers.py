@@ -7,8 +7,7 @@ import pytest
 
 from engines.builtin.elementary import Floats
 from engines.builtin.models import SAMPLERS
-from engines.builtin.samplers import FORMULAS, Denoise
-from engines.builtin.schedule import karras_sigmas
+from engines.builtin.samplers import FORMULAS, Denoise, karras_sigmas
 
 MEAN, DEVIATION = 0.7, 0.5
 DETERMINISTIC = {

@@ -7,9 +7,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from engines.builtin.noise import Stream
+from engines.builtin.noise import Draws, Stream
 from engines.builtin.pipeline import Pipeline
-from engines.builtin.variation import Draws
 from store.parameters import Variation
 from tests.engines.builtin.making import SEED, make_request, pixels, run, stages
 

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
+from engines.base import PromptReading
 from engines.builtin.vocabulary import Vocabulary
-from engines.reading import PromptReading
 from engines.registry import EngineRegistry
 from engines.settings import Settings
 

@@ -14,8 +14,7 @@ import pytest
 from engines.base import Event, Produced, Run, Warned
 from engines.server.server import StabilityServer
 from engines.server.service import GenerationService
-from engines.stability.account_wire import dashboard, listing
-from engines.stability.protocol import Message, generation
+from engines.stability.protocol import Message, dashboard, generation, listing
 from store.fields import SEED_MAXIMUM
 from store.request import Parameters, Prompt, PromptStack, Request
 from tests.engines.hosted import Serve, collect, make_engine, make_request

@@ -10,9 +10,8 @@ import pytest
 from PIL import Image
 
 from engines.base import EngineError, Failure, Produced
-from engines.stability.account_wire import listing
 from engines.stability.messages import build_message, read_from, read_request
-from engines.stability.protocol import Message, generation
+from engines.stability.protocol import Message, generation, listing
 from store.pixels import open_image
 from tests.engines.hosted import Serve, collect, make_engine
 from tests.engines.painter import EVERYTHING, MODEL, UPSCALER, Painter, encode, paint

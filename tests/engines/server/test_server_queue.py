@@ -13,9 +13,9 @@ import grpc.aio
 import pytest
 
 from engines.base import Event, Failure, Run
+from engines.server.server import ServerSettings
+from engines.server.server import serve as serve_engine
 from engines.stability.protocol import generation
-from engines.stability.serving import ServerSettings
-from engines.stability.serving import serve as serve_engine
 from store.request import Request
 from tests.engines.hosted import Serve, collect, make_engine, make_request
 from tests.engines.painter import Painter

@@ -20,7 +20,7 @@ import grpc
 import msgspec
 
 from engines.base import Engine, Produced
-from engines.secret import Secret
+from engines.keys import Secret
 from engines.server.server import StabilityServer
 from engines.server.service import GenerationService
 from engines.stability.messages import read_message

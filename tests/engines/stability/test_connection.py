@@ -11,8 +11,8 @@ import grpc
 import pytest
 
 from engines.base import EngineError, Failure, Produced
+from engines.keys import Secret
 from engines.remote import find_target
-from engines.secret import Secret
 from engines.stability.connection import make_metadata, open_channel
 from tests.engines.hosted import Serve, collect, make_engine, make_request
 

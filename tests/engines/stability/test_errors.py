@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from engines.base import EngineError, Failure, Produced, Run, Warned
-from engines.stability.outcomes import clean_text
+from engines.remote import clean_text
 from store.records import FinishReason
 from tests.engines.hosted import Serve, collect, make_engine, make_request, speak
 from tests.engines.painter import paint

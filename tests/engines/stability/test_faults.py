@@ -14,7 +14,7 @@ import pytest_asyncio
 from engines.base import EngineError, Event, Failure, Produced, Run, Warned
 from engines.stability.answers import is_keepalive
 from engines.stability.engine import StabilityEngine
-from engines.worker.result import check_produced
+from engines.worker.job import check_produced
 from store.pixels import open_image
 from store.records import FinishReason
 from tests.engines.hosted import make_engine, make_request

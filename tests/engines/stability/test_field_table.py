@@ -10,8 +10,7 @@ import pytest
 from engines.base import Produced, Run
 from engines.builtin.engine import BuiltinEngine
 from engines.builtin.models import CAPABILITIES, MODEL
-from engines.stability.image import UNSAID
-from engines.stability.messages import build_message, parse_message, read_request, serialize
+from engines.stability.messages import UNSAID, build_message, parse_message, read_request, serialize
 from engines.stability.protocol import Message, generation
 from store.errors import RequestError
 from store.parameters import Parameters

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from engines.base import Run
 from engines.stability.messages import build_message, read_message, serialize
 from engines.stability.models import SAMPLERS, STYLE_PRESETS
-from engines.stability.numbers import shorten_float
-from engines.stability.protocol import generation
+from engines.stability.protocol import generation, shorten_float
 from store.errors import RequestError
 from store.fields import CFG_SCALE_MAXIMUM, SEED_MAXIMUM
 from store.request import Parameters, Prompt, PromptStack, Request

@@ -12,9 +12,9 @@ import pytest
 
 from engines.base import Event, Produced, Progressed, Run
 from engines.remote import find_target
-from engines.stability.previews import PREVIEW_LIMIT, make_artifact, read_progress
+from engines.stability.answers import PREVIEW_LIMIT, make_artifact, read_progress
+from engines.stability.connection import list_metadata
 from engines.stability.protocol import PREVIEWS_HEADER, Message, generation
-from engines.stability.stream import list_metadata
 from store.request import Request
 from tests.engines.hosted import Serve, collect, make_engine, make_request
 from tests.engines.painter import Painter, paint

@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.traceback import Traceback
 
 from engines.base import EngineError, Run
+from engines.keys import Secret
 from engines.remote import find_target
-from engines.secret import Secret
 from engines.stability.connection import make_metadata, open_channel
 from tests.engines.hosted import Serve, collect, make_engine, make_request
 from tests.engines.painter import Painter

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from engines.base import Event, Run
-from engines.secret import Secret
+from engines.keys import Secret
 from engines.settings import StabilityRestSettings
 from engines.stability_rest.engine import StabilityRestEngine
 from engines.stability_rest.models import CAPABILITIES

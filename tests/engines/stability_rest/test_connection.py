@@ -11,7 +11,7 @@ import pytest
 
 from engines.base import EngineError, Failure, Produced, Run
 from engines.remote import find_web_target
-from engines.stability import rest_connection
+from engines.stability_rest import engine as rest_connection
 from engines.stability_rest import engine as rest_engine
 from tests.engines.stability.test_secrecy import render
 from tests.engines.stability_rest.rest import collect, make_engine, make_request

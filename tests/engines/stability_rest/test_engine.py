@@ -10,8 +10,7 @@ import json
 import pytest
 
 from engines.base import Engine, EngineError, Event, Failure, Produced, Run, Warned
-from engines.stability.rest_mapping import describe_losses
-from engines.stability_rest.models import PATHS
+from engines.stability_rest.models import PATHS, describe_losses
 from store.errors import StoreError
 from store.records import FinishReason
 from tests.engines.stability_rest.rest import LARGE, ULTRA, collect, make_engine, make_request

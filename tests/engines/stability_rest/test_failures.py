@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from engines.base import EngineError, Failure, Run, Warned
-from engines.stability import rest_connection
+from engines.stability_rest import engine as rest_connection
 from engines.stability_rest import engine as rest_engine
 from tests.engines.hosted import speak
 from tests.engines.stability_rest.rest import LARGE, ULTRA, collect, make_engine, make_request

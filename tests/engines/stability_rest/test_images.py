@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 
 from engines.base import EngineError, Failure, Produced, Run, Warned
-from engines.stability.rest_mapping import describe_losses
 from engines.stability_rest import messages as rest_message
 from engines.stability_rest.messages import build_message
-from engines.stability_rest.models import CORE, PATHS
+from engines.stability_rest.models import CORE, PATHS, describe_losses
 from store.errors import RequestError
 from store.parameters import InitialImage
 from store.request import Request

@@ -9,7 +9,7 @@ import pytest
 
 from engines.registry import EngineRegistry
 from engines.settings import Settings
-from engines.stability.rest_mapping import map_stack
+from engines.stability_rest.models import map_stack
 from store.errors import RequestError
 from store.request import Prompt, PromptStack
 from tests.engines.stability_rest.rest import LARGE, ULTRA, make_request

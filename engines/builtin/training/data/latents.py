@@ -17,7 +17,7 @@ import torch
 from engines.builtin.training.data.captions import caption, long_caption
 from engines.builtin.training.data.generator import make
 from engines.builtin.training.data.things import Sprites
-from engines.builtin.training.device import add_device, load, mix_precision
+from engines.builtin.training.loop import add_device, load, mix_precision
 from engines.builtin.training.train_autoencoder import Autoencoder, to_tensor
 from engines.builtin.training.word_vectors import LENGTH, SHORT, Vocabulary
 

@@ -26,7 +26,7 @@ from torch.nn import functional as F
 from engines.builtin.training.data.generator import make
 from engines.builtin.training.data.labels import CONCEPTS, OBJECTS, label
 from engines.builtin.training.data.things import Sprites, Thing, things
-from engines.builtin.training.device import add_device, load, mix_precision
+from engines.builtin.training.loop import add_device, load, mix_precision
 
 TRAINING_SEED = 31
 HELD_OUT_SEED = 32

@@ -7,9 +7,16 @@ import os
 
 import pytest
 
-from engines.builtin.boards import BoardError, lay_out
 from engines.builtin.elementary import Floats
-from engines.builtin.meeting import Half, Meeting, PartnerLostError, drive, take_turns
+from engines.builtin.parallel.group import (
+    BoardError,
+    Half,
+    Meeting,
+    PartnerLostError,
+    drive,
+    lay_out,
+    take_turns,
+)
 
 
 def test_arrays_lie_apart_and_too_many_are_refused() -> None:

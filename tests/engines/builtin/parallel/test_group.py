@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 from engines.base import Event, Progressed
-from engines.builtin import meeting
 from engines.builtin.denoiser import Denoiser
 from engines.builtin.elementary import Floats
+from engines.builtin.parallel import group as meeting
 from engines.builtin.parallel.denoise import Predictor
 from engines.builtin.parallel.group import Team
 from engines.builtin.pipeline import Pipeline

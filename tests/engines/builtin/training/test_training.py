@@ -29,9 +29,8 @@ def sprites(tmp_path: Path) -> Path:
 
 
 def test_two_steps_and_an_export(sprites: Path, tmp_path: Path) -> None:
-    from engines.builtin.autoencoder import Decoder
+    from engines.builtin.autoencoder import Decoder, Encoder
     from engines.builtin.denoiser import Denoiser
-    from engines.builtin.encoder import Encoder
     from engines.builtin.models import MODEL
     from engines.builtin.parallel.denoise import Predictor
     from engines.builtin.text_encoder import TextEncoder

@@ -8,7 +8,7 @@ import sys
 
 from engines.server.fleet.cluster import Fleet
 from engines.server.fleet.deploy import serve
-from engines.stability.serving import ServerSettings
+from engines.server.server import ServerSettings
 from tests.engines.server.fleet.witness import WitnessedEngine
 
 

@@ -14,8 +14,7 @@ import pytest
 
 from engines.base import Progressed
 from engines.builtin.models import MODEL, UPSCALE_MODEL
-from engines.stability.account_wire import dashboard, listing
-from engines.stability.protocol import generation
+from engines.stability.protocol import dashboard, generation, listing
 from tests.engines.hosted import make_engine, make_request
 from tests.engines.server.fleet.fleet_client import (
     COMMAND,

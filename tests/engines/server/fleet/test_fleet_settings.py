@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from engines.base import EngineError, Failure
-from engines.secret import Secret
+from engines.keys import Secret
 from engines.server.fleet.cluster import Fleet
 from engines.server.fleet.deploy import serve
 from engines.server.fleet.replica import check_environment
-from engines.stability.serving import ServerSettings
+from engines.server.server import ServerSettings
 from store.records import EnvironmentRecord
 from tests.engines.painter import Painter
 from tests.program import Program
