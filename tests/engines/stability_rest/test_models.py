@@ -107,7 +107,7 @@ def test_capabilities_and_losses_need_no_client() -> None:
     code = "import sys\nfrom engines.registry import EngineRegistry\n"
     code += "from engines.settings import Settings\n"
     code += "EngineRegistry(Settings()).get_capabilities('stability-rest')\n"
-    code += "import engines.stability_rest.messages\n"
+    code += "import engines.stability_rest.models\n"
     code += "assert not {'httpx', 'grpc', 'stability_sdk'} & set(sys.modules)\n"
     code += "import engines.stability_rest.engine\n"
     code += "assert not {'grpc', 'stability_sdk'} & set(sys.modules)\n"
