@@ -1,14 +1,15 @@
-"""What every engine is to the rest: its failures, its events, its runs."""
+"""What every engine is to the rest: its spec, its failures, its events, its runs."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
 from engines.capabilities import Capabilities
+from engines.config_file import ConfigFile
 from store.errors import SafelightError, StoreError
 from store.records import EnvironmentRecord, FinishReason
 from store.request import Request
@@ -161,3 +162,73 @@ class PromptReading(msgspec.Struct, frozen=True, kw_only=True):
 
     unknown: tuple[tuple[int, int], ...] = ()
     kept: int | None = None
+
+
+class NoSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The section of an engine that has nothing to set: any key in it is an error."""
+
+
+_Own = TypeVar("_Own")
+
+
+@runtime_checkable
+class EngineSpec(Protocol[_Own]):
+    """An engine before it is opened: what the program asks of it without knowing it.
+
+    A package offers one as an entry point of the group `safelight.engines`, under the engine's
+    name; it derives from this class. Nothing here may load a model or a client: those are
+    imported by `open`. `_Own` is what the engine's settings become.
+
+    `name`: its id. `section`: what its section in `config.toml` may hold, a struct whose fields
+    all have defaults. `hosts_table`: a table with more such sections, each a host profile; empty
+    for none. `variables`: the environment variables that `configure` reads; a worker that was
+    started with others is replaced before the engine's next job. `is_default`: used where no
+    engine is named.
+    """
+
+    name: str
+    section: type[msgspec.Struct] = NoSettings
+    hosts_table: str = ""
+    variables: tuple[str, ...] = ()
+    is_default: bool = False
+
+    def get_capabilities(self, settings: _Own) -> Capabilities:
+        """What it accepts; cheap."""
+        ...
+
+    def open(self, settings: _Own, *, processes: int | None = None) -> Engine:
+        """The engine itself, which connects and loads only when it has to. Raises `EngineError`.
+
+        `processes`: how many of this machine may share the work of one image, None for as many
+        as are useful.
+        """
+        ...
+
+    def configure(self, section: Any, config: ConfigFile, place: str) -> _Own:
+        """The settings from its `section`, read at `place` in `config`; no file need be opened.
+
+        Raises `SettingsError`.
+        """
+        own: _Own = section
+        return own
+
+    def estimate_cost(self, request: Request, settings: _Own) -> float | None:
+        """The credits that `request` may cost; 0 where images are free, None if not known."""
+        return 0.0
+
+    def describe_losses(self, request: Request) -> tuple[str, ...]:
+        """What of `request` the engine cannot honour, a sentence each; empty for nothing.
+
+        An engine that maps a request onto less than it says (one text for several prompts)
+        tells here what that costs, before anything is sent. Its `generate` yields the same
+        sentences as `Warned`. Cheap. Raises `RequestError` when the mapping is impossible.
+        """
+        return ()
+
+    def read_prompt(self, text: str, style_preset: str | None = None) -> PromptReading:
+        """What the model reads of `text`; all of it where nobody knows its words."""
+        return PromptReading()
+
+    def examine(self, settings: _Own) -> str:
+        """One line about it for who looks for a fault, never a key. Raises `EngineError`."""
+        return "installed"

@@ -83,6 +83,8 @@ class Secret:
 COMMAND_SECONDS = 60
 FILE_LIMIT = 4096
 KEYRING_SERVICE = "safelight"
+KEYS_FOLDER = "keys"
+"""Beside `config.toml`: the files of keys that we write, and its time, which tells of changes."""
 _KEY = re.compile(r"[\x21-\x7e]+")
 
 

@@ -12,14 +12,45 @@ import ipaddress
 import re
 import unicodedata
 from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
 from engines.base import EngineError, Failure
 from engines.keys import Secret, SettingsError
 from store.errors import StoreError
-from store.pixels import identify_image
 from store.request import Request
+
+DEADLINE_SECONDS = 300.0
+IDLE_SECONDS = 120.0
+Seconds = Annotated[float, msgspec.Meta(ge=1, le=24 * 3600)]
+Text = Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class HostedSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The section of a hosted engine, as written: see `HostedSettings`."""
+
+    host: Text
+    certificates: Text | None = None
+    deadline_seconds: Seconds = DEADLINE_SECONDS
+    idle_seconds: Seconds = IDLE_SECONDS
+
+
+class HostedSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a hosted engine is and how long it may take.
+
+    `key`: None without one. `certificates`: a PEM file of the authorities to trust instead of the
+    usual ones. `deadline_seconds` is the longest an image may take, `idle_seconds` the longest the
+    server may say nothing.
+    """
+
+    host: str
+    key: Secret | None = None
+    certificates: Path | None = None
+    deadline_seconds: float = DEADLINE_SECONDS
+    idle_seconds: float = IDLE_SECONDS
+
 
 _HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9_.-]{1,253}(?<![-.])\.?")
 _EXAMPLES = "Write it as grpc.stability.ai:443, localhost:50051 or unix:/run/server.sock."
@@ -323,9 +354,16 @@ def identify(request: Request, data: bytes) -> tuple[str, list[str]]:
 
     Reads the head only. Raises `StoreError` when it is no image.
     """
+    from store.pixels import identify_image
+
     kind, (width, height) = identify_image(data)
     wanted = request.parameters.width, request.parameters.height
     warnings = []
     if (width, height) != wanted:
         warnings.append(f"The server made {width}x{height} instead of {wanted[0]}x{wanted[1]}.")
     return f"image/{kind.lower()}", warnings
+
+
+def describe_host(settings: HostedSettings) -> str:
+    """The host and whether a key is set, never the key."""
+    return f"{settings.host}, {'a key is set' if settings.key is not None else 'no key is set'}"

@@ -98,11 +98,12 @@ class UpscaleChoices(msgspec.Struct, frozen=True, kw_only=True):
     """How an image is made larger.
 
     `factor` (2 or 4) or `width` in pixels, not both; the height follows. None: twice as large;
-    for the others what made the image, else the engine's default. `upscaler`: the protocol's
+    for the others what made the image, else the engine's default. `engine`: None for the default
+    one. `upscaler`: the protocol's
     kind, None for the one that the model's name tells.
     """
 
-    engine: str = "builtin"
+    engine: str | None = None
     model: str | None = None
     factor: int | None = None
     width: int | None = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ from engines.resolve import (
     resolve_upscale,
     resolve_variations,
 )
-from engines.worker.process import ensure_worker, find_worker
+from engines.worker.process import engage_worker, find_worker
 from store.errors import SafelightError, StoreError
 from store.records import (
     Draft,
@@ -60,8 +61,13 @@ class Darkroom(Archive):
     # Engines
 
     def list_engines(self) -> tuple[str, ...]:
-        """The engines' ids, `builtin` first."""
+        """The engines' ids, the default first."""
         return self._registry.list_engines()
+
+    @property
+    def default_engine(self) -> str:
+        """The engine that is used where none is named."""
+        return self._registry.default_engine
 
     def get_capabilities(self, engine: str) -> Capabilities:
         """What `engine` accepts; cheap, loads no model. Raises `EngineError` if unknown."""
@@ -111,16 +117,15 @@ class Darkroom(Archive):
         from store import queue
 
         check_budget(self.database, requests, self.settings)
-        jobs = queue.enqueue(
-            self.database,
-            requests,
-            session=session,
-            parent_id=parent_id,
-            relation=relation,
-            profile=self._choose_profile(requests[0].engine),
-        )
-        self._start_worker(jobs)
-        return jobs
+        with self._engage_worker(requests):
+            return queue.enqueue(
+                self.database,
+                requests,
+                session=session,
+                parent_id=parent_id,
+                relation=relation,
+                profile=self._choose_profile(requests[0].engine),
+            )
 
     async def vary(
         self,
@@ -156,7 +161,7 @@ class Darkroom(Archive):
             (source.width, source.height),
             made_by,
             choices,
-            self.get_capabilities(choices.engine),
+            self.get_capabilities(choices.engine or self.default_engine),
         )
 
     async def upscale(
@@ -178,7 +183,7 @@ class Darkroom(Archive):
 
     def _choose_profile(self, engine: str) -> str | None:
         """The host profile that goes with a job, where its engine has profiles."""
-        return self.settings.profile if engine == "stability" else None
+        return self.settings.profile if self._registry.has_profiles(engine) else None
 
     def estimate_cost(self, requests: Sequence[Request]) -> float | None:
         """The credits that `requests` may cost together; 0 where free, None if not known."""
@@ -191,10 +196,10 @@ class Darkroom(Archive):
 
         return await asyncio.to_thread(spent_today, self.database)
 
-    def _start_worker(self, jobs: Sequence[Job]) -> None:
-        ensure_worker(
-            self.directory, is_remote=any(job.request.engine != "builtin" for job in jobs)
-        )
+    def _engage_worker(self, requests: Sequence[Request]) -> AbstractContextManager[None]:
+        """What is queued within the block is run with the settings of this process, or newer."""
+        variables = self._registry.list_variables(request.engine for request in requests)
+        return engage_worker(self.directory, variables)
 
     async def regenerate(self, image_id: str) -> Job:
         """Queue a child of the image, made from its stored request and compared with it."""
@@ -226,9 +231,8 @@ class Darkroom(Archive):
         if purpose is Purpose.REGENERATE:
             check_budget(self.database, [request], self.settings)
         profile = self._choose_profile(request.engine)
-        job = queue.enqueue_comparison(self.database, image_id, purpose, profile=profile)
-        self._start_worker([job])
-        return job
+        with self._engage_worker([request]):
+            return queue.enqueue_comparison(self.database, image_id, purpose, profile=profile)
 
     async def cancel(self, job_id: str) -> Job:
         """Ask that the job stop within one step."""
@@ -247,9 +251,8 @@ class Darkroom(Archive):
         waited = queue.get_job(self.database, job_id)
         settings = self.settings.for_profile(waited.profile) if waited.profile else self.settings
         check_budget(self.database, [waited.request], settings)
-        job = queue.retry(self.database, job_id)
-        self._start_worker([job])
-        return job
+        with self._engage_worker([waited.request]):
+            return queue.retry(self.database, job_id)
 
     async def get_worker_status(self) -> WorkerStatus:
         """Whether a worker runs for this data directory."""

@@ -19,7 +19,8 @@ def open_darkroom(session: str | None = None) -> int:
             "the darkroom needs a terminal.",
             "In a script use a command: safelight --help lists them.",
         )
-    from engines.settings import SettingsError, load_user_settings
+    from engines.keys import SettingsError
+    from engines.settings import load_user_settings
     from tui.detection import choose_image_protocol, prepare_environment
 
     try:

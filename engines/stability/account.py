@@ -18,9 +18,9 @@ from engines.remote import (
     find_target,
     read_key,
 )
-from engines.settings import StabilitySettings
 from engines.stability.connection import make_metadata, open_channel
 from engines.stability.errors import explain_status, explain_unreachable
+from engines.stability.models import StabilitySettings
 from engines.stability.protocol import Message, dashboard, listing
 
 SECONDS = 15.0

@@ -28,7 +28,6 @@ from engines.remote import (
     find_target,
     read_key,
 )
-from engines.settings import StabilitySettings
 from engines.stability.answers import Answers, Newest, cancel, is_keepalive, read_progress
 from engines.stability.connection import (
     CONNECT_SECONDS,
@@ -41,7 +40,7 @@ from engines.stability.connection import (
 )
 from engines.stability.errors import explain_status, explain_unreachable
 from engines.stability.messages import Outgoing, build_message, prepare_message, serialize
-from engines.stability.models import ENGINE, make_capabilities
+from engines.stability.models import ENGINE, StabilitySettings, make_capabilities
 from store.errors import RequestError, StoreError
 from store.records import EnvironmentRecord, FinishReason
 from store.request import Request

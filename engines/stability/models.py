@@ -1,4 +1,6 @@
-"""What the Stability API accepts over gRPC. Readable without gRPC.
+"""What the Stability API accepts over gRPC, what it takes for it, and how it is set up.
+
+Readable without gRPC.
 
 The numbers are those of the documentation of the hosted service; where its pages differ
 the wider range is used, because the server has the last word.
@@ -7,12 +9,54 @@ the wider range is used, because the server has the last word.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated, ClassVar
 
 import msgspec
 
 from engines.capabilities import Capabilities, Sizes, Span
+from engines.remote import HostedSection, HostedSettings, Text
 from store.errors import RequestError
 from store.request import Request
+
+ENGINE = "stability"
+
+HOSTED = "grpc.stability.ai:443"
+
+
+class StabilitySection(HostedSection, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[stability] and each of [hosts.NAME], as written; see `StabilitySettings`."""
+
+    key_hint: ClassVar[str] = (
+        "Put it into a file of its own (mode 0600) and name that as key_file in the section "
+        "[stability], or set STABILITY_KEY."
+    )
+
+    host: Text = HOSTED
+    key_command: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)] | None = None
+    key_file: Text | None = None
+    keyring: bool = False
+    tls: bool | None = None
+    model: str | None = None
+    models: tuple[str, ...] = ()
+    upscale_models: tuple[str, ...] = ()
+    free: bool | None = None
+
+
+class StabilitySettings(HostedSettings, frozen=True, kw_only=True):
+    """The engine `stability`.
+
+    `host`: `host:port` or `unix:/path`. `tls`: on or off, None for the rule (off for this machine,
+    else on). `models`: the names to offer, the default first; empty for those of the hosted
+    service. `upscale_models`: likewise those that make an image larger. `is_free`: whether images
+    cost nothing there, None for the rule (free on this machine).
+    """
+
+    host: str = HOSTED
+    tls: bool | None = None
+    models: tuple[str, ...] = ()
+    upscale_models: tuple[str, ...] = ()
+    is_free: bool | None = None
+
 
 SIDE_MULTIPLE = 64
 SDXL_PREFIX = "stable-diffusion-xl"
@@ -163,8 +207,6 @@ def _check_pixels(name: str, model: str, size: tuple[int, int], limit: int) -> N
         )
 
 
-ENGINE = "stability"
-
 SAMPLERS = (
     "ddim",
     "ddpm",
@@ -310,3 +352,35 @@ def make_capabilities(
         why_not=WHY_NOT,
         is_paid=True,
     )
+
+
+_BY_PIXELS = (
+    "stable-diffusion-v1-6",
+    "stable-diffusion-512-v2-1",
+    "stable-diffusion-768-v2-1",
+)
+_LATENT_UPSCALER = "stable-diffusion-x4-latent-upscaler"
+_SMALLEST = 512 * 512
+
+
+def estimate_credits(request: Request) -> float | None:
+    """What the hosted service takes for `request`, in credits; None when no price is known.
+
+    The figures are those that it showed its users in 2023 (its pricing page and its documentation
+    of upscalers); it may charge otherwise, as nothing in its protocol tells a price. Models of
+    Stable Diffusion 1 and 2 by pixels and steps (below 512x512, where the formula makes no sense,
+    as 512x512), SDXL 0.9 by steps, SDXL 1.0 about 0.2; upscalers 0.2 (ESRGAN), 8 or, from more
+    than 512x512 pixels, 12 (latent).
+    """
+    parameters, model = request.parameters, request.model
+    pixels, steps = parameters.width * parameters.height, parameters.steps
+    if model in ("stable-diffusion-xl-1024-v1-0", "esrgan-v1-x2plus"):
+        return 0.2
+    if model == _LATENT_UPSCALER:
+        return 12.0 if pixels > _SMALLEST * 4 * 4 else 8.0
+    if model in _BY_PIXELS:
+        return (max(pixels, _SMALLEST) - 169_527) * steps / 30 * 2.16e-8 * 100
+    if model == "stable-diffusion-xl-1024-v0-9":
+        known = {30: 1.6, 50: 2.0}
+        return known.get(steps, 100 * (0.0122 + 0.000127 * steps + 0.000000623 * steps**2))
+    return None

@@ -29,7 +29,6 @@ from engines.remote import (
     put_aside,
     read_key,
 )
-from engines.settings import StabilityRestSettings
 from engines.stability_rest.answers import (
     LOCKED_SECONDS,
     explain_rate,
@@ -38,7 +37,12 @@ from engines.stability_rest.answers import (
     read_events,
 )
 from engines.stability_rest.messages import FormMessage, build_message, find_version
-from engines.stability_rest.models import CAPABILITIES, ENGINE, describe_losses
+from engines.stability_rest.models import (
+    CAPABILITIES,
+    ENGINE,
+    StabilityRestSettings,
+    describe_losses,
+)
 from store.errors import RequestError, StoreError
 from store.pixels import is_whole
 from store.records import EnvironmentRecord

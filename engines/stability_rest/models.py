@@ -9,15 +9,38 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import ClassVar
 
 import msgspec
 
 from engines.capabilities import LEFT_TO_SERVER, Capabilities, Sizes, Span, leave_to_server
-from engines.stability.models import STYLE_PRESETS
+from engines.remote import HostedSection, HostedSettings, Text
+from engines.stability.models import STYLE_PRESETS, StabilitySection
 from store.errors import RequestError
 from store.request import Prompt, Request
 
 ENGINE = "stability-rest"
+
+REST_HOSTED = "https://api.stability.ai"
+
+
+class StabilityRestSection(HostedSection, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[stability-rest], as written."""
+
+    key_hint: ClassVar[str] = StabilitySection.key_hint
+
+    host: Text = REST_HOSTED
+
+
+class StabilityRestSettings(HostedSettings, frozen=True, kw_only=True):
+    """The engine `stability-rest`.
+
+    `host`: `https://host`, or `http://host:port` for this machine. `key`: that of the engine
+    `stability`.
+    """
+
+    host: str = REST_HOSTED
+
 
 CORE = "stable-image-core"
 ULTRA = "stable-image-ultra"
@@ -263,3 +286,14 @@ def _check_length(text: str, what: str) -> str:
             "Shorten them or switch some off.",
         )
     return text
+
+
+PRICES = {
+    CORE: 3.0,
+    ULTRA: 8.0,
+    "sd3.5-large": 6.5,
+    "sd3.5-large-turbo": 4.0,
+    "sd3.5-medium": 3.5,
+    "sd3.5-flash": 2.5,
+}
+"""Credits an image, by the service's reference of 2025; it may charge otherwise."""

@@ -6,20 +6,18 @@ import asyncio
 import logging
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from engines.base import Failure
 from engines.registry import EngineRegistry
+from engines.settings import Settings, load_user_settings
 from engines.worker.job import JobExecution
-from engines.worker.process import WorkerLock, hold_startup_lock
+from engines.worker.process import WorkerLock, fingerprint_files, try_startup_lock
 from store import queue
 from store.database import Database
 from store.errors import SafelightError
 from store.records import Job, JobState
-
-if TYPE_CHECKING:
-    from engines.settings import Settings
 
 LOOK_SECONDS = 0.1
 ALREADY_RUNNING = 3
@@ -31,11 +29,13 @@ log = logging.getLogger("safelight.worker")
 class Worker:
     """The worker of one data directory. `run` returns its exit status."""
 
-    def __init__(self, directory: Path, settings: Settings) -> None:
+    def __init__(
+        self, directory: Path, read_settings: Callable[[], Settings] = load_user_settings
+    ) -> None:
+        """Raises `SettingsError`."""
         self._directory = directory
-        self._settings = settings
-        self._registry = EngineRegistry(settings)
-        self._registries: dict[str | None, EngineRegistry] = {settings.profile: self._registry}
+        self._read_settings = read_settings
+        self._load_settings()
         self._lock = WorkerLock(directory)
         self._is_leaving = False
         self._execution: JobExecution | None = None
@@ -52,11 +52,31 @@ class Worker:
         try:
             await self._run_jobs(database)
         finally:
-            for registry in self._registries.values():
-                await registry.close()
+            await self._close_engines()
             database.close()
             self._lock.release()
         return 0
+
+    def _load_settings(self) -> None:
+        # The files first: what is written while they are read is noticed at the next job.
+        self._files = fingerprint_files()
+        self._settings = self._read_settings()
+        self._registries = {self._settings.profile: EngineRegistry(self._settings)}
+
+    async def _follow_settings(self) -> None:
+        """Have the settings that stand in the files now. Raises `SettingsError`.
+
+        To be called between the claim of a job and its run: so it is never run by older settings
+        than those of whoever queued it.
+        """
+        if fingerprint_files() != self._files:
+            log.info("the settings have changed")
+            await self._close_engines()
+            self._load_settings()
+
+    async def _close_engines(self) -> None:
+        for registry in self._registries.values():
+            await registry.close()
 
     def _leave(self) -> None:
         self._is_leaving = True
@@ -64,7 +84,9 @@ class Worker:
             self._execution.give_back()
 
     async def _run_jobs(self, database: Database) -> None:
-        epoch = queue.start_epoch(database, paid_engines=self._registry.paid_engines)
+        epoch = queue.start_epoch(
+            database, paid_engines=self._find_registry(self._settings.profile).paid_engines
+        )
         for orphan in queue.list_spooled(database, epoch):
             self._recover(database, epoch, orphan)
         busy_at = time.monotonic()
@@ -75,10 +97,11 @@ class Worker:
                 await self._run_job(database, epoch, job)
                 busy_at = time.monotonic()
             elif time.monotonic() - busy_at > self._idle_seconds:
-                with hold_startup_lock(self._directory):
-                    if queue.count_active(database) == 0:
+                with try_startup_lock(self._directory) as is_held:
+                    if is_held and queue.count_active(database) == 0:
                         self._lock.release()
                         return
+                await asyncio.sleep(LOOK_SECONDS)
             else:
                 await self._wait_for_change(database, version, busy_at + self._idle_seconds)
 
@@ -88,6 +111,14 @@ class Worker:
 
     async def _run_job(self, database: Database, epoch: int, job: Job) -> None:
         log.info("job %s: %s", job.id, job.purpose.value)
+        try:
+            await self._follow_settings()
+        except SafelightError as error:
+            # Nobody's job fails by it: it waits for a worker that can read them.
+            log.error("the settings cannot be read: %s", error)
+            queue.release(database, job.id, epoch)
+            self._is_leaving = True
+            return
         try:
             registry = self._find_registry(job.profile)
         except SafelightError as error:

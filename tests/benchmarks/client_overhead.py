@@ -25,10 +25,10 @@ from pathlib import Path
 import grpc.aio
 
 from engines.base import Produced, Run
-from engines.settings import StabilitySettings
 from engines.stability.connection import OPTIONS
 from engines.stability.engine import StabilityEngine
 from engines.stability.messages import build_message
+from engines.stability.models import StabilitySettings
 from engines.stability.protocol import generation_grpc
 from store.pixels import digest_pixels, make_thumbnail, open_image
 from store.vault import Vault

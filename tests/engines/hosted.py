@@ -9,8 +9,8 @@ from typing import Any
 
 from engines.base import Event, Progressed, Run
 from engines.keys import Secret
-from engines.settings import StabilitySettings
 from engines.stability.engine import StabilityEngine
+from engines.stability.models import StabilitySettings
 from store.request import Parameters, Prompt, PromptStack, Request
 from tests.engines.painter import MODEL
 from tests.engines.stability.server import Server

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.traceback import Traceback
 
 from engines.keys import Secret
-from engines.settings import StabilitySettings
+from engines.stability.models import StabilitySettings
 
 CANARY = "sk-CANARY-0123456789"
 

@@ -29,9 +29,10 @@ def engines(
 
     async def list_online() -> None:
         from engines.settings import load_user_settings
+        from engines.stability import SPEC
         from engines.stability.account import list_server_engines
 
-        found = await list_server_engines(load_user_settings().stability)
+        found = await list_server_engines(load_user_settings().of(SPEC))
         if as_json:
             print_json({"engines": [msgspec.to_builtins(row) for row in found]})
             return
@@ -49,6 +50,8 @@ def engines(
 
         registry = EngineRegistry(load_user_settings())
         found = [registry.get_capabilities(name) for name in registry.list_engines()]
+        for problem in registry.problems.values():
+            print_note(f"note: {problem}")
         if as_json:
             print_json({"engines": [msgspec.to_builtins(row) for row in found]})
             return

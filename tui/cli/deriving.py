@@ -61,7 +61,7 @@ def upscale(
     width: Annotated[
         int | None, typer.Option("--width", "-W", help="Pixels, instead; the height follows.")
     ] = None,
-    engine: options.EngineOption = "builtin",
+    engine: options.EngineOption = None,
     model: options.ModelOption = None,
     profile: options.ProfileOption = None,
     seed: options.SeedOption = None,

@@ -16,7 +16,7 @@ from store.places import find_config_file
 from tui.detection import describe_terminal
 
 if TYPE_CHECKING:
-    from engines.settings import StabilityRestSettings, StabilitySettings
+    pass
 
 PACKAGES = (
     "safelight",
@@ -42,11 +42,6 @@ async def diagnose(directory: Path) -> tuple[dict[str, dict[str, Any]], list[str
     await _examine_history(directory, facts["history"], problems)
     _examine_engines(facts["engines"], problems)
     return facts, problems
-
-
-def describe_stability(settings: StabilitySettings | StabilityRestSettings) -> str:
-    """Host and whether a key is set, never the key."""
-    return f"{settings.host}, {'a key is set' if settings.key is not None else 'no key is set'}"
 
 
 def _describe_program() -> dict[str, Any]:
@@ -88,22 +83,25 @@ async def _examine_history(directory: Path, facts: dict[str, Any], problems: lis
 
 
 def _examine_engines(facts: dict[str, Any], problems: list[str]) -> None:
-    from engines.builtin.weights import check_files
+    from engines.registry import EngineRegistry
+    from engines.settings import Settings, load_user_settings
 
     try:
-        from engines.settings import load_user_settings
-
         settings = load_user_settings()
-        facts["stability"] = describe_stability(settings.stability)
-        facts["stability-rest"] = describe_stability(settings.stability_rest)
+        registry = EngineRegistry(settings)
+        names = registry.list_engines()
         if profiles := sorted(name for name in settings.profiles if name):
             facts["profiles"] = ", ".join(
                 f"{name} (chosen)" if name == settings.profile else name for name in profiles
             )
     except SafelightError as error:
         problems.append(str(error))
-    try:
-        facts["builtin"] = check_files()
-    except EngineError as error:
-        facts["builtin"] = "damaged"
-        problems.append(str(error))
+        registry = EngineRegistry(Settings())
+        names = (registry.default_engine,)
+    problems.extend(registry.problems.values())
+    for name in names:
+        try:
+            facts[name] = registry.examine(name)
+        except EngineError as error:
+            facts[name] = "damaged"
+            problems.append(str(error))

@@ -43,7 +43,7 @@ def generate(
     height: options.HeightOption = None,
     sampler: options.SamplerOption = None,
     style_preset: options.StyleOption = None,
-    engine: options.EngineOption = "builtin",
+    engine: options.EngineOption = None,
     model: options.ModelOption = None,
     profile: options.ProfileOption = None,
     images: options.ImagesOption = 1,
@@ -74,10 +74,12 @@ def generate(
 ) -> None:
     """Make images from prompts. What is omitted takes the engine's default."""
 
+    from engines.installed import find_installed
+
     async def work() -> int:
         draft = Draft(
             prompts=parse_prompts(prompts, off),
-            engine=engine,
+            engine=engine or find_installed().default.name,
             model=model,
             seed=None if seed is None else check_seed(seed),
             steps=steps,

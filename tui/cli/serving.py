@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 
 def serve(
-    engine: Annotated[str, typer.Option("--engine", help="The engine that answers.")] = "builtin",
+    engine: Annotated[
+        str | None,
+        typer.Option("--engine", help="The engine that answers; the default one if omitted."),
+    ] = None,
     host: Annotated[
         str, typer.Option("--host", help="Where to listen: an address, or unix:/path.")
     ] = "127.0.0.1",
@@ -113,19 +116,20 @@ def _find_fleet(size: int | None, address: str | None, key_file: Path | None) ->
     return None
 
 
-def _serve(engine: str, settings: ServerSettings, fleet: Fleet | None) -> None:
+def _serve(name: str | None, settings: ServerSettings, fleet: Fleet | None) -> None:
     from engines.base import EngineError, Failure
     from engines.registry import EngineRegistry, make_engine
     from engines.server.server import serve as serve_engine
     from engines.settings import load_user_settings
 
     registry = EngineRegistry(load_user_settings())
+    engine = name or registry.default_engine
     capabilities = registry.get_capabilities(engine)
     if capabilities.is_paid:
         raise EngineError(
             Failure.UNKNOWN_ENGINE,
             f"{engine} is not an engine of this machine; only those are served.",
-            "Use --engine builtin.",
+            f"Use --engine {registry.default_engine}.",
         )
 
     def announce(address: str) -> None:

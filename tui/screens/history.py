@@ -11,7 +11,7 @@ from textual.binding import BindingType
 from textual.message import Message
 
 from store.errors import SafelightError
-from store.records import Image, Job, Purpose, Verification
+from store.records import Draft, Image, Job, Purpose, Verification
 from tui.abilities import Abilities, Upscaler, read_capabilities
 from tui.actions import CONTEXTS, Situation, make_bindings
 from tui.commands import make_command
@@ -57,14 +57,14 @@ class HistoryScreen(HistoryLayout):
         self,
         darkroom: Darkroom,
         *,
-        engine: str = "builtin",
+        engine: str | None = None,
         model: str | None = None,
         session: str | None = None,
         id: str | None = None,  # noqa: A002
     ) -> None:
         super().__init__(darkroom, id=id)
         self._darkroom = darkroom
-        self._engine, self._model = engine, model
+        self._engine, self._model = engine or Draft().engine, model
         self._session = session
         self._image: Image | None = None
         self._shown_id: str | None = None

@@ -8,8 +8,9 @@ from pathlib import Path
 import msgspec
 
 from engines.registry import EngineRegistry
-from engines.settings import Settings, StabilitySettings
+from engines.settings import Settings
 from engines.stability.messages import parse_message, read_request
+from engines.stability.models import StabilitySettings
 from engines.worker.job import JobExecution
 from store import history, queue
 from store.database import Database
@@ -30,7 +31,7 @@ async def test_the_exact_message_is_stored_with_its_digest(serve: Serve, tmp_pat
         mask=shelf.make_mask(make_mask_file(), replaces="white"),
     )
     request = msgspec.structs.replace(request, model=MODEL)
-    settings = Settings(stability=StabilitySettings(host=server.host, models=(MODEL,)))
+    settings = Settings(engines={"stability": StabilitySettings(host=server.host, models=(MODEL,))})
     with Database.open(tmp_path) as database:
         for data in shelf.values():
             store_input(database, data)

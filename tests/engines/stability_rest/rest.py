@@ -6,9 +6,8 @@ from typing import Any
 
 from engines.base import Event, Run
 from engines.keys import Secret
-from engines.settings import StabilityRestSettings
 from engines.stability_rest.engine import StabilityRestEngine
-from engines.stability_rest.models import CAPABILITIES
+from engines.stability_rest.models import CAPABILITIES, StabilityRestSettings
 from store.request import Parameters, Prompt, PromptStack, Request
 
 ULTRA = "stable-image-ultra"

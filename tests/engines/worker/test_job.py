@@ -9,7 +9,8 @@ import pytest
 
 from engines.base import EngineError, Failure, Run
 from engines.registry import EngineRegistry
-from engines.settings import BudgetSettings, Settings, StabilitySettings, WorkerSettings
+from engines.settings import BudgetSettings, Settings, WorkerSettings
+from engines.stability.models import StabilitySettings
 from engines.worker.job import JobExecution
 from engines.worker.worker import Worker
 from store import charges, queue
@@ -49,7 +50,11 @@ async def peer() -> AsyncGenerator[Peer, None]:
 
 def set_up(peer: Peer) -> Settings:
     return Settings(
-        stability=StabilitySettings(host=peer.host, models=(MODEL,), idle_seconds=5, is_free=False),
+        engines={
+            "stability": StabilitySettings(
+                host=peer.host, models=(MODEL,), idle_seconds=5, is_free=False
+            )
+        },
         budget=BudgetSettings(prices={MODEL: 1.5}),
         worker=WorkerSettings(idle_minutes=0),
     )
@@ -162,7 +167,7 @@ async def test_after_a_crash_a_spooled_refusal_is_a_refusal(
         run = Run(id=job.id, spool=lambda data: database.vault.spool(job.id, data))
         with pytest.raises(EngineError):
             [event async for event in engine.generate(job.request, run)]
-    assert await Worker(tmp_path, settings).run() == 0
+    assert await Worker(tmp_path, lambda: settings).run() == 0
     with Database.open(tmp_path) as database:
         after = queue.get_job(database, job.id)
     assert (after.state, after.error_kind) == (JobState.FAILED, Failure.FILTERED)
