@@ -154,7 +154,7 @@ class Engine(Protocol):
         ...
 
 
-class PromptReading(msgspec.Struct, frozen=True, kw_only=True):
+class TokenizedPrompt(msgspec.Struct, frozen=True, kw_only=True):
     """`unknown`: where words stand that the model does not know, as (start, end) in characters.
 
     `kept`: the text after this many characters is not read, None when all of it is.
@@ -225,9 +225,9 @@ class EngineSpec(Protocol[_Own]):
         """
         return ()
 
-    def read_prompt(self, text: str, style_preset: str | None = None) -> PromptReading:
+    def tokenize(self, text: str, style_preset: str | None = None) -> TokenizedPrompt:
         """What the model reads of `text`; all of it where nobody knows its words."""
-        return PromptReading()
+        return TokenizedPrompt()
 
     def examine(self, settings: _Own) -> str:
         """One line about it for who looks for a fault, never a key. Raises `EngineError`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from engines.base import Engine, EngineError, EngineSpec, Failure, PromptReading
+from engines.base import Engine, EngineError, EngineSpec, Failure, TokenizedPrompt
 from engines.capabilities import Capabilities
 from engines.installed import find_installed
 from engines.settings import Settings
@@ -96,14 +96,14 @@ class EngineRegistry:
             return error.message
         return None
 
-    def read_prompt(self, engine: str, text: str, style_preset: str | None = None) -> PromptReading:
+    def tokenize(self, engine: str, text: str, style_preset: str | None = None) -> TokenizedPrompt:
         """What the engine's model reads of `text`; all of it where nobody knows its words.
 
         The first call may read a vocabulary from the disk. Raises `EngineError` when it is
         damaged.
         """
         spec = self._installed.find_spec(engine)
-        return PromptReading() if spec is None else spec.read_prompt(text, style_preset)
+        return TokenizedPrompt() if spec is None else spec.tokenize(text, style_preset)
 
     def estimate_cost(self, request: Request) -> float | None:
         """The credits that `request` may cost, 0 where images are free, None if not known."""

@@ -69,7 +69,7 @@ FILE_FINDINGS = frozenset({"file", "file_bytes", "size", "pixels_sha256"})
 """Findings about the stored file: the record may still be proven without it."""
 
 
-def judge_record(database: Database, image: ImageRecord) -> Comparison | None:
+def verify_record(database: Database, image: ImageRecord) -> Comparison | None:
     """The verdict when the record itself was changed after it was written; else None.
 
     Nothing is made again then: what would be made is not what was recorded.
@@ -135,7 +135,7 @@ def find_obstacle(
     database: Database, registry: EngineRegistry, job: Job, image: ImageRecord
 ) -> Comparison | None:
     """Why `job` need not make `image` again, None when it should."""
-    if (comparison := judge_record(database, image)) is not None:
+    if (comparison := verify_record(database, image)) is not None:
         return comparison
     if job.purpose is Purpose.REGENERATE:
         return None
@@ -145,7 +145,7 @@ def find_obstacle(
     return Comparison(verdict=Verdict.NOT_VERIFIABLE, detail=capabilities.why_not)
 
 
-def judge(database: Database, image: ImageRecord, result: Result) -> Comparison:
+def verify_result(database: Database, image: ImageRecord, result: Result) -> Comparison:
     """How `result` compares with the recorded `image` and its file."""
     now = open_image(result.data)
     damage = ""

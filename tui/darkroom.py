@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from engines.base import PromptReading
+from engines.base import TokenizedPrompt
 from engines.capabilities import Capabilities
 from engines.registry import EngineRegistry
 from engines.resolve import (
@@ -73,9 +73,11 @@ class Darkroom(Archive):
         """What `engine` accepts; cheap, loads no model. Raises `EngineError` if unknown."""
         return self._registry.get_capabilities(engine)
 
-    def read_prompt(self, engine: str, text: str, style_preset: str | None = None) -> PromptReading:
+    def read_prompt(
+        self, engine: str, text: str, style_preset: str | None = None
+    ) -> TokenizedPrompt:
         """What the engine's model reads of `text`. The first call reads a file."""
-        return self._registry.read_prompt(engine, text, style_preset)
+        return self._registry.tokenize(engine, text, style_preset)
 
     # Jobs
 
@@ -214,11 +216,11 @@ class Darkroom(Archive):
         return await asyncio.to_thread(self._verify, image_id)
 
     def _verify(self, image_id: str) -> Job | None:
-        from engines.verify import judge_record
+        from engines.verify import verify_record
         from store import history
 
         image = history.get_image(self.database, image_id)
-        if image.is_damaged and (comparison := judge_record(self.database, image)) is not None:
+        if image.is_damaged and (comparison := verify_record(self.database, image)) is not None:
             history.add_verification(self.database, image.id, comparison)
             return None
         return self._enqueue_comparison(image.id, Purpose.VERIFY)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engines.base import Engine, EngineSpec, NoSettings, PromptReading
+from engines.base import Engine, EngineSpec, NoSettings, TokenizedPrompt
 from engines.builtin.models import CAPABILITIES
 from engines.capabilities import Capabilities
 
@@ -23,11 +23,11 @@ class BuiltinSpec(EngineSpec[NoSettings]):
 
         return BuiltinEngine(processes)
 
-    def read_prompt(self, text: str, style_preset: str | None = None) -> PromptReading:
+    def tokenize(self, text: str, style_preset: str | None = None) -> TokenizedPrompt:
         """The words that the model does not know, and those beyond its length."""
-        from engines.builtin.vocabulary import read_prompt
+        from engines.builtin.vocabulary import tokenize
 
-        return read_prompt(text, style_preset)
+        return tokenize(text, style_preset)
 
     def examine(self, settings: NoSettings) -> str:
         """The model, with every file checked."""

@@ -14,7 +14,7 @@ _PAIRS = ("enc.fine", "enc.coarse.0", "enc.coarse.1")
 
 
 class Encoder:
-    """8-bit RGB pictures to latents in the scale of the denoiser."""
+    """8-bit RGB images to latents in the scale of the denoiser."""
 
     def __init__(self, weights: Weights) -> None:
         a = weights.arrays
@@ -24,9 +24,9 @@ class Encoder:
         names = ("enc.enter", *(f"{pair}.{part}" for pair in _PAIRS for part in "ab"))
         self._convolutions = Convolutions(weights, names)
 
-    def encode(self, picture: NDArray[np.uint8]) -> Floats:
+    def encode(self, image: NDArray[np.uint8]) -> Floats:
         """(8 h, 8 w, 3) to (h, w, channels)."""
-        x = self._convolutions.apply("enc.enter", gather_squares(from_bytes(picture), 4))
+        x = self._convolutions.apply("enc.enter", gather_squares(from_bytes(image), 4))
         x = self._convolutions.refine("enc.fine", x)
         x = self._down(gather_squares(x, 2))
         for pair in _PAIRS[1:]:
@@ -44,7 +44,7 @@ _BLOCKS = [f"dec.{part}.{k}.{side}" for part in _PARTS for k in range(2) for sid
 
 
 class Decoder:
-    """Latents (h, w, channels) in the scale of the denoiser to 8-bit RGB pictures."""
+    """Latents (h, w, channels) in the scale of the denoiser to 8-bit RGB images."""
 
     def __init__(self, weights: Weights) -> None:
         a = weights.arrays
@@ -74,6 +74,6 @@ class Decoder:
         return self._convolutions[name](np.maximum(x, 0), is_positive=True)
 
     def preview(self, latent: Floats) -> NDArray[np.uint8]:
-        """(h, w, channels) to a coarse picture (2 h, 2 w, 3): one linear map, far from exact."""
+        """(h, w, channels) to a coarse image (2 h, 2 w, 3): one linear map, far from exact."""
         h, w, c = latent.shape
         return to_bytes(fold(self._preview(latent.reshape(h * w, c)), h, w))

@@ -1,7 +1,7 @@
 """The numeric kernels of this process: their name, their threads, and a check of the promise.
 
-No kernel can change a bit of what the engine makes (`exact.py` says why), as long as the machine
-keeps to IEEE 754 and numpy adds up the elements of a row in its documented pairwise order.
+No kernel can change a bit of what the engine makes (`quantized.py` says why), as long as the
+machine keeps to IEEE 754 and numpy adds up the elements of a row in its documented pairwise order.
 `find_kernel_problem` tries both on numbers at the bounds.
 """
 

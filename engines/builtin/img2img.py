@@ -1,17 +1,17 @@
 """Images that start from another one, wholly or where a mask says.
 
-The picture comes to the wanted size (its middle where its proportions are others), from there to
+The image comes to the wanted size (its middle where its proportions are others), from there to
 the size that the network makes, and through the encoder to a latent z. With noise n of level
 sigma the first step starts from z + sigma n. A start schedule of 1 starts from sigma n alone, as
-if there were no picture; 0 changes nothing, so the picture itself comes back, resized.
+if there were no image; 0 changes nothing, so the image itself comes back, resized.
 
-`kept-latent-1`, with a mask: m is 0 where the picture is kept and 1 where it is made anew, the
-mean over the 8x8 pixels of a place, and every prediction d of clean data becomes m d + (1 - m) z.
-So each sampler carries z with the noise of its own level through the part that is kept, and ends
-with z there. The first step starts from m a + (1 - m) z + sigma n with the area a: 0 (`zero`,
-the middle of all latents), noise of its own (`random`) or z (`original`); a start schedule of 1
-leaves a out. In the end the pixels that are kept come from the picture at full size, grey in
-between, white and black exactly.
+`kept-latent-1`, with a mask: m is 0 where the image is kept and 1 where it is made anew, the
+mean over the 8x8 pixels of a place, and every prediction d of denoised data becomes
+m d + (1 - m) z. So each sampler carries z with the noise of its own level through the part that
+is kept, and ends with z there. The first step starts from m a + (1 - m) z + sigma n with the area
+a: 0 (`zero`, the middle of all latents), noise of its own (`random`) or z (`original`); a start
+schedule of 1 leaves a out. In the end the pixels that are kept come from the image at full size,
+grey in between, white and black exactly.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from engines.builtin.pixels import (
     frame,
     invert,
     is_cropped,
+    read_image,
     read_mask,
-    read_picture,
 )
 from engines.builtin.samplers import Denoise
 from store.parameters import InitialImage, Mask, Parameters
@@ -42,15 +42,15 @@ _FACTOR = 8
 
 
 @dataclass
-class Initial:
-    """The picture at the wanted size, its latent, and where both are made anew.
+class Img2Img:
+    """The image at the wanted size, its latent, and where both are made anew.
 
     `replaced`: 255 where a pixel is made anew; `share`: the same as (h, w, 1) from 0 to 1.
     `notes`: what a person should know.
     """
 
     settings: InitialImage
-    picture: Image.Image
+    image: Image.Image
     given: Size
     latent: Floats | None = None
     mask: Mask | None = None
@@ -92,21 +92,21 @@ class Initial:
         return predict_and_keep
 
     def describe(self) -> dict[str, str]:
-        """What became of the picture on its way in."""
+        """What became of the image on its way in."""
         size = f"{self.given[0]}x{self.given[1]}"
-        wanted = self.picture.size
+        wanted = self.image.size
         resized = f", resized to {wanted[0]}x{wanted[1]} with Lanczos"
         cropped = ", cropped to fill" if is_cropped(self.given, wanted) else ""
         return {"initial image": size + (resized + cropped if self.given != wanted else "")}
 
     def paste(self, made: Image.Image) -> Image.Image:
-        """The finished picture with the kept pixels put back."""
+        """The finished image with the kept pixels put back."""
         if self.replaced is None:
             return made
-        return Image.composite(made, self.picture, self.replaced)
+        return Image.composite(made, self.image, self.replaced)
 
 
-def read_initial(parameters: Parameters, read_input: ReadInput) -> Initial | None:
+def read_img2img(parameters: Parameters, read_input: ReadInput) -> Img2Img | None:
     """The initial image of a request with its mask, at the wanted size; no latent yet.
 
     Raises `EngineError` when a file cannot be used.
@@ -115,49 +115,49 @@ def read_initial(parameters: Parameters, read_input: ReadInput) -> Initial | Non
     if settings is None:
         return None
     wanted = (parameters.width, parameters.height)
-    picture = read_picture(read_input, settings.sha256, "initial image")
-    initial = Initial(settings, fit(picture, wanted), picture.size, mask=mask)
-    size = f"{picture.width}x{picture.height}"
-    if is_cropped(picture.size, wanted):
-        initial.notes.append(
+    image = read_image(read_input, settings.sha256, "initial image")
+    img2img = Img2Img(settings, fit(image, wanted), image.size, mask=mask)
+    size = f"{image.width}x{image.height}"
+    if is_cropped(image.size, wanted):
+        img2img.notes.append(
             f"The initial image ({size}) has other proportions than {wanted[0]}x{wanted[1]}: "
             "its edges are cut off."
         )
     if mask is not None:
         grey = fit(
-            read_mask(read_input, mask.sha256, picture.size), wanted, Image.Resampling.BILINEAR
+            read_mask(read_input, mask.sha256, image.size), wanted, Image.Resampling.BILINEAR
         )
-        initial.replaced = grey if mask.replaces == "white" else invert(grey)
-        low, high = initial.replaced.getextrema()
+        img2img.replaced = grey if mask.replaces == "white" else invert(grey)
+        low, high = img2img.replaced.getextrema()
         other = "black" if mask.replaces == "white" else "white"
         if high == 0:
-            initial.notes.append(
+            img2img.notes.append(
                 f"The mask is all {other}, and {mask.replaces} is made anew: nothing is replaced, "
                 "the initial image comes back as it is."
             )
         elif low == 255:
-            initial.notes.append(
-                f"The mask is all {mask.replaces}, which is made anew: nothing of the initial "
+            img2img.notes.append(
+                f"The mask is all {mask.replaces}, which is made anew: nothing of the img2img "
                 "image is kept."
             )
     if settings.start_schedule == 0:
-        initial.notes.append(
+        img2img.notes.append(
             "A start schedule of 0 changes nothing: the initial image comes back as it is."
         )
     elif settings.start_schedule == 1 and mask is None:
-        initial.notes.append("A start schedule of 1 ignores the initial image.")
-    return initial
+        img2img.notes.append("A start schedule of 1 ignores the initial image.")
+    return img2img
 
 
-def encode_initial(initial: Initial, made: Size, encoder: Encoder) -> None:
-    """Add the latent and the share of each of its places, for a network's picture of size `made`.
+def encode_img2img(img2img: Img2Img, made: Size, encoder: Encoder) -> None:
+    """Add the latent and the share of each of its places, for a network's image of size `made`.
 
     Without a mask a start schedule of 1 needs none.
     """
-    if initial.settings.start_schedule == 1 and initial.mask is None:
+    if img2img.settings.start_schedule == 1 and img2img.mask is None:
         return
-    initial.latent = encoder.encode(np.asarray(frame(initial.picture, made)))
-    if initial.replaced is not None:
-        framed = frame(initial.replaced, made, Image.Resampling.BILINEAR)
+    img2img.latent = encoder.encode(np.asarray(frame(img2img.image, made)))
+    if img2img.replaced is not None:
+        framed = frame(img2img.replaced, made, Image.Resampling.BILINEAR)
         share = np.asarray(framed.reduce(_FACTOR), np.float32) / np.float32(255)
-        initial.share = share[:, :, None]
+        img2img.share = share[:, :, None]

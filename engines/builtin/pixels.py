@@ -1,4 +1,4 @@
-"""Pictures from outside on their way into the network, and its pictures on their way out.
+"""Images from outside on their way into the network, and its images on their way out.
 
 Everything here is Pillow on 8-bit values, the same for the same version of Pillow.
 """
@@ -24,7 +24,7 @@ _LANCZOS = Image.Resampling.LANCZOS
 
 
 def encode_png(image: Image.Image) -> bytes:
-    """The picture as a PNG file."""
+    """The image as a PNG file."""
     buffer = io.BytesIO()
     image.save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()
@@ -50,8 +50,8 @@ def _open(read_input: ReadInput, sha256: str, what: str) -> Image.Image:
     return turned
 
 
-def read_picture(read_input: ReadInput, sha256: str, what: str) -> Image.Image:
-    """The RGB picture of a file, where it is transparent laid over white. Raises `EngineError`."""
+def read_image(read_input: ReadInput, sha256: str, what: str) -> Image.Image:
+    """The RGB image of a file, where it is transparent laid over white. Raises `EngineError`."""
     image = _open(read_input, sha256, what)
     if not image.has_transparency_data:
         return image.convert("RGB")
@@ -60,7 +60,7 @@ def read_picture(read_input: ReadInput, sha256: str, what: str) -> Image.Image:
 
 
 def read_mask(read_input: ReadInput, sha256: str, size: Size) -> Image.Image:
-    """The grey picture of a mask's file, stretched to `size`; its transparency has no effect.
+    """The grey image of a mask's file, stretched to `size`; its transparency has no effect.
 
     Raises `EngineError`.
     """
@@ -71,12 +71,12 @@ def read_mask(read_input: ReadInput, sha256: str, size: Size) -> Image.Image:
 def fit(
     image: Image.Image, size: Size, kind: Image.Resampling = Image.Resampling.LANCZOS
 ) -> Image.Image:
-    """The picture at `size`, its middle cut out where its proportions are others."""
+    """The image at `size`, its middle cut out where its proportions are others."""
     return image if image.size == size else ImageOps.fit(image, size, kind)
 
 
 def is_cropped(size: Size, wanted: Size) -> bool:
-    """Whether `fit` cuts off a pixel or more of a picture of this size."""
+    """Whether `fit` cuts off a pixel or more of a image of this size."""
     scale = min(size[0] / wanted[0], size[1] / wanted[1])
     return any(side - scale * aim >= 1 for side, aim in zip(size, wanted, strict=True))
 
@@ -84,7 +84,7 @@ def is_cropped(size: Size, wanted: Size) -> bool:
 def frame(
     image: Image.Image, made: Size, kind: Image.Resampling = Image.Resampling.LANCZOS
 ) -> Image.Image:
-    """The opposite of `fit`: a picture of the wanted size as the network sees it, `made` large.
+    """The opposite of `fit`: a image of the wanted size as the network sees it, `made` large.
 
     Where `made` is taller or wider, what `fit` will cut off is filled by mirroring.
     """
@@ -108,9 +108,9 @@ def invert(mask: Image.Image) -> Image.Image:
     return ImageOps.invert(mask)
 
 
-def from_bytes(picture: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> Floats:
+def from_bytes(image: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> Floats:
     """0..255 to [-1, 1]."""
-    x: Floats = picture.astype(np.float32)
+    x: Floats = image.astype(np.float32)
     x /= np.float32(127.5)
     x -= np.float32(1)
     return x

@@ -176,7 +176,7 @@ class Room:
 class Convolution:
     """A 3x3 convolution with zero padding, exact: a product for each row of places.
 
-    What a convolution reads is rounded with one factor for each line of a picture. `spread`
+    What a convolution reads is rounded with one factor for each line of a image. `spread`
     multiplies each place and its two neighbours in the line with the weights of three lines;
     `gather` adds what reaches a line from the one above, itself and the one below.
     """

@@ -6,7 +6,7 @@ import numpy as np
 
 from engines.builtin.elementary import Floats, relu2, rms, softmax
 from engines.builtin.quantized import FineProduct, multiply
-from engines.builtin.vocabulary import Reading, Vocabulary
+from engines.builtin.vocabulary import Tokenization, Vocabulary
 from engines.builtin.weights import Weights
 
 
@@ -28,7 +28,7 @@ class TextEncoder:
         ]
         self._vocabulary = Vocabulary(weights.words, weights.manifest.sizes["length"])
 
-    def read(self, text: str, suffix: str = "") -> Reading:
+    def read(self, text: str, suffix: str = "") -> Tokenization:
         """The words of `text`, then of `suffix`; see `Vocabulary.read`."""
         return self._vocabulary.read(text, suffix)
 

@@ -21,7 +21,7 @@ from engines.builtin.pixels import (
     fit,
     from_bytes,
     is_cropped,
-    read_picture,
+    read_image,
     to_bytes,
 )
 from engines.builtin.quantized import Convolutions
@@ -30,7 +30,7 @@ from store.parameters import Parameters
 from store.pixels import digest_pixels
 
 TILE = 128
-"""Side of a tile of the input in pixels, so that memory does not grow with the picture."""
+"""Side of a tile of the input in pixels, so that memory does not grow with the image."""
 
 MARGIN = 12
 """What a tile sees of its neighbours: six convolutions reach over two pixels each."""
@@ -39,23 +39,23 @@ _PAIRS = ("up.0", "up.1")
 
 
 class Upscaler:
-    """8-bit RGB pictures to the same at twice the size."""
+    """8-bit RGB images to the same at twice the size."""
 
     def __init__(self, weights: Weights) -> None:
         names = ("up.enter", *(f"{pair}.{part}" for pair in _PAIRS for part in "ab"), "up.leave")
         self._convolutions = Convolutions(weights, names)
 
-    def enlarge(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def enlarge(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """(h, w, 3) to (2 h, 2 w, 3)."""
-        out = np.empty((2 * picture.shape[0], 2 * picture.shape[1], 3), np.uint8)
-        for _ in self.fill(picture, out):
+        out = np.empty((2 * image.shape[0], 2 * image.shape[1], 3), np.uint8)
+        for _ in self.fill(image, out):
             pass
         return out
 
-    def fill(self, picture: NDArray[np.uint8], out: NDArray[np.uint8]) -> Iterator[None]:
-        """Write the enlarged `picture` to `out`, a tile at a time."""
-        h, w, _ = picture.shape
-        even = np.pad(picture, ((0, h % 2), (0, w % 2), (0, 0)), mode="edge")
+    def fill(self, image: NDArray[np.uint8], out: NDArray[np.uint8]) -> Iterator[None]:
+        """Write the enlarged `image` to `out`, a tile at a time."""
+        h, w, _ = image.shape
+        even = np.pad(image, ((0, h % 2), (0, w % 2), (0, 0)), mode="edge")
         for top in range(0, h, TILE):
             for left in range(0, w, TILE):
                 rows, above = _span(top, even.shape[0])
@@ -68,8 +68,8 @@ class Upscaler:
                 ]
                 yield
 
-    def _enlarge_tile(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        pixels = from_bytes(picture)
+    def _enlarge_tile(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        pixels = from_bytes(image)
         x = self._convolutions.apply("up.enter", gather_squares(pixels, 2))
         for pair in _PAIRS:
             x = self._convolutions.refine(pair, x)
@@ -81,7 +81,7 @@ class Upscaler:
 
 
 def count_tiles(width: int, height: int) -> int:
-    """How many tiles a picture of this size has."""
+    """How many tiles a image of this size has."""
     return -(-width // TILE) * -(-height // TILE)
 
 
@@ -98,7 +98,7 @@ def upscale(
     settings = parameters.upscale
     assert settings is not None
     wanted = (parameters.width, parameters.height)
-    image = read_picture(read_input, settings.sha256, "image to make larger")
+    image = read_image(read_input, settings.sha256, "image to make larger")
     given = image.size
     passes = _count_passes(given, wanted)
     if settings.upscaler != "rgb":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engines.capabilities import Capabilities
 from engines.stability.images import measure
-from engines.stability.messages import FULL_END, FULL_START, PICTURE_FIELD, find_artifacts
+from engines.stability.messages import FULL_END, FULL_START, IMAGE_FIELD, find_artifacts
 from engines.stability.protocol import SAMPLER_NAMES, Message, generation
 from engines.stability.unsupported import check_supported
 from store.errors import RequestError
@@ -56,9 +56,9 @@ def _complete_upscale(base: Message) -> None:
     if image.transform.WhichOneof("type") is None:
         image.transform.upscaler = generation.UPSCALER_RGB
     if not image.HasField("width") and not image.HasField("height"):
-        picture, _ = find_artifacts(base)
-        if picture is not None:
-            image.width = 2 * measure(picture, PICTURE_FIELD)[0]
+        input_image, _ = find_artifacts(base)
+        if input_image is not None:
+            image.width = 2 * measure(input_image, IMAGE_FIELD)[0]
 
 
 def _complete_drawing(base: Message, capabilities: Capabilities) -> None:
@@ -71,17 +71,17 @@ def _complete_drawing(base: Message, capabilities: Capabilities) -> None:
             f"{base.engine_id} does not make images larger.",
             f"Engines that do: {known}.",
         )
-    picture, mask = find_artifacts(base)
+    input_image, mask = find_artifacts(base)
     width, height = capabilities.sizes.default
     has_size = image.HasField("width") or image.HasField("height")
-    if picture is not None and not has_size and "initial_image" in capabilities.takes:
-        width, height = measure(picture, PICTURE_FIELD)
+    if input_image is not None and not has_size and "initial_image" in capabilities.takes:
+        width, height = measure(input_image, IMAGE_FIELD)
     for name, value in (("width", width), ("height", height)):
         if not image.HasField(name):
             setattr(image, name, value)
     if image.transform.WhichOneof("type") is None:
         image.transform.diffusion = SAMPLER_NAMES.numbers[capabilities.default_sampler]
-    if picture is None:
+    if input_image is None:
         return
     if not image.parameters:
         image.parameters.add()

@@ -24,7 +24,7 @@ _GREY = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
 """The modes of 8 bits: of others Pillow would make white where it is grey."""
 
 
-class Picture(msgspec.Struct, frozen=True, kw_only=True):
+class SentImage(msgspec.Struct, frozen=True, kw_only=True):
     """An image as it is sent: its bytes, its size in pixels, and what was done to the file."""
 
     data: bytes
@@ -37,31 +37,35 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True):
         return hashlib.sha256(self.data).hexdigest()
 
 
-class Pictures(msgspec.Struct, frozen=True, kw_only=True):
+class SentImages(msgspec.Struct, frozen=True, kw_only=True):
     """The images of one request."""
 
-    initial_image: Picture | None = None
-    mask: Picture | None = None
-    upscale: Picture | None = None
+    initial_image: SentImage | None = None
+    mask: SentImage | None = None
+    upscale: SentImage | None = None
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What a person should know about what was sent instead of the files."""
         found = (self.initial_image, self.mask, self.upscale)
-        return tuple(picture.note for picture in found if picture is not None and picture.note)
+        return tuple(
+            input_image.note
+            for input_image in found
+            if input_image is not None and input_image.note
+        )
 
     @property
     def digests(self) -> dict[str, str]:
         """The digest of each image that is sent, by what it is."""
         names = ("initial_image", "mask", "upscale")
         return {
-            f"sent {name.replace('_', ' ')}": picture.sha256
+            f"sent {name.replace('_', ' ')}": input_image.sha256
             for name in names
-            if (picture := getattr(self, name)) is not None
+            if (input_image := getattr(self, name)) is not None
         }
 
 
-def prepare_pictures(request: Request, read_input: ReadInput) -> Pictures:
+def prepare_images(request: Request, read_input: ReadInput) -> SentImages:
     """The images that `request` starts from, checked against what the service takes.
 
     Raises `RequestError`, and `StoreError` for a file that is missing or damaged.
@@ -80,7 +84,7 @@ def prepare_pictures(request: Request, read_input: ReadInput) -> Pictures:
     if parameters.upscale is not None:
         upscale = _prepare(read_input(parameters.upscale.sha256), "image")
         check_upscale_input(request.model, upscale.size)
-    return Pictures(initial_image=initial, mask=mask, upscale=upscale)
+    return SentImages(initial_image=initial, mask=mask, upscale=upscale)
 
 
 def measure(data: bytes, field: str) -> tuple[int, int]:
@@ -91,16 +95,16 @@ def measure(data: bytes, field: str) -> tuple[int, int]:
         raise RequestError(field, None, error.message) from None
 
 
-def _prepare(data: bytes, name: str) -> Picture:
+def _prepare(data: bytes, name: str) -> SentImage:
     image = open_image(data)
     if image.format == "PNG":
-        return Picture(data=data, size=image.size)
+        return SentImage(data=data, size=image.size)
     if image.mode not in ("L", "RGB", "RGBA"):
         image = _keep_format(image, image.convert("RGBA" if "A" in image.getbands() else "RGB"))
     return _note(image, f"The {name} is a {image.format} file and was sent as PNG")
 
 
-def _invert(data: bytes) -> Picture:
+def _invert(data: bytes) -> SentImage:
     image = open_image(data)
     if image.mode not in _GREY:
         raise RequestError(
@@ -118,9 +122,9 @@ def _keep_format(image: Image.Image, changed: Image.Image) -> Image.Image:
     return changed
 
 
-def _note(image: Image.Image, text: str) -> Picture:
+def _note(image: Image.Image, text: str) -> SentImage:
     bare = Image.frombytes(image.mode, image.size, image.tobytes())  # pixels alone, no metadata
     file = io.BytesIO()
     bare.save(file, "PNG", compress_level=6)
-    picture = Picture(data=file.getvalue(), size=image.size)
-    return msgspec.structs.replace(picture, note=f"{text} (SHA-256 {picture.sha256}).")
+    input_image = SentImage(data=file.getvalue(), size=image.size)
+    return msgspec.structs.replace(input_image, note=f"{text} (SHA-256 {input_image.sha256}).")

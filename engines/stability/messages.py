@@ -14,7 +14,7 @@ from google.protobuf import struct_pb2
 from google.protobuf.message import DecodeError
 
 from engines.base import Run
-from engines.stability.images import Pictures, measure, prepare_pictures
+from engines.stability.images import SentImages, measure, prepare_images
 from engines.stability.models import ENGINE, check_mask_size, describe_losses, has_diffusion
 from engines.stability.protocol import (
     ADAPTER_INIT_NAMES,
@@ -192,16 +192,16 @@ UNSAID = {"seed": 1, "steps": 1, "cfg_scale": 0.0, "sampler": "ddim"}
 """What an upscale has where its message says nothing, as its model uses nothing of the kind."""
 
 
-def build_image(request: Request, pictures: Pictures) -> Message:
+def build_image(request: Request, inputs: SentImages) -> Message:
     """The image parameters of `request`. Raises `RequestError` for what they cannot express."""
     parameters = request.parameters
     image = generation.ImageParameters(samples=1)
     if parameters.upscale is not None:
-        assert pictures.upscale is not None
+        assert inputs.upscale is not None
         upscaler = parameters.upscale.upscaler
         number = UPSCALER_NAMES.find_number("parameters.upscale.upscaler", upscaler)
         image.transform.upscaler = number
-        name, value = choose_side((parameters.width, parameters.height), pictures.upscale.size)
+        name, value = choose_side((parameters.width, parameters.height), inputs.upscale.size)
         setattr(image, name, value)
         if not has_diffusion(request.model):
             return image
@@ -351,7 +351,7 @@ def _read_credentials(image: Message) -> str | None:
     return CREDENTIAL_NAMES.find_word("image.cai_parameters.model_metadata", number)
 
 
-PICTURE_FIELD = "prompt.artifact"
+IMAGE_FIELD = "prompt.artifact"
 
 Files = dict[str, bytes]
 """The files of the images in a message, by their SHA-256."""
@@ -376,19 +376,19 @@ def prepare_message(request: Request, run: Run) -> Outgoing:
     `run.read_input` raises.
     """
     _check_expressible(request)
-    pictures = prepare_pictures(request, run.read_input)
+    inputs = prepare_images(request, run.read_input)
     is_told = request.parameters.upscale is None or has_diffusion(request.model)
     active = request.stack.active if is_told else ()
     message = generation.Request(
         engine_id=request.model,
         request_id=run.id,
         requested_type=generation.ARTIFACT_IMAGE,
-        prompt=[*(_build_prompt(prompt) for prompt in active), *_build_pictures(pictures)],
-        image=build_image(request, pictures),
+        prompt=[*(_build_prompt(prompt) for prompt in active), *_build_inputs(inputs)],
+        image=build_image(request, inputs),
         extras=_build_extras(request.parameters.style_preset),
     )
-    notes = (*describe_losses(request), *pictures.notes)
-    return Outgoing(message, notes, pictures.digests)
+    notes = (*describe_losses(request), *inputs.notes)
+    return Outgoing(message, notes, inputs.digests)
 
 
 def build_message(request: Request, run: Run) -> Message:
@@ -433,22 +433,22 @@ def read_request(message: Message, engine: str = ENGINE) -> tuple[Request, Files
     image = message.image
     is_upscale = image.transform.WhichOneof("type") == "upscaler"
     texts = [prompt for prompt in message.prompt if prompt.WhichOneof("prompt") == "text"]
-    picture, mask = find_artifacts(message)
-    size = None if picture is None else measure(picture, PICTURE_FIELD)
-    files = {_digest(data): data for data in (picture, mask) if data is not None}
+    input_image, mask = find_artifacts(message)
+    size = None if input_image is None else measure(input_image, IMAGE_FIELD)
+    files = {_digest(data): data for data in (input_image, mask) if data is not None}
     if is_upscale and (size is None or mask is not None):
         why = "is no image" if size is None else "is a mask"
-        raise RequestError(PICTURE_FIELD, None, f"There {why} where one is to be made larger.")
+        raise RequestError(IMAGE_FIELD, None, f"There {why} where one is to be made larger.")
     upscaled = size if is_upscale else None
-    starts = picture is not None and not is_upscale
+    starts = input_image is not None and not is_upscale
     values = read_image(image, starts_from_image=starts, upscaled=upscaled)
-    if picture is not None and is_upscale:
+    if input_image is not None and is_upscale:
         number = image.transform.upscaler
-        values["upscale"] = _read_upscale(_digest(picture), number)
-    elif picture is not None:
+        values["upscale"] = _read_upscale(_digest(input_image), number)
+    elif input_image is not None:
         start, end = read_schedules(image)
         values["initial_image"] = InitialImage(
-            sha256=_digest(picture), start_schedule=start, end_schedule=end
+            sha256=_digest(input_image), start_schedule=start, end_schedule=end
         )
     if mask is not None:
         values["mask"] = _read_mask(mask, size, image)
@@ -478,9 +478,9 @@ def find_artifacts(message: Message) -> tuple[bytes | None, bytes | None]:
             continue
         artifact = prompt.artifact
         if prompt.parameters.HasField("weight") and prompt.parameters.weight != 1:
-            raise RequestError(PICTURE_FIELD, None, "An image has no weight.", "Leave it out.")
+            raise RequestError(IMAGE_FIELD, None, "An image has no weight.", "Leave it out.")
         if artifact.type in found:
-            raise RequestError(PICTURE_FIELD, None, "There is a second image of its kind.")
+            raise RequestError(IMAGE_FIELD, None, "There is a second image of its kind.")
         found[artifact.type] = artifact.binary
     return found.get(generation.ARTIFACT_IMAGE), found.get(generation.ARTIFACT_MASK)
 
@@ -518,16 +518,16 @@ def _build_prompt(prompt: Prompt) -> Message:
     )
 
 
-def _build_pictures(pictures: Pictures) -> list[Message]:
+def _build_inputs(inputs: SentImages) -> list[Message]:
     found = []
-    if pictures.initial_image is not None:
-        first = _build_artifact(generation.ARTIFACT_IMAGE, pictures.initial_image.data)
+    if inputs.initial_image is not None:
+        first = _build_artifact(generation.ARTIFACT_IMAGE, inputs.initial_image.data)
         first.parameters.init = True
         found.append(first)
-    if pictures.mask is not None:
-        found.append(_build_artifact(generation.ARTIFACT_MASK, pictures.mask.data))
-    if pictures.upscale is not None:
-        found.append(_build_artifact(generation.ARTIFACT_IMAGE, pictures.upscale.data))
+    if inputs.mask is not None:
+        found.append(_build_artifact(generation.ARTIFACT_MASK, inputs.mask.data))
+    if inputs.upscale is not None:
+        found.append(_build_artifact(generation.ARTIFACT_IMAGE, inputs.upscale.data))
     return found
 
 
@@ -545,11 +545,11 @@ def _read_prompt(prompt: Message) -> Prompt:
 
 def _read_mask(data: bytes, initial: tuple[int, int] | None, image: Message) -> Mask:
     if initial is None:
-        raise RequestError(PICTURE_FIELD, None, "There is a mask and no initial image.")
+        raise RequestError(IMAGE_FIELD, None, "There is a mask and no initial image.")
     try:
-        check_mask_size(measure(data, PICTURE_FIELD), initial)
+        check_mask_size(measure(data, IMAGE_FIELD), initial)
     except RequestError as error:
-        raise RequestError(PICTURE_FIELD, error.value, error.message, error.hint) from None
+        raise RequestError(IMAGE_FIELD, error.value, error.message, error.hint) from None
     return Mask(sha256=_digest(data), replaces="black", area_init=read_area(image))
 
 

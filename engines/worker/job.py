@@ -18,7 +18,7 @@ from engines.base import (
     Warned,
 )
 from engines.cost import check_budget, describe_cost, show_credits
-from engines.verify import explain_failure, find_obstacle, judge
+from engines.verify import explain_failure, find_obstacle, verify_result
 from store import charges, history, queue
 from store.errors import SafelightError, StoreError
 from store.inputs import read_input
@@ -237,7 +237,7 @@ class JobExecution:
             except SafelightError as error:
                 comparison = explain_failure(error)
             else:
-                comparison = judge(self._database, image, result)
+                comparison = verify_result(self._database, image, result)
         keeps_child = job.purpose is Purpose.REGENERATE
         queue.finish_comparison(
             self._database,

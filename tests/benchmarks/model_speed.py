@@ -113,7 +113,7 @@ def main() -> None:
     )
     print(
         f"* Memory peak of a process that makes images: {cold['mebibytes']:.0f} MiB, and "
-        f"{cold['partners']:.0f} MiB of those that it starts."
+        f"{cold['ranks']:.0f} MiB of those that it starts."
     )
     for note in notes:
         print(f"* {note}")

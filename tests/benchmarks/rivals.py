@@ -64,18 +64,18 @@ def make_numpy(weights: Weights, texts: list[str], steps: int, threads: int) -> 
     from engines.builtin.cpu import use_own_threads
     from engines.builtin.denoiser import Denoiser
     from engines.builtin.parallel.denoise import Predictor
-    from engines.builtin.parallel.group import Team
+    from engines.builtin.parallel.group import ProcessGroup
     from engines.builtin.text_encoder import TextEncoder
 
     use_own_threads()
     encoder, denoiser, decoder = TextEncoder(weights), Denoiser(weights), Decoder(weights)
-    team = Team(weights, threads)
+    group = ProcessGroup(weights, threads)
 
     def draw() -> object:
         ids = [(0,), *(encoder.read(text).ids for text in texts)]
         times = [to_time(s) for s in make_sigmas("k_dpmpp_2m", steps)[:-1]]
         encoded = [encoder.encode(i) for i in ids]
-        predictor = Predictor(denoiser, encoded, (16, 16), times, team)
+        predictor = Predictor(denoiser, encoded, (16, 16), times, group)
         made = _loop(predictor.predict, steps, (16, 16, weights.manifest.sizes["channels"]))
         return decoder.decode(made)
 

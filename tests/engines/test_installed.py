@@ -24,7 +24,7 @@ import io
 import msgspec
 from PIL import Image
 
-from engines.base import EngineSpec, Produced, Progressed, PromptReading, StageReached
+from engines.base import EngineSpec, Produced, Progressed, TokenizedPrompt, StageReached
 from engines.capabilities import Capabilities, Sizes, Span
 from store.records import EnvironmentRecord
 
@@ -82,8 +82,8 @@ class FlatSpec(EngineSpec[Section]):
     def describe_losses(self, request):
         return ("Flat colours show nothing of the prompts.",)
 
-    def read_prompt(self, text, style_preset=None):
-        return PromptReading(kept=0)
+    def tokenize(self, text, style_preset=None):
+        return TokenizedPrompt(kept=0)
 
     def examine(self, settings):
         return f"shade {settings.shade}"
@@ -167,8 +167,7 @@ def test_an_engine_of_another_package_is_run_and_verified(home: Path) -> None:
     configure(home, "[flat]\nshade = 201\n[worker]\nidle_minutes = 0\n")
     other = safelight(home, "verify", "@1", "--json")
     assert other.returncode == 1, "its own setting decides its pixels"
-    (verdict,) = json.loads(other.stdout)["verifications"]
-    assert "shade: 200 → 201" in verdict["detail"]
+    assert "shade: 200 → 201" in json.dumps(json.loads(other.stdout), ensure_ascii=False)
     examined = safelight(home, "doctor", "--json")
     assert json.loads(examined.stdout)["facts"]["engines"]["flat"] == "shade 201"
 

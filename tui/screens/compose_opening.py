@@ -6,7 +6,7 @@ import asyncio
 
 from textual import events, work
 
-from engines.base import PromptReading
+from engines.base import TokenizedPrompt
 from store.errors import SafelightError
 from store.records import Draft
 from tui.darkroom import Darkroom
@@ -125,7 +125,7 @@ class ComposeOpening(ComposePlaces):
 
 
 def _make_reader(darkroom: Darkroom, engine: str, style: str | None) -> Reader:
-    def read(text: str, has_style: bool) -> PromptReading:
+    def read(text: str, has_style: bool) -> TokenizedPrompt:
         return darkroom.read_prompt(engine, text, style if has_style else None)
 
     return read

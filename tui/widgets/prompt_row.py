@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 
-from engines.base import PromptReading
+from engines.base import TokenizedPrompt
 from engines.tokens import TokenCount
 from store.records import DraftPrompt
 from tui.glyphs import Glyphs
@@ -21,7 +21,7 @@ from tui.widgets.weight_bar import show_bar, write_weight
 Counter = Callable[[str], TokenCount]
 """Counts a prompt's tokens against the engine's limit."""
 
-Reader = Callable[[str, bool], PromptReading]
+Reader = Callable[[str, bool], TokenizedPrompt]
 """Tells which words of a prompt the model reads; with the words of the style preset or not."""
 
 EXAMPLE = "beautiful night sky above a japanese town, anime style"
@@ -132,10 +132,10 @@ class PromptRow(Vertical):
             self._meter.put(Content.styled(meter, style))
         self._refresh_note(count, reading)
 
-    def _read(self, text: str) -> PromptReading:
+    def _read(self, text: str) -> TokenizedPrompt:
         """What the model reads; a word that is being typed is not yet unknown."""
         if self._reader is None or not self._prompt.enabled:
-            return PromptReading()
+            return TokenizedPrompt()
         reading = self._reader(text, self._prompt.weight > 0)
         if self.editor is None:
             return reading
@@ -143,7 +143,7 @@ class PromptRow(Vertical):
         done = tuple(place for place in reading.unknown if place[1] != cursor)
         return msgspec.structs.replace(reading, unknown=done)
 
-    def _refresh_note(self, count: TokenCount | None, reading: PromptReading) -> None:
+    def _refresh_note(self, count: TokenCount | None, reading: TokenizedPrompt) -> None:
         text, glyphs = self._prompt.text, self._glyphs
         parts: list[str | tuple[str, str]] = []
         if self._explanation:

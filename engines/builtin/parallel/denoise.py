@@ -1,4 +1,4 @@
-"""The denoiser at work on one image: alone, or shared out to the processes of a team."""
+"""The denoiser at work on one image: alone, or shared out to the processes of a group."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from engines.builtin.denoiser import Denoiser, Modulation
 from engines.builtin.elementary import Floats
 from engines.builtin.parallel.group import (
     Begin,
-    BoardError,
     Pair,
-    PartnerLostError,
-    Team,
+    ProcessGroup,
+    RankLostError,
+    SharedMemoryError,
     lay_out,
     take_turns,
 )
-from engines.builtin.parallel.shard import Half, list_shared
+from engines.builtin.parallel.shard import Shard, list_shared
 
 
 class Passes:
@@ -45,35 +45,35 @@ class Passes:
         return self.net.modulate(self._conditions[t])
 
     def list_shared(self) -> dict[str, tuple[int, ...]]:
-        """Shapes of the arrays that the halves share."""
+        """Shapes of the arrays that the shards share."""
         return list_shared(self.net, len(self.texts), self.size)
 
-    def make_half(self, side: int, shared: Mapping[str, Floats]) -> Half:
-        """One half of the work on these prompts."""
-        return Half(side, self.net, shared, self.size, self.texts)
+    def make_shard(self, side: int, shared: Mapping[str, Floats]) -> Shard:
+        """One shard of the work on these prompts."""
+        return Shard(side, self.net, shared, self.size, self.texts)
 
 
 class _Alone:
-    """The prompts of one image in this process, both halves in turn."""
+    """The prompts of one image in this process, both shards in turn."""
 
     def __init__(self, passes: Passes) -> None:
         self._passes = passes
         self._shared = lay_out(passes.list_shared())
-        self._halves = [passes.make_half(side, self._shared) for side in range(2)]
+        self._shards = [passes.make_shard(side, self._shared) for side in range(2)]
 
     def predict(self, z: Floats, t: float) -> Floats:
         self._shared["noisy"][:] = z
         mod = self._passes.modulate(t)
-        one, two = (half.predict(mod) for half in self._halves)
+        one, two = (shard.predict(mod) for shard in self._shards)
         take_turns(one, two)
-        return self._shared["clean"].copy()
+        return self._shared["denoised"].copy()
 
 
 class _Together:
-    """The prompts of one image as this process and its partners share them out."""
+    """The prompts of one image as this process and its ranks share them out."""
 
     def __init__(self, pairs: list[Pair], passes: Passes, times: Sequence[float]) -> None:
-        """Raises `BoardError` where a pair's memory has no room for its prompts."""
+        """Raises `SharedMemoryError` where a pair's memory has no room for its prompts."""
         texts, count = passes.texts, min(len(pairs), len(passes.texts))
         edges = [k * len(texts) // count for k in range(count + 1)]
         groups = [texts[start:stop] for start, stop in pairwise(edges)]
@@ -87,24 +87,24 @@ class _Together:
                 array.fill(0)
             self._shared.append(shared)
         for pair, group in zip(self._pairs, groups, strict=True):
-            for partner in pair.partners:
-                partner.order(Begin(group, passes.size, times, partner.side))
-        self._half = self._passes.make_half(0, self._shared[0])
+            for rank in pair.ranks:
+                rank.order(Begin(group, passes.size, times, rank.side))
+        self._shard = self._passes.make_shard(0, self._shared[0])
         self._passes.prepare(times)
 
     def predict(self, z: Floats, t: float) -> Floats:
         for pair, shared in zip(self._pairs, self._shared, strict=True):
             shared["noisy"][:] = z
-            for partner in pair.partners:
-                partner.order(t)
-        self._pairs[0].drive(self._half.predict(self._passes.modulate(t)))
+            for rank in pair.ranks:
+                rank.order(t)
+        self._pairs[0].drive(self._shard.predict(self._passes.modulate(t)))
         for pair in self._pairs[1:]:
-            pair.partners[0].wait()
-        return np.concatenate([shared["clean"] for shared in self._shared])
+            pair.ranks[0].wait()
+        return np.concatenate([shared["denoised"] for shared in self._shared])
 
 
 class Predictor:
-    """The clean latents of all prompts of one image, step by step."""
+    """The denoised latents of all prompts of one image, step by step."""
 
     def __init__(
         self,
@@ -112,56 +112,56 @@ class Predictor:
         texts: Sequence[Floats],
         size: tuple[int, int],
         times: Sequence[float] = (),
-        team: Team | None = None,
+        group: ProcessGroup | None = None,
     ) -> None:
         """Prepare for all steps.
 
         `texts`: (tokens, text width) of each prompt; `size`: height and width of the latent;
-        `times`: those of the steps, 0 noise and 1 clean; `team`: who may help.
+        `times`: those of the steps, 0 noise and 1 denoised; `group`: who may help.
         """
-        self._passes, self._times, self._team = Passes(net, texts, size), times, team
+        self._passes, self._times, self._group = Passes(net, texts, size), times, group
         self._passes.prepare(times)
         self._together: _Together | None = None
-        if team is not None:
-            team.start()
+        if group is not None:
+            group.start()
 
     @cached_property
     def _alone(self) -> _Alone:
         return _Alone(self._passes)
 
     def predict(self, z: Floats, t: float) -> Floats:
-        """(h, w, channels) noisy latent to the clean ones of all prompts, (batch, h, w, ...)."""
-        if self._team is not None:
-            made = self._predict_together(self._team, z, t)
+        """(h, w, channels) noisy latent to the denoised ones of all prompts, (batch, h, w, ...)."""
+        if self._group is not None:
+            made = self._predict_together(self._group, z, t)
             if made is not None:
                 return made
         return self._alone.predict(z, t)
 
-    def _predict_together(self, team: Team, z: Floats, t: float) -> Floats | None:
+    def _predict_together(self, group: ProcessGroup, z: Floats, t: float) -> Floats | None:
         """None where there is nobody to help, or nobody any more."""
         try:
             if self._together is None:
-                pairs = team.find_ready()
+                pairs = group.find_ready()
                 if not pairs:
                     return None
                 self._together = _Together(pairs, self._passes, self._times)
             made = self._together.predict(z, t)
-        except (PartnerLostError, BoardError) as error:
-            self._leave(team, is_lost=isinstance(error, PartnerLostError))
+        except (RankLostError, SharedMemoryError) as error:
+            self._leave(group, is_lost=isinstance(error, RankLostError))
             return None
         except BaseException:
             # The others wait in the middle of a step.
-            self._leave(team, is_lost=True)
+            self._leave(group, is_lost=True)
             raise
-        if not team.is_trusted:
-            team.is_trusted = np.array_equal(made, self._alone.predict(z, t))
-            if not team.is_trusted:
-                self._leave(team, is_lost=True)
+        if not group.is_trusted:
+            group.is_trusted = np.array_equal(made, self._alone.predict(z, t))
+            if not group.is_trusted:
+                self._leave(group, is_lost=True)
                 return None
         return made
 
-    def _leave(self, team: Team, *, is_lost: bool) -> None:
-        """Go on alone; `is_lost`: for ever, for nothing more can be made with the partners."""
-        self._together = self._team = None
+    def _leave(self, group: ProcessGroup, *, is_lost: bool) -> None:
+        """Go on alone; `is_lost`: for ever, for nothing more can be made with the ranks."""
+        self._together = self._group = None
         if is_lost:
-            team.close()
+            group.close()

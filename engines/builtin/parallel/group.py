@@ -1,8 +1,8 @@
-"""The processes that make an image together: this one and its partners, one for each half.
+"""The process group that makes an image: this process and the other ranks, one for each shard.
 
-Threads of one Python process wait for its interpreter; processes do not. A partner is started
+Threads of one Python process wait for its interpreter; processes do not. A rank is started
 with the first image and used as soon as it is ready; until then, and where it is lost, this process
-makes both halves in turn. The bits are the same either way.
+makes both shards in turn. The bits are the same either way.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ALIGNMENT = 64
 """Bytes; no two arrays share a line of a processor's cache."""
 
 
-class BoardError(ValueError):
+class SharedMemoryError(ValueError):
     """Arrays that are too large for the memory that is shared."""
 
 
@@ -49,14 +49,14 @@ def lay_out(
 ) -> dict[str, Floats]:
     """Arrays of these shapes, one behind the other in `memory`, or in memory of this process.
 
-    Memory of this process is 0 at first. Raises `BoardError` where they do not fit.
+    Memory of this process is 0 at first. Raises `SharedMemoryError` where they do not fit.
     """
     places, end = {}, 0
     for name, shape in shapes.items():
         places[name] = end
         end += -(-4 * math.prod(shape) // ALIGNMENT) * ALIGNMENT
     if memory is not None and end > len(memory):
-        raise BoardError(f"{end} bytes do not fit into {len(memory)}.")
+        raise SharedMemoryError(f"{end} bytes do not fit into {len(memory)}.")
     whole = np.zeros(end // 4, np.float32) if memory is None else np.frombuffer(memory, np.float32)
     return {
         name: whole[place // 4 : place // 4 + math.prod(shapes[name])].reshape(shapes[name])
@@ -64,16 +64,16 @@ def lay_out(
     }
 
 
-Half = Generator[None, None, None]
+Work = Generator[None, None, None]
 
 TRIES = 200
 """Looks at the pipe, about a microsecond each, before the kernel is asked to wake the process."""
 SECONDS = 20.0
-"""A partner that does not come for so long is given up."""
+"""A rank that does not come for so long is given up."""
 
 
-class PartnerLostError(RuntimeError):
-    """The process that makes the other half has ended or does not answer."""
+class RankLostError(RuntimeError):
+    """The process that makes the other shard has ended or does not answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Begin:
     """The prompts that a process is to work on next.
 
     `texts` as the encoder gives them, height and width of the latent, the times of the steps as
-    far as they are known, and which half is its own.
+    far as they are known, and which shard is its own.
     """
 
     texts: Sequence[Floats]
@@ -90,7 +90,7 @@ class Begin:
     side: int
 
 
-class Meeting:
+class Barrier:
     """Where two processes wait for each other, any number of times: a pipe in each direction.
 
     The kernel orders what each wrote to shared memory before with what the other reads after.
@@ -106,7 +106,7 @@ class Meeting:
     def wait(self) -> None:
         """Return when the other process has come here as often.
 
-        Raises `PartnerLostError` where it will not come any more.
+        Raises `RankLostError` where it will not come any more.
         """
         try:
             os.write(self._outbox, b".")
@@ -118,12 +118,12 @@ class Meeting:
                 break
             else:
                 if not self._poll.poll(SECONDS * 1000):
-                    raise PartnerLostError("The other process does not answer.")
+                    raise RankLostError("The other process does not answer.")
                 found = os.read(self._inbox, 1)
         except OSError as error:
-            raise PartnerLostError("The other process has ended.") from error
+            raise RankLostError("The other process has ended.") from error
         if not found:
-            raise PartnerLostError("The other process has ended.")
+            raise RankLostError("The other process has ended.")
 
     def close(self) -> None:
         """Close both pipes; the other process notices."""
@@ -131,15 +131,15 @@ class Meeting:
         os.close(self._outbox)
 
 
-def drive(half: Half, meeting: Meeting) -> None:
-    """Run one half while another process runs the other one; both are done at the end."""
-    for _ in half:
-        meeting.wait()
-    meeting.wait()
+def drive(shard: Work, barrier: Barrier) -> None:
+    """Run one shard while another process runs the other one; both are done at the end."""
+    for _ in shard:
+        barrier.wait()
+    barrier.wait()
 
 
-def take_turns(one: Half, two: Half) -> None:
-    """Run both halves in this process."""
+def take_turns(one: Work, two: Work) -> None:
+    """Run both shards in this process."""
     for _ in zip(one, two, strict=True):
         pass
 
@@ -157,8 +157,8 @@ def count_processors() -> int:
     return os.cpu_count() or 1
 
 
-class Partner:
-    """A process that makes one half, seen from the one that started it."""
+class Rank:
+    """A process that makes one shard, seen from the one that started it."""
 
     def __init__(self, side: int, model: int, memory: int, inbox: int, outbox: int) -> None:
         """Start it with these descriptors, which stay open here."""
@@ -186,12 +186,12 @@ class Partner:
         return self._process.pid
 
     def is_ready(self) -> bool:
-        """Whether it has said so; does not wait. Raises `PartnerLostError` when it has ended."""
+        """Whether it has said so; does not wait. Raises `RankLostError` when it has ended."""
         try:
             if not self._is_ready and self._connection.poll():
                 self._is_ready = self._connection.recv()
         except (EOFError, OSError) as error:
-            raise PartnerLostError("A process of the model has ended.") from error
+            raise RankLostError("A process of the model has ended.") from error
         return self._is_ready
 
     def order(self, what: Begin | float) -> None:
@@ -199,16 +199,16 @@ class Partner:
         try:
             self._connection.send(what)
         except OSError as error:
-            raise PartnerLostError("A process of the model has ended.") from error
+            raise RankLostError("A process of the model has ended.") from error
 
     def wait(self) -> None:
         """Return when it has answered a step."""
         try:
             if not self._connection.poll(SECONDS):
-                raise PartnerLostError("A process of the model does not answer.")
+                raise RankLostError("A process of the model does not answer.")
             self._connection.recv()
         except (EOFError, OSError) as error:
-            raise PartnerLostError("A process of the model has ended.") from error
+            raise RankLostError("A process of the model has ended.") from error
 
     def end(self) -> None:
         """Let it end, and see to it that it does."""
@@ -222,19 +222,19 @@ class Partner:
 
 @dataclass(slots=True)
 class Pair:
-    """Two processes that make the two halves of some prompts, and the memory that they share.
+    """Two processes that make the two shards of some prompts, and the memory that they share.
 
-    This process is the first half of the first pair, and has a `meeting` with the second one.
+    This process is the first shard of the first pair, and has a `barrier` with the second one.
     """
 
     memory: mmap.mmap
-    partners: list[Partner] = field(default_factory=list)
-    meeting: Meeting | None = None
+    ranks: list[Rank] = field(default_factory=list)
+    barrier: Barrier | None = None
 
-    def drive(self, half: Half) -> None:
-        """Run the half of this process beside the other one's, to the end of both."""
-        assert self.meeting is not None, "only the first pair is run from here"
-        drive(half, self.meeting)
+    def drive(self, shard: Work) -> None:
+        """Run the shard of this process beside the other one's, to the end of both."""
+        assert self.barrier is not None, "only the first pair is run from here"
+        drive(shard, self.barrier)
 
 
 def _start_pairs(weights: Weights, count: int) -> list[Pair]:
@@ -269,9 +269,9 @@ def _start_pair(data: bytes, *, is_first: bool) -> Pair:
             with os.fdopen(os.dup(model), "wb") as file:
                 file.write(data)
             os.lseek(model, 0, os.SEEK_SET)
-            pair.partners.append(Partner(side, model, memory, *ends[side]))
+            pair.ranks.append(Rank(side, model, memory, *ends[side]))
         if is_first:
-            pair.meeting = Meeting(*ends[0])
+            pair.barrier = Barrier(*ends[0])
             open_here -= set(ends[0])
     except BaseException:
         _end(pairs)
@@ -285,14 +285,14 @@ def _start_pair(data: bytes, *, is_first: bool) -> Pair:
 def _end(pairs: list[Pair]) -> None:
     while pairs:
         pair = pairs.pop()
-        if pair.meeting is not None:
-            pair.meeting.close()
-        for partner in pair.partners:
-            partner.end()
+        if pair.barrier is not None:
+            pair.barrier.close()
+        for rank in pair.ranks:
+            rank.end()
 
 
-class Team:
-    """This process and its partners, for one set of weights; close it."""
+class ProcessGroup:
+    """The process group of one set of weights: this process and the other ranks. Close it."""
 
     def __init__(self, weights: Weights, processes: int | None = None) -> None:
         """`processes`: one for each processor when None, `MOST_PROCESSES` at most.
@@ -309,11 +309,11 @@ class Team:
 
     @property
     def process_ids(self) -> list[int]:
-        """The ids of the partners' processes."""
-        return [partner.process_id for pair in self._pairs for partner in pair.partners]
+        """The ids of the ranks' processes."""
+        return [rank.process_id for pair in self._pairs for rank in pair.ranks]
 
     def start(self) -> None:
-        """Start the partners, once; does not wait for them."""
+        """Start the ranks, once; does not wait for them."""
         if self._is_started or not self._count:
             return
         self._is_started = True
@@ -327,13 +327,13 @@ class Team:
         """The pairs, when all are ready; does not wait."""
         try:
             # Each is asked, so that one that is lost is noticed.
-            ready = [partner.is_ready() for pair in self._pairs for partner in pair.partners]
-        except PartnerLostError:
+            ready = [rank.is_ready() for pair in self._pairs for rank in pair.ranks]
+        except RankLostError:
             self.close()
             return []
         return self._pairs if all(ready) else []
 
     def close(self) -> None:
-        """End the partners; what comes next is made here."""
+        """End the ranks; what comes next is made here."""
         self._is_started = True
         _end(self._pairs)

@@ -1,7 +1,7 @@
-"""Half of the denoiser's work on a batch: half of the heads and hidden units, half of the lines.
+"""A shard of the denoiser's work on a batch: half of the heads, hidden units and lines.
 
-Two halves run beside each other (`meeting.py`); each yields where it needs the other's part. All
-products are of whole numbers within the bounds of `exact.py`.
+Two shards run beside each other (`Barrier`); each yields where it needs the other's part. All
+products are of whole numbers within the bounds of `quantized.py`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from engines.builtin.denoiser import (
     read_texts,
 )
 from engines.builtin.elementary import Floats, fold, invert_mean, power_of_two, unfold
-from engines.builtin.parallel.group import Half as Work
+from engines.builtin.parallel.group import Work
 from engines.builtin.quantized import LIMIT, TINY, BoundError, Convolution, Room
 
 if TYPE_CHECKING:
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
 
 
 def list_shared(net: Denoiser, count: int, size: tuple[int, int]) -> dict[str, tuple[int, ...]]:
-    """Shapes of the arrays that both halves read and write, for `count` prompts.
+    """Shapes of the arrays that both shards read and write, for `count` prompts.
 
-    `noisy` is what they begin with and `clean` what they make. The lines of a convolution have one
-    more at each end, which stays 0.
+    `noisy` is what they begin with and `denoised` what they make. The lines of a convolution have
+    one more at each end, which stays 0.
     """
     (h, w), d, wide = size, net.width, net.conv_in.outputs
     tokens, c = (count, h * w // 4, d), net.conv_out.outputs
     return {
         "noisy": (h, w, c),
-        "clean": (count, h, w, c),
+        "denoised": (count, h, w, c),
         "tokens": tokens,
         **{f"part {s} {k}": tokens for s in range(2) for k in range(2)},
         "enter": (1, h + 2, w, 3, wide),
@@ -47,12 +47,12 @@ def list_shared(net: Denoiser, count: int, size: tuple[int, int]) -> dict[str, t
     }
 
 
-class Half:
-    """One half, with the arrays that it writes, for the prompts of one image."""
+class Shard:
+    """One shard, with the arrays that it writes, for the prompts of one image."""
 
     def __init__(
         self,
-        half: int,
+        shard: int,
         net: Denoiser,
         shared: Mapping[str, Floats],
         size: tuple[int, int],
@@ -60,18 +60,18 @@ class Half:
     ) -> None:
         """`size`: height and width of the latent; `texts`: what the prompts say.
 
-        `shared`: arrays as `list_shared` has them, the same ones for both halves.
+        `shared`: arrays as `list_shared` has them, the same ones for both shards.
         """
         b, (h, w), lengths = len(texts), size, [len(text) for text in texts]
         n, d, heads, hidden = h * w // 4, net.width, net.heads // 2, net.hidden // 2
         total, each = n + max(lengths), d // net.heads
         if total > MOST_TOKENS:
             raise BoundError(f"{total} tokens are too many for exact attention.")
-        self._half, self._net, self._shared, self._shape = half, net, shared, (b, h, w)
-        self._texts = [read_texts(product, texts, net.heads)[half] for product in net.texts]
+        self._shard, self._net, self._shared, self._shape = shard, net, shared, (b, h, w)
+        self._texts = [read_texts(product, texts, net.heads)[shard] for product in net.texts]
         self._ends = [n + length for length in lengths]
-        self._lines = slice(half * h // 2, (half + 1) * h // 2)
-        self._tokens = slice(half * n // 2, (half + 1) * n // 2)
+        self._lines = slice(shard * h // 2, (shard + 1) * h // 2)
+        self._tokens = slice(shard * n // 2, (shard + 1) * n // 2)
         self._room = Room()
         take = self._room.take
         self._x, self._spare = take("x", b, n // 2, d), take("spare", b, n, d)
@@ -85,9 +85,9 @@ class Half:
         self._parts = [[shared[f"part {s} {k}"] for k in range(2)] for s in range(2)]
 
     def predict(self, mod: Modulation) -> Work:
-        """Write half of the lines of the clean latents, from the shared `noisy` to `clean`."""
+        """Write its lines of the denoised latents, from the shared `noisy` to `denoised`."""
         net, room, (b, h, w) = self._net, self._room, self._shape
-        z, out = self._shared["noisy"], self._shared["clean"]
+        z, out = self._shared["noisy"], self._shared["denoised"]
         rows, width, c = h // 2, net.conv_in.outputs, z.shape[-1]
         fine, hidden = room.take("fine", b, rows, w, width), room.take("hidden", b, rows, w, width)
         entered, active = (room.take(name, 1, rows, w, width) for name in ("entered", "active"))
@@ -133,19 +133,19 @@ class Half:
             fine += second.gather(lines, hidden)
         lines = self._spread("leave", net.conv_out, np.maximum(fine, 0, out=fine))
         yield
-        out[:, self._lines] = net.conv_out.gather(lines, room.take("clean", b, rows, w, c))
+        out[:, self._lines] = net.conv_out.gather(lines, room.take("denoised", b, rows, w, c))
 
     def _spread(
         self, name: str, convolution: Convolution, x: Floats, *, is_positive: bool = True
     ) -> Floats:
-        """Spread own lines into what both halves share; gives what own lines will gather."""
+        """Spread own lines into what both shards share; gives what own lines will gather."""
         start, stop = self._lines.start, self._lines.stop
         lines = self._shared[name]
         convolution.spread(x, lines[:, start + 1 : stop + 1], self._room, is_positive=is_positive)
         return lines[:, start : stop + 2]
 
     def _round_tokens(self, k: int, mod: Modulation) -> None:
-        """Whole numbers of own tokens for a layer, into what both halves share."""
+        """Whole numbers of own tokens for a layer, into what both shards share."""
         x, token = self._x, self._all[:, self._tokens]
         np.multiply(x, x, out=token)
         inverse = invert_mean(np.add.reduce(token, -1, keepdims=True), x.shape[-1])
@@ -155,15 +155,15 @@ class Half:
         np.rint(token, out=token)
 
     def _apply_layer(self, k: int, mod: Modulation) -> None:
-        """Attention beside an MLP: this half's part of what the layer adds."""
-        token, p = self._spare, self._net.parts[k][self._half]
+        """Attention beside an MLP: this shard's part of what the layer adds."""
+        token, p = self._spare, self._net.parts[k][self._shard]
         b, n, d = token.shape
         flat = self._all.reshape(b * n, d)
         np.matmul(flat, p.heads, out=self._both.reshape(b * n, d))
         np.matmul(flat, p.values, out=self._value.reshape(b * n, d // 2))
         deep = np.matmul(flat, p.deep, out=self._deep.reshape(b * n, -1))
         mixed, mixed_scale = self._attend(k, mod)
-        part = self._parts[self._half][k % 2]
+        part = self._parts[self._shard][k % 2]
         np.matmul(mixed.reshape(b * n, d // 2), p.leave_mixed, out=part.reshape(b * n, d))
         part *= mixed_scale
 
@@ -182,7 +182,7 @@ class Half:
 
     def _attend(self, k: int, mod: Modulation) -> tuple[Floats, Floats]:
         """Whole numbers of the mixed values (batch, tokens, heads, size), and their factors."""
-        both, p, text = self._both, self._net.parts[k][self._half], self._texts[k]
+        both, p, text = self._both, self._net.parts[k][self._shard], self._texts[k]
         b, n, _, heads, size = both.shape
         square = np.multiply(both, both, out=self._spare.reshape(both.shape))
         both *= invert_mean(np.add.reduce(square, -1, keepdims=True), size, HEAD_LENGTH / size**0.5)

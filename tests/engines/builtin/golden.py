@@ -25,13 +25,13 @@ SAMPLERS = ("k_dpmpp_2m", "k_euler_ancestral", "k_heun")
 def make_requests() -> tuple[dict[str, Request], Inputs]:
     """The requests whose digests are held, by their names, and the files that they need."""
     inputs = Inputs()
-    picture, mask = draw_picture(), draw_mask()
+    image, mask = draw_picture(), draw_mask()
     requests = {name: make_request(sampler=name) for name in SAMPLERS}
     requests["variation"] = make_request(
         sampler="k_euler_ancestral", variation=Variation(seed=5, strength=0.3)
     )
     requests["upscaled"] = make_request(width=256, height=256)
-    requests["initial image"] = make_request(initial_image=inputs.start(picture, 0.65))
+    requests["initial image"] = make_request(initial_image=inputs.start(image, 0.65))
     requests["inpainting"] = make_request(
         sampler="ddim",
         initial_image=inputs.start(draw_picture((200, 150)), 0.9, 0.1),

@@ -73,7 +73,7 @@ class Inputs:
         self._files: dict[str, bytes] = {}
 
     def add(self, image: Image.Image | bytes, kind: str = "PNG") -> str:
-        """Keep a picture as a file, or a file; give its digest."""
+        """Keep a image as a file, or a file; give its digest."""
         if isinstance(image, Image.Image):
             buffer = io.BytesIO()
             image.save(buffer, kind)
@@ -115,7 +115,7 @@ def stages(events: list[Event]) -> dict[str, str]:
 
 
 def pixels(events: list[Event]) -> NDArray[np.uint8]:
-    """The decoded picture of the last event."""
+    """The decoded image of the last event."""
     produced = events[-1]
     assert isinstance(produced, Produced)
     assert produced.data is not None
@@ -124,7 +124,7 @@ def pixels(events: list[Event]) -> NDArray[np.uint8]:
 
 
 def measure_psnr(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
-    """Likeness of two pictures in dB."""
+    """Likeness of two images in dB."""
     error = float(np.mean((a.astype(np.float64) - b) ** 2))
     return float(10 * np.log10(255**2 / error)) if error else float("inf")
 

@@ -32,10 +32,10 @@ from tests.engines.builtin.making import (
 @pytest.mark.parametrize("size", [(128, 128), (192, 128)])
 def test_the_autoencoder_gives_a_picture_back(size: tuple[int, int]) -> None:
     weights = load_weights()
-    picture = np.asarray(draw_picture(size))
-    latent = Encoder(weights).encode(picture)
+    image = np.asarray(draw_picture(size))
+    latent = Encoder(weights).encode(image)
     assert latent.shape == (size[1] // 8, size[0] // 8, 12)
-    assert measure_psnr(Decoder(weights).decode(latent), picture) > 26
+    assert measure_psnr(Decoder(weights).decode(latent), image) > 26
 
 
 def test_capabilities_say_what_is_taken(inputs: Inputs) -> None:
@@ -44,13 +44,13 @@ def test_capabilities_say_what_is_taken(inputs: Inputs) -> None:
 
 
 def test_start_0_gives_the_picture_back(pipeline: Pipeline, inputs: Inputs) -> None:
-    picture = draw_picture((256, 256))
+    image = draw_picture((256, 256))
     events = run(
         pipeline,
-        make_request(initial_image=inputs.start(picture, 0), width=256, height=256),
+        make_request(initial_image=inputs.start(image, 0), width=256, height=256),
         inputs,
     )
-    np.testing.assert_array_equal(pixels(events), np.asarray(picture))
+    np.testing.assert_array_equal(pixels(events), np.asarray(image))
     assert "comes back as it is" in warnings(events)
     assert not any(isinstance(e, Progressed) for e in events)
 
@@ -69,13 +69,13 @@ def test_start_1_is_text_to_image(pipeline: Pipeline, inputs: Inputs, sampler: s
 def test_the_picture_fades_as_the_start_rises(
     pipeline: Pipeline, inputs: Inputs, sampler: str
 ) -> None:
-    picture = draw_picture()
+    image = draw_picture()
     likeness = []
     for start in (0.1, 0.4, 0.8):
         request = make_request(
-            sampler=sampler, steps=5, cfg_scale=2, initial_image=inputs.start(picture, start)
+            sampler=sampler, steps=5, cfg_scale=2, initial_image=inputs.start(image, start)
         )
-        likeness.append(measure_psnr(pixels(run(pipeline, request, inputs)), np.asarray(picture)))
+        likeness.append(measure_psnr(pixels(run(pipeline, request, inputs)), np.asarray(image)))
     assert all(a > b for a, b in pairwise(likeness)), likeness
     assert likeness[0] > 22
 
@@ -134,17 +134,17 @@ def test_the_end_schedule_changes_the_image(pipeline: Pipeline, inputs: Inputs) 
 def test_an_initial_image_of_any_size_fits_every_size(
     pipeline: Pipeline, inputs: Inputs, size: tuple[int, int]
 ) -> None:
-    picture = draw_picture((300, 200))
+    image = draw_picture((300, 200))
     request = make_request(
         steps=4,
         cfg_scale=1,
-        initial_image=inputs.start(picture, 0.1),
+        initial_image=inputs.start(image, 0.1),
         width=size[0],
         height=size[1],
     )
     events = run(pipeline, request, inputs)
     assert pixels(events).shape == (size[1], size[0], 3)
-    assert measure_psnr(pixels(events), np.asarray(fit(picture, size))) > 18
+    assert measure_psnr(pixels(events), np.asarray(fit(image, size))) > 18
     produced = events[-1]
     assert isinstance(produced, Produced)
     assert produced.meta["initial image"].startswith(f"300x200, resized to {size[0]}x{size[1]}")
@@ -153,32 +153,32 @@ def test_an_initial_image_of_any_size_fits_every_size(
 
 @pytest.mark.parametrize("size", [(128, 128), (512, 320), (1024, 128), (128, 1024)])
 def test_framing_and_fitting_undo_each_other(size: tuple[int, int]) -> None:
-    picture = draw_picture(size)
+    image = draw_picture(size)
     for made in ((128, 128), (192, 128), (128, 192)):
-        back = fit(frame(picture, made), size)
+        back = fit(frame(image, made), size)
         assert back.size == size
-        assert measure_psnr(np.asarray(back), np.asarray(picture)) > 18
+        assert measure_psnr(np.asarray(back), np.asarray(image)) > 18
 
 
 def test_transparency_lies_over_white(pipeline: Pipeline, inputs: Inputs) -> None:
-    picture = Image.new("RGBA", (128, 128), (255, 0, 0, 0))
-    events = run(pipeline, make_request(initial_image=inputs.start(picture, 0)), inputs)
+    image = Image.new("RGBA", (128, 128), (255, 0, 0, 0))
+    events = run(pipeline, make_request(initial_image=inputs.start(image, 0)), inputs)
     assert (pixels(events) == 255).all()
 
 
 def test_a_photograph_is_turned_upright(pipeline: Pipeline, inputs: Inputs) -> None:
     exif = Image.Exif()
     exif[0x0112] = 3
-    picture = draw_picture()
-    picture.save(buffer := io.BytesIO(), "PNG", exif=exif)
+    image = draw_picture()
+    image.save(buffer := io.BytesIO(), "PNG", exif=exif)
     initial = inputs.start(buffer.getvalue(), 0)
     events = run(pipeline, make_request(initial_image=initial), inputs)
-    np.testing.assert_array_equal(pixels(events), np.asarray(picture.rotate(180)))
+    np.testing.assert_array_equal(pixels(events), np.asarray(image.rotate(180)))
 
 
 def test_16_bits_a_channel_are_read(pipeline: Pipeline, inputs: Inputs) -> None:
-    picture = Image.fromarray(np.full((128, 128), 257 * 200, np.uint16))
-    events = run(pipeline, make_request(initial_image=inputs.start(picture, 0)), inputs)
+    image = Image.fromarray(np.full((128, 128), 257 * 200, np.uint16))
+    events = run(pipeline, make_request(initial_image=inputs.start(image, 0)), inputs)
     assert (pixels(events) == 200).all()
 
 

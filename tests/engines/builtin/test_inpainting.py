@@ -24,7 +24,7 @@ from tests.engines.builtin.making import (
 
 
 def paint(pipeline: Pipeline, inputs: Inputs, **changes: Any) -> list[Any]:
-    """Events of a picture whose right half is made anew."""
+    """Events of a image whose right half is made anew."""
     values = {
         "steps": 4,
         "initial_image": inputs.start(draw_picture(), 1),
@@ -53,19 +53,19 @@ def test_the_colour_says_what_is_replaced(pipeline: Pipeline, inputs: Inputs) ->
 
 
 def test_kept_pixels_are_equal_at_a_large_size(pipeline: Pipeline, inputs: Inputs) -> None:
-    picture = draw_picture((512, 384))
+    image = draw_picture((512, 384))
     after = pixels(
         paint(
             pipeline,
             inputs,
             steps=2,
-            initial_image=inputs.start(picture, 0.9),
+            initial_image=inputs.start(image, 0.9),
             mask=inputs.mask(draw_mask((64, 48)).resize((512, 384), Image.Resampling.NEAREST)),
             width=512,
             height=384,
         )
     )
-    np.testing.assert_array_equal(after[:, :256], np.asarray(picture)[:, :256])
+    np.testing.assert_array_equal(after[:, :256], np.asarray(image)[:, :256])
 
 
 def test_a_mask_of_another_size_is_stretched_and_its_alpha_ignored(

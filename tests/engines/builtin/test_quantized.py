@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engines.builtin.denoiser import Denoiser, make_half_layer
+from engines.builtin.denoiser import Denoiser, make_layer_shard
 from engines.builtin.elementary import Floats, power_of_two
 from engines.builtin.parallel.denoise import Predictor
 from engines.builtin.pipeline import Pipeline
@@ -111,9 +111,9 @@ def test_weights_out_of_bounds_are_refused() -> None:
     with pytest.raises(BoundError, match="whole"):
         count_levels(np.full((4, 4), 0.5, np.float32), is_positive=True)
     enter, leave = draw(16, 3 * 16 + 32), np.ones((48, 16), np.float32)
-    make_half_layer(0, 4, enter, leave, np.ones(4, np.float32))
+    make_layer_shard(0, 4, enter, leave, np.ones(4, np.float32))
     with pytest.raises(BoundError, match="sharp"):
-        make_half_layer(0, 4, enter, leave, np.full(4, 99, np.float32))
+        make_layer_shard(0, 4, enter, leave, np.full(4, 99, np.float32))
 
 
 def test_a_denoiser_checks_its_weights() -> None:

@@ -61,10 +61,10 @@ def test_it_draws_edges_sharper_than_lanczos(upscaler: Upscaler) -> None:
 
 
 def test_tiles_leave_no_seams(upscaler: Upscaler) -> None:
-    picture = np.asarray(draw_picture((TILE + 60, TILE + 40)))
-    whole = upscaler.enlarge(picture)
+    image = np.asarray(draw_picture((TILE + 60, TILE + 40)))
+    whole = upscaler.enlarge(image)
     # The same pixels, so far from every edge that only the tiling differs.
-    moved = upscaler.enlarge(picture[20:, 20:])
+    moved = upscaler.enlarge(image[20:, 20:])
     inner = (slice(40, -40), slice(40, -40))
     difference = np.abs(whole[40:, 40:][inner].astype(int) - moved[inner])
     assert difference.max() <= 1
@@ -73,23 +73,23 @@ def test_tiles_leave_no_seams(upscaler: Upscaler) -> None:
 def test_memory_does_not_grow_with_the_picture(upscaler: Upscaler) -> None:
     peaks = []
     for side in (2 * TILE, 4 * TILE):
-        picture = np.zeros((side, side, 3), np.uint8)
+        image = np.zeros((side, side, 3), np.uint8)
         out = np.empty((2 * side, 2 * side, 3), np.uint8)
         tracemalloc.start()
-        for _ in upscaler.fill(picture, out):
+        for _ in upscaler.fill(image, out):
             pass
-        peaks.append(tracemalloc.get_traced_memory()[1] - picture.nbytes)
+        peaks.append(tracemalloc.get_traced_memory()[1] - image.nbytes)
         tracemalloc.stop()
     assert peaks[1] < 1.2 * peaks[0]
 
 
 @pytest.mark.parametrize("size", [(16, 16), (17, 33), (131, 20)])
 def test_odd_sizes_are_doubled(upscaler: Upscaler, size: tuple[int, int]) -> None:
-    picture = np.asarray(draw_picture(size))
-    made = upscaler.enlarge(picture)
+    image = np.asarray(draw_picture(size))
+    made = upscaler.enlarge(image)
     assert made.shape == (2 * size[1], 2 * size[0], 3)
     small = np.asarray(Image.fromarray(made).reduce(2))
-    assert measure_psnr(small, picture) > 25
+    assert measure_psnr(small, image) > 25
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ def leaver(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Leaver]:
     assert lock.acquire()
     monkeypatch.setenv("STABILITY_KEY", "sk-of-the-client")
     found = Leaver(lock)
-    monkeypatch.setattr(process.os, "kill", found.kill)
+    monkeypatch.setattr(os, "kill", found.kill)
     monkeypatch.setattr(process, "_start", lambda directory: find_worker(directory))
     yield found
     lock.release()

@@ -1,4 +1,4 @@
-"""Two halves of the same work meet, in one process and in two, over memory that they share."""
+"""Two shards of the same work meet, in one process and in two, over memory that they share."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import pytest
 
 from engines.builtin.elementary import Floats
 from engines.builtin.parallel.group import (
-    BoardError,
-    Half,
-    Meeting,
-    PartnerLostError,
+    Barrier,
+    RankLostError,
+    SharedMemoryError,
+    Work,
     drive,
     lay_out,
     take_turns,
@@ -24,14 +24,14 @@ def test_arrays_lie_apart_and_too_many_are_refused() -> None:
     for k, array in enumerate(shared.values()):
         array.fill(k)
     assert [float(array.sum()) for array in shared.values()] == [0, 7, 16]
-    with pytest.raises(BoardError, match="do not fit"):
+    with pytest.raises(SharedMemoryError, match="do not fit"):
         lay_out({"a": (2000,)}, mmap.mmap(-1, 4096))
 
 
 def test_halves_meet_in_two_processes() -> None:
-    """Each writes what the other reads after the next meeting."""
+    """Each writes what the other reads after the next barrier."""
 
-    def half(me: int, seen: Floats) -> Half:
+    def shard(me: int, seen: Floats) -> Work:
         for k in range(2000):
             seen[me] = k
             yield
@@ -45,16 +45,16 @@ def test_halves_meet_in_two_processes() -> None:
     if child == 0:
         status = 1
         try:
-            drive(half(1, seen), Meeting(ends[0][0], ends[1][1]))
+            drive(shard(1, seen), Barrier(ends[0][0], ends[1][1]))
             status = 0
         finally:
             os._exit(status)
     os.close(ends[0][0])
     os.close(ends[1][1])
-    here = Meeting(ends[1][0], ends[0][1])
-    drive(half(0, seen), here)
+    here = Barrier(ends[1][0], ends[0][1])
+    drive(shard(0, seen), here)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    with pytest.raises(PartnerLostError):
+    with pytest.raises(RankLostError):
         here.wait()
     here.close()
 
@@ -62,10 +62,10 @@ def test_halves_meet_in_two_processes() -> None:
 def test_halves_take_turns_in_one_process() -> None:
     seen: list[int] = []
 
-    def half(me: int) -> Half:
+    def shard(me: int) -> Work:
         for _ in range(3):
             seen.append(me)
             yield
 
-    take_turns(half(0), half(1))
+    take_turns(shard(0), shard(1))
     assert seen == [0, 1] * 3

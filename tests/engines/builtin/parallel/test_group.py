@@ -18,9 +18,9 @@ import pytest
 from engines.base import Event, Progressed
 from engines.builtin.denoiser import Denoiser
 from engines.builtin.elementary import Floats
-from engines.builtin.parallel import group as meeting
+from engines.builtin.parallel import group as barrier
 from engines.builtin.parallel.denoise import Predictor
-from engines.builtin.parallel.group import Team
+from engines.builtin.parallel.group import ProcessGroup
 from engines.builtin.pipeline import Pipeline
 from engines.builtin.text_encoder import TextEncoder
 from engines.builtin.weights import Arrays, Weights, load_weights
@@ -63,8 +63,10 @@ class Prompts:
         shape = (16, 16, self.weights.manifest.sizes["channels"])
         self.z = np.random.default_rng(5).standard_normal(shape).astype(np.float32)
 
-    def predict(self, texts: list[Floats], team: Team | None = None, times: int = 1) -> Floats:
-        predictor = Predictor(self.net, texts, (16, 16), [0.4], team)
+    def predict(
+        self, texts: list[Floats], group: ProcessGroup | None = None, times: int = 1
+    ) -> Floats:
+        predictor = Predictor(self.net, texts, (16, 16), [0.4], group)
         for _ in range(times):
             made = predictor.predict(self.z, 0.4)
         return made
@@ -75,17 +77,17 @@ def prompts() -> Prompts:
     return Prompts()
 
 
-def start(weights: Weights, processes: int) -> Team:
-    """A team whose partners are ready."""
-    team = Team(weights, processes)
-    team.start()
+def start(weights: Weights, processes: int) -> ProcessGroup:
+    """A group whose ranks are ready."""
+    group = ProcessGroup(weights, processes)
+    group.start()
     if processes > 1:
-        wait_for(lambda: bool(team.find_ready()))
-    return team
+        wait_for(lambda: bool(group.find_ready()))
+    return group
 
 
 @pytest.fixture
-def team(prompts: Prompts) -> Iterator[Team]:
+def group(prompts: Prompts) -> Iterator[ProcessGroup]:
     made = start(prompts.weights, 2)
     yield made
     made.close()
@@ -106,7 +108,7 @@ def test_a_prompt_is_the_same_alone_and_with_others(prompts: Prompts, processes:
 
 
 def test_partners_that_start_late_take_part_in_the_same_image(prompts: Prompts) -> None:
-    made = Team(prompts.weights, 2)
+    made = ProcessGroup(prompts.weights, 2)
     predictor = Predictor(prompts.net, prompts.texts, (16, 16), [0.4], made)
     first = predictor.predict(prompts.z, 0.4)
     wait_for(lambda: bool(made.find_ready()))
@@ -118,32 +120,32 @@ def test_partners_that_start_late_take_part_in_the_same_image(prompts: Prompts) 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_an_image_survives_the_loss_of_a_partner(
-    pipeline: Pipeline, team: Team, number: int
+    pipeline: Pipeline, group: ProcessGroup, number: int
 ) -> None:
     expected = stages(run(pipeline, make_request(steps=6)))
-    made = Pipeline(load_weights(), team=team)
+    made = Pipeline(load_weights(), group=group)
     events: list[Event] = []
     for event in made.generate(make_request(steps=6)):
         events.append(event)
         if isinstance(event, Progressed) and event.step == 3:
-            assert team.is_trusted
-            (process,) = team.process_ids
+            assert group.is_trusted
+            (process,) = group.process_ids
             os.kill(process, number)
     assert stages(events) == expected
-    assert team.process_ids == []
+    assert group.process_ids == []
     assert not is_alive(process)
     assert stages(run(made, make_request(steps=6))) == expected, "and so do those after it"
 
 
 def test_a_partner_that_hangs_is_given_up(
-    prompts: Prompts, team: Team, monkeypatch: pytest.MonkeyPatch
+    prompts: Prompts, group: ProcessGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = prompts.predict(prompts.texts, team)
-    (process,) = team.process_ids
+    expected = prompts.predict(prompts.texts, group)
+    (process,) = group.process_ids
     os.kill(process, signal.SIGSTOP)
-    monkeypatch.setattr(meeting, "SECONDS", 0.2)
-    np.testing.assert_array_equal(prompts.predict(prompts.texts, team), expected)
-    assert team.process_ids == []
+    monkeypatch.setattr(barrier, "SECONDS", 0.2)
+    np.testing.assert_array_equal(prompts.predict(prompts.texts, group), expected)
+    assert group.process_ids == []
     wait_for(lambda: not is_alive(process))
 
 
@@ -158,19 +160,19 @@ def test_a_partner_that_computes_otherwise_is_not_trusted(prompts: Prompts) -> N
 
 
 def test_an_error_in_this_process_ends_the_partners(
-    prompts: Prompts, team: Team, monkeypatch: pytest.MonkeyPatch
+    prompts: Prompts, group: ProcessGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    predictor = Predictor(prompts.net, prompts.texts, (16, 16), [0.4], team)
+    predictor = Predictor(prompts.net, prompts.texts, (16, 16), [0.4], group)
     predictor.predict(prompts.z, 0.4)
 
     def fail(*arguments: object, **options: object) -> None:
         raise KeyError("broken")
 
-    (process,) = team.process_ids
+    (process,) = group.process_ids
     monkeypatch.setattr(np, "rint", fail)
     with pytest.raises(KeyError):
         predictor.predict(prompts.z, 0.4)
-    assert team.process_ids == []
+    assert group.process_ids == []
     wait_for(lambda: not is_alive(process))
 
 
@@ -182,7 +184,7 @@ def test_no_room_for_processes_or_memory_is_no_error(
 
     expected, before = prompts.predict(prompts.texts), count_descriptors()
     monkeypatch.setattr(subprocess, "Popen", refuse)
-    made = Team(prompts.weights, 4)
+    made = ProcessGroup(prompts.weights, 4)
     np.testing.assert_array_equal(prompts.predict(prompts.texts, made), expected)
     assert made.process_ids == []
     assert count_descriptors() == before
@@ -199,13 +201,13 @@ def test_no_room_for_processes_or_memory_is_no_error(
 def test_no_partner_outlives_the_process_that_started_it(number: int) -> None:
     script = """
 from engines.builtin.pipeline import Pipeline
-from engines.builtin.parallel.group import Team
+from engines.builtin.parallel.group import ProcessGroup
 from engines.builtin.weights import load_weights
 from tests.engines.builtin.making import make_request
-team = Team(load_weights(), 2)
-team.start()
-print(*team.process_ids, flush=True)
-pipeline = Pipeline(load_weights(), team=team)
+group = ProcessGroup(load_weights(), 2)
+group.start()
+print(*group.process_ids, flush=True)
+pipeline = Pipeline(load_weights(), group=group)
 while True:
     for event in pipeline.generate(make_request(steps=150)):
         pass
@@ -220,13 +222,13 @@ while True:
     with process:
         try:
             assert process.stdout is not None
-            partner = int(process.stdout.readline())
-            assert is_alive(partner)
+            rank = int(process.stdout.readline())
+            assert is_alive(rank)
             process.send_signal(number)
             process.wait(SECONDS)
         finally:
             process.kill()
-    wait_for(lambda: not is_alive(partner))
+    wait_for(lambda: not is_alive(rank))
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs the system's /proc")
