@@ -97,22 +97,40 @@ BESIDE_BITS = ("kernels", "machine")
 Event = Progressed | StageReached | Warned | Produced
 
 
-def refuse_input(sha256: str) -> bytes:
-    """Raise `StoreError`: what a run without input images answers."""
-    raise StoreError(f"The input image {sha256[:8]} is not at hand.")
+class InputFiles(Protocol):
+    """The files of input images, by their digests."""
+
+    def read(self, sha256: str) -> bytes:
+        """The file. Raises `StoreError`."""
+        ...
+
+
+class NoFiles:
+    """What a run without input images has."""
+
+    def read(self, sha256: str) -> bytes:
+        """Raise `StoreError`."""
+        raise StoreError(f"The input image {sha256[:8]} is not at hand.")
+
+
+NO_FILES = NoFiles()
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """One execution: `id` is the job's id (and the wire's request id).
 
     `spool` is called with the raw bytes of each answer that holds something, before they are
-    decoded and maybe in a thread; it returns when they are on disk. `read_input` gives the file
-    of an input image by its digest; it raises `StoreError`.
+    decoded and maybe in a thread; it returns when they are on disk. `inputs`: the files of the
+    images that it starts from.
     """
 
     id: str
     spool: Callable[[bytes], None] = lambda _: None
-    read_input: Callable[[str], bytes] = refuse_input
+    inputs: InputFiles = NO_FILES
+
+    def read_input(self, sha256: str) -> bytes:
+        """The file of an input image by its digest. Raises `StoreError`."""
+        return self.inputs.read(sha256)
 
 
 class Engine(Protocol):

@@ -13,7 +13,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import msgspec
 
@@ -277,6 +277,91 @@ def make_missing_key_error(host: str, said: str = "") -> EngineError:
     )
 
 
+def explain_no_credit(said: str) -> EngineError:
+    """The account is empty; `said` is a sentence or empty, here and below."""
+    return EngineError(
+        Failure.OUT_OF_CREDIT,
+        f"The account has no credit left for this image.{said}",
+        "Buy credit, then retry the job.",
+    )
+
+
+def explain_no_permission(call: Call, said: str, hint: str) -> EngineError:
+    """The key of `call` is right, and may not use its model."""
+    return EngineError(
+        Failure.WRONG_KEY, f"{call.host} does not allow this key to use {call.model}.{said}", hint
+    )
+
+
+def explain_fault(call: Call, status: str, said: str) -> EngineError:
+    """The server failed with `status` while it made the image."""
+    return EngineError(
+        Failure.INTERNAL,
+        f"{call.host} failed while it made the image ({status}).{said}",
+        "It may have been charged. Retry the job, or try other parameters.",
+        may_be_charged=True,
+    )
+
+
+def explain_unknown(text: str) -> EngineError:
+    """`text` says how contact was lost after the request was sent."""
+    return EngineError(Failure.OUTCOME_UNKNOWN, f"{text} {CHARGE}", LOOK, may_be_charged=True)
+
+
+def explain_no_way(target: Target, why: str, hint: str) -> EngineError:
+    """Nothing was sent, because there is no connection to `target`; `why` may be empty."""
+    text = f"Safelight cannot reach {target.address}" + (f": {why}" if why else "")
+    return EngineError(Failure.UNREACHABLE, f"{text}. Nothing was sent.", hint)
+
+
+def explain_certificates(path: Path, error: OSError, section: str) -> EngineError:
+    """The authorities to trust, which the section names, cannot be read."""
+    return EngineError(
+        Failure.UNREACHABLE,
+        f"The certificates in {path} cannot be read: {error.strerror or error}.",
+        f"Correct `certificates` in the section [{section}] of config.toml.",
+    )
+
+
+def explain_bad_answer(text: str, what_to_check: str) -> EngineError:
+    """`text` says what is wrong with an answer that may have been paid for."""
+    hint = f"It may have been charged. Check that {what_to_check}."
+    return EngineError(Failure.BAD_ANSWER, text, hint, may_be_charged=True)
+
+
+def describe_unusable(error: StoreError) -> str:
+    """That what came cannot be the image, and why."""
+    return f"The server sent bytes that cannot be used as the image. {error.message} {KEPT}"
+
+
+def describe_seed(wanted: int, used: int | None) -> list[str]:
+    """What to warn of where the server `used` another seed, or does not say which (None)."""
+    if used is None:
+        return ["The server does not say which seed it used."]
+    return [] if used == wanted else [f"The server used the seed {used} instead of {wanted}."]
+
+
+class _Hidden:
+    """A header that a traceback with variables does not show."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "Header(…)"
+
+
+class HeaderText(_Hidden, str):
+    """One of text."""
+
+    __slots__ = ()
+
+
+class HeaderBytes(_Hidden, bytes):
+    """One of bytes."""
+
+    __slots__ = ()
+
+
 def make_filtered_error(said: str = "") -> EngineError:
     """The service withheld the image; nothing is charged for that."""
     text = "The service's filter withheld this image." + (f" It said: {said}" if said else "")
@@ -284,6 +369,10 @@ def make_filtered_error(said: str = "") -> EngineError:
 
 
 KEPT = "What it sent is kept as it came."
+
+CONNECT_SECONDS = 15.0
+META_LIMIT = 200
+"""Characters of a value that a server tells about its image."""
 
 
 async def read_key(key: Secret | None, target: Target) -> bool:
@@ -302,20 +391,28 @@ async def read_key(key: Secret | None, target: Target) -> bool:
     return True
 
 
+class Taker(Protocol):
+    """Who reads the answers of one call."""
+
+    def add(self, data: bytes) -> None:
+        """Read one answer; never raises."""
+        ...
+
+
 class Spooler:
     """Puts the answers of one call aside in a thread, so that the next is read meanwhile.
 
-    `take` gets each answer once it is on disk; what goes wrong there is added to `warnings`.
+    `answers` gets each answer once it is on disk; what goes wrong there is added to `warnings`.
     """
 
     def __init__(
         self,
         spool: Callable[[bytes], None],
-        take: Callable[[bytes], None],
+        answers: Taker,
         warnings: list[str],
     ) -> None:
         self._spool = spool
-        self._take = take
+        self._answers = answers
         self._warnings = warnings
         self._data = b""
         self._work: asyncio.Future[None] | None = None
@@ -335,7 +432,7 @@ class Spooler:
         await asyncio.wait({self._work})
         work, self._work = self._work, None
         work.result()
-        self._take(self._data)
+        self._answers.add(self._data)
 
 
 def put_aside(spool: Callable[[bytes], None], data: bytes, warnings: list[str]) -> None:

@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 from PIL import Image
 
-from engines.base import Event, Produced, Progressed, StageReached, Warned, refuse_input
+from engines.base import NO_FILES, Event, Produced, Progressed, StageReached, Warned
 from engines.builtin.autoencoder import Decoder, Encoder
 from engines.builtin.cpu import use_own_threads
 from engines.builtin.denoiser import Denoiser
@@ -98,7 +98,7 @@ class Pipeline:
         return Upscaler(self._weights)
 
     def generate(
-        self, request: Request, read_input: ReadInput = refuse_input
+        self, request: Request, read_input: ReadInput = NO_FILES.read
     ) -> Generator[Event, None, None]:
         """The events of one image, `Produced` last. Raises `EngineError` for a wrong input."""
         parameters = request.parameters

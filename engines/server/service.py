@@ -17,7 +17,7 @@ from engines.capabilities import Capabilities
 from engines.remote import clean_text
 from engines.server.completion import complete_message
 from engines.stability.answers import Newest, cancel, is_asked_for, make_artifact
-from engines.stability.messages import Files, parse_message, read_from, read_requests
+from engines.stability.messages import Files, SentFiles, parse_message, read_requests
 from engines.stability.models import UPSCALER_RULES
 from engines.stability.protocol import WARNING_HEADER, Message, dashboard, generation, listing
 from engines.stability.unsupported import name_field
@@ -231,7 +231,7 @@ class GenerationService:
 
     async def _make(self, request: Request, files: Files, stream: _Stream) -> Produced:
         """The image of `request`. Being cancelled stops the engine within a step."""
-        found, run = None, Run(id=stream.id, read_input=read_from(files))
+        found, run = None, Run(id=stream.id, inputs=SentFiles(files))
         async with (
             self._turn,
             contextlib.aclosing(self._engine.generate(request, run)) as events,

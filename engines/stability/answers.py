@@ -16,7 +16,16 @@ import msgspec
 from google.protobuf.message import DecodeError
 
 from engines.base import EngineError, Event, Failure, Produced, Progressed, Warned
-from engines.remote import KEPT, clean_text, identify, make_filtered_error
+from engines.remote import (
+    KEPT,
+    META_LIMIT,
+    clean_text,
+    describe_seed,
+    describe_unusable,
+    explain_bad_answer,
+    identify,
+    make_filtered_error,
+)
 from engines.stability.protocol import PREVIEW_MAGIC, PREVIEWS_HEADER, Message, generation
 from store.errors import StoreError
 from store.pixels import is_whole
@@ -124,7 +133,6 @@ async def cancel(task: asyncio.Future[Any]) -> None:
         task.exception()
 
 
-_META_LIMIT = 200
 _KEEPALIVE_LIMIT = 4096
 """Bytes of a keepalive at most. What is larger is put aside before it is looked into."""
 
@@ -196,9 +204,7 @@ class Answers:
         try:
             mime, sized = identify(self._request, found.data)
         except StoreError as error:
-            raise _make_bad_answer(
-                f"The server sent bytes that cannot be used as the image. {error.message} {KEPT}"
-            ) from None
+            raise _make_bad_answer(describe_unusable(error)) from None
         artifact = found.artifact
         events: list[Event] = [Warned(text) for text in [*self._list_warnings(found), *sized]]
         events.append(
@@ -236,10 +242,7 @@ class Answers:
             warnings.append("The service's filter blurred this image.")
         if artifact.finish_reason == generation.ERROR:
             warnings.append("The server says that this image failed; it is kept as it came.")
-        if artifact.seed == 0:
-            warnings.append("The server does not say which seed it used.")
-        elif artifact.seed != seed:
-            warnings.append(f"The server used the seed {artifact.seed} instead of {seed}.")
+        warnings += describe_seed(seed, artifact.seed or None)
         if self._run_id and answer.request_id and answer.request_id != self._run_id:
             other = clean_text(answer.request_id, 60)
             warnings.append(f"The answer belongs to another request ({other}).")
@@ -275,8 +278,7 @@ class Answers:
 
 
 def _make_bad_answer(text: str) -> EngineError:
-    hint = "It may have been charged. Check that the server speaks this version of the protocol."
-    return EngineError(Failure.BAD_ANSWER, text, hint, may_be_charged=True)
+    return explain_bad_answer(text, "the server speaks this version of the protocol")
 
 
 def _find_finish_reason(artifact: Message) -> FinishReason:
@@ -304,7 +306,7 @@ def _list_meta(found: _Found) -> dict[str, str]:
         "cpu id": answer.meta.cpu_id,
         "node id": answer.meta.node_id,
     }
-    return {name: clean_text(text, _META_LIMIT) for name, text in values.items() if text}
+    return {name: clean_text(text, META_LIMIT) for name, text in values.items() if text}
 
 
 def _name_reason(number: int) -> str:

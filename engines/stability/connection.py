@@ -11,19 +11,22 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from engines.base import EngineError, Failure
 from engines.keys import Secret
 from engines.remote import (
+    CONNECT_SECONDS,
     Call,
+    HeaderText,
     Spooler,
     Target,
     check_key_travels_safely,
     clean_text,
+    explain_certificates,
     explain_closing,
     explain_silence,
 )
 from engines.stability.answers import ASK, cancel
 from engines.stability.errors import explain_status
+from engines.stability.models import ENGINE
 from engines.stability.protocol import (
     MESSAGE_LIMIT,
     METADATA_LIMIT,
@@ -31,7 +34,6 @@ from engines.stability.protocol import (
     generation_grpc,
 )
 
-CONNECT_SECONDS = 15.0
 _LIST_ENGINES = "/gooseai.EnginesService/ListEngines"
 
 OPTIONS = (
@@ -84,7 +86,7 @@ def make_metadata(target: Target, key: Secret | None) -> tuple[tuple[str, str], 
     check_key_travels_safely(target, key)
     if key is None or target.is_tls:
         return ()
-    return (("authorization", _Header(f"Bearer {key.reveal()}")),)
+    return (("authorization", HeaderText(f"Bearer {key.reveal()}")),)
 
 
 def silence_grpc() -> None:
@@ -103,16 +105,7 @@ class _Bearer:
         self._key = key
 
     def __call__(self, context: Any, callback: Callable[[Any, Exception | None], None]) -> None:
-        callback((("authorization", _Header(f"Bearer {self._key.reveal()}")),), None)
-
-
-class _Header(str):
-    """A header that a traceback with variables does not show."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "Header(…)"
+        callback((("authorization", HeaderText(f"Bearer {self._key.reveal()}")),), None)
 
 
 def _read_certificates(path: Path | None) -> bytes | None:
@@ -121,11 +114,7 @@ def _read_certificates(path: Path | None) -> bytes | None:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise EngineError(
-            Failure.UNREACHABLE,
-            f"The certificates in {path} cannot be read: {error.strerror or error}.",
-            "Correct `certificates` in the section [stability] of config.toml.",
-        ) from None
+        raise explain_certificates(path, error, ENGINE) from None
 
 
 async def await_connection(channel: Any) -> bool:

@@ -19,6 +19,7 @@ import msgspec
 from engines.base import EngineError, Event, Failure, Produced, Run, Warned
 from engines.capabilities import Capabilities
 from engines.remote import (
+    CONNECT_SECONDS,
     Call,
     Spooler,
     Target,
@@ -30,7 +31,6 @@ from engines.remote import (
 )
 from engines.stability.answers import Answers, Newest, cancel, is_keepalive, read_progress
 from engines.stability.connection import (
-    CONNECT_SECONDS,
     await_connection,
     find_reason,
     list_warnings,
@@ -217,7 +217,7 @@ class StabilityEngine:
         """
         stream = start_call(channel, message, call, end, self._settings.key)
         self._calls.add(stream)
-        spooler = Spooler(spool, answers.add, warnings)
+        spooler = Spooler(spool, answers, warnings)
 
         def find_limit() -> float:
             return TAIL_SECONDS if answers.has_result else self._settings.idle_seconds

@@ -9,13 +9,16 @@ import grpc
 
 from engines.base import EngineError, Failure
 from engines.remote import (
-    CHARGE,
-    LOOK,
     Call,
     Target,
     clean_text,
+    explain_fault,
     explain_key,
+    explain_no_credit,
+    explain_no_permission,
+    explain_no_way,
     explain_silence,
+    explain_unknown,
     make_filtered_error,
 )
 from engines.stability.protocol import MESSAGE_LIMIT, METADATA_LIMIT
@@ -35,11 +38,8 @@ def explain_status(code: Any, details: str | None, call: Call) -> EngineError:
     if code is status.UNAUTHENTICATED or (code is status.PERMISSION_DENIED and not call.has_key):
         return explain_key(call, said)
     if code is status.PERMISSION_DENIED:
-        return EngineError(
-            Failure.WRONG_KEY,
-            f"{call.host} does not allow this key to use {call.model}.{said}",
-            "Use a key that may, or choose another model.",
-        )
+        hint = "Use a key that may, or choose another model."
+        return explain_no_permission(call, said, hint)
     if code is status.NOT_FOUND:
         return EngineError(
             Failure.MODEL_GONE,
@@ -75,12 +75,7 @@ def explain_status(code: Any, details: str | None, call: Call) -> EngineError:
     is_lost = "stream removed" in lower or "goaway" in lower
     if is_lost or code in (status.UNAVAILABLE, status.CANCELLED):
         return _explain_end(call, said)
-    return EngineError(
-        Failure.INTERNAL,
-        f"{call.host} failed while it made the image ({code.name}).{said}",
-        "It may have been charged. Retry the job, or try other parameters.",
-        may_be_charged=True,
-    )
+    return explain_fault(call, code.name, said)
 
 
 def explain_unreachable(target: Target, reason: str = "") -> EngineError:
@@ -102,17 +97,11 @@ def explain_unreachable(target: Target, reason: str = "") -> EngineError:
         why = "the network does not lead there"
     elif reason:
         why = clean_text(reason)
-    text = f"Safelight cannot reach {target.address}" + (f": {why}" if why else "")
-    return EngineError(Failure.UNREACHABLE, f"{text}. Nothing was sent.", hint)
+    return explain_no_way(target, why, hint)
 
 
 def _explain_end(call: Call, said: str) -> EngineError:
-    return EngineError(
-        Failure.OUTCOME_UNKNOWN,
-        f"The connection to {call.host} ended after the request was sent.{said} {CHARGE}",
-        LOOK,
-        may_be_charged=True,
-    )
+    return explain_unknown(f"The connection to {call.host} ended after the request was sent.{said}")
 
 
 def _explain_exhausted(lower: str, said: str, call: Call) -> EngineError:
@@ -139,11 +128,7 @@ def _explain_exhausted(lower: str, said: str, call: Call) -> EngineError:
             may_be_charged=True,
         )
     if re.search(r"credit|balance|fund|billing|payment", lower):
-        return EngineError(
-            Failure.OUT_OF_CREDIT,
-            f"The account has no credit left for this image.{said}",
-            "Buy credit, then retry the job.",
-        )
+        return explain_no_credit(said)
     if re.search(r"rate|too many|per (second|minute)|throttl|concurren|429", lower):
         return EngineError(
             Failure.RATE_LIMITED,

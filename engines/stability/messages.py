@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -485,15 +485,17 @@ def find_artifacts(message: Message) -> tuple[bytes | None, bytes | None]:
     return found.get(generation.ARTIFACT_IMAGE), found.get(generation.ARTIFACT_MASK)
 
 
-def read_from(files: Files) -> Callable[[str], bytes]:
-    """What `Run.read_input` is for a request that came with its `files`."""
+class SentFiles:
+    """The input files of a request that came with its `files`."""
 
-    def read(sha256: str) -> bytes:
-        if sha256 not in files:
+    def __init__(self, files: Files) -> None:
+        self._files = files
+
+    def read(self, sha256: str) -> bytes:
+        """The file. Raises `StoreError` when the message does not hold it."""
+        if sha256 not in self._files:
             raise StoreError(f"The message holds no image {sha256[:8]}.")
-        return files[sha256]
-
-    return read
+        return self._files[sha256]
 
 
 def _replace_seed(request: Request, seed: int) -> Request:

@@ -15,15 +15,22 @@ import msgspec
 
 from engines.base import EngineError, Event, Failure, Produced, Warned
 from engines.remote import (
-    CHARGE,
     KEPT,
-    LOOK,
+    META_LIMIT,
     Call,
     Target,
     clean_text,
+    describe_seed,
+    describe_unusable,
+    explain_bad_answer,
+    explain_fault,
     explain_key,
     explain_no_connection,
+    explain_no_credit,
+    explain_no_permission,
+    explain_no_way,
     explain_silence,
+    explain_unknown,
     identify,
     make_filtered_error,
 )
@@ -33,7 +40,6 @@ from store.pixels import identify_image
 from store.records import FinishReason
 from store.request import Request
 
-_META_LIMIT = 200
 _DECIDED = "decided by the server"
 _SEED_MAXIMUM = 2**32 - 1
 _FILTERED = "CONTENT_FILTERED"
@@ -57,9 +63,7 @@ def read_events(request: Request, data: bytes) -> list[Event]:
     try:
         mime, sized = identify(request, content)
     except StoreError as error:
-        raise _make_bad_answer(
-            f"The server sent bytes that cannot be used as the image. {error.message} {KEPT}"
-        ) from None
+        raise _make_bad_answer(describe_unusable(error)) from None
     seed, warnings = _find_seed(request, answer)
     finish_reason = _find_finish_reason(reason, warnings)
     produced = Produced(
@@ -118,11 +122,9 @@ def _find_seed(request: Request, answer: dict[str, Any]) -> tuple[int, list[str]
         used = int(used)
     is_seed = isinstance(used, int) and not isinstance(used, bool) and 0 < used <= _SEED_MAXIMUM
     if not is_seed:
-        return wanted, ["The server does not say which seed it used."]
+        return wanted, describe_seed(wanted, None)
     assert isinstance(used, int)
-    if used == wanted:
-        return used, []
-    return used, [f"The server used the seed {used} instead of {wanted}."]
+    return used, describe_seed(wanted, used)
 
 
 def _find_finish_reason(reason: object, warnings: list[str]) -> FinishReason:
@@ -144,13 +146,12 @@ def _list_meta(request: Request, answer: dict[str, Any]) -> dict[str, str]:
     values = dict.fromkeys(left, _DECIDED)
     for name, key in (("finish reason", "finish_reason"), ("seed", "seed"), ("answer id", "id")):
         if answer.get(key) is not None:
-            values[name] = clean_text(answer[key], _META_LIMIT)
+            values[name] = clean_text(answer[key], META_LIMIT)
     return values
 
 
 def _make_bad_answer(text: str) -> EngineError:
-    hint = "It may have been charged. Check that the host is one of the REST service (v2beta)."
-    return EngineError(Failure.BAD_ANSWER, text, hint, may_be_charged=True)
+    return explain_bad_answer(text, "the host is one of the REST service (v2beta)")
 
 
 LOCKED_SECONDS = 60.0
@@ -173,11 +174,7 @@ def explain_status(status: int, body: bytes, call: Call) -> EngineError:
     if status in (401, 403):
         return _explain_refusal(status, name, said, call)
     if status == 402 or name == "payment_required":
-        return EngineError(
-            Failure.OUT_OF_CREDIT,
-            f"The account has no credit left for this image.{said}",
-            "Buy credit, then retry the job.",
-        )
+        return explain_no_credit(said)
     if status in (404, 410) and answer:
         return EngineError(
             Failure.MODEL_GONE,
@@ -187,19 +184,11 @@ def explain_status(status: int, body: bytes, call: Call) -> EngineError:
     if status == 429:
         return explain_rate(call, LOCKED_SECONDS, said)
     if status in _UNKNOWN_STATUSES or 520 <= status <= 530:
-        return EngineError(
-            Failure.OUTCOME_UNKNOWN,
-            f"A gateway before {call.host} gave up waiting for it (HTTP {status}).{said} {CHARGE}",
-            LOOK,
-            may_be_charged=True,
+        return explain_unknown(
+            f"A gateway before {call.host} gave up waiting for it (HTTP {status}).{said}"
         )
     if status >= 500:
-        return EngineError(
-            Failure.INTERNAL,
-            f"{call.host} failed while it made the image (HTTP {status}).{said}",
-            "It may have been charged. Retry the job, or try other parameters.",
-            may_be_charged=True,
-        )
+        return explain_fault(call, f"HTTP {status}", said)
     if status in (404, 405, 410) or not 400 <= status < 500:
         return EngineError(
             Failure.UNREACHABLE,
@@ -221,11 +210,8 @@ def _explain_refusal(status: int, name: str, said: str, call: Call) -> EngineErr
         return make_filtered_error(said.removeprefix(" It said: "))
     if name == "unauthorized":
         return explain_key(call, said)
-    return EngineError(
-        Failure.WRONG_KEY,
-        f"{call.host} does not allow this key to use {call.model}.{said}",
-        "Use a key that may, choose another model, or change the words of the prompts.",
-    )
+    hint = "Use a key that may, choose another model, or change the words of the prompts."
+    return explain_no_permission(call, said, hint)
 
 
 def explain_rate(call: Call, seconds: float, said: str = "") -> EngineError:
@@ -251,12 +237,9 @@ def explain_transport(
         return explain_unreachable(call.target, error)
     if isinstance(error, httpx.TimeoutException):
         return explain_silence(call, f"said nothing for {idle_seconds:g} seconds")
-    return EngineError(
-        Failure.OUTCOME_UNKNOWN,
-        f"The connection to {call.host} ended after the request was sent, before the whole "
-        f"answer was there. {CHARGE}",
-        LOOK,
-        may_be_charged=True,
+    return explain_unknown(
+        f"The connection to {call.host} ended after the request was sent, before the whole answer "
+        "was there."
     )
 
 
@@ -279,8 +262,7 @@ def explain_unreachable(target: Target, error: BaseException) -> EngineError:
             why, hint = "the proxy refuses", "Check the variable HTTPS_PROXY."
         if why:
             break
-    text = f"Safelight cannot reach {target.address}" + (f": {why}" if why else "")
-    return EngineError(Failure.UNREACHABLE, f"{text}. Nothing was sent.", hint)
+    return explain_no_way(target, why, hint)
 
 
 def _list_causes(error: BaseException | None) -> Iterator[BaseException]:

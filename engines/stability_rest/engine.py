@@ -19,9 +19,12 @@ from engines.base import EngineError, Event, Failure, Produced, Run, Warned
 from engines.capabilities import Capabilities
 from engines.keys import Secret
 from engines.remote import (
+    CONNECT_SECONDS,
     Call,
+    HeaderBytes,
     Target,
     check_key_travels_safely,
+    explain_certificates,
     explain_closing,
     explain_no_connection,
     explain_silence,
@@ -51,7 +54,6 @@ from store.request import Request
 ANSWER_LIMIT = 96 * 1024 * 1024
 """Most bytes of an answer: an image of 64 MiB in base64, and room for the rest."""
 
-CONNECT_SECONDS = 15.0
 _ERROR_LIMIT = 64 * 1024
 _REMEDY = "Write the host with https://"
 
@@ -61,15 +63,6 @@ class Reply(msgspec.Struct, frozen=True):
 
     status: int
     body: bytes
-
-
-class _Header(bytes):
-    """A header that a traceback with variables does not show."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "Header(…)"
 
 
 def check_key(target: Target, key: Secret | None) -> None:
@@ -105,7 +98,7 @@ def build_post(
     check_key(target, key)
     headers = [(name.encode(), value.encode()) for name, value in message.headers]
     if key is not None:
-        headers.append((b"authorization", _Header(f"Bearer {key.reveal()}".encode("ascii"))))
+        headers.append((b"authorization", HeaderBytes(f"Bearer {key.reveal()}".encode("ascii"))))
     scheme = "https" if target.is_tls else "http"
     return httpx.Request(
         "POST",
@@ -151,11 +144,7 @@ def _make_context(target: Target, path: Path | None) -> ssl.SSLContext | bool:
     try:
         return ssl.create_default_context(cafile=str(path))
     except OSError as error:  # ssl.SSLError is one: a file without certificates
-        raise EngineError(
-            Failure.UNREACHABLE,
-            f"The certificates in {path} cannot be read: {error.strerror or error}.",
-            "Correct `certificates` in the section [stability-rest] of config.toml.",
-        ) from None
+        raise explain_certificates(path, error, ENGINE) from None
 
 
 _BODY_STARTED = "http11.send_request_body.started"

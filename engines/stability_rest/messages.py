@@ -13,7 +13,7 @@ from collections.abc import Callable
 import httpx
 import msgspec
 
-from engines.base import refuse_input
+from engines.base import NO_FILES
 from engines.stability_rest.models import (
     MESSAGE_LIMIT,
     PATHS,
@@ -53,7 +53,7 @@ class _File(msgspec.Struct, frozen=True):
 
 
 def build_message(
-    request: Request, read_input: Callable[[str], bytes] = refuse_input
+    request: Request, read_input: Callable[[str], bytes] = NO_FILES.read
 ) -> FormMessage:
     """The message that asks for the image of `request`; the same bytes each time.
 

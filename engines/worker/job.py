@@ -44,6 +44,17 @@ PROGRESS_SECONDS = 0.05
 CANCEL_SECONDS = 0.1
 
 
+class _KeptFiles:
+    """The input files that the store keeps."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def read(self, sha256: str) -> bytes:
+        """The file. Raises `StoreError`."""
+        return read_input(self._database, sha256)
+
+
 class JobExecution:
     """One job on its way: `run` ends it in the store, whatever happens."""
 
@@ -129,7 +140,7 @@ class JobExecution:
         run = Run(
             id=job.id,
             spool=lambda data: spool(job.id, data),
-            read_input=lambda sha256: read_input(self._database, sha256),
+            inputs=_KeptFiles(self._database),
         )
         message = engine.wire_message(job.request, run)
         check_budget(self._database, [job.request], self._registry.settings, is_queued=True)

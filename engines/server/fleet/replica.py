@@ -12,7 +12,7 @@ import msgspec
 
 from engines.base import BESIDE_BITS, EQUAL_BITS, Engine, EngineError, Event, Failure, Produced, Run
 from engines.server.service import NODE_KEY
-from engines.stability.messages import Files, read_from
+from engines.stability.messages import Files, SentFiles
 from store.records import EnvironmentRecord
 from store.request import Request
 
@@ -47,7 +47,7 @@ class Replica:
         self, request: Request, run_id: str, files: Files
     ) -> AsyncGenerator[Event | Failed, None]:
         """What the engine yields. `files`: the images that `request` starts from."""
-        run = Run(id=run_id, read_input=read_from(files))
+        run = Run(id=run_id, inputs=SentFiles(files))
         # Ray gives the place of a cancelled request away before its last step has ended.
         async with (
             self._turn,

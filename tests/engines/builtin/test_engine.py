@@ -45,7 +45,7 @@ async def test_it_reads_the_files_of_the_run(engine: BuiltinEngine) -> None:
     request = make_request(
         initial_image=inputs.start(draw_picture(), 0.5), mask=inputs.mask(draw_mask())
     )
-    run = Run(id="1", read_input=inputs.read)
+    run = Run(id="1", inputs=inputs)
     events = [event async for event in engine.generate(request, run)]
     assert isinstance(events[-1], Produced)
     assert {"initial latent", "mask"} <= {e.name for e in events if isinstance(e, StageReached)}

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from engines.base import EngineError, Failure, Produced
-from engines.stability.messages import build_message, read_from, read_request
+from engines.stability.messages import SentFiles, build_message, read_request
 from engines.stability.protocol import Message, generation, listing
 from store.pixels import open_image
 from tests.engines.hosted import Serve, collect, make_engine
@@ -102,7 +102,7 @@ async def test_what_an_image_to_image_leaves_out(serve: Serve) -> None:
     )
     full.image.parameters[0].sampler.cfg_scale = 7
     request, files = read_request(full, "painter")
-    assert await make_image(server, short) == paint(request, read_from(files))
+    assert await make_image(server, short) == paint(request, SentFiles(files).read)
 
 
 @pytest.mark.parametrize(

@@ -204,7 +204,7 @@ async def test_builtin_makes_another_image_of_another_value(row: Row) -> None:
     pixels = set()
     for request in (base, row.change(base, shelf)):
         CAPABILITIES.check(request)
-        run = Run(id="run-1", read_input=shelf.read)
+        run = Run(id="run-1", inputs=shelf)
         *_, produced = [event async for event in engine.generate(request, run)]
         assert isinstance(produced, Produced)
         pixels.add(digest_pixels(open_image(produced.data or b"")))

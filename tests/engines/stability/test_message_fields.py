@@ -10,7 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engines.base import Run
-from engines.stability.messages import build_message, parse_message, read_request, serialize
+from engines.stability.messages import (
+    SentFiles,
+    build_message,
+    parse_message,
+    read_request,
+    serialize,
+)
 from engines.stability.models import SAMPLERS, STYLE_PRESETS
 from engines.stability.protocol import generation
 from store.errors import RequestError
@@ -98,7 +104,7 @@ def test_every_field_comes_back(request: Request) -> None:
     assert message.request_id == "run-7"
     assert files == {sha256: SHELF[sha256] for sha256 in request.parameters.inputs}
     assert serialize(build_message(request, run)) == data
-    again = serialize(build_message(back, Run(id="run-7", read_input=files.__getitem__)))
+    again = serialize(build_message(back, Run(id="run-7", inputs=SentFiles(files))))
     assert again == data
 
 

@@ -87,7 +87,7 @@ def reopen(shelf: Shelf, data: bytes) -> str:
 async def draw(engine: Engine, request: Request, shelf: Shelf) -> str:
     """The pixels that `engine` itself makes of `request`."""
     own = msgspec.structs.replace(request, engine=engine.capabilities.engine)
-    run = Run(id="run-1", read_input=shelf.read)
+    run = Run(id="run-1", inputs=shelf)
     *_, produced = [event async for event in engine.generate(own, run)]
     assert isinstance(produced, Produced)
     return digest_pixels(open_image(produced.data or b""))
