@@ -43,7 +43,7 @@ class ConfigFile(msgspec.Struct, frozen=True, kw_only=True):
         if isinstance(values, dict) and "key" in values and "key" not in names:
             raise SettingsError(
                 f"{self.path}: [{place}] key: a key does not belong in this file.",
-                getattr(section, "key_hint", KEY_HINT),
+                getattr(section, "key_hint", KEY_HINT).format(place=place),
             )
         return self.convert(values, section, place)
 

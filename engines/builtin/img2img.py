@@ -137,7 +137,7 @@ def read_img2img(parameters: Parameters, read_input: ReadInput) -> Img2Img | Non
             )
         elif low == 255:
             img2img.notes.append(
-                f"The mask is all {mask.replaces}, which is made anew: nothing of the img2img "
+                f"The mask is all {mask.replaces}, which is made anew: nothing of the initial "
                 "image is kept."
             )
     if settings.start_schedule == 0:

@@ -28,7 +28,7 @@ class StabilitySection(HostedSection, frozen=True, kw_only=True, forbid_unknown_
 
     key_hint: ClassVar[str] = (
         "Put it into a file of its own (mode 0600) and name that as key_file in the section "
-        "[stability], or set STABILITY_KEY."
+        "[{place}], or set STABILITY_KEY."
     )
 
     host: Text = HOSTED

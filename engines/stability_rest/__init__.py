@@ -7,11 +7,11 @@ from engines.capabilities import Capabilities
 from engines.config_file import ConfigFile
 from engines.remote import describe_host, find_web_target
 from engines.stability import KEY_VARIABLE, find_key
-from engines.stability.models import ENGINE as KEY_PLACE
 from engines.stability.models import StabilitySection
 from engines.stability_rest.models import (
     CAPABILITIES,
     ENGINE,
+    KEY_PLACE,
     PRICES,
     StabilityRestSection,
     StabilityRestSettings,

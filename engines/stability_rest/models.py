@@ -15,11 +15,14 @@ import msgspec
 
 from engines.capabilities import LEFT_TO_SERVER, Capabilities, Sizes, Span, leave_to_server
 from engines.remote import HostedSection, HostedSettings, Text
+from engines.stability.models import ENGINE as STABILITY
 from engines.stability.models import STYLE_PRESETS, StabilitySection
 from store.errors import RequestError
 from store.request import Prompt, Request
 
 ENGINE = "stability-rest"
+KEY_PLACE = STABILITY
+"""The section whose key is this engine's too."""
 
 REST_HOSTED = "https://api.stability.ai"
 
@@ -27,7 +30,7 @@ REST_HOSTED = "https://api.stability.ai"
 class StabilityRestSection(HostedSection, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[stability-rest], as written."""
 
-    key_hint: ClassVar[str] = StabilitySection.key_hint
+    key_hint: ClassVar[str] = StabilitySection.key_hint.format(place=KEY_PLACE)
 
     host: Text = REST_HOSTED
 

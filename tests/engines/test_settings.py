@@ -143,6 +143,7 @@ def test_a_mistake_names_the_file_and_the_field(tmp_path: Path, text: str, words
 def test_a_key_in_the_file_is_refused_without_showing_it(tmp_path: Path, section: str) -> None:
     message = fail(tmp_path, f"[{section}]\nkey = '{CANARY}'")
     assert "does not belong in this file" in message
+    assert "name that as key_file in the section [stability], or set STABILITY_KEY" in message
     assert CANARY not in message
 
 
@@ -279,6 +280,7 @@ def test_a_host_of_the_file_is_chosen_by_name(tmp_path: Path) -> None:
         ("[hosts.a]\ntls = 3", "[hosts.a] tls: expected true or false, got a number"),
         ("[hosts.a]\nmodel = 'A B'", "[hosts.a] models: 'A B' is not a name"),
         ("[hosts.a]\nkey = 'sk-x'", "[hosts.a] key: a key does not belong in this file"),
+        ("[hosts.a]\nkey = 'sk-x'", "as key_file in the section [hosts.a], or set STABILITY_KEY"),
         ("[hosts.'a b']\nhost = 'x'", "[hosts] 'a b' is not a name"),
         ("[budget]\ncredits_per_day = -1", "[budget] credits_per_day"),
         ("[budget]\ncredits = 1", "[budget] credits: there is no such setting. Known: credits_per"),
