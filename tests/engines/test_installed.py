@@ -167,7 +167,7 @@ def test_an_engine_of_another_package_is_run_and_verified(home: Path) -> None:
     configure(home, "[flat]\nshade = 201\n[worker]\nidle_minutes = 0\n")
     other = safelight(home, "verify", "@1", "--json")
     assert other.returncode == 1, "its own setting decides its pixels"
-    assert "shade: 200 → 201" in json.dumps(json.loads(other.stdout), ensure_ascii=False)
+    assert "Changed around it: shade: 200 → 201." in other.stderr
     examined = safelight(home, "doctor", "--json")
     assert json.loads(examined.stdout)["facts"]["engines"]["flat"] == "shade 201"
 
