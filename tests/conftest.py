@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.program import Program
+from tests.journeys.program import Program
 
 for name in ("STABILITY_HOST", "STABILITY_REST_HOST", "STABILITY_KEY"):
     os.environ.pop(name, None)

@@ -18,8 +18,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.program import Program, wait_until
-from tests.tui.terminal_harness import Terminal, open_terminal
+from tests.journeys.program import Program, wait_until
+from tests.screens import Terminal, open_terminal
 
 MINIMAL = """
 from textual.app import App

@@ -10,7 +10,7 @@ import pytest
 from engines.cost import describe_cost, estimate_cost, estimate_credits
 from engines.settings import BudgetSettings, Settings, StabilitySettings
 from store.request import Request
-from tests.tui.samples import make_request
+from tests.factories import make_request
 
 
 def ask(model: str, width: int = 512, height: int = 512, steps: int = 30) -> Request:

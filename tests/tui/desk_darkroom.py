@@ -16,8 +16,8 @@ from engines.settings import Settings
 from store.errors import SafelightError, StoreError
 from store.records import Draft, Image, Job, JobState, Session
 from store.request import Request
+from tests.factories import CAPABILITIES, HOSTED
 from tests.tui.memory_darkroom import MemoryDarkroom
-from tests.tui.samples import CAPABILITIES, HOSTED
 from tui.app import SafelightApp
 from tui.darkroom import WorkerStatus
 

@@ -32,7 +32,7 @@ from store.records import (
     Verification,
 )
 from store.request import Parameters, Prompt, PromptStack, Request
-from tests.tui.samples import CAPABILITIES, HOSTED
+from tests.factories import CAPABILITIES, HOSTED
 from tui.darkroom import Darkroom
 
 NOON = 1_780_000_000.0

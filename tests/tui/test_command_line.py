@@ -28,8 +28,8 @@ from store.pixels import FILE_LIMIT
 from store.places import find_data_directory
 from store.records import Job
 from store.request import Request
+from tests.factories import make_request
 from tests.store.strategies import make_struct
-from tests.tui.samples import make_request
 from tui.cli import deriving, making
 from tui.cli.application import CONTEXT_SETTINGS
 from tui.commands import make_command

@@ -12,10 +12,10 @@ from textual.widgets import Input
 from store.parameters import InitialImage, Mask, Variation
 from store.pixels import open_image
 from store.records import Draft, DraftPrompt, JobState, Relation
+from tests.factories import HOSTED
 from tests.tui.desk_darkroom import DeskDarkroom, wait_for, with_place
 from tests.tui.memory_darkroom import make_picture, make_request
 from tests.tui.pilot import join_lines, running, show_screen
-from tests.tui.samples import HOSTED
 from tui.abilities import Abilities
 from tui.action import Situation
 from tui.app import SafelightApp

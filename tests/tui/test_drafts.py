@@ -8,7 +8,7 @@ import pytest
 from engines.resolution import resolve_draft
 from store.records import Draft, DraftPrompt
 from store.request import Prompt
-from tests.tui.samples import CAPABILITIES, make_image, make_request
+from tests.factories import CAPABILITIES, make_image, make_request
 from tui import drafts
 
 CURRENT = Draft(

@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.program import Program
-from tests.tui.terminal_harness import open_terminal
+from tests.journeys.program import Program
+from tests.screens import open_terminal
 
 
 def test_without_a_terminal_it_says_what_to_do(program: Program) -> None:

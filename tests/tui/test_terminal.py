@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tui.terminal_harness import Terminal, open_terminal
+from tests.screens import Terminal, open_terminal
 from tests.tui.terminal_program import PAYLOADS
 
 ROOT = Path(__file__).parents[2]

@@ -27,7 +27,7 @@ from store.pixels import digest_pixels, open_image
 from store.request import Request
 from tests.engines.stability.conftest import make_request
 from tests.engines.stability.witness import Witness
-from tests.program import SECONDS, Program, wait_until
+from tests.journeys.program import SECONDS, Program, wait_until
 
 KEY = "sesame"
 

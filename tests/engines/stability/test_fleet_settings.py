@@ -16,7 +16,7 @@ from engines.secret import Secret
 from engines.stability.serving import ServerSettings
 from store.records import EnvironmentRecord
 from tests.engines.stability.painter import Painter
-from tests.program import Program
+from tests.journeys.program import Program
 from tests.store.helpers import run_python
 
 HAS_RAY = importlib.util.find_spec("ray") is not None

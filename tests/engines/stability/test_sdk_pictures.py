@@ -23,7 +23,7 @@ from tests.engines.stability.conftest import Serve, make_request
 from tests.engines.stability.files import Shelf, make_file, make_mask_file
 from tests.engines.stability.painter import EVERYTHING, Painter
 from tests.engines.stability.server import Server
-from tests.program import SECONDS
+from tests.journeys.program import SECONDS
 
 NAMES = (
     "stable-diffusion-xl-1024-v1-0",

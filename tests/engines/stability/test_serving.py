@@ -26,7 +26,7 @@ from engines.stability.wire import generation
 from store.pixels import digest_pixels, open_image
 from store.request import Request
 from tests.engines.stability.conftest import collect, make_engine, make_request
-from tests.program import SECONDS, Program
+from tests.journeys.program import SECONDS, Program
 
 SDXL = "stable-diffusion-xl-1024-v1-0"
 KEY = "sesame"

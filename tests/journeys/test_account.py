@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from engines.worker.process import find_worker
-from tests.program import Program, wait_until
+from tests.journeys.program import Program, wait_until
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CANARY = "sk-CANARY-" + "k" * 41
 MODEL = "painter-1"
 SIZE = ("-W", "128", "-H", "128", "-s", "10", "-S", "7")

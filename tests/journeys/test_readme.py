@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from store.pixels import digest_pixels, open_image
-from tests.program import Program
+from tests.journeys.program import Program
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.program import Program
+from tests.journeys.program import Program
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image as Pillow
 
-from tests.program import Program
+from tests.journeys.program import Program
 
 QUICK = ("-s", "2", "-S", "7")
 

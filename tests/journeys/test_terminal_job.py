@@ -15,8 +15,8 @@ from engines.worker.process import find_worker
 from store import sessions
 from store.database import Database
 from store.records import Draft, DraftPrompt
-from tests.program import Program, wait_until
-from tests.tui.terminal_harness import Terminal, open_terminal
+from tests.journeys.program import Program, wait_until
+from tests.screens import Terminal, open_terminal
 
 ESCAPE, GENERATE = "\x1b", "\n"
 SLOW_STEPS = 150

@@ -17,9 +17,9 @@ from PIL import Image
 from engines.stability.wire import generation
 from tests.engines.stability.rest_form import describe_file, parse_form
 from tests.engines.stability.rest_server import TOKEN_VARIABLE, paint
-from tests.program import Program, wait_until
+from tests.journeys.program import Program, wait_until
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @contextlib.contextmanager
