@@ -15,7 +15,6 @@ from engines.worker.loop import Worker
 from store import charges, queue
 from store.database import Database
 from store.records import Job, JobState, Purpose
-from tests.engines.stability.conftest import make_request
 from tests.engines.stability.faults import frames
 from tests.engines.stability.faults.answers import (
     END,
@@ -29,6 +28,7 @@ from tests.engines.stability.faults.answers import (
 )
 from tests.engines.stability.faults.peer import Ending, Peer, Script
 from tests.engines.stability.painter import MODEL
+from tests.factories import make_hosted_request
 
 IMAGE = frames.message(answer(artifact(), request_id=""))
 WARNED = {
@@ -59,7 +59,7 @@ async def run_job(directory: Path, peer: Peer, script: Script) -> Job:
     """The job of one image after the worker's part of it."""
     peer.begin(script)
     with Database.open(directory) as database:
-        (job,) = queue.enqueue(database, [make_request(seed=SEED)])
+        (job,) = queue.enqueue(database, [make_hosted_request(seed=SEED)])
         epoch = queue.start_epoch(database, paid_engines={"stability"})
         claimed = queue.claim(database, epoch)
         assert claimed is not None
@@ -155,7 +155,7 @@ async def test_after_a_crash_a_spooled_refusal_is_a_refusal(
     peer.begin(Script(steps=(HEAD, *[REFUSAL] * answers, END)))
     settings = set_up(peer)
     with Database.open(tmp_path) as database:
-        (job,) = queue.enqueue(database, [make_request(seed=SEED)])
+        (job,) = queue.enqueue(database, [make_hosted_request(seed=SEED)])
         claimed = queue.claim(database, queue.start_epoch(database, paid_engines={"stability"}))
         assert claimed is not None
         engine = EngineRegistry(settings).get_engine("stability")

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from engines.worker.process import find_worker
+from tests.factories import PAINTER_MODEL
 from tests.journeys.program import Program, wait_until
 
 ROOT = Path(__file__).parents[2]
 CANARY = "sk-CANARY-" + "k" * 41
-MODEL = "painter-1"
 SIZE = ("-W", "128", "-H", "128", "-s", "10", "-S", "7")
 
 FAKE_KEYRING = """
@@ -130,7 +130,7 @@ def test_the_key_is_used_and_nowhere_to_be_found(
 ) -> None:
     config.with_name("other.toml").write_text("")
     with serve(token=CANARY) as host:
-        config.write_text(f'[stability]\nhost = "{host}"\nmodels = ["{MODEL}", "gone-1"]\n')
+        config.write_text(f'[stability]\nhost = "{host}"\nmodels = ["{PAINTER_MODEL}", "gone-1"]\n')
         keep(program, config)
         said = program.run("generate", "sky", *SIZE, "-e", "stability")
         worker = find_worker(program.directory).process_id
@@ -179,8 +179,8 @@ def test_without_the_package_the_keyring_says_how_to_get_it(program: Program, ho
 def test_a_job_goes_to_the_host_that_it_was_asked_for(program: Program, config: Path) -> None:
     with serve() as one, serve() as other:
         config.write_text(
-            f'profile = "one"\n[hosts.one]\nhost = "{one}"\nmodel = "{MODEL}"\n'
-            f'[hosts.other]\nhost = "{other}"\nmodel = "{MODEL}"\n'
+            f'profile = "one"\n[hosts.one]\nhost = "{one}"\nmodel = "{PAINTER_MODEL}"\n'
+            f'[hosts.other]\nhost = "{other}"\nmodel = "{PAINTER_MODEL}"\n'
         )
         ask = ("generate", "sky", *SIZE, "-e", "stability", "--no-wait")
         program.run(*ask)
@@ -193,7 +193,7 @@ def test_a_job_goes_to_the_host_that_it_was_asked_for(program: Program, config: 
         assert hosts == [one, other, other]
         assert find_worker(program.directory).process_id == worker
         (engine,) = program.run_json("engines", "--online")["engines"]
-        assert engine["id"] == MODEL
+        assert engine["id"] == PAINTER_MODEL
         account = program.run_json("balance")
         assert (account["host"], account["credits"]) == (other, 0.0)
     done = program.run("generate", "sky", "--profile", "third", status=2)
@@ -202,18 +202,19 @@ def test_a_job_goes_to_the_host_that_it_was_asked_for(program: Program, config: 
 
 def write_budget(config: Path, limit: str, prices: str) -> None:
     config.write_text(
-        f'[stability]\nmodel = "{MODEL}"\nfree = false\n[budget]\n{limit}\nprices = {prices}\n'
+        f'[stability]\nmodel = "{PAINTER_MODEL}"\nfree = false\n'
+        f"[budget]\n{limit}\nprices = {prices}\n"
     )
 
 
-PRICES = f"{{{MODEL} = 1.0}}"
+PRICES = f"{{{PAINTER_MODEL} = 1.0}}"
 
 
 def test_the_budget_of_a_day_stops(program: Program, config: Path) -> None:
     ask = ("generate", "sky", *SIZE, "-e", "stability")
     with serve() as program.environ["STABILITY_HOST"]:
         write_budget(config, "credits_per_day = 2.5", "{}")
-        assert f"price of {MODEL} is not known" in program.run(*ask, status=2).stderr
+        assert f"price of {PAINTER_MODEL} is not known" in program.run(*ask, status=2).stderr
         write_budget(config, "credits_per_day = 2.5", PRICES)
         done = program.run(*ask, "-n", "2")
         assert "stability takes about 2 credits" in done.stderr

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from store.database import Database
-from tests.store.helpers import execute, make_images, make_request
+from tests.factories import make_request
+from tests.store.helpers import execute, make_images
 
 
 def test_check_finds_damaged_pages(directory: Path) -> None:

@@ -15,7 +15,8 @@ from store.records import (
     Purpose,
     Verdict,
 )
-from tests.store.helpers import claim, execute, make_images, make_request, make_result, start
+from tests.factories import make_request, make_result
+from tests.store.helpers import claim, execute, make_images, start
 
 
 def compare(db: Database, purpose: Purpose, image: Image, **facts: object) -> Job:

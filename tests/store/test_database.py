@@ -20,7 +20,8 @@ from store.database import Database
 from store.errors import StoreError
 from store.journal import ROLLBACK, WAL
 from store.migrations import VERSION
-from tests.store.helpers import execute, make_images, make_request, run_python
+from tests.factories import make_request
+from tests.store.helpers import execute, make_images, run_python
 
 
 def read_tree(directory: Path) -> dict[str, bytes]:
@@ -218,7 +219,7 @@ READ_ONLY = """
     from store import history, queue, sessions
     from store.database import Database
     from store.errors import StoreError
-    from tests.store.helpers import make_request
+    from tests.factories import make_request
     db = Database.open(Path(sys.argv[1]))
     print(db.is_read_only, len(history.list_images(db)), db.check())
     print(len(history.read_image(db, history.get_image(db, "@1"))) > 50)

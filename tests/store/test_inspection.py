@@ -11,7 +11,8 @@ from store import history
 from store.database import Database
 from store.records import Image
 from store.request import Parameters, Prompt
-from tests.store.helpers import execute, make_images, make_request, make_result
+from tests.factories import make_request, make_result
+from tests.store.helpers import execute, make_images
 
 
 @pytest.fixture
@@ -92,7 +93,7 @@ def test_changed_json_is_told_from_changed_columns(db: Database, image: Image) -
         "'[1, 2]'",
         "'null'",
         "replace(json, 'lighthouse', '')",
-        "replace(json, '\"steps\":20', '\"steps\":-1')",
+        "replace(json, '\"steps\":50', '\"steps\":-1')",
         "substr(json, 1, 60)",
     ],
 )

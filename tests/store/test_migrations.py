@@ -16,7 +16,8 @@ from store.database import Database
 from store.errors import StoreError
 from store.migrations import MIGRATIONS, VERSION, Migration, migrate
 from store.rows import load_requests
-from tests.store.helpers import execute, make_images, make_request
+from tests.factories import make_request
+from tests.store.helpers import execute, make_images
 
 NEXT = VERSION + 1
 

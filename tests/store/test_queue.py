@@ -14,7 +14,8 @@ from store.records import (
     Relation,
 )
 from store.vault import Vault
-from tests.store.helpers import claim, make_images, make_request, make_result, start
+from tests.factories import make_request, make_result
+from tests.store.helpers import claim, make_images, start
 
 
 def test_jobs_run_in_the_order_in_which_they_came(db: Database) -> None:

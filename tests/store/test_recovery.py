@@ -6,7 +6,7 @@ from store import queue
 from store.database import Database
 from store.errors import StoreError
 from store.records import Job, JobState
-from tests.store.helpers import make_request, make_result
+from tests.factories import make_request, make_result
 
 PAID = ("stability", "stability-rest")
 

@@ -7,8 +7,9 @@ from contextlib import asynccontextmanager
 
 from textual.pilot import Pilot
 
+from tests.factories import make_request
 from tests.tui.host import Host, wait_until
-from tests.tui.memory_darkroom import MemoryDarkroom, make_request
+from tests.tui.memory_darkroom import MemoryDarkroom
 from tui.screens.history import HistoryScreen
 
 WIDE, NARROW = (120, 40), (80, 24)

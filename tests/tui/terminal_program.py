@@ -32,8 +32,9 @@ from textual.filter import LineFilter  # noqa: E402
 from textual.widgets import Button, Input, Label, OptionList, Static, TextArea  # noqa: E402
 from textual.widgets.option_list import Option  # noqa: E402
 
+from tests.factories import make_png, make_request  # noqa: E402
 from tests.tui.host import Host  # noqa: E402
-from tests.tui.memory_darkroom import MemoryDarkroom, make_picture, make_request  # noqa: E402
+from tests.tui.memory_darkroom import MemoryDarkroom  # noqa: E402
 from tui.screens.history import HistoryScreen  # noqa: E402
 from tui.terminal import ControlFilter, unblock_signals, watch_hangup  # noqa: E402
 from tui.widgets.picture import Picture  # noqa: E402
@@ -123,7 +124,7 @@ class Shows(SafeApp):
         yield Picture(id="picture")
 
     def on_mount(self) -> None:
-        self.query_one(Picture).show_image(make_picture(7), caption="a picture in words")
+        self.query_one(Picture).show_image(make_png(7), caption="a picture in words")
 
 
 def make_history_app(folder: Path) -> App[None]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
 from store.parameters import InitialImage, Mask, Upscale, Variation
 from store.request import Prompt, PromptStack, Request
-from tests.tui.memory_darkroom import make_request
+from tests.factories import make_request
 from tui.changes import describe_change
 
 START = InitialImage(sha256="ab" * 32, start_schedule=0.6, end_schedule=0.0)
@@ -34,7 +36,7 @@ def test_a_parameter_is_named_with_its_old_and_new_value() -> None:
         ({}, "same request"),
     ],
 )
-def test_every_parameter_has_its_words(change: dict[str, object], said: str) -> None:
+def test_every_parameter_has_its_words(change: dict[str, Any], said: str) -> None:
     assert describe_change(make_request("night"), make_request("night", **change)) == said
 
 
@@ -115,7 +117,7 @@ def test_a_long_or_tabbed_prompt_takes_one_short_line() -> None:
     ],
 )
 def test_what_an_image_started_from_is_told_in_plain_words(
-    before: dict[str, object], after: dict[str, object], said: str
+    before: dict[str, Any], after: dict[str, object], said: str
 ) -> None:
     older, newer = make_request("night", **before), make_request("night", **after)
     assert describe_change(older, newer) == said

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from store.request import Prompt
-from tests.tui.memory_darkroom import make_request
+from tests.factories import make_request
 from tui.commands import make_command
 
 NASTY = ('it\'s "quoted" $HOME `id` \\ ; & |', "two\nlines", "ends in ::2", "-n 5", "日本の夜 ✓")

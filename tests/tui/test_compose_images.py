@@ -12,9 +12,8 @@ from textual.widgets import Input
 from store.parameters import InitialImage, Mask, Variation
 from store.pixels import open_image
 from store.records import Draft, DraftPrompt, JobState, Relation
-from tests.factories import HOSTED
+from tests.factories import HOSTED, make_png, make_request
 from tests.tui.desk_darkroom import DeskDarkroom, wait_for, with_place
-from tests.tui.memory_darkroom import make_picture, make_request
 from tests.tui.pilot import join_lines, running, show_screen
 from tui.abilities import Abilities
 from tui.action import Situation
@@ -33,7 +32,7 @@ START = with_place(Draft(prompts=(DraftPrompt(text="night sky"),), seed=5, seed_
 
 async def test_the_next_images_start_from_the_shown_one(tmp_path: Path) -> None:
     darkroom = DeskDarkroom(tmp_path, START)
-    image = darkroom.add_image(data=make_picture(1, 128))
+    image = darkroom.add_image(data=make_png(1, 128))
     async with running(darkroom) as (app, pilot):
         await wait_for(lambda: app.compose_screen.making.image, "the image")
         assert "start" not in show_screen(app).split("parameters")[1].split("recent")[0]
@@ -120,7 +119,7 @@ async def test_an_initial_image_is_taken_out_and_brought_back(tmp_path: Path) ->
 
 
 async def test_a_file_is_asked_for_until_it_is_an_image(tmp_path: Path) -> None:
-    (tmp_path / "harbour.png").write_bytes(make_picture(3, 128))
+    (tmp_path / "harbour.png").write_bytes(make_png(3, 128))
     (tmp_path / "notes.png").write_text("no image")
     darkroom = DeskDarkroom(tmp_path, START)
     async with running(darkroom) as (app, pilot):
@@ -147,10 +146,10 @@ async def test_a_file_is_asked_for_until_it_is_an_image(tmp_path: Path) -> None:
 
 
 async def test_a_mask_must_have_the_size_of_the_image(tmp_path: Path) -> None:
-    (tmp_path / "small.png").write_bytes(make_picture(3, 32))
-    (tmp_path / "right.png").write_bytes(make_picture(4, 128))
+    (tmp_path / "small.png").write_bytes(make_png(3, 32))
+    (tmp_path / "right.png").write_bytes(make_png(4, 128))
     darkroom = DeskDarkroom(tmp_path, START)
-    darkroom.add_image(data=make_picture(1, 128))
+    darkroom.add_image(data=make_png(1, 128))
     async with running(darkroom) as (app, pilot):
         await wait_for(lambda: app.compose_screen.making.image, "the image")
         await pilot.press("m")
@@ -260,7 +259,7 @@ async def test_what_was_said_of_a_verification_ends_with_it(tmp_path: Path) -> N
 async def test_every_row_is_whole_at_any_size(tmp_path: Path, size: tuple[int, int]) -> None:
     draft = with_place(START, part="parameters")
     darkroom = DeskDarkroom(tmp_path, draft)
-    darkroom.add_image(data=make_picture(1, 128))
+    darkroom.add_image(data=make_png(1, 128))
     async with running(darkroom, size) as (app, pilot):
         await wait_for(lambda: app.compose_screen.making.image, "the image")
         await pilot.press("i", "w", "end")
@@ -270,7 +269,7 @@ async def test_every_row_is_whole_at_any_size(tmp_path: Path, size: tuple[int, i
 
 async def test_a_mask_is_painted_over_the_image(tmp_path: Path) -> None:
     darkroom = DeskDarkroom(tmp_path, START)
-    darkroom.add_image(data=make_picture(1, 128))
+    darkroom.add_image(data=make_png(1, 128))
     async with running(darkroom) as (app, pilot):
         await wait_for(lambda: app.compose_screen.making.image, "the image")
         await pilot.press("i", "m", "enter")

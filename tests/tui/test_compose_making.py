@@ -9,8 +9,8 @@ import pytest
 
 from store.errors import StoreError
 from store.records import Draft, DraftPrompt, FinishReason, JobState, Purpose, Verdict
+from tests.factories import make_png, make_request
 from tests.tui.desk_darkroom import DeskDarkroom, wait_for, with_place
-from tests.tui.memory_darkroom import make_picture, make_request
 from tests.tui.pilot import join_lines, running, show_screen
 from tui.app import SafelightApp
 from tui.widgets.image_panel import ImagePanel
@@ -36,7 +36,7 @@ async def test_progress_preview_and_the_finished_picture(tmp_path: Path) -> None
             step=18,
             steps=50,
             seconds_left=0.31,
-            preview=make_picture(1),
+            preview=make_png(1),
         )
         await wait_for(lambda: "step 18 of 50 · 0.3 s left · x cancel" in panel.said, "progress")
         await wait_for(lambda: picture.has_image, "the preview")

@@ -13,8 +13,8 @@ from rich.console import Console
 from textual.app import App
 
 from store.records import Draft, DraftPrompt, JobState
+from tests.factories import make_request
 from tests.tui.desk_darkroom import DeskDarkroom, make_app, wait_for, with_place
-from tests.tui.memory_darkroom import make_request
 from tests.tui.pilot import running, show_screen
 from tui.screens.help import HelpScreen
 from tui.widgets.fields import clean_paste

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from store.records import Draft, DraftPrompt
+from tests.factories import make_request
 from tests.tui.desk_darkroom import DeskDarkroom, wait_for, with_place
-from tests.tui.memory_darkroom import make_request
 from tests.tui.pilot import running, show_screen
 from tui.actions import ACTIONS, BY_ID
 from tui.screens.compose import ComposeScreen

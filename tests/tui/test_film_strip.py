@@ -7,8 +7,9 @@ from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
 from store.records import Image, Verdict
+from tests.factories import make_request
 from tests.tui.host import read_screen, wait_until
-from tests.tui.memory_darkroom import MemoryDarkroom, make_request
+from tests.tui.memory_darkroom import MemoryDarkroom
 from tui.widgets.film_strip import FilmStrip
 
 

@@ -8,9 +8,10 @@ import pytest
 from textual.widgets import Input
 
 from store.records import Verdict
+from tests.factories import make_request
 from tests.tui.history_screen import NARROW, WIDE, make_history, open_history, wait_for_record
 from tests.tui.host import Host, read_screen, wait_until
-from tests.tui.memory_darkroom import MemoryDarkroom, make_request
+from tests.tui.memory_darkroom import MemoryDarkroom
 from tui.commands import make_command
 from tui.screens.history import HistoryScreen
 from tui.widgets.picture import Picture

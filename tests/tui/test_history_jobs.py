@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from store.records import JobState, Purpose, Relation, Verdict
+from tests.factories import make_request
 from tests.tui.history_screen import make_history, open_history, wait_for_record
 from tests.tui.host import read_screen, wait_until
-from tests.tui.memory_darkroom import MemoryDarkroom, make_request
+from tests.tui.memory_darkroom import MemoryDarkroom
 
 
 async def test_a_verification_shows_its_progress_and_then_its_verdict() -> None:

@@ -8,9 +8,10 @@ from array import array
 import pytest
 
 from store.records import Image
+from tests.factories import make_request
 from tests.tui.history_screen import NARROW, make_history, open_history
 from tests.tui.host import Host, wait_until
-from tests.tui.memory_darkroom import MemoryDarkroom, make_request
+from tests.tui.memory_darkroom import MemoryDarkroom
 from tui.screens.history import HistoryScreen
 
 

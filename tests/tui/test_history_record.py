@@ -9,9 +9,10 @@ from rich.cells import cell_len
 from store.parameters import FineTune, Guidance, InitialImage, Mask, Upscale, Variation
 from store.records import Relation, Verdict
 from store.request import PromptStack
+from tests.factories import make_request
 from tests.tui.history_screen import NARROW, WIDE, make_history, open_history
 from tests.tui.host import read_screen, wait_until
-from tests.tui.memory_darkroom import MemoryDarkroom, make_request
+from tests.tui.memory_darkroom import MemoryDarkroom
 
 
 async def test_the_record_holds_everything_that_made_the_image() -> None:

@@ -9,8 +9,9 @@ import pytest
 from textual.pilot import Pilot
 
 from store.records import JobState
+from tests.factories import make_request
 from tests.tui.host import Host, read_screen, wait_until
-from tests.tui.memory_darkroom import MemoryDarkroom, make_request
+from tests.tui.memory_darkroom import MemoryDarkroom
 from tui.screens.jobs import ChargeQuestion, JobsScreen
 
 

@@ -7,8 +7,9 @@ from array import array
 import msgspec
 
 from store.records import Image
+from tests.factories import make_request
 from tests.tui.host import Host, read_screen, wait_until
-from tests.tui.memory_darkroom import MemoryDarkroom, make_request
+from tests.tui.memory_darkroom import MemoryDarkroom
 from tui.pages import PAGE, HistoryPages
 from tui.screens.history import HistoryScreen
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import io
-
-from PIL import Image
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
+from tests.factories import make_plain, make_png
 from tests.tui.host import read_screen, wait_until
-from tests.tui.memory_darkroom import make_picture
 from tui.widgets.picture import Picture
 
 
@@ -43,9 +40,7 @@ async def show(pilot: Pilot[None], data: bytes | None, caption: str = "") -> Pic
 
 
 def make_flat(width: int, height: int, colour: tuple[int, int, int]) -> bytes:
-    buffer = io.BytesIO()
-    Image.new("RGB", (width, height), colour).save(buffer, "PNG")
-    return buffer.getvalue()
+    return make_plain(colour, (width, height))
 
 
 def measure_cover(app: App[None], colour: str) -> tuple[int, int, int, int]:
@@ -70,10 +65,10 @@ async def test_a_picture_is_as_large_as_fits_and_in_the_middle_and_follows_the_s
 async def test_another_image_takes_its_place_and_none_leaves_the_caption() -> None:
     app = Shower()
     async with app.run_test(size=(80, 24)) as pilot:
-        picture = await show(pilot, make_picture(1))
+        picture = await show(pilot, make_png(1))
         await wait_until(pilot, lambda: picture.has_image, "the picture")
         before = read_pixels(app)
-        await show(pilot, make_picture(2))
+        await show(pilot, make_png(2))
         await wait_until(pilot, lambda: read_pixels(app) != before, "the other picture")
         await show(pilot, None, "[/x] no image [@click=app.quit]yet")
         await wait_until(
@@ -85,11 +80,11 @@ async def test_another_image_takes_its_place_and_none_leaves_the_caption() -> No
 async def test_a_damaged_image_is_explained_in_its_place() -> None:
     app = Shower()
     async with app.run_test(size=(80, 24)) as pilot:
-        await show(pilot, make_picture(1)[:60])
+        await show(pilot, make_png(1)[:60])
         await wait_until(pilot, lambda: "not a readable" in read_screen(app), "the reason")
         await show(pilot, b"%!PS-Adobe-3.0")
         await wait_until(pilot, lambda: "not a readable" in read_screen(app), "the reason")
-        picture = await show(pilot, make_picture(1))
+        picture = await show(pilot, make_png(1))
         await wait_until(pilot, lambda: picture.has_image, "the picture")
         assert "not a readable" not in read_screen(app)
 
@@ -98,7 +93,7 @@ async def test_where_pictures_are_off_the_words_stand_there() -> None:
     app = Shower()
     app.image_protocol = "none"
     async with app.run_test(size=(80, 24)) as pilot:
-        picture = await show(pilot, make_picture(1), "a fish\nin a pond")
+        picture = await show(pilot, make_png(1), "a fish\nin a pond")
         await wait_until(pilot, lambda: "in a pond" in read_screen(app), "the words")
         assert not picture.has_image
 
@@ -106,7 +101,7 @@ async def test_where_pictures_are_off_the_words_stand_there() -> None:
 async def test_a_picture_is_drawn_once_however_often_it_is_painted() -> None:
     app = Shower()
     async with app.run_test(size=(80, 24)) as pilot:
-        picture = await show(pilot, make_picture(1))
+        picture = await show(pilot, make_png(1))
         await wait_until(pilot, lambda: picture.has_image, "the picture")
         line = picture.render_line(3)
         picture.refresh()

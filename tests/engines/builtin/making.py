@@ -11,35 +11,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from engines.base import Event, Produced, StageReached, Warned
-from engines.builtin.capabilities import MODEL
 from engines.builtin.pipeline import Pipeline
 from store.errors import StoreError
 from store.parameters import InitialImage, Mask, Upscale
-from store.request import Parameters, Prompt, PromptStack, Request
-
-Stack = tuple[tuple[str, float], ...]
-BASE: Stack = (("night sky above japanese town", 1.0), ("clouds", -1.0))
-SEED = 1229080980
-
-
-def make_request(stack: Stack = BASE, **changes: Any) -> Request:
-    """A quick request of 3 steps; `changes` replace its parameters."""
-    values: dict[str, Any] = {
-        "seed": SEED,
-        "steps": 3,
-        "cfg_scale": 7.0,
-        "sampler": "k_dpmpp_2m",
-        "width": 128,
-        "height": 128,
-        "style_preset": None,
-    }
-    prompts = tuple(Prompt(text=text, weight=weight) for text, weight in stack)
-    return Request(
-        engine="builtin",
-        model=MODEL,
-        stack=PromptStack(prompts=prompts),
-        parameters=Parameters(**{**values, **changes}),
-    )
+from store.request import Request
+from tests.factories import encode_image
 
 
 def draw_picture(size: tuple[int, int] = (128, 128)) -> Image.Image:
@@ -75,9 +51,7 @@ class Inputs:
     def add(self, image: Image.Image | bytes, kind: str = "PNG") -> str:
         """Keep a picture as a file, or a file; give its digest."""
         if isinstance(image, Image.Image):
-            buffer = io.BytesIO()
-            image.save(buffer, kind)
-            image = buffer.getvalue()
+            image = encode_image(image, kind)
         sha256 = hashlib.sha256(image).hexdigest()
         self._files[sha256] = image
         return sha256

@@ -25,7 +25,8 @@ from engines.builtin.pipeline import Pipeline
 from engines.builtin.precise import Floats, power_of_two
 from engines.builtin.predictor import Predictor
 from engines.builtin.weights import Weights, load_weights
-from tests.engines.builtin.making import make_request, run
+from tests.engines.builtin.making import run
+from tests.factories import make_quick_request
 
 RNG = np.random.default_rng(5)
 
@@ -64,7 +65,7 @@ def checked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 def test_every_product_of_an_image_keeps_its_bound(checked: list[Any]) -> None:
     made = Pipeline(load_weights(), 1)
-    run(made, make_request(steps=3, cfg_scale=30.0))
+    run(made, make_quick_request(steps=3, cfg_scale=30.0))
     made.close()
     assert checked.count(np.dtype(np.float32)) > 300
     assert checked.count(np.dtype(np.float64)) > 20

@@ -21,13 +21,13 @@ from tests.engines.builtin.making import (
     Inputs,
     draw_mask,
     draw_picture,
-    make_request,
     measure_psnr,
     pixels,
     run,
     stages,
     warnings,
 )
+from tests.factories import make_quick_request
 
 
 @pytest.mark.parametrize("size", [(128, 128), (192, 128)])
@@ -41,14 +41,14 @@ def test_the_autoencoder_gives_a_picture_back(size: tuple[int, int]) -> None:
 
 def test_capabilities_say_what_is_taken(inputs: Inputs) -> None:
     initial = inputs.start(draw_picture())
-    CAPABILITIES.check(make_request(initial_image=initial, mask=inputs.mask(draw_mask())))
+    CAPABILITIES.check(make_quick_request(initial_image=initial, mask=inputs.mask(draw_mask())))
 
 
 def test_start_0_gives_the_picture_back(pipeline: Pipeline, inputs: Inputs) -> None:
     picture = draw_picture((256, 256))
     events = run(
         pipeline,
-        make_request(initial_image=inputs.start(picture, 0), width=256, height=256),
+        make_quick_request(initial_image=inputs.start(picture, 0), width=256, height=256),
         inputs,
     )
     np.testing.assert_array_equal(pixels(events), np.asarray(picture))
@@ -58,9 +58,9 @@ def test_start_0_gives_the_picture_back(pipeline: Pipeline, inputs: Inputs) -> N
 
 @pytest.mark.parametrize("sampler", ["k_dpmpp_2m", "ddim", "k_euler_ancestral"])
 def test_start_1_is_text_to_image(pipeline: Pipeline, inputs: Inputs, sampler: str) -> None:
-    plain = run(pipeline, make_request(sampler=sampler))
+    plain = run(pipeline, make_quick_request(sampler=sampler))
     initial = inputs.start(draw_picture(), 1)
-    ignored = run(pipeline, make_request(sampler=sampler, initial_image=initial), inputs)
+    ignored = run(pipeline, make_quick_request(sampler=sampler, initial_image=initial), inputs)
     found = stages(ignored)
     assert {name: found[name] for name in stages(plain)} == stages(plain)
     assert "ignores the initial image" in warnings(ignored)
@@ -73,7 +73,7 @@ def test_the_picture_fades_as_the_start_rises(
     picture = draw_picture()
     likeness = []
     for start in (0.1, 0.4, 0.8):
-        request = make_request(
+        request = make_quick_request(
             sampler=sampler, steps=5, cfg_scale=2, initial_image=inputs.start(picture, start)
         )
         likeness.append(measure_psnr(pixels(run(pipeline, request, inputs)), np.asarray(picture)))
@@ -99,7 +99,7 @@ def test_progress_counts_the_steps_that_are_taken(
     pipeline: Pipeline, inputs: Inputs, steps: int, start: float, end: float, taken: int
 ) -> None:
     initial = inputs.start(draw_picture(), start, end)
-    events = run(pipeline, make_request(steps=steps, initial_image=initial), inputs)
+    events = run(pipeline, make_quick_request(steps=steps, initial_image=initial), inputs)
     progress = [(e.step, e.steps) for e in events if isinstance(e, Progressed)]
     assert progress == [(k, taken) for k in range(1, taken + 1)]
     produced = events[-1]
@@ -122,7 +122,7 @@ def test_the_end_schedule_changes_the_image(pipeline: Pipeline, inputs: Inputs) 
         pixels(
             run(
                 pipeline,
-                make_request(steps=6, initial_image=inputs.start(draw_picture(), 0.7, end)),
+                make_quick_request(steps=6, initial_image=inputs.start(draw_picture(), 0.7, end)),
                 inputs,
             )
         ).tobytes()
@@ -136,7 +136,7 @@ def test_an_initial_image_of_any_size_fits_every_size(
     pipeline: Pipeline, inputs: Inputs, size: tuple[int, int]
 ) -> None:
     picture = draw_picture((300, 200))
-    request = make_request(
+    request = make_quick_request(
         steps=4,
         cfg_scale=1,
         initial_image=inputs.start(picture, 0.1),
@@ -163,7 +163,7 @@ def test_framing_and_fitting_undo_each_other(size: tuple[int, int]) -> None:
 
 def test_transparency_lies_over_white(pipeline: Pipeline, inputs: Inputs) -> None:
     picture = Image.new("RGBA", (128, 128), (255, 0, 0, 0))
-    events = run(pipeline, make_request(initial_image=inputs.start(picture, 0)), inputs)
+    events = run(pipeline, make_quick_request(initial_image=inputs.start(picture, 0)), inputs)
     assert (pixels(events) == 255).all()
 
 
@@ -173,27 +173,27 @@ def test_a_photograph_is_turned_upright(pipeline: Pipeline, inputs: Inputs) -> N
     picture = draw_picture()
     picture.save(buffer := io.BytesIO(), "PNG", exif=exif)
     initial = inputs.start(buffer.getvalue(), 0)
-    events = run(pipeline, make_request(initial_image=initial), inputs)
+    events = run(pipeline, make_quick_request(initial_image=initial), inputs)
     np.testing.assert_array_equal(pixels(events), np.asarray(picture.rotate(180)))
 
 
 def test_16_bits_a_channel_are_read(pipeline: Pipeline, inputs: Inputs) -> None:
     picture = Image.fromarray(np.full((128, 128), 257 * 200, np.uint16))
-    events = run(pipeline, make_request(initial_image=inputs.start(picture, 0)), inputs)
+    events = run(pipeline, make_quick_request(initial_image=inputs.start(picture, 0)), inputs)
     assert (pixels(events) == 200).all()
 
 
 @pytest.mark.parametrize("data", [b"", b"no image", b"\x89PNG\r\n\x1a\n broken"])
 def test_a_wrong_file_is_refused(pipeline: Pipeline, inputs: Inputs, data: bytes) -> None:
     with pytest.raises(EngineError, match=r"initial image cannot be used: .* not a readable") as e:
-        run(pipeline, make_request(initial_image=inputs.start(data)), inputs)
+        run(pipeline, make_quick_request(initial_image=inputs.start(data)), inputs)
     assert e.value.kind is Failure.INVALID_REQUEST
     good = inputs.start(draw_picture())
     with pytest.raises(EngineError, match="mask cannot be used"):
-        run(pipeline, make_request(initial_image=good, mask=inputs.mask(data)), inputs)
+        run(pipeline, make_quick_request(initial_image=good, mask=inputs.mask(data)), inputs)
 
 
 def test_a_file_that_is_gone_is_named(pipeline: Pipeline, inputs: Inputs) -> None:
     initial = inputs.start(draw_picture())
     with pytest.raises(EngineError, match=f"{initial.sha256[:8]} is gone. Give it again"):
-        run(pipeline, make_request(initial_image=initial), Inputs())
+        run(pipeline, make_quick_request(initial_image=initial), Inputs())

@@ -14,13 +14,13 @@ from tests.engines.builtin.making import (
     Inputs,
     draw_mask,
     draw_picture,
-    make_request,
     measure_psnr,
     pixels,
     run,
     stages,
     warnings,
 )
+from tests.factories import make_quick_request
 
 
 def paint(pipeline: Pipeline, inputs: Inputs, **changes: Any) -> list[Any]:
@@ -30,7 +30,7 @@ def paint(pipeline: Pipeline, inputs: Inputs, **changes: Any) -> list[Any]:
         "initial_image": inputs.start(draw_picture(), 1),
         "mask": inputs.mask(draw_mask()),
     }
-    return run(pipeline, make_request(**{**values, **changes}), inputs)
+    return run(pipeline, make_quick_request(**{**values, **changes}), inputs)
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
@@ -133,4 +133,6 @@ def test_masks_of_one_colour_are_warned_about(pipeline: Pipeline, inputs: Inputs
         assert "nothing is replaced" in warnings(events)
     events = paint(pipeline, inputs, mask=inputs.mask(Image.new("L", (9, 9), 255)))
     assert "nothing of the initial image is kept" in warnings(events)
-    np.testing.assert_array_equal(pixels(events), pixels(run(pipeline, make_request(steps=4))))
+    np.testing.assert_array_equal(
+        pixels(events), pixels(run(pipeline, make_quick_request(steps=4)))
+    )

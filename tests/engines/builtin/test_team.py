@@ -24,7 +24,8 @@ from engines.builtin.predictor import Predictor
 from engines.builtin.team import Team
 from engines.builtin.text import TextEncoder
 from engines.builtin.weights import Arrays, Weights, load_weights
-from tests.engines.builtin.making import make_request, run, stages
+from tests.engines.builtin.making import run, stages
+from tests.factories import make_quick_request
 
 ROOT = Path(__file__).parents[3]
 TEXTS = ("beautiful night sky above japanese town", "clouds", "a cat on the beach at sunset")
@@ -120,10 +121,10 @@ def test_partners_that_start_late_take_part_in_the_same_image(prompts: Prompts) 
 def test_an_image_survives_the_loss_of_a_partner(
     pipeline: Pipeline, team: Team, number: int
 ) -> None:
-    expected = stages(run(pipeline, make_request(steps=6)))
+    expected = stages(run(pipeline, make_quick_request(steps=6)))
     made = Pipeline(load_weights(), team=team)
     events: list[Event] = []
-    for event in made.generate(make_request(steps=6)):
+    for event in made.generate(make_quick_request(steps=6)):
         events.append(event)
         if isinstance(event, Progressed) and event.step == 3:
             assert team.is_trusted
@@ -132,7 +133,7 @@ def test_an_image_survives_the_loss_of_a_partner(
     assert stages(events) == expected
     assert team.process_ids == []
     assert not is_alive(process)
-    assert stages(run(made, make_request(steps=6))) == expected, "and so do those after it"
+    assert stages(run(made, make_quick_request(steps=6))) == expected, "and so do those after it"
 
 
 def test_a_partner_that_hangs_is_given_up(
@@ -201,13 +202,13 @@ def test_no_partner_outlives_the_process_that_started_it(number: int) -> None:
 from engines.builtin.pipeline import Pipeline
 from engines.builtin.team import Team
 from engines.builtin.weights import load_weights
-from tests.engines.builtin.making import make_request
+from tests.engines.builtin.making import make_quick_request
 team = Team(load_weights(), 2)
 team.start()
 print(*team.process_ids, flush=True)
 pipeline = Pipeline(load_weights(), team=team)
 while True:
-    for event in pipeline.generate(make_request(steps=150)):
+    for event in pipeline.generate(make_quick_request(steps=150)):
         pass
 """
     process = subprocess.Popen(

@@ -17,13 +17,13 @@ from store.request import PromptStack, Request
 from tests.engines.builtin.making import (
     Inputs,
     draw_picture,
-    make_request,
     measure_psnr,
     pixels,
     run,
     stages,
     warnings,
 )
+from tests.factories import make_quick_request
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def upscaler() -> Upscaler:
 def make_larger(
     inputs: Inputs, image: Image.Image | bytes, width: int, height: int, upscaler: str = "rgb"
 ) -> Request:
-    values = make_request().parameters
+    values = make_quick_request().parameters
     return Request(
         engine="builtin",
         model=UPSCALE_MODEL,
@@ -158,6 +158,6 @@ def test_a_wrong_file_is_refused(pipeline: Pipeline, inputs: Inputs) -> None:
 
 
 def test_a_drawn_image_is_enlarged_by_it(pipeline: Pipeline, upscaler: Upscaler) -> None:
-    native = pixels(run(pipeline, make_request()))
-    large = pixels(run(pipeline, make_request(width=256, height=256)))
+    native = pixels(run(pipeline, make_quick_request()))
+    large = pixels(run(pipeline, make_quick_request(width=256, height=256)))
     np.testing.assert_array_equal(large, upscaler.enlarge(native))

@@ -15,7 +15,7 @@ from engines.base import Event, Progressed, Run
 from engines.secret import Secret
 from engines.settings import StabilitySettings
 from engines.stability.engine import StabilityEngine
-from store.request import Parameters, Prompt, PromptStack, Request
+from store.request import Request
 from tests.engines.stability.painter import MODEL, Painter
 from tests.engines.stability.server import Server
 
@@ -50,25 +50,6 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     except FileNotFoundError:
         pytest.skip("openssl is not installed")
     return folder
-
-
-def make_request(model: str = MODEL, prompts: Any = None, **changes: Any) -> Request:
-    values: dict[str, Any] = {
-        "seed": 1229080980,
-        "steps": 30,
-        "cfg_scale": 7.0,
-        "sampler": "k_dpmpp_2m",
-        "width": 128,
-        "height": 128,
-        "style_preset": None,
-    }
-    texts = prompts or [("night sky above a town", 1.0), ("clouds", -1.3)]
-    return Request(
-        engine="stability",
-        model=model,
-        stack=PromptStack(prompts=tuple(Prompt(text=text, weight=w) for text, w in texts)),
-        parameters=Parameters(**values | changes),
-    )
 
 
 def make_engine(host: str, key: str | None = None, **options: Any) -> StabilityEngine:

@@ -25,8 +25,8 @@ from engines.stability.message import build_message, serialize
 from engines.stability.wire import Message, generation
 from store.pixels import digest_pixels, open_image
 from store.request import Request
-from tests.engines.stability.conftest import make_request
 from tests.engines.stability.witness import Witness
+from tests.factories import make_hosted_request
 from tests.journeys.program import SECONDS, Program, wait_until
 
 KEY = "sesame"
@@ -127,7 +127,7 @@ async def ask(channel: Any, method: str, message: Message, answer: Any) -> Any:
 
 
 def ask_for(run: str, *, samples: int = 1, **changes: Any) -> Message:
-    message = build_message(make_request(MODEL, **{"steps": 4, **changes}), Run(id=run))
+    message = build_message(make_hosted_request(MODEL, **{"steps": 4, **changes}), Run(id=run))
     message.image.samples = samples
     return message
 

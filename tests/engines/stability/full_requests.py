@@ -6,8 +6,8 @@ from typing import Any
 
 from store.parameters import Adapter, FineTune, Guidance
 from store.request import Request
-from tests.engines.stability.conftest import make_request
 from tests.engines.stability.files import Shelf, make_file
+from tests.factories import make_hosted_request
 
 LATENT = "stable-diffusion-x4-latent-upscaler"
 ESRGAN = "esrgan-v1-x2plus"
@@ -28,11 +28,11 @@ def make_full_request(shelf: Shelf, **changes: Any) -> Request:
         "fine_tunes": (FineTune(model="cats-1", weight=0.5), FineTune(model="dogs-2")),
         "content_credentials": "sign_with_engine_id",
     }
-    return make_request(model="stable-diffusion-v1-6", **values | changes)
+    return make_hosted_request(model="stable-diffusion-v1-6", **values | changes)
 
 
 def make_upscale(shelf: Shelf, model: str = LATENT, **changes: Any) -> Request:
     """A request to make an image of 128x96 twice as large."""
     values: dict[str, Any] = {"steps": 20, "width": 256, "height": 192}
     values["upscale"] = shelf.make_upscale(make_file((128, 96)))
-    return make_request(model=model, **values | changes)
+    return make_hosted_request(model=model, **values | changes)

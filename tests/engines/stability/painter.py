@@ -16,8 +16,9 @@ from engines.stability.capabilities import TAKES, make_capabilities
 from store.pixels import digest_pixels, open_image
 from store.records import EnvironmentRecord
 from store.request import Parameters, Request
+from tests.factories import PAINTER_MODEL
 
-MODEL = "painter-1"
+MODEL = PAINTER_MODEL
 
 
 UPSCALER = "painter-x2"

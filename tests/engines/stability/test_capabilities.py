@@ -9,7 +9,7 @@ from engines.settings import Settings
 from engines.stability.capabilities import SAMPLERS, SIZES, make_capabilities
 from store.errors import RequestError
 from store.parameters import Guidance, Upscale
-from tests.engines.stability.conftest import make_request
+from tests.factories import make_hosted_request
 
 SDXL = "stable-diffusion-xl-1024-v1-0"
 
@@ -43,7 +43,7 @@ def test_it_promises_nothing_that_the_service_does_not() -> None:
     ],
 )
 def test_each_model_has_its_sizes(model: str, width: int, height: int, fits: bool) -> None:
-    request = make_request(model=model, width=width, height=height)
+    request = make_hosted_request(model=model, width=width, height=height)
     if fits:
         make_capabilities().check(request)
     else:
@@ -56,17 +56,17 @@ def test_every_size_that_is_offered_is_accepted(model: str) -> None:
     sizes = make_capabilities().for_model(model).sizes
     assert sizes.default in sizes.suggested
     for width, height in sizes.suggested:
-        make_capabilities().check(make_request(model=model, width=width, height=height))
+        make_capabilities().check(make_hosted_request(model=model, width=width, height=height))
 
 
 def test_a_server_of_ones_own_has_the_models_that_are_set() -> None:
     capabilities = make_capabilities(["builtin", SDXL])
-    capabilities.check(make_request(model="builtin", width=128, height=128))
+    capabilities.check(make_hosted_request(model="builtin", width=128, height=128))
     assert capabilities.default_model == "builtin"
     assert capabilities.for_model(None).sizes.default == (512, 512)
     assert capabilities.for_model(SDXL).sizes.default == (1024, 1024)
     with pytest.raises(RequestError, match="Unknown model"):
-        capabilities.check(make_request(model="stable-diffusion-v1-6"))
+        capabilities.check(make_hosted_request(model="stable-diffusion-v1-6"))
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_a_server_of_ones_own_has_the_models_that_are_set() -> None:
 )
 def test_what_the_protocol_does_not_have_is_refused(changes: dict[str, object], words: str) -> None:
     with pytest.raises(RequestError, match=words):
-        make_capabilities(["m"]).check(make_request(model="m", **changes))
+        make_capabilities(["m"]).check(make_hosted_request(model="m", **changes))
 
 
 ESRGAN, LATENT = "esrgan-v1-x2plus", "stable-diffusion-x4-latent-upscaler"
@@ -89,7 +89,7 @@ UPSCALE = Upscale(sha256="0" * 64, upscaler="esrgan")
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_guidance_goes_with_the_samplers_that_its_documentation_lists(sampler: str) -> None:
-    request = make_request("m", sampler=sampler, guidance=Guidance(preset="simple"))
+    request = make_hosted_request("m", sampler=sampler, guidance=Guidance(preset="simple"))
     if sampler == "ddim" or sampler.endswith("_ancestral"):
         make_capabilities(["m"]).check(request)
     else:
@@ -100,7 +100,7 @@ def test_guidance_goes_with_the_samplers_that_its_documentation_lists(sampler: s
 @pytest.mark.parametrize("model", [name for name in SIZES if "-xl-" in name])
 def test_guidance_does_not_go_with_sdxl(model: str) -> None:
     guidance = Guidance(preset="fast_blue")
-    request = make_request(
+    request = make_hosted_request(
         model, sampler="k_euler_ancestral", width=1024, height=1024, guidance=guidance
     )
     with pytest.raises(RequestError, match=f"does not work with {model}"):
@@ -109,12 +109,12 @@ def test_guidance_does_not_go_with_sdxl(model: str) -> None:
 
 def test_what_cannot_repeat_is_said_before_it_is_run() -> None:
     registry = EngineRegistry(Settings())
-    assert registry.describe_losses(make_request()) == ()
-    (text,) = registry.describe_losses(make_request(guidance=Guidance(preset="slow")))
+    assert registry.describe_losses(make_hosted_request()) == ()
+    (text,) = registry.describe_losses(make_hosted_request(guidance=Guidance(preset="slow")))
     assert "CLIP guidance does not repeat" in text
-    (text,) = registry.describe_losses(make_request(ESRGAN, upscale=UPSCALE))
+    (text,) = registry.describe_losses(make_hosted_request(ESRGAN, upscale=UPSCALE))
     assert "reads no prompts" in text
-    assert registry.describe_losses(make_request(LATENT, upscale=UPSCALE)) == ()
+    assert registry.describe_losses(make_hosted_request(LATENT, upscale=UPSCALE)) == ()
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_what_cannot_repeat_is_said_before_it_is_run() -> None:
 def test_each_upscaler_has_its_limits(
     model: str, changes: dict[str, object], words: str | None
 ) -> None:
-    request = make_request(model, upscale=UPSCALE, **changes)
+    request = make_hosted_request(model, upscale=UPSCALE, **changes)
     if words is None:
         make_capabilities().check(request)
     else:
@@ -145,4 +145,4 @@ def test_a_server_of_ones_own_has_the_upscale_models_that_are_set() -> None:
     capabilities = make_capabilities(["m"], ["mine-x2"])
     assert capabilities.upscale_models == ("mine-x2",)
     assert make_capabilities(["m"]).upscale_models == (ESRGAN, LATENT)
-    capabilities.check(make_request("mine-x2", upscale=UPSCALE, width=8000, height=8000))
+    capabilities.check(make_hosted_request("mine-x2", upscale=UPSCALE, width=8000, height=8000))

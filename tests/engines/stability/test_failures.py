@@ -10,9 +10,10 @@ import pytest
 from engines.base import EngineError, Failure, Produced, Run, Warned
 from engines.stability.outcomes import clean_text
 from store.records import FinishReason
-from tests.engines.stability.conftest import Serve, collect, make_engine, make_request, speak
+from tests.engines.stability.conftest import Serve, collect, make_engine, speak
 from tests.engines.stability.painter import paint
 from tests.engines.stability.server import Behaviour as B
+from tests.factories import make_hosted_request
 
 CASES = [
     (B.UNAUTHENTICATED, Failure.WRONG_KEY, False, "does not accept this key"),
@@ -44,7 +45,7 @@ async def test_each_failure_is_a_state_to_act_on(
 ) -> None:
     server = await serve(behaviour)
     with pytest.raises(EngineError) as caught:
-        await collect(make_engine(server.host, "sk-1"), make_request())
+        await collect(make_engine(server.host, "sk-1"), make_hosted_request())
     error = caught.value
     assert (error.kind, error.may_be_charged) == (kind, may_be_charged)
     assert words in error.message
@@ -55,14 +56,14 @@ async def test_each_failure_is_a_state_to_act_on(
 async def test_no_key_where_one_is_wanted(serve: Serve) -> None:
     server = await serve(token="sesame")
     with pytest.raises(EngineError) as caught:
-        await collect(make_engine(server.host), make_request())
+        await collect(make_engine(server.host), make_hosted_request())
     assert caught.value.kind is Failure.MISSING_KEY
     assert "STABILITY_KEY" in caught.value.hint
 
 
 async def test_the_hosted_service_is_not_even_asked_without_a_key() -> None:
     with pytest.raises(EngineError) as caught:
-        await collect(make_engine("grpc.stability.ai:443"), make_request())
+        await collect(make_engine("grpc.stability.ai:443"), make_hosted_request())
     assert caught.value.kind is Failure.MISSING_KEY
     assert "STABILITY_KEY" in caught.value.hint
     assert not caught.value.may_be_charged
@@ -72,7 +73,7 @@ async def test_a_model_that_the_server_does_not_have(serve: Serve) -> None:
     server = await serve()
     engine = make_engine(server.host, models=("gone-1",))
     with pytest.raises(EngineError) as caught:
-        await collect(engine, make_request(model="gone-1"))
+        await collect(engine, make_hosted_request(model="gone-1"))
     assert caught.value.kind is Failure.MODEL_GONE
     assert "gone-1" in caught.value.message
 
@@ -81,16 +82,18 @@ async def test_a_request_that_cannot_be_made_is_not_sent(serve: Serve) -> None:
     server = await serve()
     for changes in ({"steps": 5}, {"style_preset": "glitter"}, {"model": "unheard-of"}):
         with pytest.raises(EngineError) as caught:
-            await collect(make_engine(server.host), make_request(**changes))
+            await collect(make_engine(server.host), make_hosted_request(**changes))
         assert caught.value.kind is Failure.INVALID_REQUEST
     with pytest.raises(EngineError, match="too close to 0"):
-        await collect(make_engine(server.host), make_request(prompts=[("a", 1), ("b", 1e-60)]))
+        await collect(
+            make_engine(server.host), make_hosted_request(prompts=[("a", 1), ("b", 1e-60)])
+        )
     assert server.messages == []
 
 
 async def test_a_filtered_image_is_kept_with_a_warning(serve: Serve) -> None:
     server = await serve(B.FILTER_IMAGE)
-    request = make_request()
+    request = make_hosted_request()
     warned, produced = await collect(make_engine(server.host), request)
     assert isinstance(produced, Produced)
     assert produced.finish_reason is FinishReason.FILTER
@@ -100,7 +103,7 @@ async def test_a_filtered_image_is_kept_with_a_warning(serve: Serve) -> None:
 
 async def test_a_withheld_image_is_known_after_a_crash_too(serve: Serve) -> None:
     server, spooled = await serve(B.FILTER_TEXT), list[bytes]()
-    engine, request = make_engine(server.host), make_request()
+    engine, request = make_engine(server.host), make_hosted_request()
     with pytest.raises(EngineError, match="withheld"):
         await collect(engine, request, Run(id="run-1", spool=spooled.append))
     warned, produced = engine.recover(request, spooled)
@@ -112,7 +115,7 @@ async def test_a_withheld_image_is_known_after_a_crash_too(serve: Serve) -> None
 
 async def test_what_a_failure_came_with_is_told_before_it(serve: Serve) -> None:
     server = await serve(B.FILTER_THEN_FAIL)
-    events = make_engine(server.host).generate(make_request(), Run(id="run-1"))
+    events = make_engine(server.host).generate(make_hosted_request(), Run(id="run-1"))
     warned = await anext(events)
     assert isinstance(warned, Warned)
     assert "worker lost" in warned.text
@@ -134,7 +137,7 @@ async def test_an_answer_that_differs_from_the_request_is_recorded(
     serve: Serve, behaviour: B, words: str, seed: int
 ) -> None:
     server = await serve(behaviour)
-    warned, produced = await collect(make_engine(server.host), make_request(seed=41))
+    warned, produced = await collect(make_engine(server.host), make_hosted_request(seed=41))
     assert isinstance(warned, Warned)
     assert words in warned.text
     assert isinstance(produced, Produced)
@@ -147,7 +150,7 @@ async def test_unreadable_bytes_are_spooled_all_the_same(serve: Serve) -> None:
     spooled: list[bytes] = []
     with pytest.raises(EngineError, match="kept as it came"):
         await collect(
-            make_engine(server.host), make_request(), Run(id="run-1", spool=spooled.append)
+            make_engine(server.host), make_hosted_request(), Run(id="run-1", spool=spooled.append)
         )
     assert spooled == [b"\xff\xff\xff these bytes are no message"]
 
@@ -164,7 +167,7 @@ async def test_a_silent_server_is_given_up(
 ) -> None:
     server = await serve(B.SILENCE)
     with pytest.raises(EngineError) as caught:
-        await collect(make_engine(server.host, **limits), make_request())
+        await collect(make_engine(server.host, **limits), make_hosted_request())
     assert caught.value.kind is Failure.OUTCOME_UNKNOWN
     assert caught.value.may_be_charged
     assert words in caught.value.message
@@ -186,7 +189,7 @@ def find_free_port() -> int:
 )
 async def test_a_host_that_is_not_there_costs_nothing(host: str, words: str) -> None:
     with pytest.raises(EngineError) as caught:
-        await collect(make_engine(host.format(port=find_free_port())), make_request())
+        await collect(make_engine(host.format(port=find_free_port())), make_hosted_request())
     assert caught.value.kind is Failure.UNREACHABLE
     assert not caught.value.may_be_charged
     assert words in caught.value.message
@@ -200,7 +203,7 @@ async def test_a_host_that_listens_but_never_answers_costs_nothing(
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         host = f"127.0.0.1:{deaf.getsockname()[1]}"
         with pytest.raises(EngineError) as caught:
-            await collect(make_engine(host), make_request())
+            await collect(make_engine(host), make_hosted_request())
     assert caught.value.kind is Failure.DEADLINE
     assert not caught.value.may_be_charged
 
@@ -208,7 +211,7 @@ async def test_a_host_that_listens_but_never_answers_costs_nothing(
 async def test_a_web_server_is_not_taken_for_the_api() -> None:
     async with speak(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n") as host:
         with pytest.raises(EngineError) as caught:
-            await collect(make_engine(host), make_request())
+            await collect(make_engine(host), make_hosted_request())
     assert caught.value.kind is Failure.UNREACHABLE
     assert not caught.value.may_be_charged
 
@@ -216,7 +219,7 @@ async def test_a_web_server_is_not_taken_for_the_api() -> None:
 async def test_a_server_cannot_write_to_the_terminal(serve: Serve) -> None:
     server = await serve(B.ESCAPES)
     with pytest.raises(EngineError) as caught:
-        await collect(make_engine(server.host), make_request())
+        await collect(make_engine(server.host), make_hosted_request())
     message = caught.value.message
     assert message.isprintable()
     assert len(message) < 500

@@ -17,7 +17,7 @@ from engines.stability.engine import StabilityEngine
 from engines.worker.result import check_produced
 from store.pixels import open_image
 from store.records import FinishReason
-from tests.engines.stability.conftest import make_engine, make_request
+from tests.engines.stability.conftest import make_engine
 from tests.engines.stability.faults import (
     answer_cases,
     handshake_cases,
@@ -30,6 +30,7 @@ from tests.engines.stability.faults.peer import Ending, Peer, Script, wait_until
 from tests.engines.stability.faults.proxy import Cut, Proxy
 from tests.engines.stability.painter import Painter
 from tests.engines.stability.server import Behaviour, Server
+from tests.factories import make_hosted_request
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -40,7 +41,7 @@ CASES = [
     *answer_cases.CASES,
 ]
 GUARD_SECONDS = 30
-REQUEST = make_request(seed=SEED)
+REQUEST = make_hosted_request(seed=SEED)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -16,7 +16,7 @@ from engines.base import Progressed
 from engines.builtin.capabilities import MODEL, UPSCALE_MODEL
 from engines.stability.account_wire import dashboard, listing
 from engines.stability.wire import generation
-from tests.engines.stability.conftest import make_engine, make_request
+from tests.engines.stability.conftest import make_engine
 from tests.engines.stability.files import Shelf, make_file, make_mask_file
 from tests.engines.stability.fleet_client import (
     COMMAND,
@@ -37,6 +37,7 @@ from tests.engines.stability.fleet_client import (
     wait_for,
 )
 from tests.engines.stability.witness import VARIABLE, Witness
+from tests.factories import make_hosted_request
 
 pytest.importorskip("ray.serve", reason="Ray Serve is not installed")
 
@@ -75,7 +76,7 @@ async def test_both_replicas_make_the_pixels_of_one_engine(
     assert len({answer.meta.node_id for answer in answers[:2]}) == 2
     assert {answer.meta.engine_id for answer in answers} == {MODEL}
     for seed, answer in zip((1, 2, 3), answers, strict=True):
-        assert digest(answer) == await draw(make_request(MODEL, steps=4, seed=seed))
+        assert digest(answer) == await draw(make_hosted_request(MODEL, steps=4, seed=seed))
 
 
 @pytest.mark.parametrize("kind", ["initial image and mask", "upscale"])
@@ -85,7 +86,7 @@ async def test_images_warnings_and_progress_pass_as_on_one_machine(
     shelf, size = Shelf(), (192, 128)
     if kind == "upscale":
         upscale = shelf.make_upscale(make_file(size))
-        request = make_request(
+        request = make_hosted_request(
             UPSCALE_MODEL, width=384, height=256, sampler="ddim", upscale=upscale
         )
     else:
@@ -93,7 +94,7 @@ async def test_images_warnings_and_progress_pass_as_on_one_machine(
             "initial_image": shelf.make_initial(make_file(size)),
             "mask": shelf.make_mask(make_mask_file(size)),
         }
-        request = make_request(MODEL, steps=10, **images)
+        request = make_hosted_request(MODEL, steps=10, **images)
     client = make_engine(fleet.address, models=(MODEL,), upscale_models=(UPSCALE_MODEL,))
     events = [event async for event in client.generate(request, shelf.make_run(name_run()))]
     own = await list_own_events(request, shelf.make_run())
@@ -158,7 +159,7 @@ async def test_a_lost_replica_costs_no_image(fleet: Running, witness: Witness) -
         os.kill(int(witness.list_lines(run)[0].split()[0]), signal.SIGKILL)
         witness.go_on()
         (answer,) = await work
-    assert digest(answer) == await draw(make_request(MODEL, steps=4, seed=5))
+    assert digest(answer) == await draw(make_hosted_request(MODEL, steps=4, seed=5))
 
 
 async def test_refusals_and_the_other_services(fleet: Running) -> None:
@@ -222,7 +223,7 @@ async def test_the_command_beyond_this_machine_and_ctrl_c(
                 )
             assert caught.value.code() is Code.UNAUTHENTICATED
             (answer,) = await Call(channel, ask_for("run-1"), key=KEY).run()
-        assert digest(answer) == await draw(make_request(MODEL, steps=4))
+        assert digest(answer) == await draw(make_hosted_request(MODEL, steps=4))
         async with grpc.aio.insecure_channel(host) as channel:
             code, _ = await Call(channel, ask_for("run-1"), key=KEY).fail()
             assert code is Code.UNAVAILABLE

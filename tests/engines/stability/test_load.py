@@ -12,9 +12,10 @@ from engines.base import Run
 from engines.stability.connection import OPTIONS
 from engines.stability.message import build_message
 from engines.stability.wire import generation, generation_grpc
-from tests.engines.stability.conftest import Serve, make_request
+from tests.engines.stability.conftest import Serve
 from tests.engines.stability.faults.peer import wait_until
 from tests.engines.stability.painter import Painter, paint
+from tests.factories import make_hosted_request
 
 CLIENTS = 64
 
@@ -23,7 +24,7 @@ async def ask(host: str, seed: int, came: list[int]) -> Any:
     """The artifact for `seed` over a connection of its own, or the status that refused it."""
     async with grpc.aio.insecure_channel(host, options=OPTIONS) as channel:
         stub = generation_grpc.GenerationServiceStub(channel)
-        stream = stub.Generate(build_message(make_request(seed=seed), Run(id=str(seed))))
+        stream = stub.Generate(build_message(make_hosted_request(seed=seed), Run(id=str(seed))))
         found = []
         try:
             async for answer in stream:
@@ -51,7 +52,7 @@ async def test_each_of_64_clients_gets_its_own_answer_and_the_rest_a_refusal(ser
     for seed, artifact in zip(seeds, await asyncio.gather(*accepted), strict=True):
         assert artifact.type == generation.ARTIFACT_IMAGE
         assert artifact.seed == seed
-        assert artifact.binary == paint(make_request(seed=seed))
+        assert artifact.binary == paint(make_hosted_request(seed=seed))
     # The places are free again.
     again = await ask(server.host, 7, came)
-    assert again.binary == paint(make_request(seed=7))
+    assert again.binary == paint(make_hosted_request(seed=7))

@@ -18,7 +18,7 @@ from engines.stability.wire import generation
 from store.errors import RequestError
 from store.fields import CFG_SCALE_MAXIMUM, SEED_MAXIMUM
 from store.request import Parameters, Prompt, PromptStack, Request
-from tests.engines.stability.conftest import make_request
+from tests.factories import make_hosted_request
 
 texts = st.text(
     st.characters(exclude_categories=["Cc", "Cs"]) | st.sampled_from("\n\t"),
@@ -72,7 +72,7 @@ def test_the_shortest_decimal_is_the_same_number_on_the_wire(value: float) -> No
 
 
 def test_the_message_field_by_field() -> None:
-    request = make_request(
+    request = make_hosted_request(
         model="stable-diffusion-v1-6", sampler="ddim", style_preset="anime", cfg_scale=0.0
     )
     message = build_message(request, Run(id="0f" * 16))
@@ -94,23 +94,23 @@ def test_the_message_field_by_field() -> None:
     for name in ("adapter", "masked_area_init", "quantize", "cai_parameters"):
         assert not image.HasField(name), name
     assert not image.parameters[0].HasField("schedule")
-    assert not build_message(make_request(), Run(id="x")).HasField("extras")
+    assert not build_message(make_hosted_request(), Run(id="x")).HasField("extras")
 
 
 def test_every_sampler_travels_as_its_number() -> None:
     numbers = [
-        build_message(make_request(sampler=name), Run(id="x")).image.transform.diffusion
+        build_message(make_hosted_request(sampler=name), Run(id="x")).image.transform.diffusion
         for name in SAMPLERS
     ]
     assert numbers == list(range(11))
-    data = serialize(build_message(make_request(sampler="ddim"), Run(id="x")))
+    data = serialize(build_message(make_hosted_request(sampler="ddim"), Run(id="x")))
     # Field 6 of the image parameters (transform), 2 bytes: field 1 (diffusion) is 0.
     assert b"\x32\x02\x08\x00" in data
 
 
 def test_a_sampler_without_a_number_is_refused() -> None:
     with pytest.raises(RequestError, match="no sampler 'karras'"):
-        build_message(make_request(sampler="karras"), Run(id="x"))
+        build_message(make_hosted_request(sampler="karras"), Run(id="x"))
 
 
 @pytest.mark.parametrize(
@@ -125,14 +125,14 @@ def test_a_sampler_without_a_number_is_refused() -> None:
     ],
 )
 def test_nothing_that_is_missing_is_filled_in(field: str, words: str) -> None:
-    message = build_message(make_request(), Run(id="x"))
+    message = build_message(make_hosted_request(), Run(id="x"))
     message.image.ClearField(field)
     with pytest.raises(RequestError, match=words):
         read_message(serialize(message))
 
 
 def test_seed_zero_and_bytes_that_are_no_message_are_refused() -> None:
-    message = build_message(make_request(), Run(id="x"))
+    message = build_message(make_hosted_request(), Run(id="x"))
     message.image.seed[0] = 0
     with pytest.raises(RequestError, match="out of range"):
         read_message(serialize(message))
@@ -164,7 +164,8 @@ def test_it_differs_from_the_clients_own_message_only_where_that_is_wrong() -> N
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     theirs = generation.Request.FromString(bytes.fromhex(result.stdout))
     ours = build_message(
-        make_request(model="stable-diffusion-v1-6", style_preset="anime"), Run(id=theirs.request_id)
+        make_hosted_request(model="stable-diffusion-v1-6", style_preset="anime"),
+        Run(id=theirs.request_id),
     )
     assert theirs != ours
     assert theirs.image.HasField("adapter")

@@ -21,10 +21,10 @@ from engines.stability.wire import generation
 from store.errors import RequestError
 from store.parameters import ADAPTERS, GUIDANCE_PRESETS, Adapter, FineTune, Guidance, Variation
 from store.request import PromptStack, Request
-from tests.engines.stability.conftest import make_request
 from tests.engines.stability.files import Shelf, make_file, make_mask_file
 from tests.engines.stability.full_requests import make_full_request
 from tests.engines.stability.test_message import stacks, texts, typed_numbers
+from tests.factories import make_hosted_request
 
 SHELF = Shelf()
 
@@ -88,7 +88,7 @@ def requests(draw: Any) -> Request:
             "mask": draw(st.none() | masks),
             "adapter": draw(st.none() | adapters),
         }
-    request = make_request(**changes)
+    request = make_hosted_request(**changes)
     return msgspec.structs.replace(request, stack=draw(stacks))
 
 
@@ -143,7 +143,7 @@ def test_the_message_of_everything_field_by_field() -> None:
 def test_schedules_and_areas_that_are_0_are_said_all_the_same() -> None:
     shelf = Shelf()
     initial = msgspec.structs.replace(shelf.make_initial(), start_schedule=0.0, end_schedule=0.0)
-    request = make_request(initial_image=initial, mask=shelf.make_mask(area_init="zero"))
+    request = make_hosted_request(initial_image=initial, mask=shelf.make_mask(area_init="zero"))
     image = build_message(request, shelf.make_run()).image
     schedule = image.parameters[0].schedule
     assert (schedule.HasField("start"), schedule.HasField("end")) == (True, True)
@@ -152,6 +152,6 @@ def test_schedules_and_areas_that_are_0_are_said_all_the_same() -> None:
 
 
 def test_what_the_protocol_cannot_say_is_refused_before_anything_is_sent() -> None:
-    request = make_request(variation=Variation(seed=7, strength=0.5))
+    request = make_hosted_request(variation=Variation(seed=7, strength=0.5))
     with pytest.raises(RequestError, match="no variation seed"):
         build_message(request, Run(id="x"))

@@ -17,8 +17,9 @@ from engines.stability.rest_capabilities import CAPABILITIES, CORE, PATHS, RATIO
 from store.errors import RequestError
 from store.parameters import InitialImage, Mask
 from store.records import Draft, DraftPrompt
-from tests.engines.stability.rest import LARGE, ULTRA, make_request
+from tests.engines.stability.rest import LARGE, ULTRA
 from tests.engines.stability.rest_server import CORE_SIZES, SIZES
+from tests.factories import make_rest_request
 
 SKY = DraftPrompt(text="sky")
 
@@ -47,14 +48,14 @@ def test_each_ratio_is_a_size_and_each_size_a_ratio(model: str) -> None:
     assert set(CAPABILITIES.for_model(model).sizes.only) == set(expected.values())
     for ratio, (width, height) in expected.items():
         assert find_ratio(model, width, height) == ratio
-        CAPABILITIES.check(make_request(model, width=width, height=height))
+        CAPABILITIES.check(make_rest_request(model, width=width, height=height))
 
 
 def test_a_size_of_another_model_is_refused_with_the_ones_there_are() -> None:
     with pytest.raises(RequestError, match=r"1024x1024 does not fit.* 1536x1536, 1632x1344"):
-        CAPABILITIES.check(make_request("stable-image-core", width=1024, height=1024))
+        CAPABILITIES.check(make_rest_request("stable-image-core", width=1024, height=1024))
     with pytest.raises(RequestError, match="1536x1536 does not fit"):
-        CAPABILITIES.check(make_request(ULTRA, width=1536, height=1536))
+        CAPABILITIES.check(make_rest_request(ULTRA, width=1536, height=1536))
 
 
 @pytest.mark.parametrize(
@@ -64,9 +65,9 @@ def test_a_size_of_another_model_is_refused_with_the_ones_there_are() -> None:
 def test_sd3_has_a_cfg_scale(model: str, default: float) -> None:
     (request,) = resolve_draft(Draft(engine="x", model=model, prompts=(SKY,)), CAPABILITIES)
     assert request.parameters.cfg_scale == default
-    CAPABILITIES.check(make_request(model, cfg_scale=10.0))
+    CAPABILITIES.check(make_rest_request(model, cfg_scale=10.0))
     with pytest.raises(RequestError, match="Give 1 to 10"):
-        CAPABILITIES.check(make_request(model, cfg_scale=0.5))
+        CAPABILITIES.check(make_rest_request(model, cfg_scale=0.5))
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,7 @@ def test_sd3_has_a_cfg_scale(model: str, default: float) -> None:
 )
 def test_what_the_server_decides_cannot_be_asked_for(change: dict[str, object], words: str) -> None:
     with pytest.raises(RequestError, match=words):
-        CAPABILITIES.check(make_request(ULTRA, **change))
+        CAPABILITIES.check(make_rest_request(ULTRA, **change))
 
 
 def test_all_models_but_core_take_an_initial_image_and_none_a_mask() -> None:
@@ -87,11 +88,11 @@ def test_all_models_but_core_take_an_initial_image_and_none_a_mask() -> None:
     mask = Mask(sha256="cd" * 32, replaces="black", area_init="original")
     for model in PATHS:
         if model != CORE:
-            CAPABILITIES.check(make_request(model, initial_image=image))
+            CAPABILITIES.check(make_rest_request(model, initial_image=image))
             with pytest.raises(RequestError, match="The engine stability-rest has no mask"):
-                CAPABILITIES.check(make_request(model, initial_image=image, mask=mask))
+                CAPABILITIES.check(make_rest_request(model, initial_image=image, mask=mask))
     with pytest.raises(RequestError) as caught:
-        CAPABILITIES.check(make_request(CORE, initial_image=image))
+        CAPABILITIES.check(make_rest_request(CORE, initial_image=image))
     assert caught.value.field == "parameters.initial_image"
     assert caught.value.message == "The model stable-image-core has no initial image."
     assert caught.value.hint.startswith("Leave it out, or choose stable-image-ultra, sd3.5-large,")

@@ -12,9 +12,10 @@ import pytest
 from engines.base import EngineError, Failure, Produced, Run
 from engines.stability import rest_connection, rest_engine
 from engines.stability.target import find_web_target
-from tests.engines.stability.rest import collect, make_engine, make_request
+from tests.engines.stability.rest import collect, make_engine
 from tests.engines.stability.rest_server import Behaviour, RestServer, refuse
 from tests.engines.stability.test_secrecy import render
+from tests.factories import make_rest_request
 
 CANARY = "sk-CANARY-" + "k" * 41
 
@@ -64,7 +65,7 @@ def test_text_that_is_no_address_is_refused_with_an_example(host: str) -> None:
 
 async def test_a_key_never_crosses_a_network_in_the_clear() -> None:
     with pytest.raises(EngineError) as caught:
-        await collect(make_engine("http://example.org", CANARY), make_request())
+        await collect(make_engine("http://example.org", CANARY), make_rest_request())
     assert caught.value.kind is Failure.INSECURE
     assert "unencrypted" in caught.value.message
     assert "https://" in caught.value.hint
@@ -76,7 +77,7 @@ async def test_a_local_server_gets_the_key_and_no_proxy_does(
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     async with RestServer(token=CANARY) as server:
-        events = await collect(make_engine(server.host, CANARY), make_request())
+        events = await collect(make_engine(server.host, CANARY), make_rest_request())
         assert server.headers[0]["authorization"] == f"Bearer {CANARY}"
     assert isinstance(events[-1], Produced)
 
@@ -84,7 +85,7 @@ async def test_a_local_server_gets_the_key_and_no_proxy_does(
 async def test_no_key_no_header_and_a_redirect_is_not_followed() -> None:
     async with RestServer(refusal=(307, b"")) as server:
         with pytest.raises(EngineError, match="HTTP 307"):
-            await collect(make_engine(server.host), make_request())
+            await collect(make_engine(server.host), make_rest_request())
         assert "authorization" not in server.headers[0]
         assert len(server.requests) == 1
 
@@ -92,14 +93,14 @@ async def test_no_key_no_header_and_a_redirect_is_not_followed() -> None:
 async def test_a_proxy_that_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", "gopher://127.0.0.1:9")
     with pytest.raises(EngineError, match="The proxy") as caught:
-        await collect(make_engine("https://example.org", CANARY), make_request())
+        await collect(make_engine("https://example.org", CANARY), make_rest_request())
     assert caught.value.kind is Failure.UNREACHABLE
 
 
 async def test_a_proxy_that_is_not_there_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     with pytest.raises(EngineError) as caught:
-        await collect(make_engine("https://example.org", CANARY), make_request())
+        await collect(make_engine("https://example.org", CANARY), make_rest_request())
     assert caught.value.kind is Failure.UNREACHABLE
     assert not caught.value.may_be_charged
 
@@ -118,7 +119,7 @@ async def test_a_proxy_that_hangs_up_has_seen_neither_key_nor_request(
         port = proxy.sockets[0].getsockname()[1]
         monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{port}")
         with pytest.raises(EngineError) as caught:
-            await collect(make_engine("https://example.org", CANARY), make_request())
+            await collect(make_engine("https://example.org", CANARY), make_rest_request())
     assert caught.value.kind is Failure.UNREACHABLE
     assert seen[0].startswith(b"CONNECT example.org:443 ")
     assert CANARY.encode() not in seen[0]
@@ -129,10 +130,10 @@ async def test_over_tls_the_key_arrives_and_the_server_is_checked(certificate: P
     context.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
     async with RestServer(tls=context, token=CANARY) as server:
         engine = make_engine(server.host, CANARY, certificates=certificate / "cert.pem")
-        events = await collect(engine, make_request())
+        events = await collect(engine, make_rest_request())
         assert isinstance(events[-1], Produced)
         with pytest.raises(EngineError) as caught:  # an authority that nobody knows
-            await collect(make_engine(server.host, CANARY), make_request())
+            await collect(make_engine(server.host, CANARY), make_rest_request())
         assert len(server.requests) == 1
     assert caught.value.kind is Failure.UNREACHABLE
     assert "TLS" in caught.value.message
@@ -146,7 +147,7 @@ async def test_a_server_without_tls_is_not_talked_to_as_if_it_had(
     async with RestServer() as server:
         host = server.host.replace("http:", "https:")
         with pytest.raises(EngineError) as caught:
-            await collect(make_engine(host, CANARY), make_request())
+            await collect(make_engine(host, CANARY), make_rest_request())
         assert server.requests == []
     assert caught.value.kind in (Failure.UNREACHABLE, Failure.DEADLINE)
     assert not caught.value.may_be_charged
@@ -157,7 +158,7 @@ async def test_certificates_that_cannot_be_read_are_named(tmp_path: Path) -> Non
         (tmp_path / "empty.pem").write_text("no certificate")
         engine = make_engine("https://localhost:1", certificates=path)
         with pytest.raises(EngineError, match=rf"{path.name} cannot be read"):
-            await collect(engine, make_request())
+            await collect(engine, make_rest_request())
 
 
 OUTCOMES = [kind for kind in Behaviour if kind is not Behaviour.LARGE]
@@ -176,7 +177,7 @@ async def test_no_outcome_shows_the_key(
     kind = behaviour if isinstance(behaviour, Behaviour) else Behaviour.GOOD
     async with RestServer(kind, token=CANARY, refusal=refusal) as server:
         engine = make_engine(server.host, CANARY, idle_seconds=0.5)
-        request, spooled = make_request(), list[bytes]()
+        request, spooled = make_rest_request(), list[bytes]()
         seen = [repr(engine), repr(vars(engine)), repr(engine.environment())]
         try:
             seen += map(repr, await collect(engine, request, Run(id="r", spool=spooled.append)))
@@ -196,13 +197,13 @@ async def test_neither_a_crash_nor_a_cancelled_call_shows_the_key() -> None:
     async with RestServer(token=CANARY) as server:
         with pytest.raises(RuntimeError) as crashed:
             await collect(
-                make_engine(server.host, CANARY), make_request(), Run(id="r", spool=crash)
+                make_engine(server.host, CANARY), make_rest_request(), Run(id="r", spool=crash)
             )
     assert "bug in the worker" in render(crashed.value)
     assert CANARY not in render(crashed.value)
 
     async with RestServer(Behaviour.SILENCE) as server:
-        task = asyncio.create_task(collect(make_engine(server.host, CANARY), make_request()))
+        task = asyncio.create_task(collect(make_engine(server.host, CANARY), make_rest_request()))
         await server.started.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError) as cancelled:

@@ -14,10 +14,11 @@ from engines.stability.rest_capabilities import PATHS
 from engines.stability.rest_mapping import describe_losses
 from store.errors import StoreError
 from store.records import FinishReason
-from tests.engines.stability.rest import LARGE, ULTRA, collect, make_engine, make_request
+from tests.engines.stability.rest import LARGE, ULTRA, collect, make_engine
 from tests.engines.stability.rest_server import LARGE as LARGE_BYTES
 from tests.engines.stability.rest_server import Behaviour as B
 from tests.engines.stability.rest_server import RestServer, paint
+from tests.factories import make_rest_request
 
 
 def split(events: list[Event]) -> tuple[list[str], Produced]:
@@ -29,7 +30,7 @@ def split(events: list[Event]) -> tuple[list[str], Produced]:
 
 @pytest.mark.parametrize("model", PATHS)
 async def test_each_model_makes_the_image_that_was_asked_for(model: str) -> None:
-    request = make_request(model)
+    request = make_rest_request(model)
     async with RestServer() as server:
         warnings, produced = split(await collect(make_engine(server.host), request))
         assert produced.data == paint(PATHS[model], server.fields)
@@ -45,7 +46,7 @@ async def test_each_model_makes_the_image_that_was_asked_for(model: str) -> None
 
 async def test_the_form_names_everything_and_leaves_nothing_to_a_default() -> None:
     texts = [('süß 🌃 "a"\nb', 1.0), ("town", 1.0), ("clouds", -0.5)]
-    request = make_request(
+    request = make_rest_request(
         LARGE, texts, width=640, height=1536, style_preset="pixel-art", cfg_scale=4.5
     )
     async with RestServer() as server:
@@ -69,14 +70,14 @@ async def test_the_form_names_everything_and_leaves_nothing_to_a_default() -> No
 
 async def test_core_and_ultra_get_no_cfg_scale_and_no_model() -> None:
     async with RestServer() as server:
-        await collect(make_engine(server.host), make_request(ULTRA, [("sky", 1.0)]))
+        await collect(make_engine(server.host), make_rest_request(ULTRA, [("sky", 1.0)]))
         fields = server.fields
     assert fields.keys() == {"prompt", "aspect_ratio", "seed", "output_format"}
 
 
 async def test_the_stored_message_is_what_is_sent_but_for_host_and_key() -> None:
     async with RestServer() as server:
-        engine, request = make_engine(server.host, "sk-1"), make_request()
+        engine, request = make_engine(server.host, "sk-1"), make_rest_request()
         await collect(engine, request)
         head, _, body = server.requests[0].partition(b"\r\n\r\n")
     lines = head.split(b"\r\n")
@@ -90,7 +91,7 @@ async def test_the_stored_message_is_what_is_sent_but_for_host_and_key() -> None
 
 
 async def test_what_is_lost_is_warned_of_and_recovered() -> None:
-    request = make_request(LARGE, [("sky", 2.0), ("town", 0.5), ("fog", -0.5)])
+    request = make_rest_request(LARGE, [("sky", 2.0), ("town", 0.5), ("fog", -0.5)])
     spooled: list[bytes] = []
     async with RestServer() as server:
         engine = make_engine(server.host)
@@ -102,7 +103,7 @@ async def test_what_is_lost_is_warned_of_and_recovered() -> None:
 
 
 async def test_the_answer_is_spooled_as_it_came_and_can_be_recovered() -> None:
-    request, spooled = make_request(), list[bytes]()
+    request, spooled = make_rest_request(), list[bytes]()
     async with RestServer() as server:
         engine = make_engine(server.host)
         events = await collect(engine, request, Run(id="run-1", spool=spooled.append))
@@ -120,14 +121,16 @@ async def test_a_full_disk_does_not_lose_the_image(kind: type[Exception]) -> Non
         raise kind("No space left on device")
 
     async with RestServer() as server:
-        events = await collect(make_engine(server.host), make_request(), Run(id="r", spool=fail))
+        events = await collect(
+            make_engine(server.host), make_rest_request(), Run(id="r", spool=fail)
+        )
     warnings, _ = split(events)
     assert "No space left" in " ".join(warnings)
 
 
 async def test_a_very_large_answer_arrives() -> None:
     async with RestServer(B.LARGE) as server:
-        _, produced = split(await collect(make_engine(server.host), make_request()))
+        _, produced = split(await collect(make_engine(server.host), make_rest_request()))
     assert len(produced.data or b"") > LARGE_BYTES
 
 
@@ -147,7 +150,7 @@ async def test_an_answer_that_differs_from_the_request_is_kept_and_marked(
     behaviour: B, words: str, seed: int, reason: FinishReason
 ) -> None:
     async with RestServer(behaviour) as server:
-        events = await collect(make_engine(server.host), make_request(seed=41))
+        events = await collect(make_engine(server.host), make_rest_request(seed=41))
     warnings, produced = split(events)
     assert words in " ".join(warnings)
     assert (produced.seed, produced.finish_reason) == (seed, reason)
@@ -156,13 +159,15 @@ async def test_an_answer_that_differs_from_the_request_is_kept_and_marked(
 
 async def test_a_seed_in_quotes_is_a_seed() -> None:
     async with RestServer(B.TEXT_SEED) as server:
-        warnings, produced = split(await collect(make_engine(server.host), make_request(seed=41)))
+        warnings, produced = split(
+            await collect(make_engine(server.host), make_rest_request(seed=41))
+        )
     assert (warnings, produced.seed) == ([], 41)
 
 
 async def test_cancelling_ends_the_connection_at_once() -> None:
     async with RestServer(B.SILENCE) as server:
-        task = asyncio.create_task(collect(make_engine(server.host), make_request()))
+        task = asyncio.create_task(collect(make_engine(server.host), make_rest_request()))
         await server.started.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -173,7 +178,7 @@ async def test_cancelling_ends_the_connection_at_once() -> None:
 
 async def test_closing_the_generator_ends_the_connection() -> None:
     async with RestServer(B.SILENCE) as server:
-        request = make_request(prompts=[("a", 1.0), ("b", 1.0)])
+        request = make_rest_request(prompts=[("a", 1.0), ("b", 1.0)])
         async with contextlib.aclosing(
             make_engine(server.host).generate(request, Run(id="r"))
         ) as events:
@@ -189,7 +194,7 @@ async def test_closing_the_generator_ends_the_connection() -> None:
 async def test_closing_the_engine_ends_the_call() -> None:
     async with RestServer(B.SILENCE) as server:
         engine = make_engine(server.host)
-        task = asyncio.create_task(collect(engine, make_request()))
+        task = asyncio.create_task(collect(engine, make_rest_request()))
         await server.started.wait()
         await engine.close()
         with pytest.raises(EngineError) as caught:
@@ -200,7 +205,7 @@ async def test_closing_the_engine_ends_the_call() -> None:
 
 
 async def test_several_images_at_once_do_not_mix() -> None:
-    requests = [make_request(seed=seed) for seed in range(1, 5)]
+    requests = [make_rest_request(seed=seed) for seed in range(1, 5)]
     async with RestServer() as server:
         engine = make_engine(server.host)
         results = await asyncio.gather(*(collect(engine, request) for request in requests))

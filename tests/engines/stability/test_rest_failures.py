@@ -10,9 +10,10 @@ import pytest
 from engines.base import EngineError, Failure, Run, Warned
 from engines.stability import rest_connection, rest_engine
 from tests.engines.stability.conftest import speak
-from tests.engines.stability.rest import LARGE, ULTRA, collect, make_engine, make_request
+from tests.engines.stability.rest import LARGE, ULTRA, collect, make_engine
 from tests.engines.stability.rest_server import Behaviour as B
 from tests.engines.stability.rest_server import RestServer, refuse
+from tests.factories import make_rest_request
 
 MODERATION = refuse("content_moderation", "Your request was flagged")
 STATUSES = [
@@ -46,7 +47,7 @@ async def test_each_refusal_is_a_state_to_act_on(
 ) -> None:
     spooled: list[bytes] = []
     async with RestServer(refusal=(status, body)) as server:
-        engine, request = make_engine(server.host, "sk-1"), make_request(LARGE)
+        engine, request = make_engine(server.host, "sk-1"), make_rest_request(LARGE)
         with pytest.raises(EngineError) as caught:
             await collect(engine, request, Run(id="run-1", spool=spooled.append))
         assert len(server.requests) == 1, "nothing is ever sent twice"
@@ -77,7 +78,7 @@ async def test_a_bad_answer_says_what_is_wrong(
     monkeypatch.setattr(rest_connection, "ANSWER_LIMIT", 2 * 1024 * 1024)
     async with RestServer(behaviour) as server:
         with pytest.raises(EngineError) as caught:
-            await collect(make_engine(server.host), make_request())
+            await collect(make_engine(server.host), make_rest_request())
         assert len(server.requests) == 1
     assert (caught.value.kind, words in caught.value.message) == (kind, True), caught.value
     is_free = kind in (Failure.FILTERED, Failure.INVALID_REQUEST)
@@ -89,14 +90,14 @@ async def test_unreadable_bytes_are_spooled_all_the_same() -> None:
     async with RestServer(B.NOT_JSON) as server:
         with pytest.raises(EngineError, match="kept as it came"):
             await collect(
-                make_engine(server.host), make_request(), Run(id="r", spool=spooled.append)
+                make_engine(server.host), make_rest_request(), Run(id="r", spool=spooled.append)
             )
     assert spooled == [b"<html>\xff\xfe</html>"]
 
 
 async def test_a_withheld_image_warns_before_it_fails() -> None:
     async with RestServer(refusal=(403, MODERATION)) as server:
-        request = make_request(prompts=[("sky", 1.0)])
+        request = make_rest_request(prompts=[("sky", 1.0)])
         events = make_engine(server.host, "sk-1").generate(request, Run(id="r"))
         assert isinstance(await anext(events), Warned)
         with pytest.raises(EngineError, match="withheld"):
@@ -110,7 +111,7 @@ async def test_too_many_requests_show_the_wait_and_nothing_is_sent_meanwhile(
         engine = make_engine(server.host, "sk-1")
         for words in ("It said: slow down", "Nothing was sent."):
             with pytest.raises(EngineError, match="60 seconds") as caught:
-                await collect(engine, make_request())
+                await collect(engine, make_rest_request())
             assert caught.value.kind is Failure.RATE_LIMITED
             assert words in caught.value.message
             assert caught.value.hint == "Wait 60 seconds, then retry the job."
@@ -119,22 +120,22 @@ async def test_too_many_requests_show_the_wait_and_nothing_is_sent_meanwhile(
         monkeypatch.setattr(rest_engine, "LOCKED_SECONDS", 0.0)
         engine, server.refusal = make_engine(server.host, "sk-1"), server.refusal
         with pytest.raises(EngineError):
-            await collect(engine, make_request())
+            await collect(engine, make_rest_request())
         server.refusal = None
-        await collect(engine, make_request())  # the wait is over
+        await collect(engine, make_rest_request())  # the wait is over
 
 
 async def test_no_key_where_one_is_wanted() -> None:
     async with RestServer(token="sesame") as server:
         with pytest.raises(EngineError) as caught:
-            await collect(make_engine(server.host), make_request())
+            await collect(make_engine(server.host), make_rest_request())
     assert caught.value.kind is Failure.MISSING_KEY
     assert "STABILITY_KEY" in caught.value.hint
 
 
 async def test_the_hosted_service_is_not_even_asked_without_a_key() -> None:
     with pytest.raises(EngineError) as caught:
-        await collect(make_engine("https://api.stability.ai"), make_request())
+        await collect(make_engine("https://api.stability.ai"), make_rest_request())
     assert caught.value.kind is Failure.MISSING_KEY
     assert not caught.value.may_be_charged
 
@@ -142,9 +143,9 @@ async def test_the_hosted_service_is_not_even_asked_without_a_key() -> None:
 async def test_a_request_that_cannot_be_made_is_not_sent() -> None:
     async with RestServer() as server:
         for request in (
-            make_request(steps=30),
-            make_request(width=512, height=512),
-            make_request(LARGE, prompts=[("x" * 6000, 1.0), ("y" * 6000, 1.0)]),
+            make_rest_request(steps=30),
+            make_rest_request(width=512, height=512),
+            make_rest_request(LARGE, prompts=[("x" * 6000, 1.0), ("y" * 6000, 1.0)]),
         ):
             with pytest.raises(EngineError) as caught:
                 await collect(make_engine(server.host), request)
@@ -165,7 +166,7 @@ async def test_a_silent_server_is_given_up(
 ) -> None:
     async with RestServer(behaviour) as server:
         with pytest.raises(EngineError) as caught:
-            await collect(make_engine(server.host, **limits), make_request())
+            await collect(make_engine(server.host, **limits), make_rest_request())
         await server.ended.wait()
     assert caught.value.kind is Failure.OUTCOME_UNKNOWN
     assert caught.value.may_be_charged
@@ -177,7 +178,7 @@ async def test_a_host_that_is_not_there_costs_nothing() -> None:
         probe.bind(("127.0.0.1", 0))
         host = f"http://127.0.0.1:{probe.getsockname()[1]}"
     with pytest.raises(EngineError) as caught:
-        await collect(make_engine(host), make_request())
+        await collect(make_engine(host), make_rest_request())
     assert caught.value.kind is Failure.UNREACHABLE
     assert "nothing listens there. Nothing was sent." in caught.value.message
     assert not caught.value.may_be_charged
@@ -191,7 +192,7 @@ async def test_a_host_that_never_takes_the_connection_costs_nothing(
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         host = f"https://127.0.0.1:{deaf.getsockname()[1]}"  # it never shakes hands
         with pytest.raises(EngineError) as caught:
-            await collect(make_engine(host, **limits), make_request())
+            await collect(make_engine(host, **limits), make_rest_request())
     assert caught.value.kind is Failure.DEADLINE
     assert not caught.value.may_be_charged
 
@@ -200,7 +201,7 @@ async def test_a_server_cannot_write_to_the_terminal() -> None:
     nasty = "bad \x1b]0;title\x07\u009b31m [bold]size[/nope] \u202eevil " + "x" * 5000
     async with RestServer(refusal=(400, refuse("bad_request", nasty))) as server:
         with pytest.raises(EngineError) as caught:
-            await collect(make_engine(server.host), make_request(ULTRA))
+            await collect(make_engine(server.host), make_rest_request(ULTRA))
     message = caught.value.message
     assert message.isprintable()
     assert len(message) < 500
@@ -211,5 +212,5 @@ async def test_a_server_that_is_no_web_server_is_not_taken_for_one() -> None:
     async with speak(b"220 mail.example.org ESMTP\r\n") as address:
         host = f"http://{address}"
         with pytest.raises(EngineError) as caught:
-            await collect(make_engine(host), make_request())
+            await collect(make_engine(host), make_rest_request())
     assert caught.value.kind is Failure.OUTCOME_UNKNOWN

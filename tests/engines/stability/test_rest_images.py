@@ -13,9 +13,10 @@ from store.errors import RequestError
 from store.parameters import InitialImage
 from store.request import Request
 from tests.engines.stability.files import Shelf, make_file
-from tests.engines.stability.rest import LARGE, ULTRA, collect, make_engine, make_request
+from tests.engines.stability.rest import LARGE, ULTRA, collect, make_engine
 from tests.engines.stability.rest_form import describe_file
 from tests.engines.stability.rest_server import RestServer, paint
+from tests.factories import make_rest_request
 
 MODELS = [model for model in PATHS if model != CORE]
 
@@ -24,7 +25,7 @@ def make_derived(
     shelf: Shelf, model: str, data: bytes, start: float = 0.6, end: float = 0.0
 ) -> Request:
     initial = InitialImage(sha256=shelf.put(data), start_schedule=start, end_schedule=end)
-    return make_request(model, [("sky", 1.0)], initial_image=initial)
+    return make_rest_request(model, [("sky", 1.0)], initial_image=initial)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])

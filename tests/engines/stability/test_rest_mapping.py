@@ -12,13 +12,14 @@ from engines.settings import Settings
 from engines.stability.rest_mapping import map_stack
 from store.errors import RequestError
 from store.request import Prompt, PromptStack
-from tests.engines.stability.rest import LARGE, ULTRA, make_request
+from tests.engines.stability.rest import LARGE, ULTRA
+from tests.factories import make_rest_request
 
 NO_WEIGHT = "not sent: the service has one negative prompt without a weight."
 
 
 def map_texts(model: str, *prompts: tuple[str, float], **changes: Any) -> Any:
-    return map_stack(make_request(model, prompts, **changes))
+    return map_stack(make_rest_request(model, prompts, **changes))
 
 
 def test_one_prompt_is_sent_as_it_is_and_nothing_is_lost() -> None:
@@ -87,7 +88,7 @@ def test_a_fast_model_may_not_heed_what_to_avoid() -> None:
 
 
 def test_prompts_without_an_effect_stay_at_home() -> None:
-    request = make_request(ULTRA)
+    request = make_rest_request(ULTRA)
     prompts = (Prompt(text="sky"), Prompt(text="off", enabled=False), Prompt(text="nil", weight=0))
     mapping = map_stack(msgspec.structs.replace(request, stack=PromptStack(prompts=prompts)))
     assert (mapping.prompt, mapping.negative_prompt, mapping.losses) == ("sky", None, ())
@@ -104,6 +105,6 @@ def test_what_cannot_be_sent_is_refused() -> None:
 
 def test_the_registry_tells_the_losses_of_any_engine() -> None:
     registry = EngineRegistry(Settings())
-    request = make_request(LARGE, [("sky", 2.0)])
+    request = make_rest_request(LARGE, [("sky", 2.0)])
     assert registry.describe_losses(request) == map_stack(request).losses != ()
     assert registry.describe_losses(msgspec.structs.replace(request, engine="builtin")) == ()

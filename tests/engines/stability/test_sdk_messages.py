@@ -18,8 +18,8 @@ from engines.stability.message import build_message
 from engines.stability.wire import Message, generation
 from store.parameters import Adapter, Guidance
 from store.request import Request
-from tests.engines.stability.conftest import make_request
 from tests.engines.stability.files import Shelf, make_file, make_mask_file
+from tests.factories import make_hosted_request
 
 Differences = dict[str, str]
 
@@ -127,7 +127,7 @@ def make_ours(name: str, shelf: Shelf) -> Request:
             model = "esrgan-v1-x2plus"
             if name == "latent upscale":
                 model = "stable-diffusion-x4-latent-upscaler"
-    return make_request(model, prompts, **changes)
+    return make_hosted_request(model, prompts, **changes)
 
 
 def find_differences(ours: Message, other: Message, prefix: str = "") -> Iterator[str]:

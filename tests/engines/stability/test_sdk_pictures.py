@@ -19,10 +19,11 @@ from engines.builtin.engine import BuiltinEngine
 from store.parameters import InitialImage, Mask, Upscale
 from store.pixels import digest_pixels, open_image
 from store.request import PromptStack, Request
-from tests.engines.stability.conftest import Serve, make_request
+from tests.engines.stability.conftest import Serve
 from tests.engines.stability.files import Shelf, make_file, make_mask_file
 from tests.engines.stability.painter import EVERYTHING, Painter
 from tests.engines.stability.server import Server
+from tests.factories import make_hosted_request
 from tests.journeys.program import SECONDS
 
 NAMES = (
@@ -114,9 +115,9 @@ def make_expected(engine: Engine, name: str, shelf: Shelf) -> Request:
         case _:
             changes = {"width": 192, "height": 192, "steps": 20, "seed": 1}
             changes["upscale"] = Upscale(sha256=init, upscaler="rgb")
-            request = make_request(own.upscale_models[0], prompts, **changes)
+            request = make_hosted_request(own.upscale_models[0], prompts, **changes)
             return msgspec.structs.replace(request, stack=PromptStack(prompts=()))
-    return make_request(own.default_model, prompts, sampler=own.default_sampler, **changes)
+    return make_hosted_request(own.default_model, prompts, sampler=own.default_sampler, **changes)
 
 
 @pytest.mark.parametrize("make_engine", ENGINES)

@@ -18,9 +18,10 @@ from engines.stability.services import GenerationService
 from engines.stability.wire import Message, generation
 from store.fields import SEED_MAXIMUM
 from store.request import Parameters, Prompt, PromptStack, Request
-from tests.engines.stability.conftest import Serve, collect, make_engine, make_request
+from tests.engines.stability.conftest import Serve, collect, make_engine
 from tests.engines.stability.painter import MODEL, Painter, paint
 from tests.engines.stability.plain_client import call, fail, generate, make_message
+from tests.factories import make_hosted_request
 
 SDXL = "stable-diffusion-xl-1024-v1-0"
 Code = grpc.StatusCode
@@ -168,7 +169,7 @@ async def test_an_engines_warnings_reach_our_client(serve: Serve) -> None:
                 yield event
 
     server = await serve(engine=Warning_())
-    warned, produced = await collect(make_engine(server.host), make_request())
+    warned, produced = await collect(make_engine(server.host), make_hosted_request())
     assert isinstance(warned, Warned)
     assert warned.text == "These words are not known: zwölf?[31m"
     assert isinstance(produced, Produced)
@@ -199,7 +200,7 @@ async def test_the_services_beside_generation(serve: Serve) -> None:
 
 async def test_our_client_gets_the_pixels_that_the_engine_makes(serve: Serve) -> None:
     server = await serve()
-    request = make_request(style_preset="anime", sampler="ddim", cfg_scale=0.0)
+    request = make_hosted_request(style_preset="anime", sampler="ddim", cfg_scale=0.0)
     (produced,) = await collect(make_engine(server.host), request)
     assert isinstance(produced, Produced)
     assert produced.data == paint(msgspec.structs.replace(request, engine="painter"))

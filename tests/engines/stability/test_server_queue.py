@@ -17,10 +17,11 @@ from engines.stability.serving import ServerSettings
 from engines.stability.serving import serve as serve_engine
 from engines.stability.wire import generation
 from store.request import Request
-from tests.engines.stability.conftest import Serve, collect, make_engine, make_request
+from tests.engines.stability.conftest import Serve, collect, make_engine
 from tests.engines.stability.painter import Painter
 from tests.engines.stability.plain_client import generate, make_message
 from tests.engines.stability.server import Server
+from tests.factories import make_hosted_request
 
 Code = grpc.StatusCode
 
@@ -72,7 +73,7 @@ async def _fail_to_make(server: Server) -> Any:
     from engines.base import EngineError
 
     with pytest.raises(EngineError) as caught:
-        await collect(make_engine(server.host), make_request())
+        await collect(make_engine(server.host), make_hosted_request())
     return caught.value
 
 

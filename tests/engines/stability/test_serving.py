@@ -25,7 +25,8 @@ from engines.stability.message import build_message, serialize
 from engines.stability.wire import generation
 from store.pixels import digest_pixels, open_image
 from store.request import Request
-from tests.engines.stability.conftest import collect, make_engine, make_request
+from tests.engines.stability.conftest import collect, make_engine
+from tests.factories import make_hosted_request
 from tests.journeys.program import SECONDS, Program
 
 SDXL = "stable-diffusion-xl-1024-v1-0"
@@ -141,7 +142,7 @@ async def test_the_sdks_own_command_saves_what_the_engine_makes(
     await asyncio.to_thread(run_client, served, tmp_path, "-m", "stability_sdk", "generate", *words)
     found = {digest_file(path) for path in tmp_path.glob("generation_*.png")}
     size = {"width": 192, "height": 128}
-    seeds = (make_request(MODEL, [(EXAMPLE, 1.0)], seed=n, steps=4, **size) for n in (7, 8))
+    seeds = (make_hosted_request(MODEL, [(EXAMPLE, 1.0)], seed=n, steps=4, **size) for n in (7, 8))
     assert found == {await draw(request) for request in seeds}
 
 
@@ -178,10 +179,10 @@ async def test_beyond_this_machine_with_tls_and_key_until_a_signal(
         host = running.address.replace("0.0.0.0", "localhost")
         engine = make_engine(host, "wrong", tls=True, certificates=authority, models=(MODEL,))
         with pytest.raises(EngineError) as caught:
-            await collect(engine, make_request(MODEL))
+            await collect(engine, make_hosted_request(MODEL))
         assert caught.value.kind is Failure.WRONG_KEY
 
-        message = build_message(make_request(MODEL, steps=20), Run(id="request 1"))
+        message = build_message(make_hosted_request(MODEL, steps=20), Run(id="request 1"))
         credentials = grpc.ssl_channel_credentials(authority.read_bytes())
         async with grpc.aio.secure_channel(host, credentials) as channel:
             answers = channel.unary_stream(
@@ -210,7 +211,7 @@ async def test_our_client_over_a_socket(home: Path, tmp_path: Path) -> None:
         first.process.wait()
     assert path.is_socket()
     with serving(home, "--host", f"unix:{path}", SAFELIGHT_SERVE_KEY=KEY) as running:
-        request = make_request(MODEL, steps=10)
+        request = make_hosted_request(MODEL, steps=10)
         (produced,) = await collect(make_engine(running.address, KEY, models=(MODEL,)), request)
         assert isinstance(produced, Produced)
         assert digest_pixels(open_image(produced.data or b"")) == await draw(request)
