@@ -1,7 +1,11 @@
-"""A real terminal for tests: a program in a pty, its screen emulated by pyte."""
+"""What stands on a screen: of a program in a terminal, and of an app in this process.
+
+A `Terminal` is a pseudo-terminal whose screen is emulated by pyte; `read_screen` asks the app.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import fcntl
@@ -13,8 +17,15 @@ import struct
 import termios
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import pyte
+
+from tests.waiting import SECONDS, wait_for, wait_until
+
+if TYPE_CHECKING:
+    from textual.app import App
+    from textual.pilot import Pilot
 
 ENVIRONMENT = {
     "TERM": "xterm-256color",
@@ -87,20 +98,19 @@ class Terminal:
         self._stream.feed(data)
 
     def wait_until(
-        self, condition: Callable[[], bool], seconds: float = 20.0, what: str = "the condition"
+        self, condition: Callable[[], object], seconds: float = SECONDS, what: str = "the condition"
     ) -> None:
         """Read until `condition` holds. Fails with the screen after `seconds`."""
-        deadline = time.monotonic() + seconds
-        while not condition():
-            if time.monotonic() > deadline:
-                raise AssertionError(f"waited {seconds} s for {what}; the screen:\n{self.text}")
-            self.read(0.02)
+        try:
+            wait_until(condition, what, seconds, sleep=self.read)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; the screen:\n{self.text}") from None
 
-    def wait_for_text(self, text: str, seconds: float = 20.0) -> None:
+    def wait_for_text(self, text: str, seconds: float = SECONDS) -> None:
         """Read until `text` stands on the screen."""
         self.wait_until(lambda: text in self.text, seconds, repr(text))
 
-    def wait_for_silence(self, seconds: float = 0.3, limit: float = 20.0) -> None:
+    def wait_for_silence(self, seconds: float = 0.3, limit: float = SECONDS) -> None:
         """Read until nothing came for `seconds`."""
         deadline = time.monotonic() + limit
         quiet_since, length = time.monotonic(), len(self.raw)
@@ -119,7 +129,7 @@ class Terminal:
         """Send a signal to the program."""
         os.kill(self.process_id, number)
 
-    def wait_for_end(self, seconds: float = 10.0) -> int:
+    def wait_for_end(self, seconds: float = SECONDS) -> int:
         """Wait until the program has ended; its exit status, or minus the signal."""
         self.wait_until(self._has_ended, seconds, "the end of the program")
         assert self.status is not None
@@ -161,3 +171,33 @@ def open_terminal(
         yield terminal
     finally:
         terminal.close()
+
+
+def read_screen(app: App[Any]) -> str:
+    """What stands on the screen of an app under test, as lines of text."""
+    width, height = app.size
+    strips = app.screen._compositor.render_strips(app.size)
+    return "\n".join(strip.crop(0, width).text.rstrip() for strip in strips[:height])
+
+
+def join_lines(shown: str) -> str:
+    """What stands on the screen without its frames, so that a sentence may be wrapped."""
+    return " ".join(shown.replace("│", " ").split())
+
+
+async def wait_in_app(
+    pilot: Pilot[Any],
+    condition: Callable[[], object],
+    what: str,
+    seconds: float = SECONDS,
+) -> None:
+    """Let the app handle its messages until `condition` holds. Fails with its screen."""
+
+    async def work(pause: float) -> None:
+        await pilot.pause()
+        await asyncio.sleep(pause)
+
+    try:
+        await wait_for(condition, what, seconds, sleep=work)
+    except AssertionError as error:
+        raise AssertionError(f"{error}; the screen:\n{read_screen(pilot.app)}") from None

@@ -8,22 +8,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from engines.worker.process import find_worker
-
-SECONDS = 60.0
-
-
-def wait_until(is_reached: Callable[[], object], what: str, seconds: float = SECONDS) -> None:
-    """Return when `is_reached()` is true; fail with `what` after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not is_reached():
-        assert time.monotonic() < deadline, f"waited in vain for: {what}"
-        time.sleep(0.02)
+from tests.waiting import SECONDS, wait_until
 
 
 class Program:

@@ -15,7 +15,8 @@ import pytest
 
 from engines.worker.process import find_worker
 from tests.factories import PAINTER_MODEL
-from tests.journeys.program import Program, wait_until
+from tests.journeys.program import Program
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 CANARY = "sk-CANARY-" + "k" * 41

@@ -18,7 +18,8 @@ from engines.worker.process import find_worker
 from store import sessions
 from store.database import Database
 from store.records import Draft, DraftPrompt
-from tests.journeys.program import Program, wait_until
+from tests.journeys.program import Program
+from tests.waiting import wait_until
 
 EXAMPLE = (
     "beautiful night sky above japanese town, anime style",

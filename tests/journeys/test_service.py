@@ -17,7 +17,8 @@ from PIL import Image
 from engines.stability.wire import generation
 from tests.engines.stability.rest_form import describe_file, parse_form
 from tests.engines.stability.rest_server import TOKEN_VARIABLE, paint
-from tests.journeys.program import Program, wait_until
+from tests.journeys.program import Program
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 

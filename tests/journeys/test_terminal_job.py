@@ -15,8 +15,9 @@ from engines.worker.process import find_worker
 from store import sessions
 from store.database import Database
 from store.records import Draft, DraftPrompt
-from tests.journeys.program import Program, wait_until
+from tests.journeys.program import Program
 from tests.screens import Terminal, open_terminal
+from tests.waiting import wait_until
 
 ESCAPE, GENERATE = "\x1b", "\n"
 SLOW_STEPS = 150

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -107,15 +106,6 @@ class DeskDarkroom(MemoryDarkroom):
 def make_app(darkroom: DeskDarkroom, **environ: str) -> SafelightApp:
     """The app on `darkroom` in a terminal with colours and UTF-8."""
     return SafelightApp(darkroom, environ=UTF8 | environ)
-
-
-async def wait_for(condition: Callable[[], object], what: str = "the condition") -> None:
-    """Return when `condition()` is true; fail with `what` when it never is."""
-    for _ in range(600):
-        if condition():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError(f"waited in vain for: {what}")
 
 
 def with_place(draft: Draft, **place: str | int | bool | None) -> Draft:

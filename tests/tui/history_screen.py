@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from textual.pilot import Pilot
 
 from tests.factories import make_request
-from tests.tui.host import Host, wait_until
+from tests.screens import wait_in_app
+from tests.tui.host import Host
 from tests.tui.memory_darkroom import MemoryDarkroom
 from tui.screens.history import HistoryScreen
 
@@ -22,7 +23,7 @@ async def open_history(
     """The screen with its list read and its first record shown."""
     app = Host(lambda: HistoryScreen(darkroom))
     async with app.run_test(size=size) as pilot:
-        await wait_until(pilot, lambda: isinstance(app.screen, HistoryScreen), "the screen")
+        await wait_in_app(pilot, lambda: isinstance(app.screen, HistoryScreen), "the screen")
         screen = app.screen
         assert isinstance(screen, HistoryScreen)
         if darkroom.images:
@@ -31,7 +32,7 @@ async def open_history(
 
 
 async def wait_for_record(pilot: Pilot[None], screen: HistoryScreen, image_id: str) -> None:
-    await wait_until(pilot, lambda: image_id in screen.record.text, f"the record of {image_id}")
+    await wait_in_app(pilot, lambda: image_id in screen.record.text, f"the record of {image_id}")
 
 
 def make_history(count: int) -> MemoryDarkroom:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 
 from textual.app import App
 from textual.filter import LineFilter
-from textual.pilot import Pilot
 from textual.screen import Screen
 
 from tui.terminal import ControlFilter
@@ -41,22 +39,3 @@ class Host(App[None]):
 
     def on_history_screen_origin_chosen(self, message: object) -> None:
         self.messages.append(message)
-
-
-async def wait_until(
-    pilot: Pilot[None], condition: Callable[[], bool], what: str, seconds: float = 10.0
-) -> None:
-    """Let the app work until `condition` holds."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + seconds
-    while not condition():
-        assert loop.time() < deadline, f"waited {seconds} s for {what}\n{read_screen(pilot.app)}"
-        await pilot.pause()
-        await asyncio.sleep(0.01)
-
-
-def read_screen(app: App[None]) -> str:
-    """What stands on the screen, as lines of text."""
-    width, height = app.size
-    lines = app.screen._compositor.render_strips(app.size)
-    return "\n".join(strip.crop(0, width).text.rstrip() for strip in lines[:height])

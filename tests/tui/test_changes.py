@@ -117,7 +117,7 @@ def test_a_long_or_tabbed_prompt_takes_one_short_line() -> None:
     ],
 )
 def test_what_an_image_started_from_is_told_in_plain_words(
-    before: dict[str, Any], after: dict[str, object], said: str
+    before: dict[str, Any], after: dict[str, Any], said: str
 ) -> None:
     older, newer = make_request("night", **before), make_request("night", **after)
     assert describe_change(older, newer) == said

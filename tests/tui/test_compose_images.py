@@ -13,8 +13,10 @@ from store.parameters import InitialImage, Mask, Variation
 from store.pixels import open_image
 from store.records import Draft, DraftPrompt, JobState, Relation
 from tests.factories import HOSTED, make_png, make_request
-from tests.tui.desk_darkroom import DeskDarkroom, wait_for, with_place
-from tests.tui.pilot import join_lines, running, show_screen
+from tests.screens import join_lines, read_screen
+from tests.tui.desk_darkroom import DeskDarkroom, with_place
+from tests.tui.pilot import running
+from tests.waiting import wait_for
 from tui.abilities import Abilities
 from tui.action import Situation
 from tui.app import SafelightApp
@@ -24,7 +26,7 @@ from tui.widgets.parameter_row import ParameterRow
 
 
 def is_shown(app: SafelightApp, said: str) -> bool:
-    return said in join_lines(show_screen(app))
+    return said in join_lines(read_screen(app))
 
 
 START = with_place(Draft(prompts=(DraftPrompt(text="night sky"),), seed=5, seed_locked=True))
@@ -35,9 +37,9 @@ async def test_the_next_images_start_from_the_shown_one(tmp_path: Path) -> None:
     image = darkroom.add_image(data=make_png(1, 128))
     async with running(darkroom) as (app, pilot):
         await wait_for(lambda: app.compose_screen.making.image, "the image")
-        assert "start" not in show_screen(app).split("parameters")[1].split("recent")[0]
+        assert "start" not in read_screen(app).split("parameters")[1].split("recent")[0]
         await pilot.press("i")
-        shown = join_lines(show_screen(app))
+        shown = join_lines(read_screen(app))
         assert f"from {image.id[:8]}" in shown
         assert "start 0.60" in shown
         assert "mask none" in shown
@@ -115,7 +117,7 @@ async def test_an_initial_image_is_taken_out_and_brought_back(tmp_path: Path) ->
         await pilot.press("u")
         assert darkroom.draft.initial_image is not None
         assert darkroom.draft.parent_id == image.id
-        assert image.id[:8] in show_screen(app)
+        assert image.id[:8] in read_screen(app)
 
 
 async def test_a_file_is_asked_for_until_it_is_an_image(tmp_path: Path) -> None:
@@ -140,8 +142,8 @@ async def test_a_file_is_asked_for_until_it_is_an_image(tmp_path: Path) -> None:
         await wait_for(lambda: field.value.endswith("/harbour.png"), "the completed path")
         await pilot.press("enter")
         await wait_for(lambda: darkroom.draft.initial_image, "the initial image")
-        await wait_for(lambda: "128x128" in show_screen(app), "its size")
-        assert "from harbour.png" in join_lines(show_screen(app))
+        await wait_for(lambda: "128x128" in read_screen(app), "its size")
+        assert "from harbour.png" in join_lines(read_screen(app))
         assert darkroom.draft.parent_id is None
 
 
@@ -159,11 +161,11 @@ async def test_a_mask_must_have_the_size_of_the_image(tmp_path: Path) -> None:
         field = app.screen.query_one(Input)
         field.value = f"{tmp_path}/small.png"
         await pilot.press("enter")
-        await wait_for(lambda: "32 x 32" in join_lines(show_screen(app)), "the explanation")
+        await wait_for(lambda: "32 x 32" in join_lines(read_screen(app)), "the explanation")
         field.value = f"{tmp_path}/right.png"
         await pilot.press("enter")
         await wait_for(lambda: darkroom.draft.mask, "the mask")
-        shown = join_lines(show_screen(app))
+        shown = join_lines(read_screen(app))
         assert "mask right.png" in shown
         assert "replaces black" in shown
         assert "area original" in shown
@@ -198,8 +200,8 @@ async def test_an_image_is_made_larger_by_the_chosen_model(tmp_path: Path) -> No
     async with running(darkroom) as (app, pilot):
         await wait_for(lambda: app.compose_screen.making.image, "the image")
         await pilot.press("e")
-        await wait_for(lambda: "builtin: larger-x2" in show_screen(app), "the models")
-        assert "256 x 256" in show_screen(app)
+        await wait_for(lambda: "builtin: larger-x2" in read_screen(app), "the models")
+        assert "256 x 256" in read_screen(app)
         await pilot.press("enter")
         await wait_for(lambda: darkroom.jobs, "the job")
         (job,) = darkroom.jobs
@@ -218,7 +220,7 @@ async def test_a_second_seed_is_mixed_in_and_taken_out(tmp_path: Path) -> None:
         await pilot.press("w")
         variation = darkroom.draft.variation
         assert variation is not None
-        shown = join_lines(show_screen(app))
+        shown = join_lines(read_screen(app))
         assert f"vary seed {variation.seed}" in shown
         assert "strength 0.20" in shown
         await pilot.press("tab", "end", "right")
@@ -264,7 +266,7 @@ async def test_every_row_is_whole_at_any_size(tmp_path: Path, size: tuple[int, i
         await wait_for(lambda: app.compose_screen.making.image, "the image")
         await pilot.press("i", "w", "end")
         for said in ("start", "0.60", "vary seed", "strength", "0.20", "none"):
-            assert said in show_screen(app)
+            assert said in read_screen(app)
 
 
 async def test_a_mask_is_painted_over_the_image(tmp_path: Path) -> None:
@@ -276,9 +278,9 @@ async def test_a_mask_is_painted_over_the_image(tmp_path: Path) -> None:
         await wait_for(lambda: isinstance(app.screen, MaskScreen), "the editor")
         await pilot.pause()
         await pilot.press("enter")
-        assert "Nothing is painted" in show_screen(app)
+        assert "Nothing is painted" in read_screen(app)
         await pilot.press("plus", "space", "k", "space")
-        assert "░░░░" in show_screen(app)
+        assert "░░░░" in read_screen(app)
         await pilot.press("space")
         await pilot.press("enter")
         await wait_for(lambda: darkroom.draft.mask, "the mask")
@@ -287,10 +289,10 @@ async def test_a_mask_is_painted_over_the_image(tmp_path: Path) -> None:
         painted = open_image(darkroom.inputs[mask.sha256])
         assert painted.size == (128, 128)
         assert (painted.getpixel((64, 64)), painted.getpixel((2, 2))) == (0, 255)
-        assert "mask painted" in join_lines(show_screen(app))
+        assert "mask painted" in join_lines(read_screen(app))
         await pilot.press("m", "enter")
         await wait_for(lambda: isinstance(app.screen, MaskScreen), "the editor again")
         await pilot.pause()
-        assert "░" in show_screen(app)
+        assert "░" in read_screen(app)
         await pilot.press("i", "escape")
         assert darkroom.draft.mask == mask

@@ -10,8 +10,10 @@ import pytest
 from store.errors import StoreError
 from store.records import Draft, DraftPrompt, FinishReason, JobState, Purpose, Verdict
 from tests.factories import make_png, make_request
-from tests.tui.desk_darkroom import DeskDarkroom, wait_for, with_place
-from tests.tui.pilot import join_lines, running, show_screen
+from tests.screens import join_lines, read_screen
+from tests.tui.desk_darkroom import DeskDarkroom, with_place
+from tests.tui.pilot import running
+from tests.waiting import wait_for
 from tui.app import SafelightApp
 from tui.widgets.image_panel import ImagePanel
 from tui.widgets.picture import Picture
@@ -140,7 +142,7 @@ async def test_a_terminal_without_glyphs_gets_ascii_alone(
     async with running(darkroom, LC_ALL="C") as (app, pilot):
         await wait_for(lambda: "= identical" in get_panel(app).said, "the verdict")
         await pilot.pause()
-        shown = show_screen(app)
+        shown = read_screen(app)
         assert {sign for sign in shown if not sign.isascii()} == set()
         assert "-1.0" in shown
 
@@ -161,7 +163,7 @@ async def test_an_older_image_can_be_chosen_from_the_strip(tmp_path: Path) -> No
     darkroom.add_image(make_request(seed=12, cfg_scale=9.0))
     async with running(darkroom) as (app, pilot):
         await wait_for(lambda: "seed 12" in get_panel(app).said, "the newest")
-        await wait_for(lambda: "cfg 8→9" in show_screen(app), "what changed")
+        await wait_for(lambda: "cfg 8→9" in read_screen(app), "what changed")
         await pilot.press("tab", "tab", "tab", "right", "enter")
         await wait_for(lambda: "seed 11" in get_panel(app).said, "the older one")
         assert "@2" in get_panel(app).said
@@ -177,7 +179,7 @@ async def test_what_the_engine_refuses_is_explained_at_the_prompt(tmp_path: Path
     darkroom = DeskDarkroom(tmp_path, draft)
     async with running(darkroom) as (app, pilot):
         await pilot.press("ctrl+j")
-        await wait_for(lambda: "is empty" in join_lines(show_screen(app)), "the explanation")
+        await wait_for(lambda: "is empty" in join_lines(read_screen(app)), "the explanation")
         assert darkroom.jobs == []
         assert darkroom.draft.seed == 5
         assert darkroom.draft.place["row"] == 1
@@ -187,7 +189,7 @@ async def test_only_negative_prompts_are_explained(tmp_path: Path) -> None:
     draft = with_place(Draft(prompts=(DraftPrompt(text="fog", weight=-1.0),), seed=5))
     async with running(DeskDarkroom(tmp_path, draft)) as (app, pilot):
         await pilot.press("ctrl+j")
-        await wait_for(lambda: "weight above 0" in join_lines(show_screen(app)), "it")
+        await wait_for(lambda: "weight above 0" in join_lines(read_screen(app)), "it")
 
 
 async def test_an_error_of_the_store_keeps_the_seed(tmp_path: Path) -> None:
@@ -213,14 +215,14 @@ async def test_a_draft_that_cannot_be_written_says_so(
         monkeypatch.setattr(DeskDarkroom, "draft_error", property(lambda _: error))
         await pilot.press("enter", "x")
         await pilot.pause()
-        assert "not saved: The disk is full." in show_screen(app).splitlines()[0]
+        assert "not saved: The disk is full." in read_screen(app).splitlines()[0]
 
 
 async def test_a_refusal_by_field_goes_to_that_field(tmp_path: Path) -> None:
     draft = with_place(Draft(prompts=(DraftPrompt(text="fog"),), seed=5, steps=500))
     async with running(DeskDarkroom(tmp_path, draft)) as (app, pilot):
         await pilot.press("ctrl+j")
-        await wait_for(lambda: "Give 10 to 150" in join_lines(show_screen(app)), "the range")
+        await wait_for(lambda: "Give 10 to 150" in join_lines(read_screen(app)), "the range")
         assert app.compose_screen.get_part() == "parameters"
 
 

@@ -8,8 +8,10 @@ import msgspec
 import pytest
 
 from store.records import Draft, DraftPrompt
-from tests.tui.desk_darkroom import DeskDarkroom, wait_for, with_place
-from tests.tui.pilot import join_lines, running, show_screen
+from tests.screens import join_lines, read_screen
+from tests.tui.desk_darkroom import DeskDarkroom, with_place
+from tests.tui.pilot import running
+from tests.waiting import wait_for
 from tui.widgets.parameter_row import ParameterRow
 
 START = with_place(
@@ -25,7 +27,7 @@ def on(field: str, **changes: object) -> Draft:
 
 async def test_ranges_of_the_engine_stand_beside_the_fields(tmp_path: Path) -> None:
     async with running(DeskDarkroom(tmp_path, START)) as (app, _):
-        shown = join_lines(show_screen(app))
+        shown = join_lines(read_screen(app))
         assert "steps 50 10 to 150" in shown
         assert "cfg 8.0 0 to 35" in shown
         assert "images 1 1 to 10" in shown
@@ -80,7 +82,7 @@ async def test_a_wrong_value_is_explained_beside_the_field_and_never_sent(
         await pilot.pause()
         row = app.compose_screen.query_one(f"#field-{field}", ParameterRow)
         assert explained in row.note.plain
-        assert explained.split()[0] in show_screen(app)
+        assert explained.split()[0] in read_screen(app)
         await pilot.press("ctrl+j")
         assert app.compose_screen.is_typing
         await pilot.press("escape")
@@ -105,7 +107,7 @@ async def test_choices_turn_by_key_and_open_as_a_list(tmp_path: Path) -> None:
         await pilot.press("left")
         assert darkroom.draft.sampler == "ddim"
         await pilot.press("enter")
-        assert "k_euler" in show_screen(app)
+        assert "k_euler" in read_screen(app)
         await pilot.press("up", "enter")
         await wait_for(lambda: darkroom.draft.sampler == "k_euler", "the choice")
         await pilot.press("down", "down", "down", "right")
@@ -123,7 +125,7 @@ async def test_another_engine_keeps_what_it_accepts_and_says_what_it_does_not(
         assert darkroom.draft.cfg_scale == 7.0
         assert darkroom.draft.steps is None
         assert "steps 120 is now 30" in app.compose_screen.message
-        assert "1024" in show_screen(app)
+        assert "1024" in read_screen(app)
         await pilot.press("u")
         assert msgspec.structs.replace(darkroom.draft, place={}) == msgspec.structs.replace(
             start, place={}
@@ -135,13 +137,13 @@ async def test_the_seed_is_shown_before_the_run_and_used(tmp_path: Path) -> None
     async with running(darkroom) as (app, pilot):
         seed = darkroom.draft.seed
         assert seed
-        assert str(seed) in show_screen(app)
+        assert str(seed) in read_screen(app)
         await pilot.press("ctrl+j")
         await wait_for(lambda: darkroom.jobs, "the job")
         assert darkroom.jobs[0].request.parameters.seed == seed
         assert darkroom.draft.seed != seed
         assert darkroom.draft.previous_seeds == (seed,)
-        assert str(darkroom.draft.seed) in show_screen(app)
+        assert str(darkroom.draft.seed) in read_screen(app)
 
 
 async def test_lock_new_and_previous(tmp_path: Path) -> None:
@@ -152,7 +154,7 @@ async def test_lock_new_and_previous(tmp_path: Path) -> None:
         await pilot.press("l", "ctrl+j")
         await wait_for(lambda: darkroom.jobs, "the job")
         assert darkroom.draft.seed == 5
-        assert "locked" in show_screen(app)
+        assert "locked" in read_screen(app)
         await pilot.press("n", "l")
         drawn = darkroom.draft.seed
         assert drawn != 5

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from store.records import Draft, DraftPrompt
-from tests.tui.desk_darkroom import DeskDarkroom, wait_for, with_place
-from tests.tui.pilot import join_lines, running, show_screen
+from tests.screens import join_lines, read_screen
+from tests.tui.desk_darkroom import DeskDarkroom, with_place
+from tests.tui.pilot import running
+from tests.waiting import wait_for
 from tui.widgets.prompt_stack import PromptStack
 
 THREE = with_place(
@@ -31,7 +33,7 @@ async def test_the_first_launch_is_ready_to_type_and_shows_an_example(tmp_path: 
     darkroom = DeskDarkroom(tmp_path / "none")
     async with running(darkroom) as (app, pilot):
         assert app.compose_screen.is_typing
-        assert "japanese town" in show_screen(app)
+        assert "japanese town" in read_screen(app)
         await pilot.press(*"a cat", "ctrl+j")
         await wait_for(lambda: darkroom.sent, "the job")
         assert texts(darkroom.sent[0]) == ["a cat"]
@@ -43,12 +45,12 @@ async def test_add_edit_and_leave_write_every_character(tmp_path: Path) -> None:
     async with running(darkroom) as (app, pilot):
         await pilot.press("a", *"fog")
         assert texts(darkroom.draft) == ["night sky", "fog", "clouds", "fireworks"]
-        assert "typing" in show_screen(app)
+        assert "typing" in read_screen(app)
         await pilot.press("enter")
         assert not app.compose_screen.is_typing
         await pilot.press("enter", *" bank", "escape")
         assert texts(darkroom.draft)[1] == "fog bank"
-        assert "moving" in show_screen(app)
+        assert "moving" in read_screen(app)
 
 
 async def test_a_prompt_that_was_added_and_left_empty_goes_away(tmp_path: Path) -> None:
@@ -86,7 +88,7 @@ async def test_weights_step_in_tenths_and_show_their_sign(tmp_path: Path) -> Non
     async with running(darkroom) as (app, pilot):
         await pilot.press("right", "right", "plus", "left")
         assert darkroom.draft.prompts[0].weight == 1.2
-        shown = show_screen(app)
+        shown = read_screen(app)
         assert "+1.2" in shown
         assert "−1.0" in shown
         assert "off" in shown
@@ -98,7 +100,7 @@ async def test_bars_tell_more_from_less_without_colour(tmp_path: Path) -> None:
     darkroom = DeskDarkroom(tmp_path, THREE)
     async with running(darkroom) as (app, _):
         more, less, off = (
-            next(line for line in show_screen(app).splitlines() if word in line)
+            next(line for line in read_screen(app).splitlines() if word in line)
             for word in ("night sky", "clouds", "fireworks")
         )
         left, right = more[more.index("▕") : more.index("▏")].split("│")
@@ -126,7 +128,7 @@ async def test_a_wrong_weight_is_explained_and_not_accepted(tmp_path: Path, wron
         await pilot.press("equals_sign", *wrong, "enter")
         assert app.compose_screen.is_typing
         await pilot.pause()
-        assert "from -10 to 10" in join_lines(show_screen(app))
+        assert "from -10 to 10" in join_lines(read_screen(app))
         assert darkroom.draft.prompts[0].weight == 1.0
         assert darkroom.draft.pending == {"prompts.0.weight": wrong}
         await pilot.press("ctrl+j")
@@ -142,16 +144,16 @@ async def test_a_digit_begins_a_new_weight(tmp_path: Path) -> None:
         await pilot.press("down", "0", *".35", "enter")
         assert darkroom.draft.prompts[1].weight == 0.35
         assert not app.compose_screen.is_typing
-        assert "+0.35" in show_screen(app)
+        assert "+0.35" in read_screen(app)
 
 
 async def test_words_beyond_the_limit_are_counted_and_struck(tmp_path: Path) -> None:
     words = " ".join(["harbour"] * 80)
     draft = with_place(Draft(prompts=(DraftPrompt(text=words),), seed=5))
     async with running(DeskDarkroom(tmp_path, draft)) as (app, _):
-        await wait_for(lambda: "fall off" in show_screen(app), "the count")
-        assert "82/77" in show_screen(app)
-        assert "5 words fall off after 77 tokens" in show_screen(app)
+        await wait_for(lambda: "fall off" in read_screen(app), "the count")
+        assert "82/77" in read_screen(app)
+        assert "5 words fall off after 77 tokens" in read_screen(app)
 
 
 async def test_a_paste_keeps_its_control_characters_visible_and_harmless(tmp_path: Path) -> None:

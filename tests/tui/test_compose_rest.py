@@ -7,8 +7,10 @@ from pathlib import Path
 from engines.capabilities import Capabilities
 from engines.stability.rest_capabilities import CAPABILITIES
 from store.records import Draft, DraftPrompt
-from tests.tui.desk_darkroom import DeskDarkroom, wait_for, with_place
-from tests.tui.pilot import join_lines, running, show_screen
+from tests.screens import join_lines, read_screen
+from tests.tui.desk_darkroom import DeskDarkroom, with_place
+from tests.tui.pilot import running
+from tests.waiting import wait_for
 
 LOST = "The weight -0.5 of the prompt to"  # as far as the panel is wide
 PROMPTS = (DraftPrompt(text="sky"), DraftPrompt(text="clouds", weight=-0.5))
@@ -34,37 +36,37 @@ async def test_what_is_lost_stands_under_the_image_while_the_engine_is_chosen(
 ) -> None:
     darkroom = RestDarkroom(tmp_path, make_draft("engine"))
     async with running(darkroom) as (app, pilot):
-        assert LOST not in show_screen(app)
+        assert LOST not in read_screen(app)
         await pilot.press("right")
         assert darkroom.draft.engine == "stability-rest"
-        assert LOST in show_screen(app)
+        assert LOST in read_screen(app)
         await pilot.press("right")
-        assert LOST not in show_screen(app)
+        assert LOST not in read_screen(app)
 
 
 async def test_it_goes_with_what_caused_it_and_stays_beside_a_job(tmp_path: Path) -> None:
     start = with_place(Draft(prompts=PROMPTS, seed=5, engine="stability-rest"), row=1)
     darkroom = RestDarkroom(tmp_path, start)
     async with running(darkroom) as (app, pilot):
-        assert LOST in show_screen(app)
+        assert LOST in read_screen(app)
         await pilot.press("ctrl+j")
-        await wait_for(lambda: "waiting for the worker" in show_screen(app), "the job")
-        assert LOST in show_screen(app)
+        await wait_for(lambda: "waiting for the worker" in read_screen(app), "the job")
+        assert LOST in read_screen(app)
         await pilot.press("space")  # switches the prompt off
-        assert LOST not in show_screen(app)
+        assert LOST not in read_screen(app)
 
 
 async def test_what_the_server_decides_stands_beside_the_fields(tmp_path: Path) -> None:
     darkroom = RestDarkroom(tmp_path, make_draft("model", engine="stability-rest"))
     async with running(darkroom) as (app, pilot):
-        shown = join_lines(show_screen(app))
+        shown = join_lines(read_screen(app))
         assert "steps 1 the server decides" in shown
         assert "cfg 0.0 the server decides" in shown
         assert "sampler server the server decides" in shown
         assert "size 1536 × 1536 9 to choose from" in shown
         await pilot.press("left")
         assert darkroom.draft.model == "sd3.5-flash"
-        shown = join_lines(show_screen(app))
+        shown = join_lines(read_screen(app))
         assert "cfg 1.0 1 to 10" in shown
         assert "size 1024 × 1024 9 to choose from" in shown
 

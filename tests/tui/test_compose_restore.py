@@ -11,8 +11,10 @@ from textual import events
 
 from store.errors import StoreError
 from store.records import Draft, DraftPrompt
-from tests.tui.desk_darkroom import DeskDarkroom, make_app, wait_for, with_place
-from tests.tui.pilot import join_lines, running, show_screen
+from tests.screens import join_lines, read_screen
+from tests.tui.desk_darkroom import DeskDarkroom, make_app, with_place
+from tests.tui.pilot import running
+from tests.waiting import wait_for
 from tui.widgets.fields import PromptEditor, ValueInput
 
 TWO = with_place(
@@ -133,7 +135,7 @@ async def test_a_first_launch_takes_text_before_the_history_is_there(tmp_path: P
     async with app.run_test() as pilot:
         await pilot.press(*"a ca")
         await pilot.pause()
-        assert "a ca" in show_screen(app)
+        assert "a ca" in read_screen(app)
         darkroom.gate.set()
         await wait_for(lambda: app.compose_screen.is_ready, "the session")
         await pilot.press("t")
@@ -147,8 +149,8 @@ async def test_a_history_that_does_not_open_is_explained_in_place(tmp_path: Path
         "The history was written by a newer program.", "Update Safelight."
     )
     async with running(darkroom) as (app, pilot):
-        await wait_for(lambda: "newer program" in join_lines(show_screen(app)), "the error")
-        assert "Update Safelight." in join_lines(show_screen(app))
+        await wait_for(lambda: "newer program" in join_lines(read_screen(app)), "the error")
+        assert "Update Safelight." in join_lines(read_screen(app))
         await pilot.press(*"still typing", "escape")
         assert app.compose_screen.desk.draft.prompts[0].text == "still typing"
         await pilot.press("ctrl+j")

@@ -14,8 +14,10 @@ from textual.app import App
 
 from store.records import Draft, DraftPrompt, JobState
 from tests.factories import make_request
-from tests.tui.desk_darkroom import DeskDarkroom, make_app, wait_for, with_place
-from tests.tui.pilot import running, show_screen
+from tests.screens import read_screen
+from tests.tui.desk_darkroom import DeskDarkroom, make_app, with_place
+from tests.tui.pilot import running
+from tests.waiting import wait_for
 from tui.screens.help import HelpScreen
 from tui.widgets.fields import clean_paste
 
@@ -60,7 +62,7 @@ async def test_hostile_text_is_shown_and_not_obeyed(tmp_path: Path, text: str) -
     app = make_app(darkroom)
     async with app.run_test(size=(120, 40)) as pilot:
         await wait_for(lambda: app.compose_screen.is_ready, "the session")
-        await wait_for(lambda: "failed" in show_screen(app), "the job")
+        await wait_for(lambda: "failed" in read_screen(app), "the job")
         await pilot.press("enter", "x", "escape")
         app.compose_screen.say(text)
         await pilot.click("#prompts", offset=(30, 1))
@@ -70,7 +72,7 @@ async def test_hostile_text_is_shown_and_not_obeyed(tmp_path: Path, text: str) -
         for sequence in ("\x1b]", "\x9b", "\x07"):
             assert sequence not in sent
         if text.isprintable():
-            assert text in show_screen(app)
+            assert text in read_screen(app)
 
 
 def send_to_terminal(app: App[None]) -> str:
@@ -113,7 +115,7 @@ async def test_help_and_lists_take_hostile_text(tmp_path: Path) -> None:
     darkroom = DeskDarkroom(tmp_path, draft)
     async with running(darkroom) as (app, pilot):
         app.open_choice("[/x]", ["[/x]", "[@click=app.quit]q"], "[/x]", never)
-        await wait_for(lambda: "[@click=app.quit]q" in show_screen(app), "the list")
+        await wait_for(lambda: "[@click=app.quit]q" in read_screen(app), "the list")
         await pilot.press("escape", "question_mark")
         await wait_for(lambda: isinstance(app.screen, HelpScreen), "the help")
 

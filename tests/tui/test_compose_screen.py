@@ -8,8 +8,10 @@ import pytest
 
 from store.records import Draft, DraftPrompt
 from tests.factories import make_request
-from tests.tui.desk_darkroom import DeskDarkroom, wait_for, with_place
-from tests.tui.pilot import running, show_screen
+from tests.screens import read_screen
+from tests.tui.desk_darkroom import DeskDarkroom, with_place
+from tests.tui.pilot import running
+from tests.waiting import wait_for
 from tui.actions import ACTIONS, BY_ID
 from tui.screens.compose import ComposeScreen
 from tui.screens.help import HelpScreen
@@ -52,14 +54,14 @@ async def test_everything_is_in_reach_at_every_size(tmp_path: Path, size: tuple[
         seen = ""
         for _ in range(4):
             await pilot.pause()
-            seen += show_screen(app)
+            seen += read_screen(app)
             if app.compose_screen.get_part() == "parameters":
                 await pilot.press("down")
-                seen += show_screen(app)
+                seen += read_screen(app)
             await pilot.press("tab")
         for wanted in ("night sky", "−1.0", "steps", "150", "128 × 128", "k_dpmpp_2m", "77"):
             assert wanted in seen, wanted
-        last = show_screen(app).splitlines()[-1]
+        last = read_screen(app).splitlines()[-1]
         assert "? help" in last
         assert "ctrl+j generate" in last
 
@@ -73,7 +75,7 @@ async def test_turning_the_terminal_keeps_an_open_editor(tmp_path: Path) -> None
         await pilot.resize_terminal(120, 40)
         await pilot.press("escape")
         assert darkroom.draft.prompts[0].text == "night sky deeper"
-        assert "typing" not in show_screen(app).splitlines()[-1]
+        assert "typing" not in read_screen(app).splitlines()[-1]
 
 
 async def test_help_lists_every_action_and_why_one_cannot_be_done(tmp_path: Path) -> None:
@@ -81,7 +83,7 @@ async def test_help_lists_every_action_and_why_one_cannot_be_done(tmp_path: Path
         await pilot.press("question_mark")
         await wait_for(lambda: isinstance(app.screen, HelpScreen), "the help")
         await pilot.pause()
-        shown = " ".join(show_screen(app).split())
+        shown = " ".join(read_screen(app).split())
         for action in (a for a in ACTIONS if a.context in ComposeScreen.ACTION_CONTEXTS):
             assert action.description.split(":")[0][:40] in shown, action.id
         assert "There is no image yet" in shown
@@ -104,7 +106,7 @@ async def test_the_palette_runs_the_same_actions(tmp_path: Path) -> None:
         await pilot.press("ctrl+p")
         await wait_for(lambda: app.screen is not app.compose_screen, "the palette")
         await pilot.press(*"generate the images")
-        await wait_for(lambda: "Generate the images" in show_screen(app), "the command")
+        await wait_for(lambda: "Generate the images" in read_screen(app), "the command")
         await pilot.press("enter")
         await wait_for(lambda: darkroom.sent, "the job")
 
@@ -116,7 +118,7 @@ async def test_every_look_defines_every_role_and_is_kept(tmp_path: Path, theme: 
     darkroom = DeskDarkroom(tmp_path, with_place(START, theme=theme))
     async with running(darkroom) as (app, pilot):
         assert app.theme == theme
-        assert "−1.0" in show_screen(app)
+        assert "−1.0" in read_screen(app)
         await pilot.press("T")
         assert darkroom.draft.place["theme"] == app.theme != theme
 

@@ -8,7 +8,7 @@ from textual.pilot import Pilot
 
 from store.records import Image, Verdict
 from tests.factories import make_request
-from tests.tui.host import read_screen, wait_until
+from tests.screens import read_screen, wait_in_app
 from tests.tui.memory_darkroom import MemoryDarkroom
 from tui.widgets.film_strip import FilmStrip
 
@@ -69,11 +69,11 @@ async def test_thumbnails_stand_above_and_one_row_leaves_the_seeds() -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await fill(pilot, app, darkroom)
         blocks = "▁▂▃▄▅▆▇▉▊▋▌▍▎▏▘▝▖▗▚"
-        await wait_until(
+        await wait_in_app(
             pilot, lambda: any(sign in read_screen(app) for sign in blocks), "the thumbnails"
         )
         app.strip.styles.height = 1
-        await wait_until(pilot, lambda: app.strip.size.height == 1, "the flat strip")
+        await wait_in_app(pilot, lambda: app.strip.size.height == 1, "the flat strip")
         await pilot.pause()
         line = read_screen(app).splitlines()[0].split()
         assert [word for word in line if word.isdigit()] == ["1004", "1003", "1002", "1001", "1000"]

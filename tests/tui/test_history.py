@@ -9,8 +9,9 @@ from textual.widgets import Input
 
 from store.records import Verdict
 from tests.factories import make_request
+from tests.screens import read_screen, wait_in_app
 from tests.tui.history_screen import NARROW, WIDE, make_history, open_history, wait_for_record
-from tests.tui.host import Host, read_screen, wait_until
+from tests.tui.host import Host
 from tests.tui.memory_darkroom import MemoryDarkroom
 from tui.commands import make_command
 from tui.screens.history import HistoryScreen
@@ -39,11 +40,11 @@ async def test_moving_shows_another_picture_and_record() -> None:
     darkroom = make_history(5)
     async with open_history(darkroom) as (pilot, screen):
         picture = screen.query_one(Picture)
-        await wait_until(pilot, lambda: picture.has_image, "the picture")
+        await wait_in_app(pilot, lambda: picture.has_image, "the picture")
         before = picture.render_line(5)
         await pilot.press("down", "j")
         await wait_for_record(pilot, screen, darkroom.images[2].id)
-        await wait_until(pilot, lambda: picture.render_line(5) != before, "the other picture")
+        await wait_in_app(pilot, lambda: picture.render_line(5) != before, "the other picture")
         await pilot.press("k")
         await wait_for_record(pilot, screen, darkroom.images[3].id)
         await pilot.press("end")
@@ -77,7 +78,7 @@ async def test_a_key_loads_the_image_or_a_part_of_it_and_goes_back(key: str, par
         await wait_for_record(pilot, screen, darkroom.images[1].id)
         await pilot.press(key)
         app: Any = pilot.app
-        await wait_until(pilot, lambda: bool(app.messages), "the message")
+        await wait_in_app(pilot, lambda: bool(app.messages), "the message")
         assert app.messages[0].image.id == darkroom.images[1].id
         assert app.messages[0].parts == parts
         assert app.screen is not screen
@@ -90,12 +91,12 @@ async def test_search_as_one_types_and_back_to_all() -> None:
     async with open_history(darkroom) as (pilot, screen):
         await pilot.press("slash", *"fish")
         await wait_for_record(pilot, screen, fish.id)
-        await wait_until(pilot, lambda: len(screen.history_list.pages) == 1, "one image")
+        await wait_in_app(pilot, lambda: len(screen.history_list.pages) == 1, "one image")
         assert "1 image found" in read_screen(pilot.app)
         await pilot.press("enter")
         assert screen.focused is screen.history_list
         await pilot.press("escape")
-        await wait_until(pilot, lambda: len(screen.history_list.pages) == 5, "all images")
+        await wait_in_app(pilot, lambda: len(screen.history_list.pages) == 5, "all images")
         assert screen.history_list.chosen == fish
         assert pilot.app.screen is screen
 
@@ -104,9 +105,9 @@ async def test_keys_are_text_while_searching_and_nothing_found_is_said() -> None
     darkroom = make_history(2)
     async with open_history(darkroom) as (pilot, screen):
         await pilot.press("slash", *"rv5")
-        await wait_until(pilot, lambda: not len(screen.history_list.pages), "an empty list")
+        await wait_in_app(pilot, lambda: not len(screen.history_list.pages), "an empty list")
         assert screen.query_one(Input).value == "rv5"
-        await wait_until(
+        await wait_in_app(
             pilot, lambda: "No prompt has words" in read_screen(pilot.app), "the reason"
         )
         assert not darkroom.jobs
@@ -122,7 +123,7 @@ async def test_the_command_goes_to_the_clipboard() -> None:
 async def test_an_empty_history_says_what_to_do_and_no_key_fails() -> None:
     darkroom = MemoryDarkroom()
     async with open_history(darkroom) as (pilot, screen):
-        await wait_until(pilot, lambda: "No image yet" in read_screen(pilot.app), "the advice")
+        await wait_in_app(pilot, lambda: "No image yet" in read_screen(pilot.app), "the advice")
         assert "ctrl+j" in read_screen(pilot.app)
         await pilot.press("enter", "v", "r", "y", "down", "end", "z", "1", "tab", "tab")
         assert pilot.app.screen is screen
@@ -139,23 +140,23 @@ async def test_in_a_narrow_terminal_a_key_turns_from_list_to_record_and_back() -
     async with open_history(darkroom, NARROW) as (pilot, screen):
         assert not screen.query_one(Picture).region.area
         await pilot.press("tab")
-        await wait_until(pilot, lambda: screen.query_one(Picture).has_image, "the picture")
+        await wait_in_app(pilot, lambda: screen.query_one(Picture).has_image, "the picture")
         text = read_screen(pilot.app)
         assert "k_dpmpp_2m" in text
         assert "▄" in text or "▌" in text or "▘" in text or "▁" in text
         await pilot.press("escape")
-        await wait_until(
+        await wait_in_app(
             pilot, lambda: darkroom.images[0].id[:8] in read_screen(pilot.app), "the list"
         )
         await pilot.press("escape")
-        await wait_until(pilot, lambda: pilot.app.screen is not screen, "the end of the screen")
+        await wait_in_app(pilot, lambda: pilot.app.screen is not screen, "the end of the screen")
 
 
 async def test_help_lists_the_keys_that_hold_here() -> None:
     darkroom = make_history(1)
     async with open_history(darkroom) as (pilot, _):
         await pilot.press("question_mark")
-        await wait_until(
+        await wait_in_app(
             pilot, lambda: "Load prompts of the image" in read_screen(pilot.app), "the help"
         )
 
@@ -166,7 +167,7 @@ async def test_the_editor_is_asked_to_start_from_the_image_under_the_cursor() ->
         await pilot.press("j", "i")
         app = pilot.app
         assert isinstance(app, Host)
-        await wait_until(pilot, lambda: bool(app.messages), "the message")
+        await wait_in_app(pilot, lambda: bool(app.messages), "the message")
         (message,) = app.messages
         assert isinstance(message, HistoryScreen.OriginChosen)
         assert message.image.id == darkroom.images[0].id

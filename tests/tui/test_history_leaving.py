@@ -9,8 +9,9 @@ import pytest
 
 from store.records import Image
 from tests.factories import make_request
+from tests.screens import wait_in_app
 from tests.tui.history_screen import NARROW, make_history, open_history
-from tests.tui.host import Host, wait_until
+from tests.tui.host import Host
 from tests.tui.memory_darkroom import MemoryDarkroom
 from tui.screens.history import HistoryScreen
 
@@ -55,7 +56,7 @@ async def test_leaving_while_the_history_is_still_being_read_does_no_harm(what: 
             darkroom.gate.clear()
         app.screen.dismiss()
         darkroom.gate.set()
-        await wait_until(
+        await wait_in_app(
             pilot, lambda: not isinstance(app.screen, HistoryScreen), "the end of the screen"
         )
         await pilot.pause()
@@ -69,6 +70,6 @@ async def test_news_that_come_when_the_parts_of_the_screen_are_already_gone_do_n
         await screen.remove_children()
         darkroom.add_image()
         asked = len(darkroom.calls)
-        await wait_until(pilot, lambda: len(darkroom.calls) > asked, "the question for news")
+        await wait_in_app(pilot, lambda: len(darkroom.calls) > asked, "the question for news")
         await pilot.pause()
         assert pilot.app.is_running

@@ -10,8 +10,8 @@ from store.parameters import FineTune, Guidance, InitialImage, Mask, Upscale, Va
 from store.records import Relation, Verdict
 from store.request import PromptStack
 from tests.factories import make_request
+from tests.screens import read_screen, wait_in_app
 from tests.tui.history_screen import NARROW, WIDE, make_history, open_history
-from tests.tui.host import read_screen, wait_until
 from tests.tui.memory_darkroom import MemoryDarkroom
 
 
@@ -25,7 +25,7 @@ async def test_the_record_holds_everything_that_made_the_image() -> None:
     darkroom.add_verification(image, Verdict.IDENTICAL)
     darkroom.add_verification(image, Verdict.DIFFERENT, "step 7", "The latent differs there.")
     async with open_history(darkroom) as (pilot, screen):
-        await wait_until(pilot, lambda: "differs at step 7" in screen.record.text, "the verdict")
+        await wait_in_app(pilot, lambda: "differs at step 7" in screen.record.text, "the verdict")
         text = screen.record.text
         lines = text.replace("\n          ", "")
         for part in (
@@ -58,7 +58,7 @@ async def test_a_damaged_record_says_that_it_may_not_be_what_was_run() -> None:
     darkroom = MemoryDarkroom()
     darkroom.add_image(is_damaged=True, meta={"answer id": "a1"}, relation=Relation.VARIATION)
     async with open_history(darkroom) as (pilot, screen):
-        await wait_until(pilot, lambda: "no longer fits" in screen.record.text, "the warning")
+        await wait_in_app(pilot, lambda: "no longer fits" in screen.record.text, "the warning")
         assert "answer id: a1" in screen.record.text
 
 
@@ -70,8 +70,8 @@ async def test_no_end_of_a_long_line_of_the_record_is_lost(size: tuple[int, int]
     async with open_history(darkroom, size) as (pilot, screen):
         await pilot.press("tab")
         view = screen.record
-        await wait_until(pilot, lambda: view.size.area > 0, "the record")
-        await wait_until(
+        await wait_in_app(pilot, lambda: view.size.area > 0, "the record")
+        await wait_in_app(
             pilot,
             lambda: (
                 max(map(cell_len, view.text.splitlines())) <= view.scrollable_content_region.width
@@ -89,7 +89,7 @@ async def test_a_missing_file_is_said_where_the_picture_would_be() -> None:
     darkroom = make_history(1)
     darkroom.files.clear()
     async with open_history(darkroom) as (pilot, _):
-        await wait_until(pilot, lambda: "is missing" in read_screen(pilot.app), "the reason")
+        await wait_in_app(pilot, lambda: "is missing" in read_screen(pilot.app), "the reason")
 
 
 async def test_prompts_are_never_markup() -> None:
@@ -100,7 +100,7 @@ async def test_prompts_are_never_markup() -> None:
         for text in ("[/x]", "[@click=app.quit]boo", "[bold]loud[/bold]"):
             assert text in read_screen(pilot.app)
         await pilot.press("end")
-        await wait_until(pilot, lambda: "[/x]" in screen.record.text, "the record")
+        await wait_in_app(pilot, lambda: "[/x]" in screen.record.text, "the record")
 
 
 async def test_the_record_says_in_words_what_an_image_started_from() -> None:
@@ -143,4 +143,4 @@ async def test_an_image_without_a_prompt_is_listed_and_shown() -> None:
         assert "(no prompt)" in read_screen(pilot.app)
         assert "the image abababab made 300 x 200" in " ".join(screen.record.text.split())
         await pilot.press("V")
-        await wait_until(pilot, lambda: "only made larger" in read_screen(pilot.app), "the reason")
+        await wait_in_app(pilot, lambda: "only made larger" in read_screen(pilot.app), "the reason")

@@ -10,7 +10,8 @@ from textual.pilot import Pilot
 
 from store.records import JobState
 from tests.factories import make_request
-from tests.tui.host import Host, read_screen, wait_until
+from tests.screens import read_screen, wait_in_app
+from tests.tui.host import Host
 from tests.tui.memory_darkroom import MemoryDarkroom
 from tui.screens.jobs import ChargeQuestion, JobsScreen
 
@@ -21,10 +22,10 @@ async def open_jobs(
 ) -> AsyncIterator[Pilot[None]]:
     app = Host(lambda: JobsScreen(darkroom))
     async with app.run_test(size=size) as pilot:
-        await wait_until(pilot, lambda: isinstance(app.screen, JobsScreen), "the screen")
+        await wait_in_app(pilot, lambda: isinstance(app.screen, JobsScreen), "the screen")
         if darkroom.jobs:
             state = darkroom.jobs[-1].state.value.replace("_", " ")
-            await wait_until(pilot, lambda: state in read_screen(app), "the jobs")
+            await wait_in_app(pilot, lambda: state in read_screen(app), "the jobs")
         yield pilot
 
 
@@ -45,14 +46,14 @@ async def test_a_failed_job_tells_its_error_and_what_to_do() -> None:
     darkroom = MemoryDarkroom()
     darkroom.add_job(JobState.FAILED, error="Cannot reach the server. Check the network.")
     async with open_jobs(darkroom) as pilot:
-        await wait_until(
+        await wait_in_app(
             pilot, lambda: "Cannot reach the server." in read_screen(pilot.app), "the error"
         )
         assert "R tries it again" in read_screen(pilot.app)
         await pilot.press("R")
-        await wait_until(pilot, lambda: bool(darkroom.calls), "the retry")
+        await wait_in_app(pilot, lambda: bool(darkroom.calls), "the retry")
         assert darkroom.calls == [("retry", darkroom.jobs[0].id)]
-        await wait_until(pilot, lambda: "waiting" in read_screen(pilot.app), "the new state")
+        await wait_in_app(pilot, lambda: "waiting" in read_screen(pilot.app), "the new state")
 
 
 async def test_x_cancels_a_job_that_runs_and_says_why_not_for_one_that_ended() -> None:
@@ -61,7 +62,7 @@ async def test_x_cancels_a_job_that_runs_and_says_why_not_for_one_that_ended() -
     running = darkroom.add_job(JobState.RUNNING, step=1, steps=50)
     async with open_jobs(darkroom) as pilot:
         await pilot.press("x")
-        await wait_until(pilot, lambda: "stopping" in read_screen(pilot.app), "the state")
+        await wait_in_app(pilot, lambda: "stopping" in read_screen(pilot.app), "the state")
         assert darkroom.calls == [("cancel", running.id)]
         await pilot.press("down", "x")
         assert "Only a job that waits or runs" in read_screen(pilot.app)
@@ -76,15 +77,17 @@ async def test_a_job_that_may_have_been_charged_is_asked_about_first(
     darkroom.add_job(JobState.UNKNOWN)
     async with open_jobs(darkroom) as pilot:
         await pilot.press("R")
-        await wait_until(pilot, lambda: isinstance(pilot.app.screen, ChargeQuestion), "a question")
+        await wait_in_app(pilot, lambda: isinstance(pilot.app.screen, ChargeQuestion), "a question")
         assert "charge" in read_screen(pilot.app)
         assert not darkroom.calls
         await pilot.press(key)
-        await wait_until(pilot, lambda: isinstance(pilot.app.screen, JobsScreen), "the list")
+        await wait_in_app(pilot, lambda: isinstance(pilot.app.screen, JobsScreen), "the list")
         if is_sent:
-            await wait_until(pilot, lambda: bool(darkroom.calls), "the retry")
+            await wait_in_app(pilot, lambda: bool(darkroom.calls), "the retry")
         else:
-            await wait_until(pilot, lambda: "Left as it is" in read_screen(pilot.app), "the answer")
+            await wait_in_app(
+                pilot, lambda: "Left as it is" in read_screen(pilot.app), "the answer"
+            )
         assert bool(darkroom.calls) is is_sent
 
 
@@ -94,11 +97,11 @@ async def test_the_list_is_live_and_keeps_the_chosen_job() -> None:
     darkroom.add_job(JobState.WAITING)
     async with open_jobs(darkroom) as pilot:
         await pilot.press("j")
-        await wait_until(
+        await wait_in_app(
             pilot, lambda: "The first one failed." in read_screen(pilot.app), "its story"
         )
         darkroom.add_job(JobState.RUNNING, step=3, steps=9)
-        await wait_until(pilot, lambda: "3/9" in read_screen(pilot.app), "the new job")
+        await wait_in_app(pilot, lambda: "3/9" in read_screen(pilot.app), "the new job")
         assert "The first one failed." in read_screen(pilot.app)
         screen = pilot.app.screen
         assert isinstance(screen, JobsScreen)
@@ -108,17 +111,17 @@ async def test_the_list_is_live_and_keeps_the_chosen_job() -> None:
 async def test_no_job_says_what_to_do_and_an_error_is_never_markup() -> None:
     darkroom = MemoryDarkroom()
     async with open_jobs(darkroom) as pilot:
-        await wait_until(pilot, lambda: "No job yet" in read_screen(pilot.app), "the advice")
+        await wait_in_app(pilot, lambda: "No job yet" in read_screen(pilot.app), "the advice")
         await pilot.press("x", "R", "j", "k")
         darkroom.add_job(JobState.FAILED, error="[/x] [@click=app.quit]press")
-        await wait_until(
+        await wait_in_app(
             pilot, lambda: "[/x] [@click=app.quit]press" in read_screen(pilot.app), "the error"
         )
         darkroom.add_job(JobState.WAITING)
-        await wait_until(pilot, lambda: "waiting" in read_screen(pilot.app), "the other job")
+        await wait_in_app(pilot, lambda: "waiting" in read_screen(pilot.app), "the other job")
         await pilot.press("up", "x")
-        await wait_until(pilot, lambda: bool(darkroom.calls), "the keys to hold again")
+        await wait_in_app(pilot, lambda: bool(darkroom.calls), "the keys to hold again")
         await pilot.press("escape")
-        await wait_until(
+        await wait_in_app(
             pilot, lambda: not isinstance(pilot.app.screen, JobsScreen), "the end of the screen"
         )

@@ -8,7 +8,8 @@ import msgspec
 
 from store.records import Image
 from tests.factories import make_request
-from tests.tui.host import Host, read_screen, wait_until
+from tests.screens import read_screen, wait_in_app
+from tests.tui.host import Host
 from tests.tui.memory_darkroom import MemoryDarkroom
 from tui.pages import PAGE, HistoryPages
 from tui.screens.history import HistoryScreen
@@ -60,12 +61,12 @@ async def test_a_hundred_thousand_images_are_walked_by_reading_only_what_is_seen
     darkroom = HugeDarkroom()
     app = Host(lambda: HistoryScreen(darkroom))
     async with app.run_test(size=(80, 24)) as pilot:
-        await wait_until(pilot, lambda: "100,000 images" in read_screen(app), "the list")
+        await wait_in_app(pilot, lambda: "100,000 images" in read_screen(app), "the list")
         await pilot.press("end")
-        await wait_until(pilot, lambda: f"{1:032x}"[:8] + "  2" in read_screen(app), "the oldest")
+        await wait_in_app(pilot, lambda: f"{1:032x}"[:8] + "  2" in read_screen(app), "the oldest")
         await pilot.press("pageup", "pageup", "home")
         newest = f"{MANY:032x}"[:8]
-        await wait_until(pilot, lambda: newest in read_screen(app), "the newest")
+        await wait_in_app(pilot, lambda: newest in read_screen(app), "the newest")
         assert len(set(darkroom.read)) < 10 * PAGE
 
 

@@ -6,7 +6,7 @@ from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
 from tests.factories import make_plain, make_png
-from tests.tui.host import read_screen, wait_until
+from tests.screens import read_screen, wait_in_app
 from tui.widgets.picture import Picture
 
 
@@ -54,10 +54,10 @@ async def test_a_picture_is_as_large_as_fits_and_in_the_middle_and_follows_the_s
     app = Shower()
     async with app.run_test(size=(80, 24)) as pilot:
         picture = await show(pilot, make_flat(128, 128, (200, 10, 10)))
-        await wait_until(pilot, lambda: picture.has_image, "the picture")
+        await wait_in_app(pilot, lambda: picture.has_image, "the picture")
         assert measure_cover(app, "#c80a0a") == (16, 63, 0, 23)
         await pilot.resize_terminal(40, 24)
-        await wait_until(
+        await wait_in_app(
             pilot, lambda: measure_cover(app, "#c80a0a") == (0, 39, 2, 21), "the smaller picture"
         )
 
@@ -66,12 +66,12 @@ async def test_another_image_takes_its_place_and_none_leaves_the_caption() -> No
     app = Shower()
     async with app.run_test(size=(80, 24)) as pilot:
         picture = await show(pilot, make_png(1))
-        await wait_until(pilot, lambda: picture.has_image, "the picture")
+        await wait_in_app(pilot, lambda: picture.has_image, "the picture")
         before = read_pixels(app)
         await show(pilot, make_png(2))
-        await wait_until(pilot, lambda: read_pixels(app) != before, "the other picture")
+        await wait_in_app(pilot, lambda: read_pixels(app) != before, "the other picture")
         await show(pilot, None, "[/x] no image [@click=app.quit]yet")
-        await wait_until(
+        await wait_in_app(
             pilot, lambda: "[/x] no image [@click=app.quit]yet" in read_screen(app), "the caption"
         )
         assert not picture.has_image
@@ -81,11 +81,11 @@ async def test_a_damaged_image_is_explained_in_its_place() -> None:
     app = Shower()
     async with app.run_test(size=(80, 24)) as pilot:
         await show(pilot, make_png(1)[:60])
-        await wait_until(pilot, lambda: "not a readable" in read_screen(app), "the reason")
+        await wait_in_app(pilot, lambda: "not a readable" in read_screen(app), "the reason")
         await show(pilot, b"%!PS-Adobe-3.0")
-        await wait_until(pilot, lambda: "not a readable" in read_screen(app), "the reason")
+        await wait_in_app(pilot, lambda: "not a readable" in read_screen(app), "the reason")
         picture = await show(pilot, make_png(1))
-        await wait_until(pilot, lambda: picture.has_image, "the picture")
+        await wait_in_app(pilot, lambda: picture.has_image, "the picture")
         assert "not a readable" not in read_screen(app)
 
 
@@ -94,7 +94,7 @@ async def test_where_pictures_are_off_the_words_stand_there() -> None:
     app.image_protocol = "none"
     async with app.run_test(size=(80, 24)) as pilot:
         picture = await show(pilot, make_png(1), "a fish\nin a pond")
-        await wait_until(pilot, lambda: "in a pond" in read_screen(app), "the words")
+        await wait_in_app(pilot, lambda: "in a pond" in read_screen(app), "the words")
         assert not picture.has_image
 
 
@@ -102,7 +102,7 @@ async def test_a_picture_is_drawn_once_however_often_it_is_painted() -> None:
     app = Shower()
     async with app.run_test(size=(80, 24)) as pilot:
         picture = await show(pilot, make_png(1))
-        await wait_until(pilot, lambda: picture.has_image, "the picture")
+        await wait_in_app(pilot, lambda: picture.has_image, "the picture")
         line = picture.render_line(3)
         picture.refresh()
         await pilot.pause()

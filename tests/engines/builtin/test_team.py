@@ -7,8 +7,7 @@ import pickle
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -26,17 +25,11 @@ from engines.builtin.text import TextEncoder
 from engines.builtin.weights import Arrays, Weights, load_weights
 from tests.engines.builtin.making import run, stages
 from tests.factories import make_quick_request
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[3]
 TEXTS = ("beautiful night sky above japanese town", "clouds", "a cat on the beach at sunset")
 SECONDS = 30.0
-
-
-def wait_for(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + SECONDS
-    while not holds():
-        assert time.monotonic() < end, "it never came true"
-        time.sleep(0.01)
 
 
 def is_alive(process: int) -> bool:
@@ -81,7 +74,7 @@ def start(weights: Weights, processes: int) -> Team:
     team = Team(weights, processes)
     team.start()
     if processes > 1:
-        wait_for(lambda: bool(team.find_ready()))
+        wait_until(lambda: bool(team.find_ready()))
     return team
 
 
@@ -110,7 +103,7 @@ def test_partners_that_start_late_take_part_in_the_same_image(prompts: Prompts) 
     made = Team(prompts.weights, 2)
     predictor = Predictor(prompts.net, prompts.texts, (16, 16), [0.4], made)
     first = predictor.predict(prompts.z, 0.4)
-    wait_for(lambda: bool(made.find_ready()))
+    wait_until(lambda: bool(made.find_ready()))
     for _ in range(2):
         np.testing.assert_array_equal(predictor.predict(prompts.z, 0.4), first)
     assert made.is_trusted
@@ -145,7 +138,7 @@ def test_a_partner_that_hangs_is_given_up(
     monkeypatch.setattr(meeting, "SECONDS", 0.2)
     np.testing.assert_array_equal(prompts.predict(prompts.texts, team), expected)
     assert team.process_ids == []
-    wait_for(lambda: not is_alive(process))
+    wait_until(lambda: not is_alive(process))
 
 
 def test_a_partner_that_computes_otherwise_is_not_trusted(prompts: Prompts) -> None:
@@ -172,7 +165,7 @@ def test_an_error_in_this_process_ends_the_partners(
     with pytest.raises(KeyError):
         predictor.predict(prompts.z, 0.4)
     assert team.process_ids == []
-    wait_for(lambda: not is_alive(process))
+    wait_until(lambda: not is_alive(process))
 
 
 def test_no_room_for_processes_or_memory_is_no_error(
@@ -227,7 +220,7 @@ while True:
             process.wait(SECONDS)
         finally:
             process.kill()
-    wait_for(lambda: not is_alive(partner))
+    wait_until(lambda: not is_alive(partner))
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs the system's /proc")

@@ -27,7 +27,8 @@ from store.pixels import digest_pixels, open_image
 from store.request import Request
 from tests.engines.stability.witness import Witness
 from tests.factories import make_hosted_request
-from tests.journeys.program import SECONDS, Program, wait_until
+from tests.journeys.program import Program
+from tests.waiting import SECONDS, wait_for, wait_until
 
 KEY = "sesame"
 
@@ -158,10 +159,6 @@ def list_warnings(events: list[Event]) -> set[str]:
 
 def digest(answer: Message) -> str:
     return digest_pixels(open_image(answer.artifacts[0].binary))
-
-
-async def wait_for(is_reached: Any, what: str) -> None:
-    await asyncio.to_thread(wait_until, is_reached, what)
 
 
 def name_run() -> str:

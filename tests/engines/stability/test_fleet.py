@@ -34,10 +34,10 @@ from tests.engines.stability.fleet_client import (
     list_warnings,
     name_run,
     running,
-    wait_for,
 )
 from tests.engines.stability.witness import VARIABLE, Witness
 from tests.factories import make_hosted_request
+from tests.waiting import wait_for
 
 pytest.importorskip("ray.serve", reason="Ray Serve is not installed")
 

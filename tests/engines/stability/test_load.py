@@ -13,9 +13,9 @@ from engines.stability.connection import OPTIONS
 from engines.stability.message import build_message
 from engines.stability.wire import generation, generation_grpc
 from tests.engines.stability.conftest import Serve
-from tests.engines.stability.faults.peer import wait_until
 from tests.engines.stability.painter import Painter, paint
 from tests.factories import make_hosted_request
+from tests.waiting import wait_for
 
 CLIENTS = 64
 
@@ -44,7 +44,7 @@ async def test_each_of_64_clients_gets_its_own_answer_and_the_rest_a_refusal(ser
     came: list[int] = []
     seeds = range(1, CLIENTS + 1)
     accepted = [asyncio.create_task(ask(server.host, seed, came)) for seed in seeds]
-    await wait_until(lambda: len(set(came)) == CLIENTS)  # each has its first keepalive
+    await wait_for(lambda: len(set(came)) == CLIENTS)  # each has its first keepalive
     more = range(CLIENTS + 1, CLIENTS + 11)
     refused = await asyncio.gather(*(ask(server.host, seed, came) for seed in more))
     assert refused == [grpc.StatusCode.RESOURCE_EXHAUSTED] * len(more)

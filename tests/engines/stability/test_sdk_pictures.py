@@ -24,7 +24,7 @@ from tests.engines.stability.files import Shelf, make_file, make_mask_file
 from tests.engines.stability.painter import EVERYTHING, Painter
 from tests.engines.stability.server import Server
 from tests.factories import make_hosted_request
-from tests.journeys.program import SECONDS
+from tests.waiting import SECONDS
 
 NAMES = (
     "stable-diffusion-xl-1024-v1-0",

@@ -27,7 +27,8 @@ from store.pixels import digest_pixels, open_image
 from store.request import Request
 from tests.engines.stability.conftest import collect, make_engine
 from tests.factories import make_hosted_request
-from tests.journeys.program import SECONDS, Program
+from tests.journeys.program import Program
+from tests.waiting import SECONDS
 
 SDXL = "stable-diffusion-xl-1024-v1-0"
 KEY = "sesame"
