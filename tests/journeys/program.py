@@ -8,10 +8,13 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from engines.worker.process import find_worker
+from tests.journeys.warm import get_warm_process
 from tests.waiting import SECONDS, wait_until
 
 
@@ -30,12 +33,30 @@ class Program:
 
     def run(self, *arguments: str, status: int = 0) -> subprocess.CompletedProcess[str]:
         """Run a command to its end; the exit status must be `status`."""
-        done = self.run_wrapped([], *arguments)
+        # Modules of another place cannot be loaded before it is known.
+        run = self.run_cold if "PYTHONPATH" in self.environ else self.run_warm
+        done = run(*arguments)
         assert done.returncode == status, f"{arguments}: {done.returncode}\n{done.stderr}"
         return done
 
-    def run_wrapped(self, wrapper: list[str], *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end behind the words of `wrapper`, with whatever status."""
+    def run_warm(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end in a process that has its modules loaded."""
+        with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+            with Path(os.devnull).open("rb") as nothing:
+                streams = (nothing, output, errors)
+                status = get_warm_process().run(
+                    arguments, self.environ, self.home, streams, SECONDS
+                )
+            said = []
+            for stream in (output, errors):
+                stream.seek(0)
+                said.append(stream.read().decode())
+        return subprocess.CompletedProcess(arguments, status, *said)
+
+    def run_cold(
+        self, *arguments: str, wrapper: Sequence[str] = ()
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end in a fresh process, behind the words of `wrapper`."""
         return subprocess.run(
             [*wrapper, sys.executable, "-m", "tui", *arguments],
             env=self.environ,

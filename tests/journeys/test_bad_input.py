@@ -107,9 +107,9 @@ def test_a_read_only_mount_can_be_looked_at_but_not_added_to(program: Program) -
     if subprocess.run([*mount, script, "sh", "true"], capture_output=True, check=False).returncode:
         pytest.skip("mounting needs more rights than this user has")
     wrapped = [*mount, script, "sh"]
-    looked = program.run_wrapped(wrapped, "history")
+    looked = program.run_cold("history", wrapper=wrapped)
     assert looked.returncode == 0
     assert "sky" in looked.stdout
-    refused = program.run_wrapped(wrapped, "generate", "sky")
+    refused = program.run_cold("generate", "sky", wrapper=wrapped)
     assert refused.returncode == 2
     assert "reading only" in refused.stderr
