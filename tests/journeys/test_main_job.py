@@ -19,7 +19,7 @@ from store import sessions
 from store.database import Database
 from store.records import Draft, DraftPrompt
 from tests.journeys.program import Program
-from tests.waiting import wait_until
+from tests.waiting import SECONDS, wait_until
 
 EXAMPLE = (
     "beautiful night sky above japanese town, anime style",
@@ -28,6 +28,8 @@ EXAMPLE = (
     "1229080980",
 )
 QUICK = ("-s", "8")
+LONG = ("-s", "150", "-W", "256", "-H", "256")
+"""So much work that a busy machine gets round to a cancelling before it is done."""
 
 
 def make(program: Program, *arguments: str) -> Any:
@@ -193,7 +195,7 @@ def read_finished(program: Program, job_id: str) -> Any:
 
 
 def test_cancel_stops_a_job(program: Program) -> None:
-    (job,) = program.run_json("generate", "a cat", "-s", "150", "--no-wait")["jobs"]
+    (job,) = program.run_json("generate", "a cat", *LONG, "--no-wait")["jobs"]
     program.run("cancel", job["id"])
     wait_until(lambda: program.run_json("jobs")["jobs"][0]["state"] == "cancelled", "the job's end")
     assert program.run_json("history")["images"] == []
@@ -236,11 +238,11 @@ def test_sessions_are_listed_with_what_is_in_them(program: Program) -> None:
 
 
 def test_ctrl_c_cancels_what_was_asked_for(program: Program) -> None:
-    command = [sys.executable, "-m", "tui", "generate", "a cat", "-s", "150", "-n", "3"]
+    command = [sys.executable, "-m", "tui", "generate", "a cat", *LONG, "-n", "3"]
     with subprocess.Popen(command, env=program.environ, cwd=program.home) as process:
         wait_until(lambda: "running" in list_states(program), "the first job's start")
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=30) == 128 + signal.SIGINT
+        assert process.wait(SECONDS) == 128 + signal.SIGINT
     wait_until(lambda: list_states(program) == ["cancelled"] * 3, "the jobs' end")
 
 
@@ -254,7 +256,7 @@ def test_one_worker_for_two_callers_at_once(program: Program) -> None:
         subprocess.Popen(command, env=program.environ, stdout=subprocess.PIPE) for _ in range(2)
     ]
     for process in both:
-        process.communicate(timeout=60)
+        process.communicate(timeout=SECONDS)
         assert process.returncode == 0
     assert len(program.run_json("history")["images"]) == 2
     status = find_worker(program.directory)
