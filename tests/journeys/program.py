@@ -31,37 +31,44 @@ class Program:
             **environ,
         }
 
-    def run(self, *arguments: str, status: int = 0) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end; the exit status must be `status`."""
+    def run(
+        self, *arguments: str, status: int | None = 0, given: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end; the exit status must be `status`, unless that is None.
+
+        It reads `given` from standard input.
+        """
         # Modules of another place cannot be loaded before it is known.
         run = self.run_cold if "PYTHONPATH" in self.environ else self.run_warm
-        done = run(*arguments)
-        assert done.returncode == status, f"{arguments}: {done.returncode}\n{done.stderr}"
+        done = run(*arguments, given=given)
+        said = f"{arguments}: {done.returncode}\n{done.stderr}"
+        assert status is None or done.returncode == status, said
         return done
 
-    def run_warm(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run_warm(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
         """Run a command to its end in a process that has its modules loaded."""
-        with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
-            with Path(os.devnull).open("rb") as nothing:
-                streams = (nothing, output, errors)
-                status = get_warm_process().run(
-                    arguments, self.environ, self.home, streams, SECONDS
-                )
-            said = []
-            for stream in (output, errors):
-                stream.seek(0)
-                said.append(stream.read().decode())
+        with contextlib.ExitStack() as files:
+            source, output, errors = (
+                files.enter_context(tempfile.TemporaryFile()) for _ in range(3)
+            )
+            source.write(given.encode())
+            source.seek(0)
+            streams = (source, output, errors)
+            status = get_warm_process().run(arguments, self.environ, self.home, streams, SECONDS)
+            output.seek(0)
+            errors.seek(0)
+            said = (output.read().decode(), errors.read().decode())
         return subprocess.CompletedProcess(arguments, status, *said)
 
     def run_cold(
-        self, *arguments: str, wrapper: Sequence[str] = ()
+        self, *arguments: str, given: str = "", wrapper: Sequence[str] = ()
     ) -> subprocess.CompletedProcess[str]:
         """Run a command to its end in a fresh process, behind the words of `wrapper`."""
         return subprocess.run(
             [*wrapper, sys.executable, "-m", "tui", *arguments],
             env=self.environ,
             cwd=self.home,
-            stdin=subprocess.DEVNULL,
+            input=given,
             capture_output=True,
             text=True,
             timeout=SECONDS,

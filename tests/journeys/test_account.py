@@ -59,10 +59,7 @@ def config(home: Path) -> Path:
 
 def feed(program: Program, text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a command that reads `text` from standard input."""
-    command = [sys.executable, "-m", "tui", *arguments]
-    return subprocess.run(
-        command, env=program.environ, input=text, capture_output=True, text=True, check=False
-    )
+    return program.run(*arguments, status=None, given=text)
 
 
 def find_job(program: Program, place: int = 0) -> Any:

@@ -25,7 +25,8 @@ SCRIPT = """
 import json
 from engines.builtin.pipeline import Pipeline
 from engines.builtin.weights import load_weights
-from tests.engines.builtin.making import make_quick_request, run, stages
+from tests.engines.builtin.making import run, stages
+from tests.factories import make_quick_request
 print(json.dumps(stages(run(Pipeline(load_weights(), 1), make_quick_request(steps=2)))))
 """
 

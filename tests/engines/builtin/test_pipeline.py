@@ -29,7 +29,8 @@ from threadpoolctl import threadpool_limits
 from engines.builtin.kernels import describe_kernels, find_kernel_problem
 from engines.builtin.pipeline import Pipeline
 from engines.builtin.weights import load_weights
-from tests.engines.builtin.making import make_quick_request, run, stages
+from tests.engines.builtin.making import run, stages
+from tests.factories import make_quick_request
 pipeline = Pipeline(load_weights(), 1)
 threadpool_limits(int(sys.argv[1]), "blas")
 found = stages(run(pipeline, make_quick_request(steps=1)))

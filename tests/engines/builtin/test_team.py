@@ -195,7 +195,7 @@ def test_no_partner_outlives_the_process_that_started_it(number: int) -> None:
 from engines.builtin.pipeline import Pipeline
 from engines.builtin.team import Team
 from engines.builtin.weights import load_weights
-from tests.engines.builtin.making import make_quick_request
+from tests.factories import make_quick_request
 team = Team(load_weights(), 2)
 team.start()
 print(*team.process_ids, flush=True)

@@ -160,7 +160,8 @@ def run_python(code: str, **environ: str) -> subprocess.CompletedProcess[str]:
 CALL = """
 import asyncio, socket
 from engines.base import (EngineError)
-from tests.engines.stability.conftest import collect, make_engine, make_hosted_request
+from tests.engines.stability.conftest import collect, make_engine
+from tests.factories import make_hosted_request
 from tests.engines.stability.server import Server
 from tests.engines.stability.painter import Painter
 
