@@ -1,14 +1,15 @@
-"""What every engine is to the rest: its failures, its events, its runs."""
+"""What every engine is to the rest: its spec, its failures, its events, its runs."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
 from engines.capabilities import Capabilities
+from engines.config_file import ConfigFile
 from store.errors import SafelightError, StoreError
 from store.records import EnvironmentRecord, FinishReason
 from store.request import Request
@@ -96,22 +97,40 @@ BESIDE_BITS = ("kernels", "machine")
 Event = Progressed | StageReached | Warned | Produced
 
 
-def refuse_input(sha256: str) -> bytes:
-    """Raise `StoreError`: what a run without input images answers."""
-    raise StoreError(f"The input image {sha256[:8]} is not at hand.")
+class InputFiles(Protocol):
+    """The files of input images, by their digests."""
+
+    def read(self, sha256: str) -> bytes:
+        """The file. Raises `StoreError`."""
+        ...
+
+
+class NoFiles:
+    """What a run without input images has."""
+
+    def read(self, sha256: str) -> bytes:
+        """Raise `StoreError`."""
+        raise StoreError(f"The input image {sha256[:8]} is not at hand.")
+
+
+NO_FILES = NoFiles()
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """One execution: `id` is the job's id (and the wire's request id).
 
     `spool` is called with the raw bytes of each answer that holds something, before they are
-    decoded and maybe in a thread; it returns when they are on disk. `read_input` gives the file
-    of an input image by its digest; it raises `StoreError`.
+    decoded and maybe in a thread; it returns when they are on disk. `inputs`: the files of the
+    images that it starts from.
     """
 
     id: str
     spool: Callable[[bytes], None] = lambda _: None
-    read_input: Callable[[str], bytes] = refuse_input
+    inputs: InputFiles = NO_FILES
+
+    def read_input(self, sha256: str) -> bytes:
+        """The file of an input image by its digest. Raises `StoreError`."""
+        return self.inputs.read(sha256)
 
 
 class Engine(Protocol):
@@ -151,3 +170,83 @@ class Engine(Protocol):
     async def close(self) -> None:
         """Let go of connections and threads."""
         ...
+
+
+class TokenizedPrompt(msgspec.Struct, frozen=True, kw_only=True):
+    """`unknown`: where words stand that the model does not know, as (start, end) in characters.
+
+    `kept`: the text after this many characters is not read, None when all of it is.
+    """
+
+    unknown: tuple[tuple[int, int], ...] = ()
+    kept: int | None = None
+
+
+class NoSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The section of an engine that has nothing to set: any key in it is an error."""
+
+
+_Own = TypeVar("_Own")
+
+
+@runtime_checkable
+class EngineSpec(Protocol[_Own]):
+    """An engine before it is opened: what the program asks of it without knowing it.
+
+    A package offers one as an entry point of the group `safelight.engines`, under the engine's
+    name; it derives from this class. Nothing here may load a model or a client: those are
+    imported by `open`. `_Own` is what the engine's settings become.
+
+    `name`: its id. `section`: what its section in `config.toml` may hold, a struct whose fields
+    all have defaults. `hosts_table`: a table with more such sections, each a host profile; empty
+    for none. `variables`: the environment variables that `configure` reads; a worker that was
+    started with others is replaced before the engine's next job. `is_default`: used where no
+    engine is named.
+    """
+
+    name: str
+    section: type[msgspec.Struct] = NoSettings
+    hosts_table: str = ""
+    variables: tuple[str, ...] = ()
+    is_default: bool = False
+
+    def get_capabilities(self, settings: _Own) -> Capabilities:
+        """What it accepts; cheap."""
+        ...
+
+    def open(self, settings: _Own, *, processes: int | None = None) -> Engine:
+        """The engine itself, which connects and loads only when it has to. Raises `EngineError`.
+
+        `processes`: how many of this machine may share the work of one image, None for as many
+        as are useful.
+        """
+        ...
+
+    def configure(self, section: Any, config: ConfigFile, place: str) -> _Own:
+        """The settings from its `section`, read at `place` in `config`; no file need be opened.
+
+        Raises `SettingsError`.
+        """
+        own: _Own = section
+        return own
+
+    def estimate_cost(self, request: Request, settings: _Own) -> float | None:
+        """The credits that `request` may cost; 0 where images are free, None if not known."""
+        return 0.0
+
+    def describe_losses(self, request: Request) -> tuple[str, ...]:
+        """What of `request` the engine cannot honour, a sentence each; empty for nothing.
+
+        An engine that maps a request onto less than it says (one text for several prompts)
+        tells here what that costs, before anything is sent. Its `generate` yields the same
+        sentences as `Warned`. Cheap. Raises `RequestError` when the mapping is impossible.
+        """
+        return ()
+
+    def tokenize(self, text: str, style_preset: str | None = None) -> TokenizedPrompt:
+        """What the model reads of `text`; all of it where nobody knows its words."""
+        return TokenizedPrompt()
+
+    def examine(self, settings: _Own) -> str:
+        """One line about it for who looks for a fault, never a key. Raises `EngineError`."""
+        return "installed"

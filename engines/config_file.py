@@ -1,141 +1,91 @@
-"""The file `config.toml`: its sections, and what is wrong with it in words."""
+"""The file `config.toml`: its tables, and what is wrong with them in words."""
 
 from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 
-from engines.key import SettingsError
+from engines.keys import Secret, SettingsError
 
-HOSTED = "grpc.stability.ai:443"
-REST_HOSTED = "https://api.stability.ai"
-KEY_VARIABLE = "STABILITY_KEY"
+_Section = TypeVar("_Section", bound=msgspec.Struct)
 
-DEADLINE_SECONDS = 300.0
-IDLE_SECONDS = 120.0
-Images = Literal["auto", "kitty", "sixel", "cells", "none"]
-Seconds = Annotated[float, msgspec.Meta(ge=1, le=24 * 3600)]
+KEY_HINT = "Put it into a file of its own (mode 0600), or into the environment."
+"""What is said of a key in the file; a section may have a `key_hint` of its own."""
 
 
-class BuiltinSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The embedded engine. It needs none so far; any key in its section is an error."""
+class ConfigFile(msgspec.Struct, frozen=True, kw_only=True):
+    """`config.toml` as it was read, and the environment variables that win over it.
 
-
-class InterfaceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The interface: how images reach the terminal, and whether the mouse is used."""
-
-    images: Images = "auto"
-    mouse: bool = True
-
-
-class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The worker leaves after `idle_minutes` without a job; 0: at once."""
-
-    idle_minutes: Annotated[float, msgspec.Meta(ge=0, le=7 * 24 * 60)] = 10.0
-
-
-Credits = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
-
-
-class BudgetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What paid images may cost.
-
-    `credits_per_day`: no image is asked for beyond it, None for no limit. `prices`: credits an
-    image by model, where the price list knows better or nothing.
+    `path`: where it is, or would be; None for settings that come from no file. `tables`: what is
+    in it, unchecked. `keys`: those that were found, by their place, so that engines with one key
+    ask for it once.
     """
 
-    credits_per_day: Credits | None = None
-    prices: dict[str, Credits] = {}
+    path: Path | None = None
+    tables: Mapping[str, Any] = {}
+    environ: Mapping[str, str] = {}
+    keys: dict[str, Secret | None] = msgspec.field(default_factory=dict)
+
+    def read(self, place: str, section: type[_Section]) -> _Section:
+        """The table at `place` (`stability`, `hosts.mine`), its defaults where there is none.
+
+        Raises `SettingsError`, for a key that somebody has written there too.
+        """
+        values: Any = self.tables
+        for name in place.split("."):
+            values = values.get(name, {})
+        names = section.__struct_encode_fields__
+        if isinstance(values, dict) and "key" in values and "key" not in names:
+            raise SettingsError(
+                f"{self.path}: [{place}] key: a key does not belong in this file.",
+                getattr(section, "key_hint", KEY_HINT).format(place=place),
+            )
+        return self.convert(values, section, place)
+
+    def convert(self, values: Any, section: type[_Section], place: str = "") -> _Section:
+        """`values` as `section`; `place` is empty for the whole file. Raises `SettingsError`."""
+        try:
+            return msgspec.convert(values, type=section)
+        except msgspec.ValidationError as error:
+            raise SettingsError(f"{self.path}: {explain(str(error), section, place)}") from None
+
+    def list_names(self, table: str) -> tuple[str, ...]:
+        """The names of the tables in `table`. Raises `SettingsError` when it is none."""
+        values = self.tables.get(table, {})
+        if not isinstance(values, dict):
+            raise SettingsError(f"{self.path}: [{table}]: expected a section.")
+        return tuple(values)
+
+    def find_path(self, text: str | None) -> Path | None:
+        """The file that the setting `text` names, relative to the folder of this one."""
+        if text is None:
+            return None
+        path = Path(text).expanduser()
+        return path if self.path is None else self.path.parent / path
 
 
-class StabilitySection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[stability] and each of [hosts.NAME], as written; see `engines.settings`."""
-
-    host: Annotated[str, msgspec.Meta(min_length=1)] = HOSTED
-    key_command: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)] | None = None
-    key_file: Annotated[str, msgspec.Meta(min_length=1)] | None = None
-    keyring: bool = False
-    tls: bool | None = None
-    certificates: Annotated[str, msgspec.Meta(min_length=1)] | None = None
-    deadline_seconds: Seconds = DEADLINE_SECONDS
-    idle_seconds: Seconds = IDLE_SECONDS
-    model: str | None = None
-    models: tuple[str, ...] = ()
-    upscale_models: tuple[str, ...] = ()
-    free: bool | None = None
-
-
-class StabilityRestSection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[stability-rest], as written."""
-
-    host: Annotated[str, msgspec.Meta(min_length=1)] = REST_HOSTED
-    certificates: Annotated[str, msgspec.Meta(min_length=1)] | None = None
-    deadline_seconds: Seconds = DEADLINE_SECONDS
-    idle_seconds: Seconds = IDLE_SECONDS
-
-
-class File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
-    """The whole file. The tables of `hosts` are read one by one, so that errors name them."""
-
-    stability: StabilitySection = StabilitySection()
-    hosts: dict[str, dict[str, Any]] = {}
-    profile: str | None = None
-    budget: BudgetSettings = BudgetSettings()
-    stability_rest: StabilityRestSection = StabilityRestSection()
-    builtin: BuiltinSettings = BuiltinSettings()
-    interface: InterfaceSettings = InterfaceSettings()
-    worker: WorkerSettings = WorkerSettings()
-
-
-def read_file(path: Path) -> File:
-    """The file at `path`, the defaults where there is none. Raises `SettingsError`."""
+def read_config_file(path: Path, environ: Mapping[str, str]) -> ConfigFile:
+    """The file at `path`, empty where there is none. Raises `SettingsError`."""
     try:
-        values: Any = tomllib.loads(path.read_text("utf-8"))
+        tables = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
-        return File()
+        tables = {}
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror or error}.") from None
     except UnicodeDecodeError as error:
         raise SettingsError(f"{path} is not UTF-8 text (byte {error.start}).") from None
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path} is not valid TOML: {error}.") from None
-    hosts = values.get("hosts")
-    places = {f"hosts.{name}": host for name, host in hosts.items()} if _is_table(hosts) else {}
-    for place in ("stability", "stability-rest"):
-        places[place] = values.get(place)
-    for place, section in places.items():
-        if _is_table(section) and "key" in section:
-            raise SettingsError(
-                f"{path}: [{place}] key: a key does not belong in this file.",
-                "Put it into a file of its own (mode 0600) and name that as key_file in the "
-                f"section [{place.removesuffix('-rest')}], or set {KEY_VARIABLE}.",
-            )
-    try:
-        return msgspec.convert(values, type=File)
-    except msgspec.ValidationError as error:
-        raise SettingsError(f"{path}: {explain(str(error))}") from None
-
-
-def _is_table(value: Any) -> bool:
-    return isinstance(value, dict)
+    return ConfigFile(path=path, tables=tables, environ=environ)
 
 
 _AT = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<where>.*)`)?$", re.DOTALL)
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*)`", re.DOTALL)
-_KNOWN: dict[str, tuple[str, ...]] = {
-    "": File.__struct_encode_fields__,
-    "stability": StabilitySection.__struct_fields__,
-    "hosts": StabilitySection.__struct_fields__,
-    "budget": BudgetSettings.__struct_fields__,
-    "stability-rest": StabilityRestSection.__struct_fields__,
-    "builtin": BuiltinSettings.__struct_fields__,
-    "interface": InterfaceSettings.__struct_fields__,
-    "worker": WorkerSettings.__struct_fields__,
-}
 _TYPES = {
     "bool": "true or false",
     "str": "a text",
@@ -144,29 +94,37 @@ _TYPES = {
     "array": "a list",
     "object": "a section",
 }
-_CHOICES = {"interface.images": get_args(Images)}
 
 
-def explain(text: str, section: str = "") -> str:
+def explain(text: str, section: type[msgspec.Struct], place: str = "") -> str:
     """A message of msgspec (`Expected … - at `$.a.b``) as a sentence that names the field.
 
-    `section` is the one that was read, when it was not the whole file.
+    It was said of `section`, the table at `place`; empty: of the whole file.
     """
     match = _AT.match(text)
     assert match is not None
-    what, where = match["what"], match["where"] or ""
-    name = where
-    if not section:
-        section, _, name = where.partition(".")
-    place = f"[{section}] {name}".strip() if section else ""
+    what, name = match["what"], match["where"] or ""
+    where = f"[{place}] {name}".strip() if place else f"[{name}]" if name else ""
     if unknown := _UNKNOWN.fullmatch(what):
-        known = ", ".join(_KNOWN.get(section.partition(".")[0], ())) or "none"
-        kind = f"{place} {unknown['name']}" if place else f"[{unknown['name']}]"
-        return f"{kind}: there is no such setting. Known: {known}."
+        return refuse_unknown(unknown["name"], section.__struct_encode_fields__, where)
     what = re.sub("`([^`]*)`", lambda match: _name_types(match[1]), what)
-    if where in _CHOICES:
-        what = f"{what}. Known: {', '.join(_CHOICES[where])}"
-    return f"{place}: {what[0].lower()}{what[1:]}."
+    if choices := _list_choices(section, name):
+        what = f"{what}. Known: {', '.join(choices)}"
+    return f"{where}: {what[0].lower()}{what[1:]}."
+
+
+def refuse_unknown(name: str, known: tuple[str, ...], where: str = "") -> str:
+    """That there is no setting `name` at `where`, and which there are."""
+    kind = f"{where} {name}" if where else f"[{name}]"
+    return f"{kind}: there is no such setting. Known: {', '.join(known) or 'none'}."
+
+
+def _list_choices(section: type[msgspec.Struct], name: str) -> tuple[str, ...]:
+    """The words of the field `name` of `section`, where only some are taken."""
+    for field in msgspec.structs.fields(section):
+        if field.encode_name == name and get_origin(field.type) is Literal:
+            return get_args(field.type)
+    return ()
 
 
 def _name_types(types: str) -> str:

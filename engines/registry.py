@@ -1,69 +1,109 @@
-"""Names to engines. Listing them and reading capabilities loads no model and no SDK."""
+"""The engines of one configuration, by name. Asking what they accept opens none of them.
+
+Nobody else need know an engine's name: what differs between engines is asked of their specs and
+capabilities.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import Any
 
-from engines.base import Engine, EngineError, Failure
+from engines.base import Engine, EngineError, EngineSpec, Failure, TokenizedPrompt
 from engines.capabilities import Capabilities
-from engines.reading import PromptReading
-
-if TYPE_CHECKING:
-    from engines.settings import Settings
-    from store.request import Request
-
-ENGINES = ("builtin", "stability", "stability-rest")
-"""The engines' ids, the one that always works first."""
+from engines.installed import find_installed
+from engines.settings import Settings
+from store.errors import SafelightError
+from store.request import Request
 
 
 class EngineRegistry:
-    """The engines of one configuration; each is made when it is first asked for."""
+    """The installed engines with the settings of one configuration.
+
+    Each is opened when it is first asked for, and kept.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self._installed = find_installed()
         self._engines: dict[str, Engine] = {}
+        self._capabilities: dict[str, Capabilities] = {}
 
     def list_engines(self) -> tuple[str, ...]:
-        """The ids, `builtin` first."""
-        return ENGINES
+        """The names of the engines that can be used, the default first."""
+        return tuple(name for name in self._installed.specs if self._find_problem(name) is None)
+
+    @property
+    def default_engine(self) -> str:
+        """The engine that is used where none is named."""
+        return self._installed.default.name
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """Why installed engines cannot be used, by their names."""
+        found = {name: self._find_problem(name) for name in self._installed.specs}
+        return dict(self._installed.problems) | {
+            name: problem for name, problem in found.items() if problem is not None
+        }
 
     @property
     def paid_engines(self) -> frozenset[str]:
-        """The engines whose images may cost money."""
-        return frozenset(name for name in ENGINES if self.get_capabilities(name).is_paid)
+        """The engines whose images may cost money; those that cannot be asked are among them."""
+        paid = {name for name in self.list_engines() if self.get_capabilities(name).is_paid}
+        return frozenset(paid | self.problems.keys())
+
+    def get_spec(self, engine: str) -> EngineSpec[Any]:
+        """What is known of `engine` without its settings. Raises `EngineError`."""
+        return self._installed.get_spec(engine)
+
+    def list_variables(self, engines: Iterable[str]) -> tuple[str, ...]:
+        """The environment variables that the settings of `engines` come from."""
+        specs = [self._installed.find_spec(engine) for engine in dict.fromkeys(engines)]
+        return tuple(dict.fromkeys(v for spec in specs if spec is not None for v in spec.variables))
+
+    def has_profiles(self, engine: str) -> bool:
+        """Whether `engine` has host profiles."""
+        spec = self._installed.find_spec(engine)
+        return spec is not None and bool(spec.hosts_table)
+
+    def examine(self, engine: str) -> str:
+        """One line about `engine` for who looks for a fault. Raises `EngineError`."""
+        spec = self.get_spec(engine)
+        return spec.examine(self.settings.of(spec))
 
     def get_capabilities(self, engine: str) -> Capabilities:
-        """What `engine` accepts. Raises `EngineError` with the known names otherwise."""
-        if engine == "builtin":
-            from engines.builtin.capabilities import CAPABILITIES
+        """What `engine` accepts. Raises `EngineError`, with the known names where it is unknown."""
+        if engine not in self._capabilities:
+            spec = self.get_spec(engine)
+            try:
+                found = spec.get_capabilities(self.settings.of(spec))
+            except SafelightError:
+                raise
+            except Exception as error:
+                raise EngineError(
+                    Failure.INTERNAL,
+                    f"The engine {engine!r} does not say what it accepts "
+                    f"({type(error).__name__}: {error}).",
+                    "Install its package again, or remove it.",
+                ) from error
+            self._capabilities[engine] = found
+        return self._capabilities[engine]
 
-            return CAPABILITIES
-        if engine == "stability":
-            from engines.stability.capabilities import make_capabilities
+    def _find_problem(self, engine: str) -> str | None:
+        try:
+            self.get_capabilities(engine)
+        except SafelightError as error:
+            return error.message
+        return None
 
-            stability = self.settings.stability
-            return make_capabilities(stability.models, stability.upscale_models)
-        if engine == "stability-rest":
-            from engines.stability.rest_capabilities import CAPABILITIES as REST
-
-            return REST
-        raise EngineError(
-            Failure.UNKNOWN_ENGINE,
-            f"There is no engine {engine!r}.",
-            f"Known: {', '.join(ENGINES)}.",
-        )
-
-    def read_prompt(self, engine: str, text: str, style_preset: str | None = None) -> PromptReading:
+    def tokenize(self, engine: str, text: str, style_preset: str | None = None) -> TokenizedPrompt:
         """What the engine's model reads of `text`; all of it where nobody knows its words.
 
-        The first call reads the vocabulary from the disk. Raises `EngineError` when the
-        vocabulary is damaged.
+        The first call may read a vocabulary from the disk. Raises `EngineError` when it is
+        damaged.
         """
-        if engine == "builtin":
-            from engines.builtin.vocabulary import read_prompt
-
-            return read_prompt(text, style_preset)
-        return PromptReading()
+        spec = self._installed.find_spec(engine)
+        return TokenizedPrompt() if spec is None else spec.tokenize(text, style_preset)
 
     def estimate_cost(self, request: Request) -> float | None:
         """The credits that `request` may cost, 0 where images are free, None if not known."""
@@ -71,45 +111,25 @@ class EngineRegistry:
 
         return estimate_cost(request, self.settings)
 
+    def has_losses(self, engine: str) -> bool:
+        """Whether `engine` tells losses at all, so that who edits need not ask at every key."""
+        spec = self._installed.specs.get(engine)
+        return spec is not None and type(spec).describe_losses is not EngineSpec.describe_losses
+
     def describe_losses(self, request: Request) -> tuple[str, ...]:
-        """What of `request` its engine cannot honour, a sentence each; empty for nothing.
-
-        An engine that maps a request onto less than it says (one text for several prompts)
-        tells here what that costs, before anything is sent. Its `generate` yields the same
-        sentences as `Warned`. Cheap. Raises `RequestError` when the mapping is impossible.
-        """
-        if request.engine == "stability-rest":
-            from engines.stability.rest_mapping import describe_losses
-
-            return describe_losses(request)
-        if request.engine == "stability":
-            from engines.stability import rules
-
-            return rules.describe_losses(request)
-        return ()
+        """What of `request` its engine cannot honour; see `EngineSpec.describe_losses`."""
+        spec = self._installed.find_spec(request.engine)
+        return () if spec is None else spec.describe_losses(request)
 
     def get_engine(self, engine: str) -> Engine:
-        """The engine itself, kept for the next time. Raises `EngineError`."""
+        """The engine itself, opened once. Raises `EngineError`."""
         if engine not in self._engines:
-            self._engines[engine] = self._make(engine)
+            spec = self.get_spec(engine)
+            self._engines[engine] = spec.open(self.settings.of(spec))
         return self._engines[engine]
 
-    def _make(self, engine: str) -> Engine:
-        self.get_capabilities(engine)
-        if engine == "builtin":
-            from engines.builtin.engine import BuiltinEngine
-
-            return BuiltinEngine()
-        if engine == "stability-rest":
-            from engines.stability.rest_engine import StabilityRestEngine
-
-            return StabilityRestEngine(self.settings.stability_rest)
-        from engines.stability.engine import StabilityEngine
-
-        return StabilityEngine(self.settings.stability)
-
     async def close(self) -> None:
-        """Close every engine that was made."""
+        """Close every engine that was opened."""
         for engine in self._engines.values():
             await engine.close()
         self._engines.clear()
@@ -120,10 +140,5 @@ def make_engine(engine: str) -> Engine:
 
     Raises `EngineError`.
     """
-    if engine == "builtin":
-        from engines.builtin.engine import BuiltinEngine
-
-        return BuiltinEngine(processes=1)
-    from engines.settings import Settings
-
-    return EngineRegistry(Settings()).get_engine(engine)
+    spec = find_installed().get_spec(engine)
+    return spec.open(Settings().of(spec), processes=1)

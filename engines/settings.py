@@ -1,121 +1,90 @@
-"""What a person sets: `config.toml` and environment variables."""
+"""What a person sets: `config.toml` and environment variables.
+
+The section of an engine is read by the engine's own `EngineSpec`, whoever wrote it.
+"""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, cast
 
 import msgspec
 
-from engines.config_file import (
-    DEADLINE_SECONDS,
-    HOSTED,
-    IDLE_SECONDS,
-    KEY_VARIABLE,
-    REST_HOSTED,
-    BudgetSettings,
-    BuiltinSettings,
-    InterfaceSettings,
-    StabilitySection,
-    WorkerSettings,
-    explain,
-    read_file,
-)
-from engines.key import (
-    SettingsError,
-    check_key,
-    read_key_command,
-    read_key_file,
-    read_keyring,
-)
-from engines.secret import Secret
+from engines.base import EngineSpec
+from engines.config_file import ConfigFile, read_config_file, refuse_unknown
+from engines.installed import find_installed
+from engines.keys import SettingsError
 from store.folder import find_config_file
-from store.limits import check_name
 
-HOST_VARIABLE = "STABILITY_HOST"
-REST_HOST_VARIABLE = "STABILITY_REST_HOST"
 PROFILE_VARIABLE = "SAFELIGHT_PROFILE"
 
 _PROFILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
-__all__ = [
-    "DEADLINE_SECONDS",
-    "HOSTED",
-    "HOST_VARIABLE",
-    "IDLE_SECONDS",
-    "KEY_VARIABLE",
-    "PROFILE_VARIABLE",
-    "REST_HOSTED",
-    "REST_HOST_VARIABLE",
-    "BudgetSettings",
-    "BuiltinSettings",
-    "InterfaceSettings",
-    "Settings",
-    "SettingsError",
-    "StabilityRestSettings",
-    "StabilitySettings",
-    "WorkerSettings",
-    "find_own_key_file",
-    "load_settings",
-    "load_user_settings",
-    "name_account",
-]
+Images = Literal["auto", "kitty", "sixel", "cells", "none"]
+Credits = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
+_Own = TypeVar("_Own")
 
 
-class StabilitySettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The engine `stability`.
+class InterfaceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The interface: how images reach the terminal, and whether the mouse is used."""
 
-    `host`: `host:port` or `unix:/path`. `key`: None without one. `tls`: on or off, None for
-    the rule (off for this machine, else on). `certificates`: a PEM file of the authorities
-    to trust instead of the usual ones. `deadline_seconds` is the longest an image may take,
-    `idle_seconds` the longest the server may say nothing. `models`: the names to offer, the
-    default first; empty for those of the hosted service. `upscale_models`: likewise those that
-    make an image larger. `is_free`: whether images cost nothing there, None for the rule (free
-    on this machine).
+    images: Images = "auto"
+    mouse: bool = True
+
+
+class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The worker leaves after `idle_minutes` without a job; 0: at once."""
+
+    idle_minutes: Annotated[float, msgspec.Meta(ge=0, le=7 * 24 * 60)] = 10.0
+
+
+class BudgetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What paid images may cost.
+
+    `credits_per_day`: no image is asked for beyond it, None for no limit. `prices`: credits an
+    image by model, where the price list knows better or nothing.
     """
 
-    host: str = HOSTED
-    key: Secret | None = None
-    tls: bool | None = None
-    certificates: Path | None = None
-    deadline_seconds: float = DEADLINE_SECONDS
-    idle_seconds: float = IDLE_SECONDS
-    models: tuple[str, ...] = ()
-    upscale_models: tuple[str, ...] = ()
-    is_free: bool | None = None
+    credits_per_day: Credits | None = None
+    prices: dict[str, Credits] = {}
 
 
-class StabilityRestSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The engine `stability-rest`.
+class _Top(msgspec.Struct, frozen=True, kw_only=True):
+    """What stands in no section."""
 
-    `host`: `https://host`, or `http://host:port` for this machine. `key`: that of the engine
-    `stability`. The others are as there.
-    """
+    profile: str | None = None
 
-    host: str = REST_HOSTED
-    key: Secret | None = None
-    certificates: Path | None = None
-    deadline_seconds: float = DEADLINE_SECONDS
-    idle_seconds: float = IDLE_SECONDS
+
+_SHARED = ("profile", "budget", "interface", "keys", "worker")
+"""What belongs to no engine."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that can be set.
 
-    `stability` is that of the chosen `profile` (None: of the section [stability]); `profiles`
-    holds all, the section [stability] under None.
+    `engines`: the settings of each engine by its name, as its spec made them, with the chosen
+    host `profile`; ask `of`. `profiles` holds those of the engines that have hosts, by profile:
+    under None what their own sections say. `keys`: keys of the interface by the id of what they
+    do (`{"prompt.add": "b,ctrl+n"}`), unchecked.
     """
 
-    stability: StabilitySettings = StabilitySettings()
+    engines: Mapping[str, Any] = {}
     profile: str | None = None
-    profiles: dict[str | None, StabilitySettings] = {}
+    profiles: Mapping[str | None, Mapping[str, Any]] = {}
     budget: BudgetSettings = BudgetSettings()
-    stability_rest: StabilityRestSettings = StabilityRestSettings()
-    builtin: BuiltinSettings = BuiltinSettings()
     interface: InterfaceSettings = InterfaceSettings()
     worker: WorkerSettings = WorkerSettings()
+    keys: Mapping[str, str] = {}
+
+    def of(self, spec: EngineSpec[_Own]) -> _Own:
+        """The settings of the engine of `spec`: its defaults where none were read."""
+        found = self.engines.get(spec.name)
+        if found is None:
+            return spec.configure(spec.section(), ConfigFile(), spec.name)
+        return cast(_Own, found)
 
     def for_profile(self, profile: str | None) -> Settings:
         """The same with another profile chosen. Raises `SettingsError` with the known names."""
@@ -123,7 +92,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             return self
         if profile not in self.profiles:
             raise _refuse_profile(str(profile), self.profiles)
-        return msgspec.structs.replace(self, stability=self.profiles[profile], profile=profile)
+        own = {**self.profiles.get(None, {}), **self.profiles[profile]}
+        return msgspec.structs.replace(self, engines={**self.engines, **own}, profile=profile)
 
 
 def _refuse_profile(name: str, known: Iterable[str | None]) -> SettingsError:
@@ -142,102 +112,75 @@ def load_user_settings() -> Settings:
 def load_settings(environ: Mapping[str, str], config_file: Path) -> Settings:
     """The settings in `config_file` (none when it does not exist) and `environ`, which wins.
 
-    The key comes from the first of: `STABILITY_KEY`, the setting `key_command`, the setting
-    `key_file`, the keyring if `keyring` is set, the file that `safelight key set --file`
-    writes; all but the first are only read when the key is used. Raises `SettingsError`.
+    Raises `SettingsError`.
     """
-    file = read_file(config_file)
-    profiles: dict[str | None, StabilitySettings] = {
-        None: _make_stability(environ, file.stability, config_file, None)
+    config = read_config_file(config_file, environ)
+    installed = find_installed()
+    hosts = [spec for spec in installed.specs.values() if spec.hosts_table]
+    known = (*installed.specs, *(spec.hosts_table for spec in hosts), *_SHARED)
+    for name in config.tables:
+        # The section of an engine that cannot be loaded is no mistake of the file.
+        if name not in known and name not in installed.problems:
+            raise SettingsError(f"{config_file}: {refuse_unknown(name, known)}")
+    chosen = config.convert({"profile": config.tables.get("profile")}, _Top).profile
+    engines = {
+        name: own
+        for name, spec in installed.specs.items()
+        if (own := _read_engine(spec, config, name)) is not None
     }
-    for name, values in file.hosts.items():
-        if not _PROFILE.fullmatch(name):
-            raise SettingsError(
-                f"{config_file}: [hosts] {name!r} is not a name.",
-                "Names have letters, digits, '_' and '-'.",
-            )
-        try:
-            section = msgspec.convert(values, type=StabilitySection)
-        except msgspec.ValidationError as error:
-            text = explain(str(error), f"hosts.{name}")
-            raise SettingsError(f"{config_file}: {text}") from None
-        profiles[name] = _make_stability(environ, section, config_file, name)
-    rest = file.stability_rest
-    profile = environ.get(PROFILE_VARIABLE) or file.profile
-    if profile not in profiles:
-        raise _refuse_profile(str(profile), profiles)
-    return Settings(
-        stability=profiles[profile],
-        profile=profile,
-        profiles=profiles,
-        stability_rest=StabilityRestSettings(
-            host=environ.get(REST_HOST_VARIABLE) or rest.host,
-            # Not the chosen profile's: the key of one's own server must not go to the service.
-            key=profiles[None].key,
-            certificates=_find_path(rest.certificates, config_file.parent),
-            deadline_seconds=float(rest.deadline_seconds),
-            idle_seconds=float(rest.idle_seconds),
-        ),
-        budget=file.budget,
-        builtin=file.builtin,
-        interface=file.interface,
-        worker=file.worker,
-    )
-
-
-def find_own_key_file(profile: str | None, config_file: Path) -> Path:
-    """The file that `safelight key set --file` writes for `profile` (None: [stability])."""
-    return config_file.parent / "keys" / name_account(profile)
-
-
-def name_account(profile: str | None) -> str:
-    """What the key of `profile` is called in the keyring."""
-    return "stability" if profile is None else f"hosts.{profile}"
-
-
-def _make_stability(
-    environ: Mapping[str, str], section: StabilitySection, config_file: Path, profile: str | None
-) -> StabilitySettings:
-    place = "stability" if profile is None else f"hosts.{profile}"
-    names = section.models if section.model is None else (section.model, *section.models)
-    for field, listed in (("models", names), ("upscale_models", section.upscale_models)):
-        for name in listed:
-            try:
-                check_name(field, name)
-            except ValueError:
+    profiles: dict[str | None, dict[str, Any]] = {
+        None: {spec.name: engines[spec.name] for spec in hosts if spec.name in engines}
+    }
+    for spec in hosts:
+        for name in config.list_names(spec.hosts_table):
+            if not _PROFILE.fullmatch(name):
                 raise SettingsError(
-                    f"{config_file}: [{place}] {field}: {name!r} is not a name of a model.",
-                    "Names have small letters, digits, '.', '_' and '-'.",
-                ) from None
-    return StabilitySettings(
-        host=environ.get(HOST_VARIABLE) or section.host,
-        key=_find_key(environ, section, config_file, profile),
-        tls=section.tls,
-        certificates=_find_path(section.certificates, config_file.parent),
-        deadline_seconds=float(section.deadline_seconds),
-        idle_seconds=float(section.idle_seconds),
-        models=tuple(dict.fromkeys(names)),
-        upscale_models=tuple(dict.fromkeys(section.upscale_models)),
-        is_free=section.free,
+                    f"{config_file}: [{spec.hosts_table}] {name!r} is not a name.",
+                    "Names have letters, digits, '_' and '-'.",
+                )
+            own = _read_engine(spec, config, f"{spec.hosts_table}.{name}")
+            profiles.setdefault(name, {})[spec.name] = own
+    settings = Settings(
+        engines=engines,
+        profiles=profiles,
+        budget=config.read("budget", BudgetSettings),
+        interface=config.read("interface", InterfaceSettings),
+        worker=config.read("worker", WorkerSettings),
+        keys=dict(_list_keys(config, config.tables.get("keys", {}))),
     )
+    return settings.for_profile(environ.get(PROFILE_VARIABLE) or chosen)
 
 
-def _find_path(text: str | None, folder: Path) -> Path | None:
-    return None if text is None else folder / Path(text).expanduser()
+def _list_keys(config: ConfigFile, values: Any, place: str = "") -> Iterator[tuple[str, str]]:
+    """Ids and keys of the section [keys]. Raises `SettingsError`.
+
+    TOML takes `prompt.add = "b"` without quotes for a table in a table: that is meant as well.
+    """
+    if not isinstance(values, dict):
+        raise SettingsError(f"{config.path}: [keys]: expected a section.")
+    for name, value in values.items():
+        identity = f"{place}.{name}" if place else name
+        if isinstance(value, dict):
+            yield from _list_keys(config, value, identity)
+        elif isinstance(value, str):
+            yield identity, value
+        else:
+            raise SettingsError(
+                f"{config.path}: [keys] {identity}: expected a text.",
+                f'Write it like {identity} = "b" or "b,ctrl+n".',
+            )
 
 
-def _find_key(
-    environ: Mapping[str, str], section: StabilitySection, config_file: Path, profile: str | None
-) -> Secret | None:
-    if environ.get(KEY_VARIABLE):
-        return check_key(Secret(environ[KEY_VARIABLE].strip()), f"The variable {KEY_VARIABLE}")
-    if section.key_command is not None:
-        argv = section.key_command
-        return Secret.deferred(lambda: read_key_command(argv))
-    if (path := _find_path(section.key_file, config_file.parent)) is not None:
-        return Secret.deferred(lambda: read_key_file(path))
-    if section.keyring:
-        return Secret.deferred(lambda: read_keyring(name_account(profile)))
-    if (own := find_own_key_file(profile, config_file)).is_file():
-        return Secret.deferred(lambda: read_key_file(own))
-    return None
+def _read_engine(spec: EngineSpec[Any], config: ConfigFile, place: str) -> Any:
+    """The settings of an engine; None where its spec fails, which is told when it is asked.
+
+    Raises `SettingsError` for a mistake in the file.
+    """
+    try:
+        return spec.configure(config.read(place, spec.section), config, place)
+    except SettingsError:
+        if place in config.tables or place != spec.name or config.environ.keys() & spec.variables:
+            raise
+        return None  # a section that may not be left out: who does not use the engine needs none
+    except Exception:  # noqa: BLE001 (a stranger's package; the others work on)
+        return None

@@ -318,15 +318,22 @@ def to_images(vault: Vault, session: Session, rows: Sequence[ImageRow]) -> list[
     `vault` tells where the files lie."""
     requests = load_requests(session, [row.request_digest for row in rows])
     newest: dict[str, VerificationRow] = {}
+    compared: dict[str, VerificationRow] = {}
+    parents = {row.parent_id for row in rows if row.parent_id and row.purpose == Purpose.REGENERATE}
     statement = (
         select(VerificationRow)
-        .where(col(VerificationRow.image_id).in_([row.id for row in rows]))
+        .where(col(VerificationRow.image_id).in_([*{row.id for row in rows} | parents]))
         .order_by(col(VerificationRow.number))
     )
     for verification in session.exec(statement):
         newest[verification.image_id] = verification
+        if verification.regenerated_id:
+            compared[verification.regenerated_id] = verification
     return [
-        _to_image(vault, row, *requests[row.request_digest], newest.get(row.id)) for row in rows
+        _to_image(
+            vault, row, *requests[row.request_digest], newest.get(row.id), compared.get(row.id)
+        )
+        for row in rows
     ]
 
 
@@ -336,6 +343,7 @@ def _to_image(
     request: Request,
     is_damaged: bool,
     newest: VerificationRow | None,
+    compared: VerificationRow | None,
 ) -> Image:
     try:
         path = vault.path(row.file_sha256, suffix_of(row.mime))
@@ -366,6 +374,8 @@ def _to_image(
         environment_digest=row.environment_digest,
         verdict=to_word(Verdict, newest.verdict, Verdict.CANNOT_RUN) if newest else None,
         first_difference=newest.first_difference if newest else None,
+        comparison=to_word(Verdict, compared.verdict, Verdict.CANNOT_RUN) if compared else None,
+        comparison_difference=compared.first_difference if compared else None,
         is_damaged=is_damaged,
     )
 

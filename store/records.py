@@ -169,7 +169,8 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
 
     `number` grows with time; `id` is 32 hexadecimal digits. `path` is the stored file.
     `parent_id` is the image that it was made from, `purpose` why. `verdict` is the newest
-    verification's, None when it was never verified. `stages`, `environment` and `meta` (what
+    verification's, None when it was never verified; `comparison` is what comparing it with its
+    parent found, where it was made again from it. `stages`, `environment` and `meta` (what
     the engine said besides) are filled by `history.get_image` only. `is_damaged`: the stored
     record does not fit its own digest, so `request` is only the best guess from what is left;
     `integrity.check_record` names the fields.
@@ -199,6 +200,8 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     environment_digest: str
     verdict: Verdict | None = None
     first_difference: str | None = None
+    comparison: Verdict | None = None
+    comparison_difference: str | None = None
     stages: tuple[Stage, ...] = ()
     environment: EnvironmentRecord | None = None
     meta: dict[str, str] = {}

@@ -42,17 +42,15 @@ def load_session(db: Database, name: str) -> Session:
         return _to_session(row)
 
 
-def save_draft(db: Database, name: str, draft: Draft) -> Session:
+def save_draft(db: Database, name: str, draft: Draft) -> None:
     """Keep what is in the editor of this session; it is on disk when this returns."""
     _check_name(name)
     with db.write() as write:
         row = _find(write, name) or SessionRow(name=name, draft="", used=0, updated_at=0.0)
-        row.draft = encode_draft(draft, as_text(row.draft))
+        row.draft = encode_draft(draft, row.draft)
         row.used = _next_use(write)
         row.updated_at = time.time()
         write.add(row)
-        write.flush()
-        return _to_session(row)
 
 
 def list_sessions(db: Database) -> list[Session]:
@@ -114,8 +112,11 @@ class DraftWriter:
                     logging.getLogger(__name__).warning("draft not saved: %s", error)
 
 
-def encode_draft(draft: Draft, stored: str) -> str:
-    """JSON of `draft`, with those fields of `stored` that only a later program knows."""
+def encode_draft(draft: Draft, stored: str | bytes) -> str:
+    """JSON of `draft`, with those fields of `stored` that only a later program knows.
+
+    `stored` is as it was found: in a damaged row it may be bytes, or no JSON at all.
+    """
     values = msgspec.to_builtins(draft)
     known = set(Draft.__struct_fields__)
     for name, value in _read_fields(stored).items():
@@ -142,7 +143,7 @@ def decode_draft(stored: str) -> Draft:
     return Draft(**values)
 
 
-def _read_fields(stored: str) -> dict[str, Any]:
+def _read_fields(stored: str | bytes) -> dict[str, Any]:
     try:
         fields = msgspec.json.decode(stored)
     except (msgspec.DecodeError, UnicodeError):

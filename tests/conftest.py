@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,10 +11,32 @@ from typing import Any
 
 import pytest
 
-from tests.program import Program
+from tests.journeys.program import Program
 
 for name in ("STABILITY_HOST", "STABILITY_REST_HOST", "STABILITY_KEY"):
     os.environ.pop(name, None)
+
+# A shell lets what it runs in the background ignore Ctrl+C, and every child inherits that:
+# a program under test would never see the signal.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _take_one_processor() -> None:
+    """Stay on one processor, with all children, where the workers of pytest fill them anyhow.
+
+    The embedded model starts as many processes as there are processors for it. These would
+    only stand in the way of the other workers; the images are the same.
+    """
+    count = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if count == 1 or not hasattr(os, "sched_setaffinity"):
+        return
+    processors = sorted(os.sched_getaffinity(0))
+    if count >= len(processors):
+        number = int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw"))
+        os.sched_setaffinity(0, {processors[number % len(processors)]})
+
+
+_take_one_processor()
 
 
 @pytest.fixture(autouse=True)

@@ -1,67 +1,112 @@
-"""The app: themes, screens, palette. Wiring only."""
+"""The app: opens the darkroom and watches it for all screens; keys, palette, help, the end."""
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import os
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
-from textual import events
+from textual import events, on, work
+from textual.actions import parse
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.dom import DOMNode
 from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.types import AnimationLevel
 
-from tui.actions import CONTEXTS, Situation, list_actions, write_keys
+from store.errors import SafelightError
 from tui.compose.screen import ComposeScreen
 from tui.darkroom import Darkroom
-from tui.terminal.filter import ControlFilter, choose_image_protocol, watch_hangup
-from tui.terminal.glyphs import choose_glyphs
+from tui.image_screen import ImageScreen
+from tui.keys import KeyQueue, Reasoned, Released, Said, list_places, split_keys
+from tui.terminal.detect import read_display
+from tui.terminal.filter import ControlFilter
 from tui.themes import ROLES, THEMES, choose_theme, name_following
+from tui.widgets.key_line import KeyLine
+from tui.work import start_work
 
 if TYPE_CHECKING:
     from engines.settings import Settings
-    from tui.history.screen import DraftLoaded, OriginChosen
+    from tui.history.screen import HistoryScreen
 
 NO_ANIMATION: AnimationLevel = "none"
-STYLES: list[str | PurePath] = ["app.tcss", "compose/compose.tcss"]
 WIDTHS = [(0, "-tiny"), (72, "-narrow"), (100, "-wide")]
 HEIGHTS = [(0, "-flat"), (20, "-low"), (32, "-high")]
 """From how many columns or rows on a screen has that class."""
 
+WATCH_AGAIN_SECONDS = 1.0
+
 
 @runtime_checkable
-class ActionScreen(Protocol):
-    """A screen whose actions are in the palette: those of `ACTION_CONTEXTS`."""
+class Follower(Protocol):
+    """A screen that shows what is in the darkroom."""
 
-    ACTION_CONTEXTS: ClassVar[tuple[str, ...]]
-
-    def get_situation(self) -> Situation:
-        """What can be done now."""
-        ...
-
-    async def action_perform(self, action_id: str, key: str = "") -> None:
-        """Do what the action says."""
+    async def update(self) -> None:
+        """Read what changed and show it. Raises `SafelightError`."""
         ...
 
 
-class SafelightApp(App[None]):
+class SafelightApp(Reasoned, App[None]):
     """Safelight in a terminal.
 
     `darkroom` is opened after the first paint and closed at the end. `session` names the
-    session, None for the last one. `environ` tells what the terminal can show.
+    session, None for the last one. `environ` tells what the terminal can show. `keymap` holds
+    keys by binding id, where they are not the default ones.
     """
 
     TITLE = "safelight"
-    CSS_PATH = STYLES
+    # Textual loads no sheet of its own for the default screen.
+    CSS_PATH: ClassVar[list[str | PurePath]] = ["app.tcss", "compose/compose.tcss"]
     HORIZONTAL_BREAKPOINTS = WIDTHS
     VERTICAL_BREAKPOINTS = HEIGHTS
     ENABLE_COMMAND_PALETTE = True
+    BINDING_GROUP_TITLE = "everywhere"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+q", "quit", "Quit", show=False, priority=True),
+        Binding(
+            "question_mark,f1",
+            "help",
+            "help",
+            tooltip="Show every key and what it does",
+            id="help",
+        ),
+        Binding(
+            "ctrl+p",
+            "command_palette",
+            "palette",
+            tooltip="Open the command palette",
+            priority=True,
+            system=True,
+            id="palette",
+        ),
+        Binding(
+            "T",
+            "turn_theme",
+            "look",
+            tooltip="Change the look: darkroom, daylight, high contrast, terminal colours",
+            show=False,
+            id="theme",
+        ),
+        Binding(
+            "o",
+            "reopen",
+            "open again",
+            tooltip="Try again to open the history",
+            show=False,
+            id="reopen",
+        ),
+        Binding(
+            "ctrl+q",
+            "quit",
+            "quit",
+            tooltip="Quit from anywhere, while typing too",
+            show=False,
+            priority=True,
+            id="quit.always",
+        ),
     ]
 
     def __init__(
@@ -70,22 +115,33 @@ class SafelightApp(App[None]):
         *,
         session: str | None = None,
         environ: Mapping[str, str] = os.environ,
+        keymap: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__()
         self.animation_level = NO_ANIMATION
         self.darkroom = darkroom
         self._session = session
         self._is_closed = False
-        self.glyphs = choose_glyphs(environ)
-        images = darkroom.settings.interface.images
-        self.image_protocol = choose_image_protocol(environ, images)
-        self._control_filter = ControlFilter(has_pictures=self.glyphs.has_unicode)
+        self._is_saying = False
+        self._keymap_given = dict(keymap or {})
+        self.terminal_display = read_display(environ, darkroom.settings.interface.images)
+        has_pictures = self.terminal_display.has_unicode
+        self._control_filter = ControlFilter(has_pictures=has_pictures)
         for theme in THEMES:
             self.register_theme(theme)
         for name in set(self.available_themes) - {theme.name for theme in THEMES}:
             self.unregister_theme(name)
         self.theme = choose_theme(environ)
-        self.compose_screen = ComposeScreen(darkroom, session, self.glyphs)
+        self.key_queue = KeyQueue(self)
+        quit_keys = split_keys(self._keymap_given.get("quit.always", "ctrl+q"))
+        self.key_queue.passing = frozenset(quit_keys)
+        self.set_keymap({name: ",".join(split_keys(keys)) for name, keys in self.keymap.items()})
+        self.compose_screen = ComposeScreen(darkroom, session, self.keymap)
+
+    @property
+    def keymap(self) -> Mapping[str, str]:
+        """Keys by binding id, where they are not the default ones."""
+        return self._keymap_given
 
     def get_default_screen(self) -> Screen[None]:
         """The compose screen is always at the bottom."""
@@ -99,92 +155,134 @@ class SafelightApp(App[None]):
         """No control character that stands in a text reaches the terminal."""
         return [*super().get_line_filters(), self._control_filter]
 
+    def on_mount(self) -> None:
+        """Open the history after the first paint."""
+        start_work(self, self.key_queue.run, "keys")
+        self.call_after_refresh(self.open_darkroom)
+
+    # Keys
+
     async def on_event(self, event: events.Event) -> None:
-        """A key ends the message in the last line; commands are done before the next key."""
-        is_key = isinstance(event, events.Key) and not event.is_forwarded
-        if is_key and self.screen is self.compose_screen:
-            assert isinstance(event, events.Key)
-            self.compose_screen.say("")
-            if await self.compose_screen.take_key(event):
-                return
-        await super().on_event(event)
+        """Keys wait for their turn; each ends the message in the last line."""
+        if not self.key_queue.take(event):
+            if self._is_saying and isinstance(event, events.Key) and not event.is_forwarded:
+                self.say("")
+            await super().on_event(event)
 
-    async def on_history_screen_draft_loaded(self, event: DraftLoaded) -> None:
-        """Parts of a past image go into the editor."""
-        await self.compose_screen.load_image(event.image, event.parts)
+    async def run_action(
+        self,
+        action: str | tuple[str, str, tuple[object, ...]],
+        default_namespace: DOMNode | None = None,
+        namespaces: Mapping[str, DOMNode] | None = None,
+    ) -> bool:
+        """Run an action, or say why it cannot be run now."""
+        name = parse(action)[1] if isinstance(action, str) else action[1]
+        if isinstance(default_namespace, Reasoned) and (reason := default_namespace.why_not(name)):
+            self.say(reason)
+            return True
+        return await super().run_action(action, default_namespace, namespaces)
 
-    async def on_history_screen_origin_chosen(self, event: OriginChosen) -> None:
-        """The editor starts from a past image."""
-        await self.compose_screen.images.start_from(event.image)
+    def say(self, text: str) -> None:
+        """Show `text` in the last line of the screen until the next key; "" ends it."""
+        self._is_saying = bool(text)
+        for line in self.screen.query(KeyLine):
+            line.say(text)
+
+    @on(Said)
+    def _show_said(self, event: Said) -> None:
+        self.say(event.text)
+
+    @on(Released)
+    def _look_at_keys_again(self) -> None:
+        self.key_queue.look_again()
+
+    def why_not(self, action: str) -> str:
+        """Why something cannot be done now."""
+        if action == "reopen" and not self.darkroom.trouble:
+            return "The history is open."
+        return ""
+
+    def action_help(self) -> None:
+        """Show every key of this screen."""
+        from tui.dialogs import HelpScreen
+
+        places = list_places(self.screen, self.keymap)
+        self.push_screen(HelpScreen(places, self.terminal_display.glyphs))
+
+    def action_turn_theme(self) -> None:
+        """The next look; it is kept with the session."""
+        self.theme = name_following(self.theme)
+        self.compose_screen.editor.set_place(theme=self.theme)
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """What can be done on the screen; what cannot be done now says why."""
+        for _, hints in list_places(screen, self.keymap):
+            for hint in hints:
+                if not hint.binding.system:
+                    yield SystemCommand(
+                        hint.words.partition(";")[0],
+                        f"not now: {hint.reason}" if hint.reason else f"key: {hint.written}",
+                        functools.partial(self.run_action, hint.binding.action, hint.node),
+                    )
+
+    # The darkroom
+
+    def action_reopen(self) -> None:
+        """Try again to open the history."""
+        self.open_darkroom()
+
+    @work(group="open", exclusive=True)
+    async def open_darkroom(self) -> None:
+        """Open the history, restore the session, and watch from then on."""
+        compose = self.compose_screen
+        compose.is_ready = False
+        try:
+            session = await self.darkroom.open_session(self._session)
+        except SafelightError as error:
+            await compose.fail_opening(error)
+        else:
+            await compose.restore(session)
+            self._watch()
+        self.key_queue.look_again()
+        compose.refresh_bindings()
+
+    @work(group="watch", exclusive=True)
+    async def _watch(self) -> None:
+        """Let each screen follow what anybody changed."""
+        while True:
+            try:
+                async for _ in self.darkroom.watch():
+                    for screen in self.screen_stack:
+                        if isinstance(screen, Follower):
+                            await screen.update()
+            except SafelightError as error:
+                await self.compose_screen.fail(error)
+            await asyncio.sleep(WATCH_AGAIN_SECONDS)
 
     # Screens
 
-    async def open_history(self) -> None:
-        """Show the history."""
+    @on(ComposeScreen.HistoryWanted)
+    async def _open_history(self) -> None:
         from tui.history.screen import HistoryScreen
 
-        desk, keeper = self.compose_screen.desk, self.compose_screen.keeper
-        await self.push_screen(
-            HistoryScreen(
-                self.darkroom,
-                engine=desk.draft.engine,
-                model=desk.draft.model,
-                session=keeper.session,
-            )
-        )
+        compose = self.compose_screen
+        screen = HistoryScreen(self.darkroom, compose.draft, compose.session, self.keymap)
+        await self.push_screen(screen)
 
-    async def open_jobs(self) -> None:
-        """Show the jobs."""
+    @on(ComposeScreen.JobsWanted)
+    async def _open_jobs(self) -> None:
         from tui.jobs import JobsScreen
 
-        await self.push_screen(JobsScreen(self.darkroom))
+        await self.push_screen(JobsScreen(self.darkroom, self.keymap))
 
-    async def open_help(self, situation: Situation, focused: Sequence[str]) -> None:
-        """Show every key."""
-        from tui.help_dialog import HelpScreen
+    def on_history_screen_draft_loaded(self, event: HistoryScreen.DraftLoaded) -> None:
+        """Parts of a past image go into the editor."""
+        self.compose_screen.load_image(event.image, event.parts)
 
-        contexts = {name: CONTEXTS[name] for name in ComposeScreen.ACTION_CONTEXTS}
-        await self.push_screen(HelpScreen(contexts, situation, self.glyphs, focused))
-
-    async def open_palette(self) -> None:
-        """Show the command palette."""
-        self.action_command_palette()
-
-    def open_choice(
-        self,
-        title: str,
-        choices: Sequence[str],
-        now: str,
-        enter: Callable[[str], Awaitable[None]],
-    ) -> None:
-        """Let the person choose one of `choices` and hand it to `enter`."""
-        from tui.dialogs import ChoiceScreen
-
-        async def take(chosen: str | None) -> None:
-            if chosen is not None:
-                await enter(chosen)
-
-        self.push_screen(ChoiceScreen(title, choices, now), take)
-
-    async def turn_theme(self) -> None:
-        """The next look; it is kept with the session."""
-        self.theme = name_following(self.theme)
-        self.compose_screen.desk.set_place(theme=self.theme)
-
-    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """The screen's actions; one that cannot be done now says why."""
-        if not isinstance(screen, ActionScreen):
-            return
-        situation = screen.get_situation()
-        for action in (each for name in screen.ACTION_CONTEXTS for each in list_actions(name)):
-            if action.is_in_palette:
-                reason = action.explain(situation)
-                keys = write_keys(action, self.glyphs.keys)
-                yield SystemCommand(
-                    action.description.partition(";")[0],
-                    f"not now: {reason}" if reason else f"key: {keys}",
-                    functools.partial(screen.action_perform, action.id, action.keys[0]),
-                )
+    @on(ImageScreen.StartChosen)
+    async def _start_from(self, event: ImageScreen.StartChosen) -> None:
+        """The editor starts from a past image."""
+        await self.compose_screen.start_from(event.image)
 
     # The end
 
@@ -200,7 +298,8 @@ class SafelightApp(App[None]):
     async def _close(self) -> None:
         if not self._is_closed:
             self._is_closed = True
-            self.workers.cancel_all()
+            for group in ("open", "watch"):
+                self.workers.cancel_group(self, group)
             await self.darkroom.close()
 
     def _fatal_error(self) -> None:
@@ -219,8 +318,10 @@ class SafelightApp(App[None]):
 def run_app(settings: Settings, session: str | None = None) -> int:
     """Run the app on this user's data directory; the exit status of the program."""
     from store.folder import find_data_directory
+    from tui.terminal.hangup import watch_hangup
 
-    app = SafelightApp(Darkroom(find_data_directory(), settings), session=session)
+    darkroom = Darkroom(find_data_directory(), settings)
+    app = SafelightApp(darkroom, session=session, keymap=settings.keys)
     watch_hangup(app)
     app.run(mouse=settings.interface.mouse)
     return app.return_code or 0

@@ -1,4 +1,4 @@
-"""What screens may ask for: the only door from screens to store and engines.
+"""What screens and commands may ask for: the only door to store and engines.
 
 Every method that touches a file or the database is a coroutine whose work runs in a
 thread, so that the screen never waits for a disk. Errors are `SafelightError`, with a
@@ -8,37 +8,55 @@ text for the person. Making the object does nothing; `open` makes folders and da
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import logging
+from array import array
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from engines.base import TokenizedPrompt
 from engines.capabilities import Capabilities
-from engines.derivation import (
+from engines.registry import EngineRegistry
+from engines.resolve import (
     VARIATION_STRENGTH,
     UpscaleChoices,
+    resolve_draft,
     resolve_upscale,
     resolve_variations,
 )
-from engines.reading import PromptReading
-from engines.registry import EngineRegistry
-from engines.resolution import resolve_draft
-from engines.worker.process import ensure_worker, find_worker
+from engines.worker.process import engage_worker, ensure_worker, find_worker
 from store.errors import SafelightError, StoreError
 from store.records import (
     Draft,
     Image,
     Job,
+    JobState,
     Purpose,
     Relation,
+    Session,
+    Verification,
 )
 from store.request import Request
-from tui.archive import Archive
+from tui import abilities
+from tui.abilities import Upscaler
 
 if TYPE_CHECKING:
     from engines.settings import Settings
+    from store.database import Database
     from store.inputs import Input
+    from store.sessions import DraftWriter
+
+FIRST_SESSION = "main"
+
+OPENING = "The history is being opened."
+CLOSED = "The history is closed."
+READ_ONLY = "This history can only be read."
+
+WORKER_SECONDS = 1.0
+"""How often somebody who watches makes sure that a worker runs while jobs are left."""
 
 
 class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,27 +67,248 @@ class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
     jobs: int
 
 
-class Darkroom(Archive):
-    """One data directory, as the screens see it."""
+class Darkroom:
+    """One data directory and the engines of one configuration.
+
+    `trouble` says why the history is not open ("" when it is), `is_opening` whether `open`
+    is at work. `capabilities` holds what each engine accepts, from `open` on, also when the
+    history could not be opened; an engine whose capabilities cannot be read is not in it.
+    """
 
     def __init__(self, directory: Path, settings: Settings) -> None:
-        super().__init__(directory)
+        self.directory = directory
         self.settings = settings
+        self.trouble = OPENING
+        self.is_opening = False
+        self.capabilities: Mapping[str, Capabilities] = {}
         self._registry = EngineRegistry(settings)
+        self._opened: Database | None = None
+        self._drafts: DraftWriter | None = None
+
+    # Open and closed
+
+    async def open(self) -> None:
+        """Open or create the history. Raises `StoreError` with what to do."""
+        self.is_opening, self.trouble = True, OPENING
+        try:
+            self.capabilities = await asyncio.to_thread(self._read_capabilities)
+            await asyncio.to_thread(self._open)
+        except SafelightError as error:
+            self.trouble = str(error)
+            raise
+        else:
+            self.trouble = ""
+        finally:
+            self.is_opening = False
+
+    def _read_capabilities(self) -> dict[str, Capabilities]:
+        found = {}
+        for engine in self.list_engines():
+            try:
+                found[engine] = self.get_capabilities(engine)
+            except SafelightError:
+                continue  # It is said where that engine is chosen.
+        return found
+
+    def _open(self) -> None:
+        from store.database import Database
+        from store.sessions import DraftWriter
+
+        self._opened = Database.open(self.directory)
+        self._drafts = DraftWriter(self._opened)
+
+    async def close(self) -> None:
+        """Write what is pending and let go of the database."""
+        await asyncio.to_thread(self._close)
+        self.trouble = self.trouble or CLOSED
+
+    def _close(self) -> None:
+        if self._drafts is not None:
+            self._drafts.close()
+        if self._opened is not None:
+            self._opened.close()
+        self._drafts = self._opened = None
+
+    @property
+    def database(self) -> Database:
+        """The open history. Raises `StoreError` before `open`."""
+        if self._opened is None:
+            raise StoreError("The history is not open.")
+        return self._opened
+
+    async def back_up(self, path: Path) -> None:
+        """Write a checked copy of the database, without the image files, to a new file."""
+        await asyncio.to_thread(self.database.back_up, path)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a history to read."""
+        return not self.trouble
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether this history can be looked at but not added to; False while not open."""
+        return self._opened is not None and self._opened.is_read_only
+
+    def explain_writing(self) -> str:
+        """Why nothing can be added to the history now; "" when it can."""
+        return self.trouble or (READ_ONLY if self.is_read_only else "")
+
+    # Sessions
+
+    async def open_session(self, name: str | None = None) -> Session:
+        """Open the history and load a session, as `load_session` does. Raises `StoreError`."""
+        await self.open()
+        try:
+            return await self.load_session(name)
+        except SafelightError as error:
+            self.trouble = str(error)
+            raise
+
+    async def load_session(self, name: str | None = None) -> Session:
+        """The session of that name, or the last one used; made when there is none."""
+        return await asyncio.to_thread(self._load_session, name)
+
+    def _load_session(self, name: str | None) -> Session:
+        from store import sessions
+
+        wanted = name or sessions.last_session_name(self.database) or FIRST_SESSION
+        return sessions.load_session(self.database, wanted)
+
+    async def list_sessions(self) -> list[Session]:
+        """All sessions, the last used first."""
+        from store import sessions
+
+        return await asyncio.to_thread(sessions.list_sessions, self.database)
+
+    def save_draft(self, name: str, draft: Draft) -> None:
+        """Write the draft through. Returns at once; a thread writes the newest one."""
+        if self._drafts is not None and not self.is_read_only:
+            self._drafts.write(name, draft)
+
+    @property
+    def draft_error(self) -> StoreError | None:
+        """Why the newest draft could not be written, None when it was."""
+        return None if self._drafts is None else self._drafts.error
+
+    # Input files
+
+    async def add_input(self, data: bytes) -> Input:
+        """Keep an image file that a request starts from. Raises `StoreError` if it is none."""
+        from store import inputs
+
+        return await asyncio.to_thread(inputs.store_input, self.database, data)
+
+    async def get_input(self, sha256: str) -> Input:
+        """The facts of a kept file. Raises `NotFound`."""
+        from store import inputs
+
+        return await asyncio.to_thread(inputs.get_input, self.database, sha256)
+
+    async def read_input(self, sha256: str) -> bytes:
+        """A kept file, checked. Raises `StoreError`."""
+        from store import inputs
+
+        return await asyncio.to_thread(inputs.read_input, self.database, sha256)
+
+    async def find_input(self, sha256: str) -> Path:
+        """Where a kept file lies. Raises `NotFound`."""
+        from store import inputs
+
+        return await asyncio.to_thread(inputs.find_input, self.database, sha256)
+
+    # History
+
+    async def list_images(
+        self, *, before: int | None = None, limit: int = 50, search: str | None = None
+    ) -> list[Image]:
+        """Images with a number below `before`, newest first."""
+        from store import history
+
+        return await asyncio.to_thread(
+            history.list_images, self.database, before=before, limit=limit, search=search
+        )
+
+    async def list_image_numbers(self, *, search: str | None = None) -> array[int]:
+        """The numbers of all images that match, newest first: eight bytes an image."""
+        from store import history
+
+        return await asyncio.to_thread(history.list_image_numbers, self.database, search=search)
+
+    async def get_image(self, reference: str) -> Image:
+        """The whole record by a unique beginning of its id, `@1` for the newest."""
+        from store import history
+
+        return await asyncio.to_thread(history.get_image, self.database, reference)
+
+    async def read_image(self, image: Image) -> bytes:
+        """The stored file. Raises `StoreError` when it is missing or damaged."""
+        from store import history
+
+        return await asyncio.to_thread(history.read_image, self.database, image)
+
+    async def get_thumbnails(self, numbers: Sequence[int]) -> dict[int, bytes]:
+        """Thumbnails (WebP) by image number."""
+        from store import history
+
+        return await asyncio.to_thread(history.get_thumbnails, self.database, numbers)
+
+    async def read_wire(self, job_id: str) -> bytes | None:
+        """The exact message that was sent for the job; None for an engine without a wire."""
+        from store import queue
+
+        return await asyncio.to_thread(queue.read_wire, self.database, job_id)
+
+    async def list_verifications(self, image_id: str) -> list[Verification]:
+        """All verifications of the image, newest first."""
+        from store import history
+
+        return await asyncio.to_thread(history.list_verifications, self.database, image_id)
 
     # Engines
 
     def list_engines(self) -> tuple[str, ...]:
-        """The engines' ids, `builtin` first."""
+        """The engines' ids, the default first."""
         return self._registry.list_engines()
+
+    @property
+    def default_engine(self) -> str:
+        """The engine that is used where none is named."""
+        return self._registry.default_engine
 
     def get_capabilities(self, engine: str) -> Capabilities:
         """What `engine` accepts; cheap, loads no model. Raises `EngineError` if unknown."""
         return self._registry.get_capabilities(engine)
 
-    def read_prompt(self, engine: str, text: str, style_preset: str | None = None) -> PromptReading:
+    def read_prompt(
+        self, engine: str, text: str, style_preset: str | None = None
+    ) -> TokenizedPrompt:
         """What the engine's model reads of `text`. The first call reads a file."""
-        return self._registry.read_prompt(engine, text, style_preset)
+        return self._registry.tokenize(engine, text, style_preset)
+
+    def has_losses(self, engine: str) -> bool:
+        """Whether `engine` may be unable to honour all of a request; see `describe_losses`."""
+        return self._registry.has_losses(engine)
+
+    def upscalers(self, first: str = "") -> list[Upscaler]:
+        """The models that make images larger, those of the engine `first` in front."""
+        return abilities.list_upscalers(self.capabilities, first)
+
+    def why_no_start(self, engine: str, model: str | None) -> str:
+        """Why `engine` with `model` starts from no image; "" when it does."""
+        return abilities.explain_start(self.capabilities, engine, model)
+
+    def why_no_mix(self, engine: str, model: str | None) -> str:
+        """Why `engine` with `model` mixes no second seed in; "" when it does."""
+        return abilities.explain_mix(self.capabilities, engine, model)
+
+    def why_no_vary(self, image: Image | None) -> str:
+        """Why `image` cannot be varied; "" when it can."""
+        return abilities.explain_vary(self.capabilities, image)
+
+    def why_no_enlarge(self, image: Image | None) -> str:
+        """Why `image` cannot be made larger; "" when it can."""
+        return abilities.explain_enlarge(self.capabilities, image)
 
     # Jobs
 
@@ -107,20 +346,19 @@ class Darkroom(Archive):
         parent_id: str | None,
         relation: Relation | None,
     ) -> list[Job]:
-        from engines.budget import check_budget
+        from engines.cost import check_budget
         from store import queue
 
         check_budget(self.database, requests, self.settings)
-        jobs = queue.enqueue(
-            self.database,
-            requests,
-            session=session,
-            parent_id=parent_id,
-            relation=relation,
-            profile=self._choose_profile(requests[0].engine),
-        )
-        self._start_worker(jobs)
-        return jobs
+        with self._engage_worker(requests):
+            return queue.enqueue(
+                self.database,
+                requests,
+                session=session,
+                parent_id=parent_id,
+                relation=relation,
+                profile=self._choose_profile(requests[0].engine),
+            )
 
     async def vary(
         self,
@@ -156,7 +394,7 @@ class Darkroom(Archive):
             (source.width, source.height),
             made_by,
             choices,
-            self.get_capabilities(choices.engine),
+            self.get_capabilities(choices.engine or self.default_engine),
         )
 
     async def upscale(
@@ -178,7 +416,7 @@ class Darkroom(Archive):
 
     def _choose_profile(self, engine: str) -> str | None:
         """The host profile that goes with a job, where its engine has profiles."""
-        return self.settings.profile if engine == "stability" else None
+        return self.settings.profile if self._registry.has_profiles(engine) else None
 
     def estimate_cost(self, requests: Sequence[Request]) -> float | None:
         """The credits that `requests` may cost together; 0 where free, None if not known."""
@@ -187,14 +425,14 @@ class Darkroom(Archive):
 
     async def get_spent_today(self) -> float:
         """The credits of what was sent today, in credits."""
-        from engines.budget import spent_today
+        from engines.cost import spent_today
 
         return await asyncio.to_thread(spent_today, self.database)
 
-    def _start_worker(self, jobs: Sequence[Job]) -> None:
-        ensure_worker(
-            self.directory, is_remote=any(job.request.engine != "builtin" for job in jobs)
-        )
+    def _engage_worker(self, requests: Sequence[Request]) -> AbstractContextManager[None]:
+        """What is queued within the block is run with the settings of this process, or newer."""
+        variables = self._registry.list_variables(request.engine for request in requests)
+        return engage_worker(self.directory, variables)
 
     async def regenerate(self, image_id: str) -> Job:
         """Queue a child of the image, made from its stored request and compared with it."""
@@ -209,26 +447,25 @@ class Darkroom(Archive):
         return await asyncio.to_thread(self._verify, image_id)
 
     def _verify(self, image_id: str) -> Job | None:
-        from engines.comparison import judge_record
+        from engines.verify import verify_record
         from store import history
 
         image = history.get_image(self.database, image_id)
-        if image.is_damaged and (comparison := judge_record(self.database, image)) is not None:
+        if image.is_damaged and (comparison := verify_record(self.database, image)) is not None:
             history.add_verification(self.database, image.id, comparison)
             return None
         return self._enqueue_comparison(image.id, Purpose.VERIFY)
 
     def _enqueue_comparison(self, image_id: str, purpose: Purpose) -> Job:
-        from engines.budget import check_budget
+        from engines.cost import check_budget
         from store import history, queue
 
         request = history.get_image(self.database, image_id).request
         if purpose is Purpose.REGENERATE:
             check_budget(self.database, [request], self.settings)
         profile = self._choose_profile(request.engine)
-        job = queue.enqueue_comparison(self.database, image_id, purpose, profile=profile)
-        self._start_worker([job])
-        return job
+        with self._engage_worker([request]):
+            return queue.enqueue_comparison(self.database, image_id, purpose, profile=profile)
 
     async def cancel(self, job_id: str) -> Job:
         """Ask that the job stop within one step."""
@@ -241,15 +478,14 @@ class Darkroom(Archive):
         return await asyncio.to_thread(self._retry, job_id)
 
     def _retry(self, job_id: str) -> Job:
-        from engines.budget import check_budget
+        from engines.cost import check_budget
         from store import queue
 
         waited = queue.get_job(self.database, job_id)
         settings = self.settings.for_profile(waited.profile) if waited.profile else self.settings
         check_budget(self.database, [waited.request], settings)
-        job = queue.retry(self.database, job_id)
-        self._start_worker([job])
-        return job
+        with self._engage_worker([waited.request]):
+            return queue.retry(self.database, job_id)
 
     async def get_worker_status(self) -> WorkerStatus:
         """Whether a worker runs for this data directory."""
@@ -265,6 +501,45 @@ class Darkroom(Archive):
             jobs=queue.count_active(self.database),
         )
 
+    async def get_job(self, job_id: str) -> Job:
+        """The job, with its last progress and preview."""
+        from store import queue
+
+        return await asyncio.to_thread(queue.get_job, self.database, job_id)
+
+    async def list_jobs(
+        self, states: Sequence[JobState] | None = None, limit: int = 100
+    ) -> list[Job]:
+        """Jobs, newest first."""
+        from store import queue
+
+        return await asyncio.to_thread(queue.list_jobs, self.database, states=states, limit=limit)
+
+    # Changes
+
+    async def watch(self, seconds: float = 0.2) -> AsyncIterator[None]:
+        """Yields once at the start and after each change to history or progress, until closed.
+
+        Whoever made the change. Looks every `seconds`; while nothing changes it costs two small
+        queries. A worker that died with jobs left is replaced on the way.
+        """
+        versions: tuple[int, int] | None = None
+        seen: object = None
+        every = max(1, round(WORKER_SECONDS / seconds))
+        looks = 0
+        while (database := self._opened) is not None:
+            if looks % every == 0:
+                await asyncio.to_thread(_revive_worker, self.directory, database)
+            looks += 1
+            now = await asyncio.to_thread(_read_versions, database)
+            if now != versions:
+                versions = now
+                state = (await asyncio.to_thread(_read_fingerprint, database), now[1])
+                if state != seen:
+                    seen = state
+                    yield
+            await asyncio.sleep(seconds)
+
 
 def _check_whole(image: Image) -> None:
     if image.is_damaged:
@@ -272,3 +547,25 @@ def _check_whole(image: Image) -> None:
             f"The record of the image {image.id[:8]} is damaged, so nothing is made from it.",
             "Its record shows which fields differ.",
         )
+
+
+def _revive_worker(directory: Path, database: Database) -> None:
+    if database.is_read_only or find_worker(directory).is_running:
+        return
+    from store import queue
+
+    try:
+        if queue.count_active(database):
+            ensure_worker(directory)
+    except StoreError as error:
+        logging.getLogger(__name__).warning("the worker was not replaced: %s", error)
+
+
+def _read_fingerprint(database: Database) -> object:
+    from store.watch import read_fingerprint
+
+    return read_fingerprint(database)
+
+
+def _read_versions(database: Database) -> tuple[int, int]:
+    return (database.data_version(), database.progress.data_version())

@@ -1,27 +1,48 @@
-"""A list to choose one value from."""
+"""Dialogs: a list to choose from, the path of an image file, and the help."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
 from typing import ClassVar
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import OptionList
+from textual.suggester import Suggester
+from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from store.errors import SafelightError
+from tui.keys import Hint
+from tui.paths import complete_path, parse_path
+from tui.terminal.detect import get_display
+from tui.terminal.glyphs import Glyphs
 from tui.text import show_safely
+from tui.widgets.cell import Cell
+from tui.widgets.text_lines import hang
+
+Take = Callable[[Path], Awaitable[None]]
+"""Takes the file; raises `SafelightError` with what is wrong with it."""
+
+KEYS_WIDTH = 14
+_FORMATS = "A PNG, JPEG or WebP file."
 
 
 class ChoiceScreen(ModalScreen[str | None]):
-    """Gives the chosen value, or None when it was left by `esc`."""
+    """A list to choose one value from; gives it, or None when it was left."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", show=False)]
+    BINDING_GROUP_TITLE = "in a list of choices"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "choose", "choose", tooltip="Choose this one", id="choice.take"),
+        Binding("escape", "leave", "leave", tooltip="Leave it as it is", id="choice.leave"),
+    ]
 
-    def __init__(self, title: str, choices: Sequence[str], now: str) -> None:
+    def __init__(self, title: str, choices: Sequence[str], now: str = "") -> None:
         super().__init__()
         self._title = title
         self._choices = choices
@@ -32,14 +53,175 @@ class ChoiceScreen(ModalScreen[str | None]):
         choices = [Option(Content(show_safely(choice))) for choice in self._choices]
         view = OptionList(*choices, id="choices", markup=False)
         view.border_title = Content(self._title)
-        view.border_subtitle = Content("enter chooses · esc leaves")
+        dot = get_display(self.app).glyphs.dot
+        view.border_subtitle = Content(f"enter chooses {dot} esc leaves")
         view.highlighted = self._choices.index(self._now) if self._now in self._choices else 0
         yield view
 
     @on(OptionList.OptionSelected)
-    def _choose(self, event: OptionList.OptionSelected) -> None:
+    def _take(self, event: OptionList.OptionSelected) -> None:
         self.dismiss(self._choices[event.option_index])
+
+    def action_choose(self) -> None:
+        """Take the value under the cursor."""
+        self.query_one(OptionList).action_select()
 
     def action_leave(self) -> None:
         """Leave everything as it is."""
+        self.dismiss(None)
+
+
+class PathSuggester(Suggester):
+    """Continues a path with the first name that begins as typed."""
+
+    def __init__(self) -> None:
+        super().__init__(use_cache=False, case_sensitive=True)
+
+    async def get_suggestion(self, value: str) -> str | None:
+        """The whole path, None without one."""
+        return await asyncio.to_thread(complete_path, value) if value else None
+
+
+class PathScreen(ModalScreen[None]):
+    """Stays open until `take` accepts a file, and says beside the field why it does not."""
+
+    BINDING_GROUP_TITLE = "while typing a path"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "take", "take it", tooltip="Take this file", id="path.take"),
+        Binding(
+            "tab",
+            "complete",
+            "complete",
+            tooltip="Complete the path, as a shell does",
+            id="path.complete",
+        ),
+        Binding("escape", "leave", "leave", tooltip="Leave it as it is", id="path.leave"),
+    ]
+
+    def __init__(self, title: str, start: str, take: Take) -> None:
+        super().__init__()
+        self._title = title
+        self._take = take
+        self._is_taking = False
+        self._field = Input(
+            start, placeholder="~/pictures/harbour.png", suggester=PathSuggester(), compact=True
+        )
+        self._field.cursor_blink = False
+        self._note = Cell(id="path-note")
+
+    def compose(self) -> ComposeResult:
+        """The field and what there is to say."""
+        dot = get_display(self.app).glyphs.dot
+        with Vertical(id="path") as panel:
+            panel.border_title = Content(self._title)
+            panel.border_subtitle = Content(f"enter takes it {dot} tab completes {dot} esc leaves")
+            yield self._field
+            yield self._note
+
+    def on_mount(self) -> None:
+        """Type at once."""
+        self._say(_FORMATS)
+        self._field.focus()
+        self._field.cursor_position = len(self._field.value)
+
+    def _say(self, text: str, style: str = "$role-quiet") -> None:
+        self._note.put(Content.styled(show_safely(text), style), resizes=True)
+
+    async def action_complete(self) -> None:
+        """Go on with the first name that begins as typed."""
+        if (path := await asyncio.to_thread(complete_path, self._field.value)) is not None:
+            self._field.value = path
+            self._field.cursor_position = len(path)
+
+    @on(Input.Changed)
+    def _forget(self) -> None:
+        self._say(_FORMATS)
+
+    @on(Input.Submitted)
+    async def action_take(self) -> None:
+        """Hand the file over, and leave when it is accepted."""
+        if self._is_taking:
+            return
+        self._is_taking = True
+        try:
+            await self._take(parse_path(self._field.value))
+        except SafelightError as error:
+            self._say(f"! {error}", "bold $role-negative")
+        else:
+            self.dismiss(None)
+        finally:
+            self._is_taking = False
+
+    def action_leave(self) -> None:
+        """Leave everything as it is."""
+        self.dismiss(None)
+
+
+class HelpScreen(ModalScreen[None]):
+    """Every key by the place where it holds; why one cannot be used now is beside it."""
+
+    BINDING_GROUP_TITLE = "in the help"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "escape,question_mark,f1,q,enter",
+            "leave",
+            "leave",
+            tooltip="Back to where it was called from",
+            id="help.leave",
+        ),
+    ]
+
+    def __init__(self, places: Sequence[tuple[str, Sequence[Hint]]], glyphs: Glyphs) -> None:
+        super().__init__()
+        self._places = places
+        self._glyphs = glyphs
+        self._text = Static(markup=False)
+
+    def compose(self) -> ComposeResult:
+        """One text that scrolls."""
+        with VerticalScroll(id="help") as panel:
+            panel.border_title = Content("keys")
+            panel.border_subtitle = Content("esc leaves")
+            yield self._text
+
+    def on_mount(self) -> None:
+        """Let the arrow keys scroll."""
+        self._text.update(self._lay(self.app.size.width))
+        self.query_one("#help").focus()
+
+    @on(events.Resize)
+    def _lay_again(self) -> None:
+        """Wrap to the width that there is once the panel has its own."""
+        text = self._text
+        self.call_after_refresh(lambda: text.update(self._lay(text.content_size.width)))
+
+    def _lay(self, width: int) -> Content:
+        """All lines; what is longer than `width` goes on below its own beginning."""
+        return Content("\n").join(
+            line for indent, content in self._describe() for line in hang(content, width, indent)
+        )
+
+    def _describe(self) -> Iterator[tuple[int, Content]]:
+        """Lines, and how far they hang over."""
+        said = "Moving: plain keys are commands. Typing: keys are text; esc leaves, enter accepts."
+        yield 0, Content.styled(said, "$role-quiet")
+        for title, hints in self._places:
+            yield 0, Content("")
+            yield 0, Content.styled(title, "bold $role-focus")
+            for hint in hints:
+                yield KEYS_WIDTH + 2, self._describe_hint(hint)
+
+    def _describe_hint(self, hint: Hint) -> Content:
+        signs = self._glyphs.keys
+        keys = " ".join(signs.get(word, word) for word in hint.written.split(" "))
+        parts: list[str | tuple[str, str]] = [
+            (f"  {keys:<{KEYS_WIDTH - 1}} ", "$role-quiet" if hint.reason else "bold"),
+            (hint.words, "$role-quiet" if hint.reason else ""),
+        ]
+        if hint.reason:
+            parts.append((f"  ({hint.reason})", "italic $role-quiet"))
+        return Content.assemble(*parts)
+
+    def action_leave(self) -> None:
+        """Back to where it was called from."""
         self.dismiss(None)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from store.request import Prompt, Request, list_differences
-from tui.origin_words import NAMES, describe_extra_changes
+from store.request import FineTune, Prompt, Request, list_differences
 from tui.text import show_safely
+from tui.words import name_parameter
 
 _TEXT_LENGTH = 24
-_OF_THEIR_OWN = ("initial_image", "mask", "variation", "upscale")
+_PARTS = ("initial_image", "mask", "variation", "upscale", "guidance", "adapter", "fine_tunes")
 """Parts of the parameters whose changes are told as one."""
+
+_OF_ITS_PART = ("strength", "preset", "cuts", "models", "prompt", "kind", "init")
+"""Fields whose name alone does not say of which part they are."""
 
 
 def describe_change(older: Request, newer: Request, *, has_unicode: bool = True) -> str:
@@ -89,26 +93,81 @@ def _list_other_changes(older: Request, newer: Request, arrow: str) -> list[str]
     differences = {
         name.rpartition(".")[2]: (before, after)
         for name, before, after in list_differences(older, newer)
-        if not name.startswith(("stack.", *(f"parameters.{part}" for part in _OF_THEIR_OWN)))
+        if not name.startswith(("stack.", *(f"parameters.{part}" for part in _PARTS)))
     }
     # The form of a request follows from what it holds.
     differences.pop("format", None)
     if differences.pop("seed", None):
-        changes.append("seed")
+        changes.append(name_parameter("seed"))
     if differences.keys() & {"width", "height"}:
         for side in ("width", "height"):
             differences.pop(side, None)
         sizes = [f"{each.parameters.width}x{each.parameters.height}" for each in (older, newer)]
-        changes.append(f"size {arrow.join(sizes)}")
-    changes += describe_extra_changes(older.parameters, newer.parameters, arrow)
-    for name, (before, after) in differences.items():
-        changes.append(
-            f"{NAMES.get(name, name.replace('_', ' '))} {_show(before)}{arrow}{_show(after)}"
-        )
+        changes.append(f"{name_parameter('size')} {arrow.join(sizes)}")
+    for part in _PARTS:
+        before, after = getattr(older.parameters, part), getattr(newer.parameters, part)
+        if part == "fine_tunes":
+            changes += _list_fine_tune_changes(before, after, arrow)
+        elif before != after:
+            changes += _list_part_changes(part, before, after, arrow)
+    changes += [
+        f"{name_parameter(name)} {_show(before)}{arrow}{_show(after)}"
+        for name, (before, after) in differences.items()
+    ]
     return changes
 
 
+def _list_part_changes(part: str, before: Any, after: Any, arrow: str) -> list[str]:
+    """A part that came or went is told as one; of one that stayed, each field that changed."""
+    name = name_parameter(part)
+    if before is None:
+        return [f"+ {name}{_describe_share(after)}"]
+    if after is None:
+        return [f"- {name}"]
+    changes = []
+    for field in after.__struct_fields__:
+        then, now = getattr(before, field), getattr(after, field)
+        if then == now:
+            continue
+        if field in ("sha256", "seed"):
+            changes.append(name)
+        elif field in _OF_ITS_PART:
+            changes.append(f"{name} {name_parameter(field)} {_show(then)}{arrow}{_show(now)}")
+        else:
+            changes.append(f"{name_parameter(field)} {_show(then)}{arrow}{_show(now)}")
+    return changes
+
+
+def _describe_share(part: Any) -> str:
+    """What of the new part tells most: its kind, and how strong it is."""
+    said = ""
+    for field in ("preset", "kind", "start_schedule", "strength"):
+        if (value := getattr(part, field, None)) is not None:
+            said += f" {_show(value)}"
+    return said
+
+
+def _list_fine_tune_changes(
+    older: Sequence[FineTune], newer: Sequence[FineTune], arrow: str
+) -> list[str]:
+    before = {tune.model: tune.weight for tune in older}
+    after = {tune.model: tune.weight for tune in newer}
+    changes = []
+    for model, weight in after.items():
+        name = f"{name_parameter('fine_tunes')} {_shorten(model)}"
+        if model not in before:
+            changes.append(f"+ {name}{'' if weight is None else f' {weight:g}'}")
+        elif before[model] != weight:
+            changes.append(f"{name} {_show(before[model])}{arrow}{_show(weight)}")
+    gone = [model for model in before if model not in after]
+    changes += [f"- {name_parameter('fine_tunes')} {_shorten(model)}" for model in gone]
+    is_moved = older != newer and not changes
+    return [f"{name_parameter('fine_tunes')} order"] if is_moved else changes
+
+
 def _show(value: Any) -> str:
-    if value is None:
+    if value is None or value == ():
         return "none"
-    return f"{value:g}" if isinstance(value, float) else show_safely(str(value))
+    if isinstance(value, tuple):
+        return show_safely(", ".join(value))
+    return f"{value:g}" if isinstance(value, float) else _shorten(str(value))

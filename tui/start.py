@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 
 EXIT_ERROR = 2
 
@@ -19,7 +20,8 @@ def open_darkroom(session: str | None = None) -> int:
             "the darkroom needs a terminal.",
             "In a script use a command: safelight --help lists them.",
         )
-    from engines.settings import SettingsError, load_user_settings
+    from engines.keys import SettingsError
+    from engines.settings import load_user_settings
     from tui.terminal.detect import choose_image_protocol, prepare_environment
 
     try:
@@ -28,9 +30,20 @@ def open_darkroom(session: str | None = None) -> int:
         return _explain(error.message, error.hint)
     # Textual reads its own settings when it is imported.
     prepare_environment(os.environ, choose_image_protocol(os.environ, settings.interface.images))
+    if settings.keys and (faults := _find_key_faults(settings.keys)):
+        return _explain("\n  ".join(faults), "`safelight keys` lists what has a key.")
     from tui.app import run_app
 
     return run_app(settings, session)
+
+
+def _find_key_faults(keymap: Mapping[str, str]) -> list[str]:
+    """What is wrong with [keys] in `config.toml`, a sentence with its line each."""
+    from store.folder import find_config_file
+    from tui.keymap import describe_faults
+
+    path = find_config_file()
+    return describe_faults(keymap, path, path.read_text("utf-8"))
 
 
 def _explain(message: str, hint: str) -> int:

@@ -4,23 +4,43 @@ from __future__ import annotations
 
 from store.request import Request
 
-_PICTURES = {code: chr(0x2400 + code) for code in range(0x20)}
-_PICTURES[0x7F] = "\u2421"
-_PICTURES |= {code: f"<U+{code:04X}>" for code in range(0x80, 0xA0)}
-_INVISIBLE = (*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x206A), 0xFEFF)
-_PICTURES |= {code: f"<U+{code:04X}>" for code in _INVISIBLE}
-_PICTURES |= {code: f"<U+{code:04X}>" for code in range(0xD800, 0xE000)}
+CONTROL_PICTURES = {code: chr(0x2400 + code) for code in range(0x20)}
+CONTROL_PICTURES[0x7F] = "\u2421"
+CONTROL_PICTURES |= dict.fromkeys(range(0x80, 0xA0), "\ufffd")
+"""One visible character for each control character (C0, DEL, C1), for `str.translate`."""
 
-_LINE = dict(_PICTURES)
-_BLOCK = {code: picture for code, picture in _PICTURES.items() if code not in (0x09, 0x0A)}
+_INVISIBLE = (*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x206A), 0xFEFF)
+_SPELLED = (*range(0x80, 0xA0), *_INVISIBLE, *range(0xD800, 0xE000))
+_LINE = CONTROL_PICTURES | {code: f"<U+{code:04X}>" for code in _SPELLED}
+
+
+def _keep_lines(table: dict[int, str]) -> dict[int, str]:
+    return {code: picture for code, picture in table.items() if code not in (0x09, 0x0A)}
+
+
+_BLOCK, _TYPED = _keep_lines(_LINE), _keep_lines(CONTROL_PICTURES)
 
 
 def show_safely(text: str, *, lines: bool = False) -> str:
     """`text` with every control, direction and invisible character as a visible picture.
 
-    With `lines`, new lines and tabs stay. The result is still plain text, not markup.
+    With `lines`, new lines and tabs stay. The result is still plain text, not markup. It may
+    be longer than `text`: what has no picture is spelled out, as in `<U+200B>`.
     """
     return text.translate(_BLOCK if lines else _LINE)
+
+
+def mark_controls(text: str) -> str:
+    """`text`, as long as before, with one picture for each control character.
+
+    New lines and tabs stay. For text that is edited: places in it are those in the original.
+    """
+    return text.translate(_TYPED)
+
+
+def clean_paste(text: str) -> str:
+    """Pasted text as it may stand in a prompt: its control characters as visible pictures."""
+    return mark_controls(text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def shorten_middle(text: str, length: int, ellipsis: str = "…") -> str:

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 
 from textual.theme import Theme
 
+from tui.terminal.detect import find_colours
+
 DARK = "darkroom"
 ANSI = "terminal colours"
-
-_FEW_COLOURS = frozenset({"linux", "xterm", "screen", "vt100", "vt220", "ansi", "rxvt", "tmux"})
 
 
 def _make_theme(name: str, roles: dict[str, str], *, dark: bool, ansi: bool = False) -> Theme:
@@ -137,9 +137,12 @@ ROLES = {name: value for name, value in THEMES[0].variables.items() if name.star
 
 
 def choose_theme(environ: Mapping[str, str]) -> str:
-    """The theme to begin with: the terminal's own colours where it has no more than 16."""
-    has_more = environ.get("COLORTERM", "").lower() in ("truecolor", "24bit")
-    return ANSI if environ.get("TERM", "") in _FEW_COLOURS and not has_more else DARK
+    """The theme to begin with: the terminal's own colours where it has no more than 16.
+
+    NO_COLOR takes the colours out of any theme, and decides about none.
+    """
+    coloured = {name: value for name, value in environ.items() if name != "NO_COLOR"}
+    return ANSI if find_colours(coloured) in ("16", "none") else DARK
 
 
 def name_following(name: str) -> str:

@@ -1,32 +1,50 @@
-"""How sure a result is, as a sign and in words."""
+"""What things are called, on screen and on the command line. Plain text, no styles, no widget.
+
+Verdicts, states of jobs with what to do about them, purposes, origins, parameters and the other
+features of a request, moments, numbers. Lines that are drawn of images and jobs are in
+`status.py`, what differs between two requests in `diff.py`.
+"""
 
 from __future__ import annotations
 
-from store.records import Verdict
+from collections.abc import Mapping
+from datetime import datetime
+from typing import NamedTuple
 
-_SIGNS: dict[Verdict | None, tuple[str, str]] = {
-    None: ("·", "."),
-    Verdict.IDENTICAL: ("✓", "="),
-    Verdict.LATENTS_DRIFTED: ("≈", "~"),
-    Verdict.DIFFERENT: ("≠", "!"),
-    Verdict.CANNOT_RUN: ("?", "?"),
-    Verdict.NOT_VERIFIABLE: ("?", "?"),
+from store.records import FinishReason, Image, JobState, Purpose, Relation, Verdict, Verification
+from store.request import Adapter, FineTune, Guidance, InitialImage, Mask, Parameters, Upscale
+from tui.text import show_safely
+
+# Verdicts
+
+
+class VerdictWords(NamedTuple):
+    """A verdict's sign with and without Unicode, and the theme's role for its colour."""
+
+    sign: str
+    ascii_sign: str
+    role: str
+
+
+_VERDICTS: dict[Verdict | None, VerdictWords] = {
+    None: VerdictWords("·", ".", "muted"),
+    Verdict.IDENTICAL: VerdictWords("✓", "=", "success"),
+    Verdict.LATENTS_DRIFTED: VerdictWords("≈", "~", "warning"),
+    Verdict.DIFFERENT: VerdictWords("≠", "!", "error"),
+    Verdict.CANNOT_RUN: VerdictWords("?", "?", "warning"),
+    Verdict.NOT_VERIFIABLE: VerdictWords("?", "?", "muted"),
 }
 
-ROLES: dict[Verdict | None, str] = {
-    None: "muted",
-    Verdict.IDENTICAL: "success",
-    Verdict.LATENTS_DRIFTED: "warning",
-    Verdict.DIFFERENT: "error",
-    Verdict.CANNOT_RUN: "warning",
-    Verdict.NOT_VERIFIABLE: "muted",
-}
+ROLES: dict[Verdict | None, str] = {verdict: words.role for verdict, words in _VERDICTS.items()}
 """The theme's role for a verdict's colour; the colour only repeats the sign."""
 
-STYLES: dict[Verdict | None, str] = {
-    verdict: {"muted": "$secondary", "warning": "bold"}.get(role, f"${role}")
-    for verdict, role in ROLES.items()
+_ROLE_STYLES = {
+    "muted": "$role-quiet",
+    "success": "$role-proven",
+    "warning": "bold",
+    "error": "$role-negative",
 }
+STYLES: dict[Verdict | None, str] = {verdict: _ROLE_STYLES[role] for verdict, role in ROLES.items()}
 """The same as styles for content."""
 
 
@@ -35,7 +53,8 @@ def mark_verdict(verdict: Verdict | None, *, has_unicode: bool = True) -> str:
 
     Without Unicode: `=`, `~`, `!`, `?`, `.`.
     """
-    return _SIGNS[verdict][0 if has_unicode else 1]
+    words = _VERDICTS[verdict]
+    return words.sign if has_unicode else words.ascii_sign
 
 
 def describe_verdict(verdict: Verdict | None, first_difference: str | None = None) -> str:
@@ -52,3 +71,298 @@ def describe_verdict(verdict: Verdict | None, first_difference: str | None = Non
             return f"pixels identical, latents drifted at {where}" if where else verdict.value
         case _:
             return verdict.value
+
+
+class Certainty(NamedTuple):
+    """How sure an image is: its verdict (None without one), and that in words."""
+
+    verdict: Verdict | None
+    words: str
+
+
+def find_certainty(image: Image, newest: Verification | None = None) -> Certainty:
+    """How sure `image` is, by its `newest` verification where that is known already.
+
+    One that was made again and never verified itself is as sure as the comparison with its
+    parent was: `identical to 0239`.
+    """
+    if newest is not None:
+        return Certainty(newest.verdict, describe_verdict(newest.verdict, newest.first_difference))
+    if image.verdict is None and image.comparison is not None and image.parent_id is not None:
+        difference = image.comparison_difference
+        words = describe_comparison(image.comparison, difference, image.parent_id)
+        return Certainty(image.comparison, words)
+    return Certainty(image.verdict, describe_verdict(image.verdict, image.first_difference))
+
+
+def describe_comparison(verdict: Verdict, first_difference: str | None, image_id: str) -> str:
+    """What an image that was made again is beside the first one: `identical to 0239`."""
+    first = image_id[:4]
+    where = f" at {first_difference}" if first_difference else ""
+    match verdict:
+        case Verdict.IDENTICAL:
+            return f"identical to {first}"
+        case Verdict.LATENTS_DRIFTED:
+            return f"identical to {first} in its pixels, its latents drifted{where}"
+        case Verdict.DIFFERENT:
+            return f"different from {first}{where}"
+        case Verdict.CANNOT_RUN:
+            return f"not compared with {first}: it cannot run{where}"
+        case Verdict.NOT_VERIFIABLE:
+            return f"not comparable with {first}"
+
+
+# Jobs
+
+
+_ADVICE = {
+    JobState.FAILED: "{retry} tries it again with the same seed.",
+    JobState.CANCELLED: "{retry} runs it after all, with the same seed.",
+    JobState.UNKNOWN: (
+        "It reached a paid service and no answer was recorded: it may have been charged. "
+        "{retry} sends it again, nothing else does."
+    ),
+    JobState.SET_ASIDE: "It ended its worker twice. {retry} tries it once more.",
+}
+_DOING = {
+    Purpose.GENERATE: "generating",
+    Purpose.REGENERATE: "regenerating",
+    Purpose.VERIFY: "verifying",
+}
+STOPPING = "stopping"
+WITHHELD = "The service withheld or blurred this image."
+
+
+def name_state(state: JobState) -> str:
+    """`waiting`, `running`, `done`, `failed`, `cancelled`, `unknown` or `set aside`."""
+    return state.value.replace("_", " ")
+
+
+def name_purpose(purpose: Purpose) -> str:
+    """What a job is for: `generate`, `regenerate`, `verify`."""
+    return purpose.value
+
+
+def describe_purpose(purpose: Purpose) -> str:
+    """What a job is doing: `generating`, `regenerating`, `verifying`."""
+    return _DOING[purpose]
+
+
+def advise(state: JobState, *, retry: str = "R") -> str:
+    """What to do about a job that ended so; "" where nothing is to be done.
+
+    `retry` is the key that queues it again.
+    """
+    return _ADVICE.get(state, "").format(retry=retry)
+
+
+def name_finish(reason: FinishReason) -> str:
+    """How the engine ended: `success`, `filtered`, `error`."""
+    return "filtered" if reason is FinishReason.FILTER else reason.value
+
+
+# Where an image came from
+
+
+_RELATIONS = {
+    None: "edited from",
+    Relation.EDIT: "edited from",
+    Relation.VARIATION: "a variation of",
+    Relation.INITIAL_IMAGE: "started from",
+    Relation.UPSCALE: "made larger from",
+}
+
+
+def describe_lineage(image: Image) -> str:
+    """`started from ID`, `made again from ID`, `the first of its line` …"""
+    if not image.parent_id:
+        return "the first of its line"
+    match image.purpose:
+        case Purpose.REGENERATE:
+            how = "made again from"
+        case Purpose.VERIFY:
+            how = "verified from"
+        case Purpose.GENERATE:
+            how = _RELATIONS[image.relation]
+    return f"{how} {image.parent_id}"
+
+
+# Parameters
+
+
+LABELS: Mapping[str, str] = {
+    "prompts": "prompts",
+    "seed": "seed",
+    "steps": "steps",
+    "cfg_scale": "cfg",
+    "sampler": "sampler",
+    "size": "size",
+    "images": "images",
+    "style_preset": "style",
+    "engine": "engine",
+    "model": "model",
+    "initial_image": "from",
+    "start_schedule": "start",
+    "end_schedule": "end",
+    "mask": "mask",
+    "replaces": "replaces",
+    "area_init": "area",
+    "variation": "vary seed",
+    "strength": "strength",
+    "guidance": "guidance",
+    "weight_method": "weights",
+    "adapter": "adapter",
+    "fine_tunes": "tuned by",
+    "content_credentials": "signed",
+    "upscale": "larger",
+}
+"""How a field of a request or draft is called before its value: at most 9 characters."""
+
+_NAMES = {
+    "initial_image": "initial image",
+    "replaces": "mask replaces",
+    "area_init": "mask area",
+    "weight_method": "weights by",
+    "content_credentials": "credentials",
+    "upscale": "made larger",
+    "upscaler": "enlarged by",
+}
+_OPTIONAL = (
+    "initial_image",
+    "mask",
+    "variation",
+    "guidance",
+    "adapter",
+    "fine_tunes",
+    "content_credentials",
+    "upscale",
+)
+_AREAS = {
+    "original": "from the image that lies there",
+    "random": "from noise",
+    "zero": "from nothing",
+}
+_DIGEST_SHOWN = 8
+
+
+def name_parameter(field: str) -> str:
+    """How a field of a request is called where its value follows: `cfg`, `mask area`."""
+    return _NAMES.get(field) or LABELS.get(field) or field.replace("_", " ")
+
+
+def name_feature(field: str) -> str:
+    """What a request may have and an engine may take, as a noun: `initial image`, `variation`."""
+    return field.replace("_", " ")
+
+
+def name_extras(parameters: Parameters) -> str:
+    """The optional parameters that are set, as nouns, joined by commas; empty without any."""
+    return ", ".join(name_feature(name) for name in _OPTIONAL if getattr(parameters, name))
+
+
+def describe_extras(parameters: Parameters) -> list[tuple[str, list[str]]]:
+    """The optional parameters that are set: a label, and sentences about it."""
+    found: list[tuple[str, list[str]]] = []
+
+    def tell(name: str, *sentences: str) -> None:
+        found.append((LABELS[name], list(sentences)))
+
+    if (initial := parameters.initial_image) is not None:
+        tell("initial_image", *_describe_initial(initial))
+    if (mask := parameters.mask) is not None:
+        tell("mask", _describe_mask(mask))
+    if (upscale := parameters.upscale) is not None:
+        tell("upscale", _describe_upscale(upscale, parameters))
+    if (variation := parameters.variation) is not None:
+        tell("variation", f"{variation.seed}, {variation.strength:g} of it mixed in")
+    if (guidance := parameters.guidance) is not None:
+        tell("guidance", *_describe_guidance(guidance))
+    if parameters.weight_method != "text_encoder":
+        tell("weight_method", f"by {parameters.weight_method.replace('_', ' ')}")
+    if (adapter := parameters.adapter) is not None:
+        tell("adapter", _describe_adapter(adapter))
+    if parameters.fine_tunes:
+        tell("fine_tunes", *map(_describe_fine_tune, parameters.fine_tunes))
+    if parameters.content_credentials is not None:
+        tell("content_credentials", show_safely(parameters.content_credentials.replace("_", " ")))
+    return found
+
+
+def _shorten(sha256: str) -> str:
+    return sha256[:_DIGEST_SHOWN]
+
+
+def _describe_initial(initial: InitialImage) -> list[str]:
+    kept = f"start {initial.start_schedule:g} (0 keeps it, 1 ignores it)"
+    if initial.end_schedule:
+        kept += f", end {initial.end_schedule:g}"
+    return [f"the image file {_shorten(initial.sha256)}", kept]
+
+
+def _describe_mask(mask: Mask) -> str:
+    return f"{_shorten(mask.sha256)}: {mask.replaces} is made anew, {_AREAS[mask.area_init]}"
+
+
+def _describe_upscale(upscale: Upscale, parameters: Parameters) -> str:
+    size = write_size(parameters.width, parameters.height)
+    return f"the image {_shorten(upscale.sha256)} made {size}, enlarged by {upscale.upscaler}"
+
+
+def _describe_guidance(guidance: Guidance) -> list[str]:
+    parts = [guidance.preset.replace("_", " ")]
+    if guidance.strength is not None:
+        parts.append(f"strength {guidance.strength:g}")
+    if guidance.cuts is not None:
+        parts.append(f"{guidance.cuts} cuts")
+    lines = [", ".join(parts)]
+    if guidance.models:
+        lines.append(f"models: {show_safely(', '.join(guidance.models))}")
+    if guidance.prompt is not None:
+        lines.append(f"prompt: {show_safely(guidance.prompt)}")
+    return lines
+
+
+def _describe_adapter(adapter: Adapter) -> str:
+    of = "of the initial image" if adapter.init == "image" else "that the initial image is already"
+    return f"{adapter.kind} {of}, strength {adapter.strength:g}"
+
+
+def _describe_fine_tune(tune: FineTune) -> str:
+    weight = "" if tune.weight is None else f", weight {tune.weight:g}"
+    return f"{show_safely(tune.model)}{weight}"
+
+
+# Moments and numbers
+
+
+def show_moment(seconds: float, has_year: bool = True) -> str:
+    """Local date and time to the minute: `2026-11-27 16:48`, or without the year."""
+    form = "%Y-%m-%d %H:%M" if has_year else "%m-%d %H:%M"
+    return datetime.fromtimestamp(seconds).strftime(form)
+
+
+def write_seconds(seconds: float) -> str:
+    """How long something takes: `0.6 s`."""
+    return f"{seconds:.1f} s"
+
+
+def write_size(width: int, height: int) -> str:
+    """Pixels: `128 x 192`."""
+    return f"{width} x {height}"
+
+
+def write_weight(
+    weight: float, enabled: bool = True, *, has_unicode: bool = True, decimals: int = 3
+) -> str:
+    """`+1.0`, `−1.0`, `0.0` or `off`; at least one decimal, at most `decimals`."""
+    if not enabled:
+        return "off"
+    digits = f"{abs(weight):.{decimals}f}".rstrip("0")
+    digits = digits + "0" if digits.endswith(".") else digits
+    minus = "\u2212" if has_unicode else "-"
+    return ("" if weight == 0 else minus if weight < 0 else "+") + digits
+
+
+def count_things(number: int, thing: str) -> str:
+    """`1 image`, `1,024 images`."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"

@@ -1,9 +1,9 @@
-"""The denoiser in numpy: predicts the clean latent from a noisy one, the time and the text.
+"""The denoiser in numpy: predicts the denoised latent from a noisy one, the time and the text.
 
-All prompts of an image are one batch. Every product is exact (`exact.py`) and every row has
+All prompts of an image are one batch. Every product is exact (`quantized.py`) and every row has
 factors of its own, so no result depends on what else is in the batch, on how its work is
-split (`halves.py`), or on the machine. What does not change over the steps (keys and values of
-the text, what depends on the time alone) is made once an image.
+split (`parallel/shard.py`), or on the machine. What does not change over the steps (keys and
+values of the text, what depends on the time alone) is made once an image.
 """
 
 from __future__ import annotations
@@ -13,11 +13,123 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engines.builtin.exact import FineProduct, Product, find_reach, round_columns
-from engines.builtin.half_weights import make_half_layer
-from engines.builtin.layers import Convolution, relu2
-from engines.builtin.precise import Floats
+from engines.builtin.elementary import Floats, invert_mean, relu2
+from engines.builtin.quantized import (
+    LIMIT,
+    TINY,
+    BoundError,
+    Convolution,
+    FineProduct,
+    Product,
+    count_levels,
+    find_reach,
+    fit_length,
+    round_columns,
+)
 from engines.builtin.weights import Weights
+
+HEAD_LENGTH = 4088
+"""Euclidean length of the whole numbers of a query or key: 4088 and rounding, squared, < 2^24."""
+
+SHARE_LEVELS = 16384
+"""What the shares of a row of attention add up to, but for rounding."""
+
+MOST_TOKENS = 512
+"""Image and text tokens that attention reads at most."""
+
+VALUE_LEVELS = LIMIT // (SHARE_LEVELS + MOST_TOKENS // 2 + 1)
+ENTER_LENGTH = 2500.0
+"""Euclidean length of the longest column of a layer's first product."""
+
+LOG2_E = 1.4426950408889634
+
+
+@dataclass(frozen=True, slots=True)
+class LayerShard:
+    """The whole numbers of a layer's shard, and how they become values again."""
+
+    heads: Floats
+    values: Floats
+    deep: Floats
+    value_scale: float
+    deep_scale: float
+    sharp: Floats
+    leave_mixed: Floats
+    leave_deep: Floats
+    mixed_levels: int
+    deep_levels: int
+
+
+def make_layer_shard(
+    shard: int, heads: int, enter: Floats, leave: Floats, sharp: Floats
+) -> LayerShard:
+    """Cut one shard out of a layer. `leave` holds whole numbers, `enter` weights."""
+    d, hidden = enter.shape[0], leave.shape[0] - leave.shape[1]
+    own, size = d // 2, d // heads
+
+    def cut(start: int, count: int) -> Floats:
+        return enter[:, start + shard * count : start + (shard + 1) * count]
+
+    pieces = [
+        fit_length(cut(group * d, own)[:, at : at + size], ENTER_LENGTH)[0]
+        for group in range(2)
+        for at in range(0, own, size)
+    ]
+    values, value_scale = fit_length(cut(2 * d, own), ENTER_LENGTH)
+    deep, deep_scale = fit_length(cut(3 * d, hidden // 2), ENTER_LENGTH)
+    leave_mixed = leave[shard * own : (shard + 1) * own]
+    leave_deep = leave[d + shard * hidden // 2 : d + (shard + 1) * hidden // 2]
+    scaled = sharp.reshape(2, heads // 2, 1, 1)[shard] * np.float32(LOG2_E * size / HEAD_LENGTH**2)
+    if float(scaled.max()) * HEAD_LENGTH**2 > 120:
+        raise BoundError("A head is too sharp for float32.")
+    return LayerShard(
+        heads=np.ascontiguousarray(np.concatenate(pieces, axis=1)),
+        values=np.ascontiguousarray(values),
+        deep=np.ascontiguousarray(deep),
+        value_scale=value_scale,
+        deep_scale=deep_scale,
+        sharp=scaled,
+        leave_mixed=np.ascontiguousarray(leave_mixed),
+        leave_deep=np.ascontiguousarray(leave_deep),
+        mixed_levels=count_levels(leave_mixed, is_positive=False),
+        deep_levels=count_levels(leave_deep, is_positive=True),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LayerTexts:
+    """The texts of a batch as one shard of a layer's heads reads them, constant over the steps.
+
+    Whole numbers: `keys` (batch, heads, size, tokens), `values` (batch, heads, tokens, size); the
+    largest value of each prompt is `peaks` (batch, 1).
+    """
+
+    keys: Floats
+    values: Floats
+    peaks: Floats
+
+
+def read_texts(product: Product, texts: Sequence[Floats], heads: int) -> list[LayerTexts]:
+    """Both shards' for one layer; `texts`: (tokens, text width) for each prompt."""
+    made = product(np.concatenate(texts))
+    made = made.reshape(len(made), 2, 2, heads // 2, -1).transpose(2, 1, 3, 0, 4)
+    size = made.shape[-1]
+    sums = np.add.reduce(np.square(made[:, 0]), -1, keepdims=True)
+    found = np.rint(made[:, 0] * invert_mean(sums, size, HEAD_LENGTH / size**0.5))
+    lengths = [len(text) for text in texts]
+    shape = (2, len(texts), heads // 2, max(lengths), size)
+    keys, values = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    start = 0
+    for k, count in enumerate(lengths):
+        keys[:, k, :, :count] = found[:, :, start : start + count]
+        values[:, k, :, :count] = made[:, 1, :, start : start + count]
+        start += count
+    peaks = np.maximum(np.abs(values).reshape(2, len(texts), -1).max(-1, keepdims=True), TINY)
+    values *= (np.float32(VALUE_LEVELS) / peaks)[:, :, :, None, None]
+    np.rint(values, out=values)
+    keys = np.ascontiguousarray(keys.swapaxes(-1, -2))
+    return [LayerTexts(keys[k], values[k], peaks[k]) for k in range(2)]
+
 
 FINE = ("fine_in", "fine_out.0", "fine_out.1")
 
@@ -76,9 +188,9 @@ class Denoiser:
         for k in range(self.layers):
             leave, self._leave_scale[k] = round_columns(a[f"layer.{k}.leave"], 127)
             enter, sharp = a[f"layer.{k}.enter"], a[f"layer.{k}.sharp"]
-            halves = [make_half_layer(s, self.heads, enter, leave, sharp) for s in range(2)]
-            self.parts.append(halves)
-            numbers = [m for half in halves for m in (half.heads, half.values, half.deep)]
+            shards = [make_layer_shard(s, self.heads, enter, leave, sharp) for s in range(2)]
+            self.parts.append(shards)
+            numbers = [m for shard in shards for m in (shard.heads, shard.values, shard.deep)]
             # Rounding makes a row of tokens longer by half its dimension's root at most.
             self._reach[k] = min(map(find_reach, numbers)) * 0.999 - self.width**0.5 / 2
 
@@ -89,7 +201,7 @@ class Denoiser:
         return self._time_out(relu2(self._time_in(hats)))
 
     def condition(self, pool: Floats, times: Sequence[float]) -> Floats:
-        """What prompts and times (0 noise, 1 clean) do to the layers: (times, batch, values)."""
+        """What prompts and times (0 noise, 1 denoised) do to the layers: (times, batch, values)."""
         embedded = np.stack([self.embed_time(t) for t in times])
         return self._modulate(relu2(embedded[:, None] + pool))
 

@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from engines.base import EQUAL_BITS, Event, Run
-from engines.builtin.capabilities import CAPABILITIES
-from engines.builtin.kernels import describe_kernels, find_kernel_problem
+from engines.builtin.cpu import describe_kernels, find_kernel_problem
+from engines.builtin.models import CAPABILITIES
 from engines.builtin.weights import check_files, load_weights
 from engines.capabilities import Capabilities
 from store.records import EnvironmentRecord
@@ -42,10 +42,9 @@ class BuiltinEngine:
         import PIL
 
         from engines.builtin.guidance import GUIDANCE
-        from engines.builtin.initial import INPAINTING
-        from engines.builtin.noise import NOISE
-        from engines.builtin.schedule import PARTIAL_SCHEDULE, SCHEDULE
-        from engines.builtin.variation import VARIATION
+        from engines.builtin.img2img import INPAINTING
+        from engines.builtin.noise import NOISE, VARIATION
+        from engines.builtin.samplers import PARTIAL_SCHEDULE, SCHEDULE
 
         # The model in memory is the one that was read; the files may have changed since.
         check_files()

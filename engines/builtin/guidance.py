@@ -1,6 +1,6 @@
 """Multi-prompt guidance, by name.
 
-`composed-3`: with u the clean data predicted without text, d_i with prompt i alone, w_i its
+`composed-3`: with u the denoised data predicted without text, d_i with prompt i alone, w_i its
 weight and s the cfg scale, the guided prediction is
 
     g = u + s (e_1 w_1 c_1 + e_2 w_2 c_2 + ...)
@@ -27,7 +27,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from engines.builtin.precise import Floats
+from engines.builtin.elementary import Floats
 
 GUIDANCE = "composed-3"
 RESCALE = 0.7
@@ -57,7 +57,7 @@ def keep_perpendicular(x: Floats, direction: Floats) -> Floats:
 
 
 def emphasize(weight: float, time: float) -> float:
-    """How much `weight` counts at `time`, 0 for noise and 1 for clean data."""
+    """How much `weight` counts at `time`, 0 for noise and 1 for denoised data."""
     if weight >= 0:
         return weight
     share = min(1.0, max(0.0, (LATE - time) / (LATE - EARLY)))
@@ -68,20 +68,20 @@ def emphasize(weight: float, time: float) -> float:
 def compose(
     empty: Floats, terms: Sequence[tuple[float, Floats]], scale: float, time: float
 ) -> Floats:
-    """The guided prediction at `time`, 0 for noise and 1 for clean data.
+    """The guided prediction at `time`, 0 for noise and 1 for denoised data.
 
     `terms`: (weight, prediction), in a fixed order, none of weight 0.
     """
     guided = empty.copy()
     positive, asked = np.zeros_like(empty), np.zeros_like(empty)
     total = sum(weight for weight, _ in terms if weight > 0)
-    for weight, clean in terms:
+    for weight, denoised in terms:
         if weight > 0:
-            positive += np.float32(weight / total) * clean
+            positive += np.float32(weight / total) * denoised
     if total:
         np.subtract(positive, empty, out=asked)
-    for weight, clean in terms:
-        change = clean - empty
+    for weight, denoised in terms:
+        change = denoised - empty
         if weight < 0:
             change = keep_perpendicular(change, asked)
         guided += np.float32(scale * emphasize(weight, time)) * change

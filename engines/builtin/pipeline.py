@@ -14,26 +14,29 @@ from functools import cached_property
 import numpy as np
 from PIL import Image
 
-from engines.base import Event, Produced, Progressed, StageReached, Warned, refuse_input
-from engines.builtin.autoencoder import Decoder
-from engines.builtin.capabilities import NATIVE_SIZES, STYLE_WORDS, UPSCALE_MODEL
+from engines.base import NO_FILES, Event, Produced, Progressed, StageReached, Warned
+from engines.builtin.autoencoder import Decoder, Encoder
+from engines.builtin.cpu import use_own_threads
 from engines.builtin.denoiser import Denoiser
-from engines.builtin.encoder import Encoder
+from engines.builtin.elementary import Floats
 from engines.builtin.guidance import GUIDANCE, compose
-from engines.builtin.initial import INPAINTING, Initial, encode_initial, read_initial
-from engines.builtin.kernels import use_own_threads
-from engines.builtin.noise import NOISE, Stream
-from engines.builtin.pictures import ReadInput, Size, encode_png, fit
-from engines.builtin.precise import Floats
-from engines.builtin.predictor import Predictor
-from engines.builtin.samplers import FORMULAS, Denoise
-from engines.builtin.schedule import PARTIAL_SCHEDULE, SCHEDULE, make_sigmas, to_time
-from engines.builtin.team import Team
-from engines.builtin.text import TextEncoder
-from engines.builtin.upscaler import Upscaler
-from engines.builtin.upscaling import upscale
-from engines.builtin.variation import VARIATION, Draws
-from engines.builtin.vocabulary import Reading
+from engines.builtin.img2img import INPAINTING, Img2Img, encode_img2img, read_img2img
+from engines.builtin.models import NATIVE_SIZES, STYLE_WORDS, UPSCALE_MODEL
+from engines.builtin.noise import NOISE, VARIATION, Draws, Stream
+from engines.builtin.parallel.denoise import Predictor
+from engines.builtin.parallel.group import ProcessGroup
+from engines.builtin.pixels import ReadInput, Size, encode_png, fit
+from engines.builtin.samplers import (
+    FORMULAS,
+    PARTIAL_SCHEDULE,
+    SCHEDULE,
+    Denoise,
+    make_sigmas,
+    to_time,
+)
+from engines.builtin.text_encoder import TextEncoder
+from engines.builtin.upscaler import Upscaler, upscale
+from engines.builtin.vocabulary import Tokenization
 from engines.builtin.weights import Weights
 from store.pixels import digest_pixels
 from store.request import Prompt, Request
@@ -63,11 +66,11 @@ class Pipeline:
     """The model of one set of weights; makes one image at a time."""
 
     def __init__(
-        self, weights: Weights, processes: int | None = None, team: Team | None = None
+        self, weights: Weights, processes: int | None = None, group: ProcessGroup | None = None
     ) -> None:
         """`processes`: one for each processor when None, four at most; they decide the speed only.
 
-        The others are started with the first image. `team`: these processes instead.
+        The others are started with the first image. `group`: these processes instead.
         """
         use_own_threads()
         self._weights = weights
@@ -75,16 +78,16 @@ class Pipeline:
         self._denoiser = Denoiser(weights)
         self._decoder = Decoder(weights)
         self._channels = weights.manifest.sizes["channels"]
-        self._team = team or Team(weights, processes)
+        self._group = group or ProcessGroup(weights, processes)
 
     @property
     def process_ids(self) -> list[int]:
         """The ids of the other processes, for the system."""
-        return self._team.process_ids
+        return self._group.process_ids
 
     def close(self) -> None:
         """End the other processes."""
-        self._team.close()
+        self._group.close()
 
     @cached_property
     def _encoder(self) -> Encoder:
@@ -95,31 +98,31 @@ class Pipeline:
         return Upscaler(self._weights)
 
     def generate(
-        self, request: Request, read_input: ReadInput = refuse_input
+        self, request: Request, read_input: ReadInput = NO_FILES.read
     ) -> Generator[Event, None, None]:
         """The events of one image, `Produced` last. Raises `EngineError` for a wrong input."""
         parameters = request.parameters
         if parameters.upscale is not None:
             yield from upscale(self._upscaler, parameters, read_input)
             return
-        initial = read_initial(parameters, read_input)
-        if initial is not None:
-            yield from map(Warned, initial.notes)
-            yield StageReached("initial image", 0, digest_pixels(initial.picture))
-            if initial.is_unchanged:
-                yield from _keep(initial, parameters.seed)
+        img2img = read_img2img(parameters, read_input)
+        if img2img is not None:
+            yield from map(Warned, img2img.notes)
+            yield StageReached("initial image", 0, digest_pixels(img2img.image))
+            if img2img.is_unchanged:
+                yield from _keep(img2img, parameters.seed)
                 return
-        yield from self._draw(request, initial)
+        yield from self._draw(request, img2img)
 
-    def _draw(self, request: Request, initial: Initial | None) -> Generator[Event, None, None]:
+    def _draw(self, request: Request, img2img: Img2Img | None) -> Generator[Event, None, None]:
         parameters = request.parameters
         wanted = (parameters.width, parameters.height)
         made = choose_native_size(*wanted)
         active = [(k, p) for k, p in enumerate(request.stack.prompts, 1) if p.is_active]
-        readings = [self._read(p, parameters.style_preset) for _, p in active]
-        yield from _warnings([p for _, p in active], readings)
+        tokenized = [self._read(p, parameters.style_preset) for _, p in active]
+        yield from _warnings([p for _, p in active], tokenized)
         shape = (made[1] // FACTOR, made[0] // FACTOR, self._channels)
-        texts = [self._text.encode(reading.ids) for reading in readings]
+        texts = [self._text.encode(reading.ids) for reading in tokenized]
         empty = self._text.encode((0,))
         yield StageReached("text", 0, digest_array(empty))
         for (position, _), text in zip(active, texts, strict=True):
@@ -127,9 +130,9 @@ class Pipeline:
         draws = Draws(parameters.seed, parameters.variation)
         noise = draws.draw(Stream.INITIAL, 0, shape)
         yield StageReached("noise", 0, digest_array(noise))
-        if initial is not None:
-            encode_initial(initial, made, self._encoder)
-            yield from _digest_initial(initial)
+        if img2img is not None:
+            encode_img2img(img2img, made, self._encoder)
+            yield from _digest_img2img(img2img)
         sigmas = _choose_sigmas(request)
         guess = _Guess(
             Predictor(
@@ -137,29 +140,29 @@ class Pipeline:
                 [empty, *texts],
                 shape[:2],
                 [to_time(sigma) for sigma in sigmas[:-1]],
-                self._team,
+                self._group,
             ),
             [(p.weight, p.text) for _, p in active],
             parameters.cfg_scale,
         )
         x = noise * np.float32(sigmas[0])
         predict: Denoise = guess.predict
-        if initial is not None:
-            x = initial.begin(sigmas[0], noise, draws)
-            predict = initial.wrap(predict)
+        if img2img is not None:
+            x = img2img.begin(sigmas[0], noise, draws)
+            predict = img2img.wrap(predict)
 
         def fresh(step: int, part: int) -> Floats:
             return draws.draw(Stream.SAMPLER, 2 * step + part, shape)
 
         steps = FORMULAS[parameters.sampler](predict, x, sigmas, fresh)
-        for step, (after, clean) in enumerate(steps, 1):
+        for step, (after, denoised) in enumerate(steps, 1):
             x = after
             yield StageReached("latent", step, digest_array(x))
-            yield Progressed(step, len(sigmas) - 1, self._preview(clean))
+            yield Progressed(step, len(sigmas) - 1, self._preview(denoised))
         yield StageReached("final latent", 0, digest_array(x))
         image = self._resize(Image.fromarray(self._decoder.decode(x)), wanted)
-        if initial is not None:
-            image = initial.paste(image)
+        if img2img is not None:
+            image = img2img.paste(image)
         yield StageReached("pixels", 0, digest_pixels(image))
         meta = {
             "made at": f"{made[0]}x{made[1]}",
@@ -168,8 +171,8 @@ class Pipeline:
             "noise": NOISE,
             "schedule": SCHEDULE,
         }
-        if initial is not None:
-            meta |= initial.describe()
+        if img2img is not None:
+            meta |= img2img.describe()
             meta["steps"] = f"{len(sigmas) - 1} of {parameters.steps}"
             meta["partial schedule"] = PARTIAL_SCHEDULE
         if parameters.mask is not None:
@@ -179,17 +182,17 @@ class Pipeline:
         yield Produced(data=encode_png(image), mime="image/png", seed=parameters.seed, meta=meta)
 
     def _resize(self, image: Image.Image, wanted: Size) -> Image.Image:
-        """The network's picture at the wanted size, by the upscaler where that is larger."""
+        """The network's image at the wanted size, by the upscaler where that is larger."""
         if image.size != wanted:
             image = Image.fromarray(self._upscaler.enlarge(np.asarray(image)))
         return fit(image, wanted)
 
-    def _read(self, prompt: Prompt, preset: str | None) -> Reading:
+    def _read(self, prompt: Prompt, preset: str | None) -> Tokenization:
         words = STYLE_WORDS[preset] if preset is not None and prompt.weight > 0 else ""
         return self._text.read(prompt.text, words)
 
-    def _preview(self, clean: Floats) -> bytes:
-        image = Image.fromarray(self._decoder.preview(clean))
+    def _preview(self, denoised: Floats) -> bytes:
+        image = Image.fromarray(self._decoder.preview(denoised))
         size = (image.width * PREVIEW_SCALE, image.height * PREVIEW_SCALE)
         return encode_png(image.resize(size, Image.Resampling.BILINEAR))
 
@@ -209,8 +212,8 @@ class _Guess:
     def predict(self, x: Floats, sigma: float) -> Floats:
         """Clean data from data with noise of level `sigma`."""
         t = to_time(sigma)
-        empty, *clean = self._predictor.predict(x * np.float32(t), t)
-        terms = [(self._weights[k], clean[k]) for k in self._order]
+        empty, *denoised = self._predictor.predict(x * np.float32(t), t)
+        terms = [(self._weights[k], denoised[k]) for k in self._order]
         return compose(empty, terms, self._scale, t)
 
 
@@ -232,24 +235,24 @@ def _describe_resizing(made: Size, wanted: Size) -> str:
     return first if doubled == wanted else f"{first}, then Lanczos, cropped to fill"
 
 
-def _digest_initial(initial: Initial) -> Iterator[StageReached]:
-    if initial.latent is not None:
-        yield StageReached("initial latent", 0, digest_array(initial.latent))
-    if initial.share is not None:
-        yield StageReached("mask", 0, digest_array(initial.share))
+def _digest_img2img(img2img: Img2Img) -> Iterator[StageReached]:
+    if img2img.latent is not None:
+        yield StageReached("initial latent", 0, digest_array(img2img.latent))
+    if img2img.share is not None:
+        yield StageReached("mask", 0, digest_array(img2img.share))
 
 
-def _keep(initial: Initial, seed: int) -> Iterator[Event]:
+def _keep(img2img: Img2Img, seed: int) -> Iterator[Event]:
     """The initial image itself, where nothing was asked to change."""
-    yield StageReached("pixels", 0, digest_pixels(initial.picture))
-    data = encode_png(initial.picture)
-    yield Produced(data=data, mime="image/png", seed=seed, meta=initial.describe())
+    yield StageReached("pixels", 0, digest_pixels(img2img.image))
+    data = encode_png(img2img.image)
+    yield Produced(data=data, mime="image/png", seed=seed, meta=img2img.describe())
 
 
-def _warnings(prompts: list[Prompt], readings: list[Reading]) -> Iterator[Warned]:
+def _warnings(prompts: list[Prompt], tokenized: list[Tokenization]) -> Iterator[Warned]:
     """What a person should know about how the prompts were read."""
-    unknown = tuple(dict.fromkeys(word for r in readings for word in r.unknown))
-    ignored = tuple(word for r in readings for word in r.ignored)
+    unknown = tuple(dict.fromkeys(word for r in tokenized for word in r.unknown))
+    ignored = tuple(word for r in tokenized for word in r.ignored)
     if unknown:
         yield Warned(f"The model does not know: {_shorten(unknown)}.")
     if ignored:

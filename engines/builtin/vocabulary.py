@@ -8,9 +8,9 @@ from functools import cache
 
 import msgspec
 
-from engines.builtin.capabilities import STYLE_WORDS
+from engines.base import TokenizedPrompt
+from engines.builtin.models import STYLE_WORDS
 from engines.builtin.weights import read_checked, read_manifest
-from engines.reading import PromptReading
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 _SILENT_TEXT = (
@@ -21,7 +21,7 @@ _SILENT = frozenset(_SILENT_TEXT.split())
 """Function words that are never reported: leaving them out loses nothing."""
 
 
-class Reading(msgspec.Struct, frozen=True, kw_only=True):
+class Tokenization(msgspec.Struct, frozen=True, kw_only=True):
     """A prompt as the model reads it: token numbers, words it does not know, words too many."""
 
     ids: tuple[int, ...]
@@ -74,7 +74,7 @@ class Vocabulary:
             for match in _WORD.finditer(text.lower())
         ]
 
-    def read(self, text: str, suffix: str = "") -> Reading:
+    def read(self, text: str, suffix: str = "") -> Tokenization:
         """The words of `text`, then of `suffix`, which always finds room.
 
         Words beyond the length that the encoder was trained on are ignored.
@@ -83,7 +83,7 @@ class Vocabulary:
         tail = self._find_known(suffix)
         known = [word for word in words if word.number is not None]
         room = self._length - 1 - len(tail)
-        return Reading(
+        return Tokenization(
             ids=(0, *(word.number for word in known[:room] if word.number is not None), *tail),
             unknown=tuple(dict.fromkeys(word.text for word in words if word.is_missed)),
             ignored=tuple(word.text for word in known[room:]),
@@ -92,13 +92,13 @@ class Vocabulary:
     def _find_known(self, text: str) -> list[int]:
         return [word.number for word in self.find_words(text) if word.number is not None]
 
-    def read_places(self, text: str, suffix: str = "") -> PromptReading:
+    def read_places(self, text: str, suffix: str = "") -> TokenizedPrompt:
         """Where the words stand that `read` reports."""
         words = self.find_words(text)
         known = [word for word in words if word.number is not None]
         room = self._length - 1 - len(self._find_known(suffix))
         is_over = len(known) > room
-        return PromptReading(
+        return TokenizedPrompt(
             unknown=tuple((word.start, word.end) for word in words if word.is_missed),
             kept=(known[room - 1].end if room > 0 else 0) if is_over else None,
         )
@@ -112,6 +112,6 @@ def load_vocabulary() -> Vocabulary:
     return Vocabulary(words, manifest.sizes["length"])
 
 
-def read_prompt(text: str, style_preset: str | None = None) -> PromptReading:
+def tokenize(text: str, style_preset: str | None = None) -> TokenizedPrompt:
     """What the embedded model reads of `text`; the words of a style preset need room too."""
     return load_vocabulary().read_places(text, STYLE_WORDS.get(style_preset or "", ""))

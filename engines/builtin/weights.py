@@ -18,7 +18,7 @@ import msgspec
 from engines.base import EngineError, Failure
 
 if TYPE_CHECKING:
-    from engines.builtin.precise import Floats
+    from engines.builtin.elementary import Floats
 
 FORMAT = 1
 FOLDER = Path(__file__).with_name("weights")

@@ -9,13 +9,19 @@ import grpc.aio
 import msgspec
 
 from engines.base import EngineError, Failure
-from engines.settings import StabilitySettings
-from engines.stability.account_wire import Message, dashboard, listing
+from engines.remote import (
+    Call,
+    Target,
+    check_key_travels_safely,
+    clean_text,
+    explain_no_connection,
+    find_target,
+    read_key,
+)
 from engines.stability.connection import make_metadata, open_channel
-from engines.stability.exchange import read_key
-from engines.stability.failures import explain_status, explain_unreachable
-from engines.stability.outcomes import Call, clean_text, explain_no_connection
-from engines.stability.target import Target, check_key_travels_safely, find_target
+from engines.stability.errors import explain_status, explain_unreachable
+from engines.stability.models import StabilitySettings
+from engines.stability.protocol import Message, dashboard, listing
 
 SECONDS = 15.0
 """How long one answer is awaited."""

@@ -1,7 +1,8 @@
-"""The way to a gRPC server: the key and the channel. The address is in `target`."""
+"""The way to a gRPC server: the key, the channel, and the stream of one call."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -10,15 +11,30 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from engines.base import EngineError, Failure
-from engines.secret import Secret
-from engines.stability.target import Target, check_key_travels_safely
+from engines.keys import Secret
+from engines.remote import (
+    CONNECT_SECONDS,
+    Call,
+    HeaderText,
+    Spooler,
+    Target,
+    check_key_travels_safely,
+    clean_text,
+    explain_certificates,
+    explain_closing,
+    explain_silence,
+)
+from engines.stability.answers import ASK, cancel
+from engines.stability.errors import explain_status
+from engines.stability.models import ENGINE
+from engines.stability.protocol import (
+    MESSAGE_LIMIT,
+    METADATA_LIMIT,
+    WARNING_HEADER,
+    generation_grpc,
+)
 
-CONNECT_SECONDS = 15.0
-MESSAGE_LIMIT = 64 * 1024 * 1024
 _LIST_ENGINES = "/gooseai.EnginesService/ListEngines"
-METADATA_LIMIT = 64 * 1024
-"""Bytes of headers, and with them of the words beside a status: some servers send a traceback."""
 
 OPTIONS = (
     ("grpc.max_send_message_length", MESSAGE_LIMIT),
@@ -70,7 +86,7 @@ def make_metadata(target: Target, key: Secret | None) -> tuple[tuple[str, str], 
     check_key_travels_safely(target, key)
     if key is None or target.is_tls:
         return ()
-    return (("authorization", _Header(f"Bearer {key.reveal()}")),)
+    return (("authorization", HeaderText(f"Bearer {key.reveal()}")),)
 
 
 def silence_grpc() -> None:
@@ -89,16 +105,7 @@ class _Bearer:
         self._key = key
 
     def __call__(self, context: Any, callback: Callable[[Any, Exception | None], None]) -> None:
-        callback((("authorization", _Header(f"Bearer {self._key.reveal()}")),), None)
-
-
-class _Header(str):
-    """A header that a traceback with variables does not show."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "Header(…)"
+        callback((("authorization", HeaderText(f"Bearer {self._key.reveal()}")),), None)
 
 
 def _read_certificates(path: Path | None) -> bytes | None:
@@ -107,11 +114,7 @@ def _read_certificates(path: Path | None) -> bytes | None:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise EngineError(
-            Failure.UNREACHABLE,
-            f"The certificates in {path} cannot be read: {error.strerror or error}.",
-            "Correct `certificates` in the section [stability] of config.toml.",
-        ) from None
+        raise explain_certificates(path, error, ENGINE) from None
 
 
 async def await_connection(channel: Any) -> bool:
@@ -135,3 +138,83 @@ async def find_reason(channel: Any) -> str:
         if error.code() is grpc.StatusCode.UNAVAILABLE:
             return str(error.details() or "")
     return ""
+
+
+_WARNINGS_LIMIT = 10
+
+
+class _RawChannel:
+    """A channel whose stubs take and give bytes.
+
+    So the request that is sent is the one that was stored, and an answer that cannot be
+    decoded is not lost.
+    """
+
+    def __init__(self, channel: Any) -> None:
+        self._channel = channel
+
+    def unary_stream(self, method: str, **_: Any) -> Any:
+        return self._channel.unary_stream(method)
+
+
+def start_call(channel: Any, message: bytes, call: Call, end: float, key: Secret | None) -> Any:
+    """Send `message` on `channel`; `end` is the time of the loop by which all must be done."""
+    stub = generation_grpc.GenerationServiceStub(_RawChannel(channel))
+    return stub.Generate(
+        message,
+        timeout=max(0.0, end - asyncio.get_running_loop().time()),
+        metadata=list_metadata(call.target, key),
+        wait_for_ready=False,
+    )
+
+
+def list_metadata(target: Target, key: Secret | None) -> tuple[tuple[str, str], ...]:
+    """The metadata of a call. The hosted service is not asked what it does not know."""
+    return make_metadata(target, key) + (() if target.is_hosted else ASK)
+
+
+async def read_answer(
+    stream: Any, call: Call, spooler: Spooler, find_limit: Callable[[], float], end: float
+) -> bytes | None:
+    """The next answer, None after the last; the one before is on disk then.
+
+    Raises `EngineError` after as many seconds as the one before has `find_limit` say.
+    """
+    reading = asyncio.ensure_future(stream.read())
+    limit = left = 0.0
+    try:
+        await spooler.finish()
+        limit, left = find_limit(), end - asyncio.get_running_loop().time()
+        async with asyncio.timeout(min(limit, left)):
+            data = await reading
+    except TimeoutError:
+        silence = f"said nothing for {limit:g} seconds"
+        raise explain_silence(call, silence if limit < left else "did not finish in time") from None
+    except KeyError:
+        # So does gRPC end a call whose status has a number that it knows no name for.
+        text = await stream.details()
+        raise explain_status(grpc.StatusCode.UNKNOWN, text, call) from None
+    except asyncio.CancelledError:
+        if _is_being_cancelled():
+            raise
+        raise explain_closing() from None
+    finally:
+        await cancel(reading)
+        del reading  # else a failure of it and this frame would keep each other
+    return None if data is grpc.aio.EOF else bytes(data)
+
+
+def _is_being_cancelled() -> bool:
+    # Not in the frame above: a task that it names and that holds its failure would stay.
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def list_warnings(trailers: Any) -> list[str]:
+    """What the server's engine warned of; other servers than ours send nothing of the kind."""
+    found = [
+        value
+        for name, value in trailers or ()
+        if name == WARNING_HEADER and isinstance(value, bytes)
+    ]
+    return [clean_text(value.decode("utf-8", "replace")) for value in found[:_WARNINGS_LIMIT]]

@@ -18,22 +18,29 @@ import msgspec
 
 from engines.base import EngineError, Event, Failure, Produced, Run, Warned
 from engines.capabilities import Capabilities
-from engines.settings import StabilitySettings
-from engines.stability.answer import Answers, is_keepalive
-from engines.stability.capabilities import ENGINE, make_capabilities
-from engines.stability.connection import (
+from engines.remote import (
     CONNECT_SECONDS,
+    Call,
+    Spooler,
+    Target,
+    check_key_travels_safely,
+    describe_late,
+    explain_no_connection,
+    find_target,
+    read_key,
+)
+from engines.stability.answers import Answers, Newest, cancel, is_keepalive, read_progress
+from engines.stability.connection import (
     await_connection,
     find_reason,
+    list_warnings,
     open_channel,
+    read_answer,
+    start_call,
 )
-from engines.stability.exchange import Spooler, read_key
-from engines.stability.failures import explain_status, explain_unreachable
-from engines.stability.message import Outgoing, build_message, prepare_message, serialize
-from engines.stability.outcomes import Call, describe_late, explain_no_connection
-from engines.stability.previews import Newest, cancel, read_progress
-from engines.stability.stream import list_warnings, read_answer, start_call
-from engines.stability.target import Target, check_key_travels_safely, find_target
+from engines.stability.errors import explain_status, explain_unreachable
+from engines.stability.messages import Outgoing, build_message, prepare_message, serialize
+from engines.stability.models import ENGINE, StabilitySettings, make_capabilities
 from store.errors import RequestError, StoreError
 from store.records import EnvironmentRecord, FinishReason
 from store.request import Request
@@ -210,7 +217,7 @@ class StabilityEngine:
         """
         stream = start_call(channel, message, call, end, self._settings.key)
         self._calls.add(stream)
-        spooler = Spooler(spool, answers.add, warnings)
+        spooler = Spooler(spool, answers, warnings)
 
         def find_limit() -> float:
             return TAIL_SECONDS if answers.has_result else self._settings.idle_seconds

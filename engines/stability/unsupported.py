@@ -11,7 +11,7 @@ from typing import Any
 
 from google.protobuf.unknown_fields import UnknownFieldSet
 
-from engines.stability.wire import Message, generation
+from engines.stability.protocol import Message, generation
 from store.errors import RequestError
 
 EXTRAS_KEY = "$IPC"
@@ -79,7 +79,7 @@ _REASONS = {
     "prompt.tokens": "Give the prompt as text, not as tokens.",
 }
 
-_PICTURES = (generation.ARTIFACT_IMAGE, generation.ARTIFACT_MASK)
+_IMAGES = (generation.ARTIFACT_IMAGE, generation.ARTIFACT_MASK)
 
 _FIELDS = {
     "parameters.initial_image": "prompt.artifact",
@@ -121,7 +121,7 @@ def _check(message: Message, prefix: str) -> None:
             continue
         if path == "extras":
             _check_extras(value)
-        elif path == "prompt.artifact" and not _is_picture(value):
+        elif path == "prompt.artifact" and not _is_image(value):
             raise _refuse(path, _REASONS[path])
         elif path in _OPEN:
             for part in value if descriptor.label == descriptor.LABEL_REPEATED else (value,):
@@ -130,8 +130,8 @@ def _check(message: Message, prefix: str) -> None:
             raise _refuse(path, _REASONS.get(path, "It would have no effect here."))
 
 
-def _is_picture(artifact: Message) -> bool:
-    return artifact.type in _PICTURES and artifact.WhichOneof("data") == "binary"
+def _is_image(artifact: Message) -> bool:
+    return artifact.type in _IMAGES and artifact.WhichOneof("data") == "binary"
 
 
 def _check_extras(extras: Message) -> None:

@@ -25,12 +25,11 @@ def main() -> int:
         level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
     )
 
-    from engines.settings import load_user_settings
-    from engines.worker.loop import Worker
+    from engines.worker.worker import Worker
     from store.errors import SafelightError
 
     try:
-        return asyncio.run(Worker(directory, load_user_settings()).run())
+        return asyncio.run(Worker(directory).run())
     except SafelightError as error:
         logging.getLogger("safelight.worker").error("%s", error)
         return 2

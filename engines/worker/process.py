@@ -17,24 +17,23 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from engines.settings import (
-    HOST_VARIABLE,
-    KEY_VARIABLE,
-    REST_HOST_VARIABLE,
-    find_own_key_file,
-)
+from engines.installed import find_installed
+from engines.keys import KEYS_FOLDER
 from store.errors import StoreError
 from store.folder import find_config_file
 
 LOCK_NAME = "worker.lock"
 STARTUP_NAME = "startup.lock"
 LOG_NAME = "worker.log"
+CONFIGURATION = "configuration"
+"""Stands among the variables for where the configuration file is."""
+
 START_SECONDS = 20.0
 LEAVE_SECONDS = 60.0
 
@@ -57,6 +56,23 @@ def hold_startup_lock(directory: Path) -> Iterator[None]:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def try_startup_lock(directory: Path) -> Iterator[bool]:
+    """The same without waiting; False while another process holds it.
+
+    For the worker: whoever holds the lock may be waiting for it to leave.
+    """
+    descriptor = _open_lock(directory / STARTUP_NAME)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        yield False
+    else:
+        yield True
     finally:
         os.close(descriptor)
 
@@ -86,7 +102,7 @@ class WorkerLock:
                     return False
                 time.sleep(0.02)
         salt = secrets.token_hex(8)
-        note = {"pid": os.getpid(), "salt": salt, "surroundings": fingerprint_surroundings(salt)}
+        note = {"pid": os.getpid(), "salt": salt, "variables": fingerprint_variables(salt)}
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(note).encode(), 0)
         self._descriptor = descriptor
@@ -109,25 +125,33 @@ class WorkerLock:
             self._descriptor = None
 
 
-def fingerprint_surroundings(salt: str, environ: Mapping[str, str] = os.environ) -> str:
-    """A salted digest of what a worker reads once: hosts, keys and the configuration file.
+def fingerprint_variables(salt: str, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """A salted digest of each environment variable that the settings of an engine come from.
 
-    It tells a client whether the running worker speaks for the same account; nothing can
-    be read back from it.
+    Also of where the configuration is. It tells a client whether the running worker speaks for
+    the same account; nothing can be read back from it.
     """
-    config = find_config_file(environ)
-    version = []
-    for path in (config, find_own_key_file(None, config).parent):
-        try:
-            state = path.stat()
-            version.append(f"{state.st_mtime_ns} {state.st_size}")
-        except OSError:
-            version.append("")
-    variables = [
-        environ.get(name, "") for name in (HOST_VARIABLE, REST_HOST_VARIABLE, KEY_VARIABLE)
-    ]
-    parts = "\0".join([salt, *variables, str(config), *version])
-    return hashlib.sha256(parts.encode()).hexdigest()[:16]
+    specs = find_installed().specs.values()
+    values = {name: environ.get(name, "") for spec in specs for name in spec.variables}
+    values[CONFIGURATION] = str(find_config_file(environ))
+    return {
+        name: hashlib.sha256(f"{salt}\0{value}".encode()).hexdigest()[:16]
+        for name, value in values.items()
+    }
+
+
+def fingerprint_files(environ: Mapping[str, str] = os.environ) -> str:
+    """A digest of the configuration file, and of when keys were kept beside it."""
+    path = find_config_file(environ)
+    digest = hashlib.sha256()
+    with contextlib.suppress(OSError):
+        digest.update(path.read_bytes())
+    keys = path.parent / KEYS_FOLDER
+    with contextlib.suppress(OSError):
+        for one in (keys, *sorted(keys.iterdir())):
+            state = one.stat()
+            digest.update(f"\0{one.name} {state.st_mtime_ns} {state.st_size}".encode())
+    return digest.hexdigest()
 
 
 def _read_note(directory: Path) -> dict[str, Any]:
@@ -153,36 +177,68 @@ def find_worker(directory: Path) -> WorkerStatus:
     return WorkerStatus(is_running=False)
 
 
-def ensure_worker(directory: Path, *, is_remote: bool = False) -> WorkerStatus:
+def ensure_worker(directory: Path) -> WorkerStatus:
     """Start the worker of `directory` unless one runs; returns once it holds its lock.
 
-    With `is_remote` (a job will use a service) a worker that was started with another host,
-    key or configuration is asked to leave, and a new one takes its place. Raises
-    `StoreError` when none comes up; its log says why.
+    Raises `StoreError` when none comes up; its log says why.
     """
     with hold_startup_lock(directory):
+        return _start(directory)
+
+
+@contextlib.contextmanager
+def engage_worker(directory: Path, variables: Iterable[str] = ()) -> Iterator[None]:
+    """Have what is queued within the block run by a worker that has our settings.
+
+    `variables`: the environment variables that the engines of these jobs read. A worker that was
+    started with others is asked to leave *before* the block, so that it cannot take the jobs; one
+    is started after it. Changes of the configuration file a worker follows by itself. Raises
+    `StoreError` when none comes up; its log says why.
+    """
+    with contextlib.ExitStack() as stack:
+        is_held = False
+        # Whoever may not write here hears that better from what is tried in the block.
+        with contextlib.suppress(OSError):
+            stack.enter_context(hold_startup_lock(directory))
+            is_held = True
+        if not is_held:
+            yield
+            return
         status = find_worker(directory)
-        if is_remote and status.is_running and not _speaks_for(directory):
+        if status.is_running and not _speaks_for(directory, variables):
             _ask_to_leave(directory, status)
-            status = find_worker(directory)
-        if status.is_running:
+        yield
+        _start(directory)
+
+
+def _start(directory: Path) -> WorkerStatus:
+    """Start a worker unless one runs; the startup lock is held."""
+    status = find_worker(directory)
+    if status.is_running:
+        return status
+    process = _spawn(directory)
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        status = find_worker(directory)
+        if status.is_running and status.process_id is not None:
             return status
-        process = _spawn(directory)
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
-            status = find_worker(directory)
-            if status.is_running and status.process_id is not None:
-                return status
-            if process.poll() is not None:
-                break
-            time.sleep(0.02)
+        if process.poll() is not None:
+            break
+        time.sleep(0.02)
     raise StoreError("The worker did not start.", f"Its log says why: {directory / LOG_NAME}")
 
 
-def _speaks_for(directory: Path) -> bool:
+def _speaks_for(directory: Path, variables: Iterable[str]) -> bool:
+    """Whether the running worker has the same of these environment variables as this process."""
+    wanted = tuple(variables)
+    if not wanted:
+        return True
     note = _read_note(directory)
-    salt = note.get("salt")
-    return isinstance(salt, str) and note.get("surroundings") == fingerprint_surroundings(salt)
+    salt, has = note.get("salt"), note.get("variables")
+    if not isinstance(salt, str) or not isinstance(has, dict):
+        return False
+    own = fingerprint_variables(salt)
+    return all(has.get(name) == own.get(name) for name in (*wanted, CONFIGURATION))
 
 
 def _ask_to_leave(directory: Path, status: WorkerStatus) -> None:

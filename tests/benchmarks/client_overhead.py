@@ -25,14 +25,14 @@ from pathlib import Path
 import grpc.aio
 
 from engines.base import Produced, Run
-from engines.settings import StabilitySettings
 from engines.stability.connection import OPTIONS
 from engines.stability.engine import StabilityEngine
-from engines.stability.message import build_message
-from engines.stability.wire import generation_grpc
+from engines.stability.messages import build_message
+from engines.stability.models import StabilitySettings
+from engines.stability.protocol import generation_grpc
 from store.pixels import digest_pixels, make_thumbnail, open_image
 from store.vault import Vault
-from tests.benchmarks.service import MODEL, make_request, serving
+from tests.benchmarks.service import MODEL, make_service_request, serving
 
 Times = dict[str, list[float]]
 
@@ -42,7 +42,7 @@ async def call_raw(host: str, seed: int) -> bytes:
     data = b""
     async with grpc.aio.insecure_channel(host, options=OPTIONS) as channel:
         stub = generation_grpc.GenerationServiceStub(channel)
-        async for answer in stub.Generate(build_message(make_request(seed), Run(id="raw"))):
+        async for answer in stub.Generate(build_message(make_service_request(seed), Run(id="raw"))):
             for artifact in answer.artifacts:
                 data = artifact.binary
     return data
@@ -58,7 +58,7 @@ async def call_ours(engine: StabilityEngine, vault: Vault, seed: int) -> tuple[b
         vault.spool(job, data)
 
     image = b""
-    async for event in engine.generate(make_request(seed), Run(id=job, spool=spool)):
+    async for event in engine.generate(make_service_request(seed), Run(id=job, spool=spool)):
         if isinstance(event, Produced) and event.data is not None:
             image = event.data
     return image, arrived

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from statistics import median
 
-from engines.builtin.kernels import describe_kernels
+from engines.builtin.cpu import describe_kernels
 from engines.builtin.weights import FOLDER, load_weights
 from tests.benchmarks.peak import (
     count_operations,
@@ -30,7 +30,7 @@ OURS = "our network alone, exact"
 def _engine_draws(folder: Path, threads: int) -> tuple[dict[str, Draw], list[int]]:
     """The whole image as a user gets it, its network alone; text tokens of each pass."""
     from engines.builtin.pipeline import Pipeline
-    from engines.builtin.text import TextEncoder
+    from engines.builtin.text_encoder import TextEncoder
 
     weights = load_weights(folder)
     pipeline, encoder = Pipeline(weights, threads), TextEncoder(weights)
@@ -113,7 +113,7 @@ def main() -> None:
     )
     print(
         f"* Memory peak of a process that makes images: {cold['mebibytes']:.0f} MiB, and "
-        f"{cold['partners']:.0f} MiB of those that it starts."
+        f"{cold['ranks']:.0f} MiB of those that it starts."
     )
     for note in notes:
         print(f"* {note}")

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from engines.builtin.team import MOST_PROCESSES, count_processors
+from engines.builtin.parallel.group import MOST_PROCESSES, count_processors
 from engines.builtin.weights import Weights
 
 ROOT = Path(__file__).parents[2]
@@ -24,10 +24,10 @@ def work():
         np.matmul(a, b, out=out)
 best = float("inf")
 for _ in range(5):
-    team = [threading.Thread(target=work) for _ in range(threads)]
+    group = [threading.Thread(target=work) for _ in range(threads)]
     begin = time.perf_counter()
-    for one in team: one.start()
-    for one in team: one.join()
+    for one in group: one.start()
+    for one in group: one.join()
     best = min(best, time.perf_counter() - begin)
 print(json.dumps(threads * 16 * 2 * size**3 / best))
 """
@@ -51,7 +51,7 @@ def measure(process):
     return int(dict(line.split(":", 1) for line in lines)["VmHWM"].split()[0]) / 1024
 print(json.dumps({
     "imports": imported - begin, "weights": loaded - imported, "first": first - loaded,
-    "mebibytes": measure("self"), "partners": sum(map(measure, pipeline.process_ids)),
+    "mebibytes": measure("self"), "ranks": sum(map(measure, pipeline.process_ids)),
 }))
 pipeline.close()
 """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engines.builtin.capabilities import MODEL
+from engines.builtin.models import MODEL
 from store.request import Parameters, Prompt, PromptStack, Request
 
 DEFAULT = Request(

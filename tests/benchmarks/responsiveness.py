@@ -18,8 +18,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.program import Program, wait_until
-from tests.tui.terminal_harness import Terminal, open_terminal
+from tests.journeys.program import Program
+from tests.screens import Terminal, open_terminal
+from tests.waiting import wait_until
 
 MINIMAL = """
 from textual.app import App

@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import Any
 
 from engines.builtin.guidance import compose
-from engines.builtin.schedule import make_sigmas, to_time
+from engines.builtin.samplers import make_sigmas, to_time
 from engines.builtin.weights import Weights
 
 Draw = Callable[[], object]
@@ -30,8 +30,8 @@ def _networks(sizes: dict[str, int], tokens: list[int]) -> tuple[Any, Any, Any]:
     """Text encoder with denoiser, autoencoder, and token numbers as a batch."""
     import torch
 
-    from engines.builtin.training.autoencoder import Autoencoder
     from engines.builtin.training.networks import Model, Shape
+    from engines.builtin.training.train_autoencoder import Autoencoder
 
     shape = Shape(**sizes)
     model = Model(shape, torch.randn(100, shape.vector), 50).eval()
@@ -61,21 +61,21 @@ def _loop(predict: Callable[[Any, float], Any], steps: int, shape: tuple[int, ..
 def make_numpy(weights: Weights, texts: list[str], steps: int, threads: int) -> Draw:
     """A function that makes one image with the engine's own network."""
     from engines.builtin.autoencoder import Decoder
+    from engines.builtin.cpu import use_own_threads
     from engines.builtin.denoiser import Denoiser
-    from engines.builtin.kernels import use_own_threads
-    from engines.builtin.predictor import Predictor
-    from engines.builtin.team import Team
-    from engines.builtin.text import TextEncoder
+    from engines.builtin.parallel.denoise import Predictor
+    from engines.builtin.parallel.group import ProcessGroup
+    from engines.builtin.text_encoder import TextEncoder
 
     use_own_threads()
     encoder, denoiser, decoder = TextEncoder(weights), Denoiser(weights), Decoder(weights)
-    team = Team(weights, threads)
+    group = ProcessGroup(weights, threads)
 
     def draw() -> object:
         ids = [(0,), *(encoder.read(text).ids for text in texts)]
         times = [to_time(s) for s in make_sigmas("k_dpmpp_2m", steps)[:-1]]
         encoded = [encoder.encode(i) for i in ids]
-        predictor = Predictor(denoiser, encoded, (16, 16), times, team)
+        predictor = Predictor(denoiser, encoded, (16, 16), times, group)
         made = _loop(predictor.predict, steps, (16, 16, weights.manifest.sizes["channels"]))
         return decoder.decode(made)
 

@@ -22,9 +22,9 @@ import msgspec
 
 from engines.base import Run
 from engines.stability.connection import OPTIONS
-from engines.stability.message import build_message
-from engines.stability.wire import generation_grpc
-from tests.benchmarks.service import make_picture, make_request, serving
+from engines.stability.messages import build_message
+from engines.stability.protocol import generation_grpc
+from tests.benchmarks.service import make_picture, make_service_request, serving
 
 CLIENTS = (1, 8, 64)
 QUEUE = 64
@@ -48,7 +48,7 @@ async def run_client(host: str, seeds: range, size: int, load: Load) -> None:
             found: list[tuple[int, int]] = []
             try:
                 async for answer in stub.Generate(
-                    build_message(make_request(seed), Run(id=str(seed)))
+                    build_message(make_service_request(seed), Run(id=str(seed)))
                 ):
                     found += [(one.seed, len(one.binary)) for one in answer.artifacts]
             except grpc.aio.AioRpcError as error:

@@ -23,10 +23,11 @@ from PIL import Image
 
 from engines.base import Event, Produced, Run
 from engines.capabilities import Capabilities
-from engines.stability.capabilities import make_capabilities
-from engines.stability.serving import ServerSettings, serve
+from engines.server.server import ServerSettings, serve
+from engines.stability.models import make_capabilities
 from store.records import EnvironmentRecord
-from store.request import Parameters, Prompt, PromptStack, Request
+from store.request import Request
+from tests.factories import make_hosted_request
 
 MODEL = "null-1"
 SIDE = 1024
@@ -45,22 +46,9 @@ def make_picture(size: int) -> bytes:
     return file.getvalue()
 
 
-def make_request(seed: int) -> Request:
+def make_service_request(seed: int) -> Request:
     """A request that the null engine takes."""
-    return Request(
-        engine="stability",
-        model=MODEL,
-        stack=PromptStack(prompts=(Prompt(text="night sky"),)),
-        parameters=Parameters(
-            seed=seed,
-            steps=30,
-            cfg_scale=7.0,
-            sampler="k_dpmpp_2m",
-            width=SIDE,
-            height=SIDE,
-            style_preset=None,
-        ),
-    )
+    return make_hosted_request(MODEL, [("night sky", 1.0)], seed=seed, width=SIDE, height=SIDE)
 
 
 class NullEngine:

@@ -7,10 +7,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from engines.cost import describe_cost, estimate_cost, estimate_credits
-from engines.settings import BudgetSettings, Settings, StabilitySettings
+from engines.cost import describe_cost, estimate_cost
+from engines.settings import BudgetSettings, Settings
+from engines.stability.models import StabilitySettings, estimate_credits
 from store.request import Request
-from tests.tui.samples import make_request
+from tests.factories import make_request
 
 
 def ask(model: str, width: int = 512, height: int = 512, steps: int = 30) -> Request:
@@ -48,7 +49,7 @@ def test_it_depends_on_the_host_and_on_prices_of_ones_own() -> None:
     def settle(host: str, is_free: bool | None = None, **prices: float) -> float | None:
         stability = StabilitySettings(host=host, is_free=is_free)
         budget = BudgetSettings(prices={"stable-diffusion-xl-1024-v1-0": 5.0} if prices else {})
-        return estimate_cost(request, Settings(stability=stability, budget=budget))
+        return estimate_cost(request, Settings(engines={"stability": stability}, budget=budget))
 
     assert settle("grpc.stability.ai:443") == 0.2
     assert settle("grpc.stability.ai:443", own=1) == 5.0

@@ -9,16 +9,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from engines.settings import (
-    HOSTED,
-    REST_HOSTED,
-    InterfaceSettings,
-    Settings,
-    SettingsError,
-    StabilityRestSettings,
-    StabilitySettings,
-    load_settings,
-)
+from engines.installed import find_installed
+from engines.keys import Secret, SettingsError
+from engines.settings import InterfaceSettings, Settings, load_settings
+from engines.stability import SPEC as STABILITY
+from engines.stability.models import HOSTED, StabilitySettings
+from engines.stability_rest import SPEC as STABILITY_REST
+from engines.stability_rest.models import REST_HOSTED, StabilityRestSettings
 
 CANARY = "sk-CANARY-0123456789"
 FULL = """
@@ -54,6 +51,12 @@ def load(folder: Path, text: str | None = None, **environ: str) -> Settings:
     return load_settings(environ, file)
 
 
+def find_key(settings: Settings) -> Secret:
+    key = settings.of(STABILITY).key
+    assert key is not None
+    return key
+
+
 def fail(folder: Path, text: str, **environ: str) -> str:
     with pytest.raises(SettingsError) as caught:
         load(folder, text, **environ)
@@ -63,15 +66,18 @@ def fail(folder: Path, text: str, **environ: str) -> str:
 
 def test_without_a_file_everything_has_a_default(tmp_path: Path) -> None:
     settings = load(tmp_path)
-    assert msgspec.structs.replace(settings, profiles={}) == Settings()
-    assert settings.stability.host == HOSTED
-    assert settings.stability.key is None
-    assert settings.stability_rest.host == REST_HOSTED == "https://api.stability.ai"
+    assert msgspec.structs.replace(settings, engines={}, profiles={}) == Settings()
+    assert set(settings.engines) == {"builtin", "stability", "stability-rest"}
+    for name, spec in find_installed().specs.items():
+        assert settings.engines[name] == settings.of(spec) == Settings().of(spec)
+    assert settings.of(STABILITY).host == HOSTED
+    assert settings.of(STABILITY).key is None
+    assert settings.of(STABILITY_REST).host == REST_HOSTED == "https://api.stability.ai"
 
 
 def test_every_setting_is_read(tmp_path: Path) -> None:
     settings = load(tmp_path, FULL)
-    assert settings.stability == StabilitySettings(
+    assert settings.of(STABILITY) == StabilitySettings(
         host="localhost:50051",
         tls=True,
         certificates=tmp_path / "authority.pem",
@@ -79,7 +85,7 @@ def test_every_setting_is_read(tmp_path: Path) -> None:
         idle_seconds=12.5,
         models=("builtin", "mine-1"),
     )
-    assert settings.stability_rest == StabilityRestSettings(
+    assert settings.of(STABILITY_REST) == StabilityRestSettings(
         host="http://localhost:8080",
         certificates=tmp_path / "other.pem",
         deadline_seconds=90.0,
@@ -91,14 +97,13 @@ def test_every_setting_is_read(tmp_path: Path) -> None:
 
 def test_the_environment_wins(tmp_path: Path) -> None:
     settings = load(tmp_path, FULL, STABILITY_HOST="example.org:1", STABILITY_KEY=CANARY)
-    assert settings.stability.host == "example.org:1"
-    assert settings.stability.key is not None
-    assert settings.stability.key.reveal() == CANARY
-    assert settings.stability_rest.key is settings.stability.key
-    assert settings.stability_rest.host == "http://localhost:8080"
-    rest = load(tmp_path, FULL, STABILITY_REST_HOST="https://example.org").stability_rest
+    assert settings.of(STABILITY).host == "example.org:1"
+    assert find_key(settings).reveal() == CANARY
+    assert settings.of(STABILITY_REST).key is settings.of(STABILITY).key
+    assert settings.of(STABILITY_REST).host == "http://localhost:8080"
+    rest = load(tmp_path, FULL, STABILITY_REST_HOST="https://example.org").of(STABILITY_REST)
     assert rest.host == "https://example.org"
-    assert load(tmp_path, FULL, STABILITY_HOST="").stability.host == "localhost:50051"
+    assert load(tmp_path, FULL, STABILITY_HOST="").of(STABILITY).host == "localhost:50051"
 
 
 @pytest.mark.parametrize(
@@ -106,7 +111,11 @@ def test_the_environment_wins(tmp_path: Path) -> None:
     [
         ("[stability]\ntls = 'yes'", "[stability] tls: expected true or false"),
         ("[stability]\nhots = 'x'", "[stability] hots: there is no such setting. Known: host,"),
-        ("[stabilty]\nhost = 'x'", "[stabilty]: there is no such setting. Known: stability,"),
+        (
+            "[stabilty]\nhost = 'x'",
+            "[stabilty]: there is no such setting. Known: builtin, stability, stability-rest, "
+            "hosts, profile, budget, interface, worker.",
+        ),
         ("[stability-rest]\nhost = 3", "[stability-rest] host: expected a text, got a number"),
         ("[stability-rest]\ntls = true", "tls: there is no such setting. Known: host,"),
         ("[stability_rest]\nhost = 'x'", "[stability_rest]: there is no such setting. Known: "),
@@ -134,6 +143,7 @@ def test_a_mistake_names_the_file_and_the_field(tmp_path: Path, text: str, words
 def test_a_key_in_the_file_is_refused_without_showing_it(tmp_path: Path, section: str) -> None:
     message = fail(tmp_path, f"[{section}]\nkey = '{CANARY}'")
     assert "does not belong in this file" in message
+    assert "name that as key_file in the section [stability], or set STABILITY_KEY" in message
     assert CANARY not in message
 
 
@@ -156,17 +166,15 @@ def write_key(folder: Path, text: str = f"  {CANARY}\n", mode: int = 0o600) -> P
 def test_a_private_key_file_is_read_when_it_is_needed(tmp_path: Path) -> None:
     settings = load(tmp_path, "[stability]\nkey_file = 'key'")
     write_key(tmp_path)  # made after the settings were read
-    assert settings.stability.key is not None
-    assert settings.stability.key.reveal() == CANARY
+    assert find_key(settings).reveal() == CANARY
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o620, 0o604])
 def test_a_key_file_that_others_may_read_is_refused(tmp_path: Path, mode: int) -> None:
     settings = load(tmp_path, "[stability]\nkey_file = 'key'")
     file = write_key(tmp_path, mode=mode)
-    assert settings.stability.key is not None
     with pytest.raises(SettingsError, match=r"may be read by others") as caught:
-        settings.stability.key.reveal()
+        find_key(settings).reveal()
     assert caught.value.hint == f"Run: chmod 600 {file}"
 
 
@@ -174,20 +182,18 @@ def test_a_key_file_that_others_may_read_is_refused(tmp_path: Path, mode: int) -
 def test_a_key_file_without_a_key_is_refused(tmp_path: Path, text: str) -> None:
     settings = load(tmp_path, "[stability]\nkey_file = 'key'")
     write_key(tmp_path, text)
-    assert settings.stability.key is not None
     with pytest.raises(SettingsError) as caught:
-        settings.stability.key.reveal()
+        find_key(settings).reveal()
     assert not text or text not in str(caught.value)
 
 
 def test_key_files_that_are_no_files(tmp_path: Path) -> None:
     settings = load(tmp_path, "[stability]\nkey_file = 'key'")
-    assert settings.stability.key is not None
     with pytest.raises(SettingsError, match="cannot be read: No such file"):
-        settings.stability.key.reveal()
+        find_key(settings).reveal()
     os.mkfifo(tmp_path / "key", 0o600)
     with pytest.raises(SettingsError, match="is not a file"):
-        settings.stability.key.reveal()
+        find_key(settings).reveal()
 
 
 def command(code: str) -> str:
@@ -199,8 +205,7 @@ def test_a_key_command_is_run_without_a_shell_when_it_is_needed(tmp_path: Path) 
     code = f"open('{trace}', 'w'); print('{CANARY}')".replace("'", '"')
     settings = load(tmp_path, command(code))
     assert not trace.exists()
-    assert settings.stability.key is not None
-    assert settings.stability.key.reveal() == CANARY
+    assert find_key(settings).reveal() == CANARY
     assert trace.exists()
 
 
@@ -215,7 +220,7 @@ def test_a_key_command_is_run_without_a_shell_when_it_is_needed(tmp_path: Path) 
 def test_a_key_command_that_fails_shows_nothing_of_the_key(
     tmp_path: Path, code: str, words: str
 ) -> None:
-    key = load(tmp_path, command(code)).stability.key
+    key = load(tmp_path, command(code)).of(STABILITY).key
     assert key is not None
     with pytest.raises(SettingsError, match=words) as caught:
         key.reveal()
@@ -223,7 +228,7 @@ def test_a_key_command_that_fails_shows_nothing_of_the_key(
 
 
 def test_a_key_command_that_does_not_exist(tmp_path: Path) -> None:
-    key = load(tmp_path, "[stability]\nkey_command = ['/nowhere/pass', 'show']").stability.key
+    key = load(tmp_path, "[stability]\nkey_command = ['/nowhere/pass', 'show']").of(STABILITY).key
     assert key is not None
     with pytest.raises(SettingsError, match="cannot be started"):
         key.reveal()
@@ -254,15 +259,14 @@ def test_a_host_of_the_file_is_chosen_by_name(tmp_path: Path) -> None:
     text = HOSTS.replace("{python}", sys.executable).replace("{key}", CANARY)
     settings = load(tmp_path, text)
     assert settings.profile == "mine"
-    assert settings.stability.host == "localhost:50051"
-    assert settings.stability.models == ("own-1", "own-2")
-    assert settings.stability.key is not None
-    assert settings.stability.key.reveal() == CANARY
-    assert settings.for_profile(None).stability.host == HOSTED
-    assert settings.for_profile("other").stability.host == "example.org:443"
-    assert settings.for_profile("other").stability.key is None
+    assert settings.of(STABILITY).host == "localhost:50051"
+    assert settings.of(STABILITY).models == ("own-1", "own-2")
+    assert find_key(settings).reveal() == CANARY
+    assert settings.for_profile(None).of(STABILITY).host == HOSTED
+    assert settings.for_profile("other").of(STABILITY).host == "example.org:443"
+    assert settings.for_profile("other").of(STABILITY).key is None
     assert load(tmp_path, text, SAFELIGHT_PROFILE="other").profile == "other"
-    assert load(tmp_path, text, STABILITY_HOST="localhost:1").stability.host == "localhost:1"
+    assert load(tmp_path, text, STABILITY_HOST="localhost:1").of(STABILITY).host == "localhost:1"
     with pytest.raises(SettingsError, match=r"no profile 'none'\. Known: mine, other"):
         settings.for_profile("none")
     with pytest.raises(SettingsError, match=r"no profile 'none'\. Known: mine, other"):
@@ -276,6 +280,7 @@ def test_a_host_of_the_file_is_chosen_by_name(tmp_path: Path) -> None:
         ("[hosts.a]\ntls = 3", "[hosts.a] tls: expected true or false, got a number"),
         ("[hosts.a]\nmodel = 'A B'", "[hosts.a] models: 'A B' is not a name"),
         ("[hosts.a]\nkey = 'sk-x'", "[hosts.a] key: a key does not belong in this file"),
+        ("[hosts.a]\nkey = 'sk-x'", "as key_file in the section [hosts.a], or set STABILITY_KEY"),
         ("[hosts.'a b']\nhost = 'x'", "[hosts] 'a b' is not a name"),
         ("[budget]\ncredits_per_day = -1", "[budget] credits_per_day"),
         ("[budget]\ncredits = 1", "[budget] credits: there is no such setting. Known: credits_per"),

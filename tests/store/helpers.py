@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import sqlite3
 import subprocess
@@ -13,59 +12,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from PIL import Image as Picture
-
 from store import queue
 from store.database import Database
-from store.pixels import digest_pixels, make_thumbnail
-from store.records import EnvironmentRecord, FinishReason, Image, Job, Result, Stage
-from store.request import Parameters, Prompt, PromptStack, Request
+from store.records import Image, Job
+from store.request import Request
+from tests.factories import make_result
 
 ROOT = Path(__file__).parents[2]
-
-
-def make_request(*texts: str, seed: int = 7, engine: str = "builtin", **changes: Any) -> Request:
-    values: dict[str, Any] = {
-        "seed": seed,
-        "steps": 20,
-        "cfg_scale": 8.0,
-        "sampler": "k_dpmpp_2m",
-        "width": 128,
-        "height": 192,
-        "style_preset": None,
-    }
-    prompts = tuple(Prompt(text=text) for text in texts or ("night sky",))
-    return Request(
-        engine=engine,
-        model="small-1",
-        stack=PromptStack(prompts=prompts),
-        parameters=Parameters(**{**values, **changes}),
-    )
-
-
-def make_result(color: str = "navy", **changes: Any) -> Result:
-    picture = Picture.new("RGB", (128, 192), color)
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
-    values: dict[str, Any] = {
-        "data": buffer.getvalue(),
-        "mime": "image/png",
-        "seed": 7,
-        "width": 128,
-        "height": 192,
-        "pixels_sha256": digest_pixels(picture),
-        "thumbnail": make_thumbnail(picture),
-        "finish_reason": FinishReason.SUCCESS,
-        "warning": None,
-        "seconds": 1.5,
-        "environment": EnvironmentRecord(values={"engine revision": "1"}),
-        "stages": (
-            Stage(name="text", step=1, sha256="a" * 64),
-            Stage(name="latent", step=1, sha256="b" * 64),
-        ),
-        "meta": {"answer": "1"},
-    }
-    return Result(**{**values, **changes})
 
 
 def make_images(

@@ -20,7 +20,8 @@ from store.errors import StoreError
 from store.folder import create_file
 from store.migrations import VERSION
 from store.sqlite import ROLLBACK, WAL, connect, inspect
-from tests.store.helpers import execute, make_images, make_request, run_python
+from tests.factories import make_request
+from tests.store.helpers import execute, make_images, run_python
 
 
 def read_tree(directory: Path) -> dict[str, bytes]:
@@ -218,7 +219,7 @@ READ_ONLY = """
     from store import history, integrity, queue, sessions
     from store.database import Database
     from store.errors import StoreError
-    from tests.store.helpers import make_request
+    from tests.factories import make_request
     db = Database.open(Path(sys.argv[1]))
     print(db.is_read_only, len(history.list_images(db)), integrity.check_database(db))
     print(len(history.read_image(db, history.get_image(db, "@1"))) > 50)

@@ -8,7 +8,8 @@ from store import history, integrity
 from store.database import Database
 from store.errors import NotFound
 from store.records import Comparison, Image, Verdict
-from tests.store.helpers import execute, make_images, make_request
+from tests.factories import make_request
+from tests.store.helpers import execute, make_images
 
 
 def texts(images: list[Image]) -> list[str]:

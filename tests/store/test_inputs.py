@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import io
-
 import pytest
-from PIL import Image
 
 from store import integrity, queue
 from store.database import Database
 from store.errors import NotFound, RequestError, StoreError
 from store.inputs import get_input, read_input, store_input
 from store.request import InitialImage, Mask
-from tests.store.helpers import make_images, make_request
+from tests.factories import make_plain, make_request
+from tests.store.helpers import make_images
 
 
 def draw(color: str, kind: str = "PNG") -> bytes:
-    buffer = io.BytesIO()
-    Image.new("RGB", (128, 192), color).save(buffer, kind)
-    return buffer.getvalue()
+    return make_plain(color, (128, 192), kind)
 
 
 @pytest.mark.parametrize(

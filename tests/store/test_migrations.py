@@ -17,7 +17,8 @@ from store.folder import create_file
 from store.mapping import load_requests
 from store.migrations import MIGRATIONS, VERSION, Migration, migrate
 from store.sqlite import connect
-from tests.store.helpers import execute, make_images, make_request
+from tests.factories import make_request
+from tests.store.helpers import execute, make_images
 
 NEXT = VERSION + 1
 

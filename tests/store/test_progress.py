@@ -10,7 +10,7 @@ from store import queue
 from store.database import Database
 from store.progress import ProgressFile
 from store.records import JobState
-from tests.store.helpers import make_request, make_result
+from tests.factories import make_request, make_result
 
 JOB = "0123456789abcdef0123456789abcdef"
 

@@ -11,7 +11,8 @@ from store.database import Database
 from store.errors import NotFound, StoreError
 from store.records import Comparison, Image, Job, JobState, Purpose, Relation, Verdict
 from store.vault import Vault
-from tests.store.helpers import claim, execute, make_images, make_request, make_result, start
+from tests.factories import make_request, make_result
+from tests.store.helpers import claim, execute, make_images, start
 
 
 def test_jobs_run_in_the_order_in_which_they_came(db: Database) -> None:

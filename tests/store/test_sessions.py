@@ -8,7 +8,7 @@ import pytest
 from store import sessions
 from store.database import Database
 from store.errors import StoreError
-from store.records import Draft, DraftPrompt, Session
+from store.records import Draft, DraftPrompt
 from tests.store.helpers import execute
 
 DRAFT = Draft(
@@ -93,11 +93,11 @@ def test_the_writer_writes_the_newest_draft_and_skips_what_it_overtakes(
     written: list[str] = []
     save_draft = sessions.save_draft
 
-    def save(database: Database, name: str, draft: Draft) -> Session:
+    def save(database: Database, name: str, draft: Draft) -> None:
         is_writing.set()
         assert may_go_on.wait(10)
         written.append(draft.prompts[0].text)
-        return save_draft(database, name, draft)
+        save_draft(database, name, draft)
 
     monkeypatch.setattr(sessions, "save_draft", save)
     writer = sessions.DraftWriter(db)
@@ -117,11 +117,11 @@ def test_the_writer_tells_why_a_draft_was_not_written(
     failed = threading.Event()
     save_draft = sessions.save_draft
 
-    def save(database: Database, name: str, draft: Draft) -> Session:
+    def save(database: Database, name: str, draft: Draft) -> None:
         if not failed.is_set():
             failed.set()
             raise StoreError("The disk is full.")
-        return save_draft(database, name, draft)
+        save_draft(database, name, draft)
 
     monkeypatch.setattr(sessions, "save_draft", save)
     writer = sessions.DraftWriter(db)

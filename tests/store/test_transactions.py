@@ -10,7 +10,8 @@ from store import integrity, queue
 from store.database import Database
 from store.errors import StoreError
 from store.tables import MetaRow
-from tests.store.helpers import execute, make_request, run_python, start_python
+from tests.factories import make_request
+from tests.store.helpers import execute, run_python, start_python
 
 
 def add_one(db: Database) -> None:
@@ -255,7 +256,7 @@ WORK = """
     from pathlib import Path
     from store import queue
     from store.database import Database
-    from tests.store.helpers import make_request, make_result
+    from tests.factories import make_request, make_result
     db = Database.open(Path(sys.argv[1]))
     token = queue.recover(db, paid_engines=())
     number = 0

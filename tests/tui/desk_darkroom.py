@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +10,15 @@ import msgspec
 
 from engines.base import EngineError, Failure
 from engines.capabilities import Capabilities
-from engines.resolution import resolve_draft
+from engines.resolve import resolve_draft
 from engines.settings import Settings
-from store.errors import SafelightError, StoreError
+from store.errors import SafelightError
 from store.records import Draft, Image, Job, JobState, Session
 from store.request import Request
+from tests.factories import CAPABILITIES, HOSTED
 from tests.tui.memory_darkroom import MemoryDarkroom
-from tests.tui.samples import CAPABILITIES, HOSTED
 from tui.app import SafelightApp
-from tui.darkroom import WorkerStatus
+from tui.darkroom import OPENING, WorkerStatus
 
 UTF8 = {"TERM": "xterm-256color", "LANG": "C.UTF-8", "COLORTERM": "truecolor"}
 
@@ -36,6 +35,7 @@ class DeskDarkroom(MemoryDarkroom):
         self.open_error: SafelightError | None = None
         self.send_error: SafelightError | None = None
         self.gate: asyncio.Event | None = None
+        self.trouble = OPENING
         self.is_closed = False
         self.sent: list[Draft] = []
         self.read_only = False
@@ -43,6 +43,9 @@ class DeskDarkroom(MemoryDarkroom):
     async def open(self) -> None:
         if self.gate is not None:
             await self.gate.wait()
+        await super().open()
+
+    def _open(self) -> None:
         if self.open_error is not None:
             raise self.open_error
         self.is_closed = False
@@ -52,9 +55,7 @@ class DeskDarkroom(MemoryDarkroom):
 
     @property
     def is_read_only(self) -> bool:
-        if self.is_closed:
-            raise StoreError("The history is not open.")
-        return self.read_only
+        return self.read_only and not self.is_closed
 
     def get_capabilities(self, engine: str) -> Capabilities:
         known = {"builtin": CAPABILITIES, "stability": HOSTED}
@@ -107,15 +108,6 @@ class DeskDarkroom(MemoryDarkroom):
 def make_app(darkroom: DeskDarkroom, **environ: str) -> SafelightApp:
     """The app on `darkroom` in a terminal with colours and UTF-8."""
     return SafelightApp(darkroom, environ=UTF8 | environ)
-
-
-async def wait_for(condition: Callable[[], object], what: str = "the condition") -> None:
-    """Return when `condition()` is true; fail with `what` when it never is."""
-    for _ in range(600):
-        if condition():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError(f"waited in vain for: {what}")
 
 
 def with_place(draft: Draft, **place: str | int | bool | None) -> Draft:

@@ -21,7 +21,6 @@ from store.inputs import Input
 from store.pixels import make_thumbnail, open_image
 from store.records import (
     EnvironmentRecord,
-    FinishReason,
     Image,
     Job,
     JobState,
@@ -31,43 +30,9 @@ from store.records import (
     Verdict,
     Verification,
 )
-from store.request import Parameters, Prompt, PromptStack, Request
-from tests.tui.samples import CAPABILITIES, HOSTED
+from store.request import Request
+from tests.factories import CAPABILITIES, HOSTED, NOON, make_image, make_job, make_png, make_request
 from tui.darkroom import Darkroom
-
-NOON = 1_780_000_000.0
-
-
-def make_request(*texts: str, **changes: Any) -> Request:
-    """A request of `builtin`; `TEXT::WEIGHT` as on the command line, parameters by name."""
-    values: dict[str, Any] = {
-        "seed": 1229080980,
-        "steps": 50,
-        "cfg_scale": 8.0,
-        "sampler": "k_dpmpp_2m",
-        "width": 128,
-        "height": 128,
-        "style_preset": None,
-    }
-    prompts = tuple(Prompt.parse(text) for text in texts or ("beautiful night sky",))
-    return Request(
-        engine=changes.pop("engine", "builtin"),
-        model="r1",
-        stack=PromptStack(prompts=prompts),
-        parameters=Parameters(**(values | changes)),
-    )
-
-
-def make_picture(seed: int, side: int = 16) -> bytes:
-    """A PNG whose colours depend on `seed`."""
-    red, green, blue = hashlib.sha256(str(seed).encode()).digest()[:3]
-    image = Pillow.new("RGB", (side, side))
-    for x in range(side):
-        for y in range(side):
-            image.putpixel((x, y), (red, (green + 9 * x) % 256, (blue + 11 * y) % 256))
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 class MemoryDarkroom(Darkroom):
@@ -75,6 +40,7 @@ class MemoryDarkroom(Darkroom):
 
     def __init__(self) -> None:
         super().__init__(Path("/nowhere"), Settings())
+        self.trouble = ""
         self.images: list[Image] = []
         self.files: dict[str, bytes] = {}
         self.inputs: dict[str, bytes] = {}
@@ -83,6 +49,9 @@ class MemoryDarkroom(Darkroom):
         self.calls: list[tuple[str, str]] = []
         self.version = 0
 
+    def _open(self) -> None:
+        """There is no file to open."""
+
     def change(self) -> None:
         """Tell those who watch that something changed."""
         self.version += 1
@@ -90,32 +59,22 @@ class MemoryDarkroom(Darkroom):
     def add_image(self, request: Request | None = None, **facts: Any) -> Image:
         """Add an image, the newest; any field of `Image` may be given."""
         request = request or make_request()
-        data = facts.pop("data", None) or make_picture(request.parameters.seed)
+        data = facts.pop("data", None) or make_png(request.parameters.seed)
         number = len(self.images) + 1
         values: dict[str, Any] = {
-            "number": number,
             "id": uuid.uuid5(uuid.NAMESPACE_OID, str(number)).hex,
             "job_id": uuid.uuid5(uuid.NAMESPACE_URL, str(number)).hex,
-            "request": request,
-            "request_digest": request.digest,
-            "seed": request.parameters.seed,
-            "width": request.parameters.width,
-            "height": request.parameters.height,
-            "mime": "image/png",
             "pixels_sha256": hashlib.sha256(data).hexdigest(),
             "file_sha256": hashlib.sha256(data).hexdigest(),
             "file_bytes": len(data),
             "path": Path(f"/nowhere/images/{number}.png"),
-            "finish_reason": FinishReason.SUCCESS,
-            "warning": None,
             "seconds": 0.6,
             "created_at": NOON + 60 * number,
-            "purpose": Purpose.GENERATE,
             "environment_digest": "ab" * 32,
             "environment": EnvironmentRecord(values={"engine revision": "r1", "kernels": "avx2"}),
             "stages": (Stage(name="noise", step=0, sha256="cd" * 32),),
         }
-        image = Image(**(values | facts))
+        image = make_image(number, request, **values | facts)
         self.images.append(image)
         self.files[image.id] = data
         self.change()
@@ -148,17 +107,13 @@ class MemoryDarkroom(Darkroom):
     def add_job(self, state: JobState = JobState.WAITING, **facts: Any) -> Job:
         """Add a job, the newest."""
         number = len(self.jobs) + 1
-        request = facts.pop("request", None) or make_request()
         values: dict[str, Any] = {
-            "number": number,
             "id": uuid.uuid5(uuid.NAMESPACE_DNS, str(number)).hex,
-            "request": request,
-            "request_digest": request.digest,
-            "purpose": Purpose.GENERATE,
             "state": state,
             "created_at": NOON + number,
+            "steps": 0,
         }
-        job = Job(**(values | facts))
+        job = make_job(number, **values | facts)
         self.jobs.append(job)
         self.change()
         return job
@@ -171,10 +126,6 @@ class MemoryDarkroom(Darkroom):
                 self.change()
                 return self.jobs[index]
         raise NotFound(f"No job {job_id}.")
-
-    @property
-    def is_read_only(self) -> bool:
-        return False
 
     async def list_images(
         self, *, before: int | None = None, limit: int = 50, search: str | None = None

@@ -4,13 +4,28 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
-from textual.app import App
 from textual.pilot import Pilot
 
-from tests.tui.desk_darkroom import DeskDarkroom, make_app, wait_for
+from tests.tui.desk_darkroom import DeskDarkroom, make_app
+from tests.waiting import wait_for
 from tui.app import SafelightApp
+
+
+class Hands(Pilot[None]):
+    """Presses keys and waits until each is handled."""
+
+    def __init__(self, pilot: Pilot[None]) -> None:
+        super().__init__(pilot.app)
+
+    async def press(self, *keys: str) -> None:
+        """Press keys, one after the other."""
+        app = self.app
+        assert isinstance(app, SafelightApp)
+        for key in keys:
+            await super().press(key)
+            await wait_for(lambda: app.key_queue.is_idle, f"the end of {key}")
+        await super().pause()
 
 
 @asynccontextmanager
@@ -22,16 +37,4 @@ async def running(
     async with app.run_test(size=size) as pilot:
         await wait_for(lambda: app.compose_screen.is_ready, "the session")
         await pilot.pause()
-        yield app, pilot
-
-
-def show_screen(app: App[Any]) -> str:
-    """What stands on the screen, line by line."""
-    width, height = app.size
-    strips = app.screen._compositor.render_strips()
-    return "\n".join(strip.text[:width] for strip in strips[:height])
-
-
-def join_lines(shown: str) -> str:
-    """What stands on the screen without its frames, so that a sentence may be wrapped."""
-    return " ".join(shown.replace("│", " ").split())
+        yield app, Hands(pilot)

@@ -32,10 +32,11 @@ from textual.filter import LineFilter  # noqa: E402
 from textual.widgets import Button, Input, Label, OptionList, Static, TextArea  # noqa: E402
 from textual.widgets.option_list import Option  # noqa: E402
 
-from tests.tui.host import Host  # noqa: E402
-from tests.tui.memory_darkroom import MemoryDarkroom, make_picture, make_request  # noqa: E402
-from tui.history.screen import HistoryScreen  # noqa: E402
-from tui.terminal.filter import ControlFilter, unblock_signals, watch_hangup  # noqa: E402
+from tests.factories import make_png, make_request  # noqa: E402
+from tests.tui.history.opening import make_host  # noqa: E402
+from tests.tui.memory_darkroom import MemoryDarkroom  # noqa: E402
+from tui.terminal.filter import ControlFilter  # noqa: E402
+from tui.terminal.hangup import unblock_signals, watch_hangup  # noqa: E402
 from tui.widgets.picture import Picture  # noqa: E402
 
 
@@ -123,7 +124,7 @@ class Shows(SafeApp):
         yield Picture(id="picture")
 
     def on_mount(self) -> None:
-        self.query_one(Picture).show_image(make_picture(7), caption="a picture in words")
+        self.query_one(Picture).show_image(make_png(7), caption="a picture in words")
 
 
 def make_history_app(folder: Path) -> App[None]:
@@ -132,7 +133,7 @@ def make_history_app(folder: Path) -> App[None]:
     for text in ("[/x]", "[@click=app.quit]boo", "night sky"):
         image = darkroom.add_image(make_request(text), warning="".join(PAYLOADS))
     darkroom.files.pop(image.id)
-    return Host(lambda: HistoryScreen(darkroom))
+    return make_host(darkroom)
 
 
 PROGRAMS: dict[str, Callable[[Path], App[None]]] = {

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import pytest
 from textual.pilot import Pilot
 
 from store.records import JobState
-from tests.tui.host import Host, read_screen, wait_until
-from tests.tui.memory_darkroom import MemoryDarkroom, make_request
+from tests.factories import make_request
+from tests.screens import join_lines, read_screen, wait_in_app
+from tests.tui.host import Host, press
+from tests.tui.memory_darkroom import MemoryDarkroom
 from tui.jobs import ChargeQuestion, JobsScreen
 
 
 @asynccontextmanager
 async def open_jobs(
-    darkroom: MemoryDarkroom, size: tuple[int, int] = (80, 24)
+    darkroom: MemoryDarkroom,
+    size: tuple[int, int] = (80, 24),
+    environ: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Pilot[None]]:
-    app = Host(lambda: JobsScreen(darkroom))
+    app = Host(lambda: JobsScreen(darkroom), darkroom, environ)
     async with app.run_test(size=size) as pilot:
-        await wait_until(pilot, lambda: isinstance(app.screen, JobsScreen), "the screen")
+        await wait_in_app(pilot, lambda: isinstance(app.screen, JobsScreen), "the screen")
         if darkroom.jobs:
             state = darkroom.jobs[-1].state.value.replace("_", " ")
-            await wait_until(pilot, lambda: state in read_screen(app), "the jobs")
+            await wait_in_app(pilot, lambda: state in read_screen(app), "the jobs")
         yield pilot
 
 
@@ -44,14 +48,14 @@ async def test_a_failed_job_tells_its_error_and_what_to_do() -> None:
     darkroom = MemoryDarkroom()
     darkroom.add_job(JobState.FAILED, error="Cannot reach the server. Check the network.")
     async with open_jobs(darkroom) as pilot:
-        await wait_until(
+        await wait_in_app(
             pilot, lambda: "Cannot reach the server." in read_screen(pilot.app), "the error"
         )
         assert "R tries it again" in read_screen(pilot.app)
-        await pilot.press("R")
-        await wait_until(pilot, lambda: bool(darkroom.calls), "the retry")
+        await press(pilot, "R")
+        await wait_in_app(pilot, lambda: bool(darkroom.calls), "the retry")
         assert darkroom.calls == [("retry", darkroom.jobs[0].id)]
-        await wait_until(pilot, lambda: "waiting" in read_screen(pilot.app), "the new state")
+        await wait_in_app(pilot, lambda: "waiting" in read_screen(pilot.app), "the new state")
 
 
 async def test_x_cancels_a_job_that_runs_and_says_why_not_for_one_that_ended() -> None:
@@ -59,10 +63,10 @@ async def test_x_cancels_a_job_that_runs_and_says_why_not_for_one_that_ended() -
     darkroom.add_job(JobState.DONE)
     running = darkroom.add_job(JobState.RUNNING, step=1, steps=50)
     async with open_jobs(darkroom) as pilot:
-        await pilot.press("x")
-        await wait_until(pilot, lambda: "stopping" in read_screen(pilot.app), "the state")
+        await press(pilot, "x")
+        await wait_in_app(pilot, lambda: "stopping" in read_screen(pilot.app), "the state")
         assert darkroom.calls == [("cancel", running.id)]
-        await pilot.press("down", "x")
+        await press(pilot, "down", "x")
         assert "Only a job that waits or runs" in read_screen(pilot.app)
         assert len(darkroom.calls) == 1
 
@@ -74,16 +78,18 @@ async def test_a_job_that_may_have_been_charged_is_asked_about_first(
     darkroom = MemoryDarkroom()
     darkroom.add_job(JobState.UNKNOWN)
     async with open_jobs(darkroom) as pilot:
-        await pilot.press("R")
-        await wait_until(pilot, lambda: isinstance(pilot.app.screen, ChargeQuestion), "a question")
+        await press(pilot, "R")
+        await wait_in_app(pilot, lambda: isinstance(pilot.app.screen, ChargeQuestion), "a question")
         assert "charge" in read_screen(pilot.app)
         assert not darkroom.calls
-        await pilot.press(key)
-        await wait_until(pilot, lambda: isinstance(pilot.app.screen, JobsScreen), "the list")
+        await press(pilot, key)
+        await wait_in_app(pilot, lambda: isinstance(pilot.app.screen, JobsScreen), "the list")
         if is_sent:
-            await wait_until(pilot, lambda: bool(darkroom.calls), "the retry")
+            await wait_in_app(pilot, lambda: bool(darkroom.calls), "the retry")
         else:
-            await wait_until(pilot, lambda: "Left as it is" in read_screen(pilot.app), "the answer")
+            await wait_in_app(
+                pilot, lambda: "Left as it is" in read_screen(pilot.app), "the answer"
+            )
         assert bool(darkroom.calls) is is_sent
 
 
@@ -92,12 +98,12 @@ async def test_the_list_is_live_and_keeps_the_chosen_job() -> None:
     first = darkroom.add_job(JobState.FAILED, error="The first one failed.")
     darkroom.add_job(JobState.WAITING)
     async with open_jobs(darkroom) as pilot:
-        await pilot.press("j")
-        await wait_until(
+        await press(pilot, "j")
+        await wait_in_app(
             pilot, lambda: "The first one failed." in read_screen(pilot.app), "its story"
         )
         darkroom.add_job(JobState.RUNNING, step=3, steps=9)
-        await wait_until(pilot, lambda: "3/9" in read_screen(pilot.app), "the new job")
+        await wait_in_app(pilot, lambda: "3/9" in read_screen(pilot.app), "the new job")
         assert "The first one failed." in read_screen(pilot.app)
         screen = pilot.app.screen
         assert isinstance(screen, JobsScreen)
@@ -107,17 +113,56 @@ async def test_the_list_is_live_and_keeps_the_chosen_job() -> None:
 async def test_no_job_says_what_to_do_and_an_error_is_never_markup() -> None:
     darkroom = MemoryDarkroom()
     async with open_jobs(darkroom) as pilot:
-        await wait_until(pilot, lambda: "No job yet" in read_screen(pilot.app), "the advice")
-        await pilot.press("x", "R", "j", "k")
+        await wait_in_app(pilot, lambda: "No job yet" in read_screen(pilot.app), "the advice")
+        await press(pilot, "x", "R", "j", "k")
         darkroom.add_job(JobState.FAILED, error="[/x] [@click=app.quit]press")
-        await wait_until(
+        await wait_in_app(
             pilot, lambda: "[/x] [@click=app.quit]press" in read_screen(pilot.app), "the error"
         )
         darkroom.add_job(JobState.WAITING)
-        await wait_until(pilot, lambda: "waiting" in read_screen(pilot.app), "the other job")
-        await pilot.press("up", "x")
-        await wait_until(pilot, lambda: bool(darkroom.calls), "the keys to hold again")
-        await pilot.press("escape")
-        await wait_until(
+        await wait_in_app(pilot, lambda: "waiting" in read_screen(pilot.app), "the other job")
+        await press(pilot, "up", "x")
+        await wait_in_app(pilot, lambda: bool(darkroom.calls), "the keys to hold again")
+        await press(pilot, "escape")
+        await wait_in_app(
             pilot, lambda: not isinstance(pilot.app.screen, JobsScreen), "the end of the screen"
         )
+
+
+async def test_every_key_of_the_jobs_stands_in_line_and_help_with_its_reason() -> None:
+    darkroom = MemoryDarkroom()
+    darkroom.add_job(JobState.DONE)
+    async with open_jobs(darkroom, (100, 40)) as pilot:
+        last = read_screen(pilot.app).splitlines()[-1]
+        for said in ("x cancel", "R retry", "esc back", "? help"):
+            assert said in last
+        await press(pilot, "question_mark")
+        text = read_screen(pilot.app)
+        assert "in the list of jobs" in text
+        assert "(Only a job that waits or runs can be cancelled.)" in join_lines(text)
+        assert "↓ j" in text
+        assert "Choose the job below" in text
+
+
+async def test_a_history_that_can_only_be_read_says_so_of_its_jobs() -> None:
+    class ReadOnly(MemoryDarkroom):
+        @property
+        def is_read_only(self) -> bool:
+            return True
+
+    darkroom = ReadOnly()
+    darkroom.add_job(JobState.WAITING)
+    async with open_jobs(darkroom) as pilot:
+        await press(pilot, "x")
+        assert "This history can only be read." in read_screen(pilot.app)
+        assert not darkroom.calls
+
+
+async def test_a_terminal_without_unicode_gets_none_from_the_jobs() -> None:
+    darkroom = MemoryDarkroom()
+    darkroom.add_job(JobState.RUNNING, step=18, steps=50)
+    environ = {"TERM": "xterm-256color", "LANG": "C"}
+    async with open_jobs(darkroom, environ=environ) as pilot:
+        text = read_screen(pilot.app)
+        assert "> running" in text
+        assert "####........ 18/50" in text

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engines.secret import Secret
+from engines.keys import Secret
 from store.folder import find_config_file
-from tui.cli.darkroom import open_darkroom, run_command
 from tui.cli.options import JsonOption, ProfileOption
-from tui.cli.output import print_json, print_line, print_note
+from tui.cli.run import open_darkroom, print_json, print_line, print_note, run_command
 
 if TYPE_CHECKING:
     from engines.settings import Settings
@@ -35,10 +34,11 @@ def balance(profile: ProfileOption = None, as_json: JsonOption = False) -> None:
     """Say what is left on the account, and what was spent today."""
 
     async def work() -> None:
+        from engines.stability import SPEC
         from engines.stability.account import read_account
 
         async with open_darkroom() as darkroom:
-            account = await read_account(darkroom.settings.stability)
+            account = await read_account(darkroom.settings.of(SPEC))
             spent = await darkroom.get_spent_today()
             limit = darkroom.settings.budget.credits_per_day
         if as_json:
@@ -68,14 +68,14 @@ def set_key(profile: ProfileOption = None, in_file: FileOption = False) -> None:
     """
 
     async def work() -> None:
-        from engines.key import check_keyring, note_change, write_key_file, write_keyring
-        from engines.settings import name_account
+        from engines.keys import check_keyring, note_change, write_key_file, write_keyring
+        from engines.stability import SPEC, name_account
 
         settings, own = _find_place()
         name = name_account(settings.profile)
         if not in_file:
             check_keyring()
-        secret = _ask_key(settings.stability.host)
+        secret = _ask_key(settings.of(SPEC).host)
         if in_file:
             write_key_file(own, secret)
             print_line(f"The key is in {own}, which only you can read.")
@@ -94,9 +94,10 @@ def check_kept_key(profile: ProfileOption = None, as_json: JsonOption = False) -
 
     async def work() -> None:
         from engines.settings import load_user_settings
+        from engines.stability import SPEC
         from engines.stability.account import read_account
 
-        account = await read_account(load_user_settings().stability)
+        account = await read_account(load_user_settings().of(SPEC))
         if as_json:
             print_json({"host": account.host, "accepted": True, "credits": account.credits})
         else:
@@ -110,8 +111,8 @@ def forget_key(profile: ProfileOption = None, in_file: FileOption = False) -> No
     """Remove the key from the keyring, or its file."""
 
     async def work() -> None:
-        from engines.key import SettingsError, note_change, remove_from_keyring
-        from engines.settings import name_account
+        from engines.keys import SettingsError, note_change, remove_from_keyring
+        from engines.stability import name_account
 
         settings, own = _find_place()
         if in_file:
@@ -134,7 +135,8 @@ def forget_key(profile: ProfileOption = None, in_file: FileOption = False) -> No
 
 def _find_place() -> tuple[Settings, Path]:
     """The settings, and the file that a key of their profile is kept in."""
-    from engines.settings import find_own_key_file, load_user_settings
+    from engines.settings import load_user_settings
+    from engines.stability import find_own_key_file
 
     settings = load_user_settings()
     return settings, find_own_key_file(settings.profile, find_config_file())

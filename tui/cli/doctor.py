@@ -1,4 +1,4 @@
-"""What the doctor looks at."""
+"""The command `doctor`: what Safelight stands on, and what is wrong with it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,17 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from engines.base import EngineError
 from store.errors import SafelightError
-from store.folder import find_config_file
+from store.folder import find_config_file, find_data_directory
+from tui.cli.options import JsonOption
+from tui.cli.run import EXIT_DIFFERENT, print_json, print_line, print_note, run_command
 from tui.terminal.detect import describe_terminal
 
 if TYPE_CHECKING:
-    from engines.settings import StabilityRestSettings, StabilitySettings
+    pass
 
 PACKAGES = (
     "safelight",
@@ -28,6 +32,34 @@ PACKAGES = (
     "httpx",
     "textual-image",
 )
+
+
+def doctor(as_json: JsonOption = False) -> None:
+    """Check what Safelight stands on.
+
+    Status 1 when something is wrong.
+    """
+
+    async def work() -> int:
+        facts, problems = await diagnose(find_data_directory())
+        if as_json:
+            print_json({"facts": facts, "problems": problems})
+        else:
+            _print_facts(facts)
+            for problem in problems:
+                print_note(f"problem: {problem}")
+            if not problems:
+                print_line("no problem found")
+        return EXIT_DIFFERENT if problems else 0
+
+    raise typer.Exit(run_command(work(), as_json=as_json))
+
+
+def _print_facts(facts: dict[str, dict[str, Any]]) -> None:
+    for section, rows in facts.items():
+        print_line(section)
+        for name, value in rows.items():
+            print_line(f"  {name:<22} {value}")
 
 
 async def diagnose(directory: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:
@@ -42,11 +74,6 @@ async def diagnose(directory: Path) -> tuple[dict[str, dict[str, Any]], list[str
     await _examine_history(directory, facts["history"], problems)
     _examine_engines(facts["engines"], problems)
     return facts, problems
-
-
-def describe_stability(settings: StabilitySettings | StabilityRestSettings) -> str:
-    """Host and whether a key is set, never the key."""
-    return f"{settings.host}, {'a key is set' if settings.key is not None else 'no key is set'}"
 
 
 def _describe_program() -> dict[str, Any]:
@@ -89,22 +116,30 @@ async def _examine_history(directory: Path, facts: dict[str, Any], problems: lis
 
 
 def _examine_engines(facts: dict[str, Any], problems: list[str]) -> None:
-    from engines.builtin.weights import check_files
+    from engines.registry import EngineRegistry
+    from engines.settings import Settings, load_user_settings
 
     try:
-        from engines.settings import load_user_settings
-
         settings = load_user_settings()
-        facts["stability"] = describe_stability(settings.stability)
-        facts["stability-rest"] = describe_stability(settings.stability_rest)
+        registry = EngineRegistry(settings)
+        names = registry.list_engines()
         if profiles := sorted(name for name in settings.profiles if name):
             facts["profiles"] = ", ".join(
                 f"{name} (chosen)" if name == settings.profile else name for name in profiles
             )
     except SafelightError as error:
         problems.append(str(error))
-    try:
-        facts["builtin"] = check_files()
-    except EngineError as error:
-        facts["builtin"] = "damaged"
-        problems.append(str(error))
+        registry = EngineRegistry(Settings())
+        names = (registry.default_engine,)
+    problems.extend(registry.problems.values())
+    for name in names:
+        try:
+            facts[name] = registry.examine(name)
+        except EngineError as error:
+            facts[name] = "damaged"
+            problems.append(str(error))
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command to the program."""
+    app.command()(doctor)

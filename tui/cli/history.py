@@ -1,10 +1,11 @@
-"""Commands that read the record: history, show, jobs."""
+"""Commands about what is remembered: history, show, sessions, backup."""
 
 from __future__ import annotations
 
 import base64
 import contextlib
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -12,13 +13,25 @@ import typer
 
 from store.errors import NotFound
 from store.records import Image, Relation, Verification
-from tui.cli.darkroom import open_darkroom, run_command
 from tui.cli.options import JsonOption
-from tui.cli.output import print_json, print_line, print_note
 from tui.cli.results import describe_image
+from tui.cli.run import open_darkroom, print_json, print_line, print_note, run_command
 from tui.darkroom import Darkroom
-from tui.extras import list_extras, name_extras
 from tui.shell_command import make_command
+from tui.text import show_first_prompt
+from tui.words import (
+    LABELS,
+    describe_extras,
+    describe_lineage,
+    describe_verdict,
+    find_certainty,
+    name_extras,
+    name_finish,
+    show_moment,
+    write_seconds,
+    write_size,
+    write_weight,
+)
 
 
 def history(
@@ -39,12 +52,11 @@ def history(
         if not images:
             print_note("No image found." if search else "The history is empty.")
         for image in images:
-            prompts = image.request.stack.prompts
-            prompt = " ".join(prompts[0].text.split()) if prompts else ""
+            prompt = show_first_prompt(image.request)
             extras = name_extras(image.request.parameters)
-            verdict = image.verdict.value if image.verdict else "unverified"
+            verdict = find_certainty(image).words
             print_line(
-                f"{image.id[:8]}  {format_time(image.created_at)}  {verdict:<10}  "
+                f"{image.id[:8]}  {show_moment(image.created_at)}  {verdict:<10}  "
                 f"{image.seed:>10}  {image.request.engine:<14}  {prompt[:60]}"
                 f"{f'  [{extras}]' if extras else ''}"
             )
@@ -56,7 +68,7 @@ def describe_row(image: Image) -> dict[str, Any]:
     """An image as `history --json` and `show --json` print it."""
     return describe_image(image) | {
         "number": image.number,
-        "created_at": datetime.fromtimestamp(image.created_at, UTC).isoformat(),
+        "created_at": write_instant(image.created_at),
         "purpose": image.purpose.value,
         "parent_id": image.parent_id,
         "relation": image.relation.value if image.relation else None,
@@ -67,9 +79,9 @@ def describe_row(image: Image) -> dict[str, Any]:
     }
 
 
-def format_time(seconds: float) -> str:
-    """Local date and time to the minute."""
-    return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M")
+def write_instant(seconds: float) -> str:
+    """A moment as documents hold it: ISO 8601, in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat()
 
 
 def show(
@@ -129,77 +141,43 @@ async def name_inputs(darkroom: Darkroom, image: Image) -> dict[str, str]:
 
 def _print_record(image: Image, verifications: list[Verification]) -> None:
     parameters = image.request.parameters
-    print_line(f"image     {image.id}")
-    print_line(f"made      {format_time(image.created_at)}, {image.seconds:.1f} s")
-    if image.parent_id:
-        print_line(f"from      {image.parent_id[:8]} ({(image.relation or image.purpose).value})")
-    for prompt in image.request.stack.prompts:
-        weight = f"{prompt.weight:+.1f}" if prompt.enabled else "off"
-        print_line(f"prompt    {weight:>5}  {prompt.text}")
-    print_line(f"seed      {parameters.seed}")
-    print_line(f"steps     {parameters.steps}")
-    print_line(f"cfg scale {parameters.cfg_scale:g}")
-    print_line(f"sampler   {parameters.sampler}")
-    print_line(f"size      {parameters.width}x{parameters.height}")
-    print_line(f"style     {parameters.style_preset or 'none'}")
-    for label, text in list_extras(parameters):
+
+    def tell(label: str, text: str) -> None:
         print_line(f"{label:<9} {text}")
-    print_line(f"engine    {image.request.engine}, model {image.request.model}")
-    print_line(f"finish    {image.finish_reason.value}")
+
+    tell("image", image.id)
+    tell("made", f"{show_moment(image.created_at)}, {write_seconds(image.seconds)}")
+    tell("lineage", describe_lineage(image))
+    for place, prompt in enumerate(image.request.stack.prompts):
+        weight = write_weight(prompt.weight, prompt.enabled, has_unicode=False, decimals=4)
+        tell(LABELS["prompts"] if place == 0 else "", f"{weight:>5}  {prompt.text}")
+    tell(LABELS["seed"], str(parameters.seed))
+    tell(LABELS["steps"], str(parameters.steps))
+    tell(LABELS["cfg_scale"], f"{parameters.cfg_scale:g}")
+    tell(LABELS["sampler"], parameters.sampler)
+    tell(LABELS["size"], write_size(parameters.width, parameters.height))
+    tell(LABELS["style_preset"], parameters.style_preset or "none")
+    tell(LABELS["engine"], f"{image.request.engine}, model {image.request.model}")
+    for label, sentences in describe_extras(parameters):
+        for place, sentence in enumerate(sentences):
+            tell(label if place == 0 else "", sentence)
+    tell("finish", name_finish(image.finish_reason))
     if image.warning:
-        print_line(f"warning   {image.warning}")
-    print_line(f"request   {image.request_digest}")
-    print_line(f"pixels    {image.pixels_sha256}")
-    print_line(f"file      {image.file_sha256}")
-    print_line(f"path      {image.path}")
+        tell("warning", image.warning)
+    tell("request", image.request_digest)
+    tell("pixels", image.pixels_sha256)
+    tell("file", image.file_sha256)
+    tell("path", str(image.path))
+    tell("made by", image.environment_digest)
     for name, value in sorted((image.environment.values if image.environment else {}).items()):
-        print_line(f"around it {name}: {value}")
+        tell("", f"{name}: {value}")
     for name, value in sorted(image.meta.items()):
-        print_line(f"engine's  {name}: {value}")
+        tell("", f"{name}: {value}")
     for row in verifications:
-        where = f" at {row.first_difference}" if row.first_difference else ""
-        print_line(f"verified  {format_time(row.created_at)}  {row.verdict.value}{where}")
+        said = describe_verdict(row.verdict, row.first_difference)
+        tell("verified", f"{show_moment(row.created_at)}  {said}")
     if not verifications:
-        print_line("verified  never; 'safelight verify' does it")
-
-
-def jobs(
-    limit: Annotated[int, typer.Option("--limit", min=1, help="Most jobs.")] = 20,
-    as_json: JsonOption = False,
-) -> None:
-    """List jobs, newest first, with why they failed."""
-
-    async def work() -> None:
-        async with open_darkroom() as darkroom:
-            rows = await darkroom.list_jobs(limit=limit)
-        if as_json:
-            print_json({"jobs": [_describe_job(row) for row in rows]})
-            return
-        for row in rows:
-            done = f" {row.step}/{row.steps}" if row.steps and not row.state.is_final else ""
-            print_line(
-                f"{row.id[:8]}  {row.state.value}{done}  {row.purpose.value}  "
-                f"seed {row.request.parameters.seed}  {row.error or ''}".rstrip()
-            )
-
-    def _describe_job(row: Any) -> dict[str, Any]:
-        return {
-            "id": row.id,
-            "state": row.state.value,
-            "purpose": row.purpose.value,
-            "request_id": row.request_digest,
-            "request": msgspec.to_builtins(row.request),
-            "parent_id": row.parent_id,
-            "relation": row.relation.value if row.relation else None,
-            "seed": row.request.parameters.seed,
-            "step": row.step,
-            "steps": row.steps,
-            "kind": row.error_kind,
-            "error": row.error,
-            "image_id": row.image_id,
-        }
-
-    run_command(work(), as_json=as_json)
+        tell("verified", "never; 'safelight verify' does it")
 
 
 def sessions(as_json: JsonOption = False) -> None:
@@ -214,7 +192,7 @@ def sessions(as_json: JsonOption = False) -> None:
                     "sessions": [
                         {
                             "name": row.name,
-                            "updated_at": datetime.fromtimestamp(row.updated_at, UTC).isoformat(),
+                            "updated_at": write_instant(row.updated_at),
                             "prompts": msgspec.to_builtins(row.draft.prompts),
                         }
                         for row in rows
@@ -224,16 +202,33 @@ def sessions(as_json: JsonOption = False) -> None:
             return
         for row in rows:
             text = " ".join(row.draft.prompts[0].text.split()) if row.draft.prompts else ""
-            print_line(f"{format_time(row.updated_at)}  {row.name}  {text[:60]}".rstrip())
+            print_line(f"{show_moment(row.updated_at)}  {row.name}  {text[:60]}".rstrip())
         if not rows:
             print_note("There is no session yet.")
 
     run_command(work(), as_json=as_json)
 
 
+def backup(
+    file: Annotated[Path, typer.Argument(help="A file that does not exist yet.")],
+) -> None:
+    """Copy the database, checked, to a new file.
+
+    Others may go on working. The image files are not in it: copy the folder `images` too.
+    """
+
+    async def work() -> None:
+        async with open_darkroom() as darkroom:
+            await darkroom.back_up(file.absolute())
+            print_line(f"copied to {file}")
+            print_note(f"The image files are in {darkroom.directory / 'images'}.")
+
+    run_command(work())
+
+
 def register(app: typer.Typer) -> None:
     """Add these commands to the program."""
     app.command()(history)
     app.command()(show)
-    app.command()(jobs)
     app.command()(sessions)
+    app.command()(backup)

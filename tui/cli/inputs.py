@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from engines.derivation import VARIATION_STRENGTH
+from engines.resolve import VARIATION_STRENGTH
 from store.errors import RequestError, StoreError
 from store.limits import draw_seed
 from store.pixels import open_image

@@ -120,7 +120,10 @@ CfgScaleOption = Annotated[
 ]
 SamplerOption = Annotated[str | None, typer.Option("--sampler", "-A", help="See 'engines'.")]
 StyleOption = Annotated[str | None, typer.Option("--style-preset", "-y", help="See 'engines'.")]
-EngineOption = Annotated[str, typer.Option("--engine", "-e", help="See 'engines'.")]
+EngineOption = Annotated[
+    str | None,
+    typer.Option("--engine", "-e", help="See 'engines'; the first of them if omitted."),
+]
 ModelOption = Annotated[str | None, typer.Option("--model", "-m", help="What the engine runs.")]
 WidthOption = Annotated[
     int | None, typer.Option("--width", "-W", help="Pixels; the initial image's if omitted.")
@@ -267,7 +270,7 @@ AdapterInitTypeOption = Annotated[
     typer.Option(
         "--adapter-init-type",
         case_sensitive=False,
-        help="Whether the initial image is a picture (as if omitted) or already the sketch.",
+        help="Whether the initial image is to be traced (as if omitted) or is already the sketch.",
         rich_help_panel=SERVICE,
     ),
 ]

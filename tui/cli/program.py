@@ -62,26 +62,8 @@ def open_darkroom(
 
 def run() -> None:
     """Parse the arguments and run; errors end with status 2 and a sentence."""
-    from tui.cli import (
-        account,
-        care,
-    )
-    from tui.cli import (
-        derive as deriving,
-    )
-    from tui.cli import (
-        generate as making,
-    )
-    from tui.cli import (
-        history as record,
-    )
-    from tui.cli import (
-        serve as serving,
-    )
-    from tui.cli import (
-        verify as proving,
-    )
+    from tui.cli import account, bindings, doctor, engines, generate, history, queue, serve, verify
 
-    for module in (making, deriving, proving, record, care, account, serving):
-        module.register(app)
+    for family in (generate, verify, history, queue, engines, account, doctor, bindings, serve):
+        family.register(app)
     app()

@@ -10,9 +10,9 @@ from engines.cost import describe_cost
 from store.errors import RequestError
 from store.records import FinishReason, Image, Job, JobState
 from store.request import Request
-from tui.cli.output import EXIT_DIFFERENT, print_json, print_line, print_note
-from tui.cli.progress import wait_for_jobs
+from tui.cli.run import EXIT_DIFFERENT, print_json, print_line, print_note, wait_for_jobs
 from tui.darkroom import Darkroom
+from tui.words import WITHHELD, name_state, write_seconds
 
 
 async def finish_jobs(
@@ -89,11 +89,13 @@ async def _print_made(
         for text in losses:
             warning = warning.replace(text, "")
         if image.finish_reason is FinishReason.FILTER:
-            print_note(f"warning: {warning.strip() or 'the service blurred this image'}")
+            print_note(f"warning: {warning.strip() or WITHHELD}")
         elif warning.strip():
             print_note(f"note: {warning.strip()}")
     for job in failed:
-        print_note(f"seed {job.request.parameters.seed}: {job.state.value}: {job.error or ''}")
+        print_note(
+            f"seed {job.request.parameters.seed}: {name_state(job.state)}: {job.error or ''}"
+        )
     if as_json:
         print_json(
             {
@@ -103,7 +105,7 @@ async def _print_made(
         )
     else:
         for image, path in images:
-            print_line(f"{image.id[:8]}  seed {image.seed}  {image.seconds:.1f} s  {path}")
+            print_line(f"{image.id[:8]}  seed {image.seed}  {write_seconds(image.seconds)}  {path}")
     return EXIT_DIFFERENT if failed else 0
 
 

@@ -14,15 +14,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from store.errors import SafelightError
-from tui.cli.output import end_with_error, print_line
+from tui.cli.run import end_with_error, print_line
 
 if TYPE_CHECKING:
-    from engines.fleet.cluster import Fleet
-    from engines.stability.serving import ServerSettings
+    from engines.server.fleet.cluster import Fleet
+    from engines.server.server import ServerSettings
 
 
 def serve(
-    engine: Annotated[str, typer.Option("--engine", help="The engine that answers.")] = "builtin",
+    engine: Annotated[
+        str | None,
+        typer.Option("--engine", help="The engine that answers; the default one if omitted."),
+    ] = None,
     host: Annotated[
         str, typer.Option("--host", help="Where to listen: an address, or unix:/path.")
     ] = "127.0.0.1",
@@ -78,7 +81,7 @@ def serve(
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     logging.basicConfig(format="safelight: %(message)s", stream=sys.stderr)
     try:
-        from engines.stability.serving import ServerSettings, find_key
+        from engines.server.server import ServerSettings, find_key
         from store.limits import check_name
 
         for name in names or ():
@@ -101,7 +104,7 @@ def _find_fleet(size: int | None, address: str | None, key_file: Path | None) ->
     from engines.base import EngineError, Failure
 
     if size is not None:
-        from engines.fleet.cluster import Fleet
+        from engines.server.fleet.cluster import Fleet
 
         return Fleet(size=size, address=address, key_file=key_file)
     if address is not None:
@@ -113,19 +116,20 @@ def _find_fleet(size: int | None, address: str | None, key_file: Path | None) ->
     return None
 
 
-def _serve(engine: str, settings: ServerSettings, fleet: Fleet | None) -> None:
+def _serve(name: str | None, settings: ServerSettings, fleet: Fleet | None) -> None:
     from engines.base import EngineError, Failure
     from engines.registry import EngineRegistry, make_engine
+    from engines.server.server import serve as serve_engine
     from engines.settings import load_user_settings
-    from engines.stability.serving import serve as serve_engine
 
     registry = EngineRegistry(load_user_settings())
+    engine = name or registry.default_engine
     capabilities = registry.get_capabilities(engine)
     if capabilities.is_paid:
         raise EngineError(
             Failure.UNKNOWN_ENGINE,
             f"{engine} is not an engine of this machine; only those are served.",
-            "Use --engine builtin.",
+            f"Use --engine {registry.default_engine}.",
         )
 
     def announce(address: str) -> None:
@@ -134,7 +138,7 @@ def _serve(engine: str, settings: ServerSettings, fleet: Fleet | None) -> None:
     if fleet is None:
         asyncio.run(serve_engine(registry.get_engine(engine), settings, announce))
     else:
-        from engines.fleet.serving import serve as serve_fleet
+        from engines.server.fleet.deploy import serve as serve_fleet
 
         make = functools.partial(make_engine, engine)
         asyncio.run(serve_fleet(make, settings, fleet, announce))

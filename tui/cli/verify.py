@@ -9,11 +9,18 @@ import typer
 
 from store.errors import RequestError
 from store.records import Image, Job, Verdict
-from tui.cli.darkroom import open_darkroom, run_command
 from tui.cli.options import JsonOption
-from tui.cli.output import EXIT_DIFFERENT, print_json, print_line, print_note
-from tui.cli.progress import wait_for_jobs
+from tui.cli.run import (
+    EXIT_DIFFERENT,
+    open_darkroom,
+    print_json,
+    print_line,
+    print_note,
+    run_command,
+    wait_for_jobs,
+)
 from tui.darkroom import Darkroom
+from tui.words import describe_verdict
 
 
 def regenerate(
@@ -80,14 +87,14 @@ async def _print_compared(
     by_id = {job.id: job for job in ended}
     results, is_all_identical = [], True
     for image, job in zip(images, jobs, strict=True):
-        row = await _describe_verdict(darkroom, image, by_id[job.id] if job else None)
+        row = await _read_verdict(darkroom, image, by_id[job.id] if job else None)
         detail = row.pop("detail")
         results.append(row)
         is_identical = row["verdict"] == Verdict.IDENTICAL.value
         is_all_identical = is_all_identical and is_identical
         if not as_json:
-            where = f" at {row['first_difference']}" if row["first_difference"] else ""
-            print_line(f"{image.id[:8]}  {row['verdict']}{where}")
+            said = describe_verdict(Verdict(row["verdict"]), row["first_difference"])
+            print_line(f"{image.id[:8]}  {said}")
         if not is_identical and detail:
             print_note(f"  {detail}")
     if as_json:
@@ -97,7 +104,7 @@ async def _print_compared(
     return 0 if is_all_identical else EXIT_DIFFERENT
 
 
-async def _describe_verdict(darkroom: Darkroom, image: Image, job: Job | None) -> dict[str, Any]:
+async def _read_verdict(darkroom: Darkroom, image: Image, job: Job | None) -> dict[str, Any]:
     row: dict[str, Any] = {
         "image_id": image.id,
         "verdict": Verdict.CANNOT_RUN.value,

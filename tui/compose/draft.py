@@ -1,16 +1,117 @@
-"""Changes to a draft, as pure functions: the same draft in, a new draft out."""
+"""The draft: pure changes to it, and the editor that makes them with undo and write-through."""
 
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Protocol
 
 import msgspec
 
+from engines.resolve import VARIATION_STRENGTH, make_initial_image
 from store.limits import WEIGHT_MAXIMUM, WEIGHT_MINIMUM, draw_seed
-from store.records import Draft, DraftPrompt, Image
+from store.records import Draft, DraftPrompt, Image, Relation
+from store.request import Mask, Variation
+from tui.darkroom import Darkroom
 
 WEIGHT_STEP = 0.1
 PREVIOUS_SEEDS_KEPT = 100
+UNDO_KEPT = 200
+_NAME_LENGTH = 80
+_DIGEST_SHOWN = 8
+_INPUT = "input "
+
+PlaceValue = str | int | bool | None
+
+
+class DraftOwner(Protocol):
+    """What holds the draft: the compose screen."""
+
+    draft: Draft
+
+
+class DraftEditor:
+    """Changes the draft of its owner, at once, with undo, and writes each change through.
+
+    `session` is the one that the draft belongs to; before it is known nothing is written.
+    """
+
+    def __init__(self, owner: DraftOwner, darkroom: Darkroom) -> None:
+        self._owner = owner
+        self._darkroom = darkroom
+        self._undo: list[tuple[str, Draft]] = []
+        self.session: str | None = None
+
+    @property
+    def draft(self) -> Draft:
+        """The draft as it is now."""
+        return self._owner.draft
+
+    @property
+    def has_undo(self) -> bool:
+        """Whether there is a change to take back."""
+        return bool(self._undo)
+
+    def change(self, draft: Draft, label: str = "") -> None:
+        """Make `draft` the draft. With a `label` the change can be undone."""
+        before = self._owner.draft
+        if draft == before:
+            return
+        if label:
+            self.remember(label, before)
+        self._owner.draft = draft
+        if self.session is not None:
+            self._darkroom.save_draft(self.session, draft)
+
+    def change_on(self, draft: Draft, label: str) -> None:
+        """Like `change`, but changes of the same label in a row are taken back at once."""
+        self.change(draft, "" if self._undo and self._undo[-1][0] == label else label)
+
+    def note_text(self, row: int, text: str, line: int, column: int) -> None:
+        """Keep what is typed in the prompt in `row`, and where the cursor is in it."""
+        draft = self._owner.draft
+        if draft.prompts[row].text != text:
+            draft = change_prompt(draft, row, text=text)
+        place = {**draft.place, "line": line, "column": column}
+        self.change(msgspec.structs.replace(draft, place=place))
+
+    def remember(self, label: str, before: Draft) -> None:
+        """Note that what was just changed can be taken back to `before`."""
+        self._undo = [*self._undo, (label, before)][-UNDO_KEPT:]
+
+    def undo(self) -> str | None:
+        """Take back the last remembered change; its label, or None when there is none.
+
+        Seeds and place stay as they are.
+        """
+        while self._undo:
+            label, before = self._undo.pop()
+            now = self.draft
+            if has_same_content(before, now):
+                continue
+            restored = msgspec.structs.replace(
+                before,
+                seed=now.seed,
+                seed_locked=now.seed_locked,
+                previous_seeds=now.previous_seeds,
+                pending={},
+                place=now.place,
+            )
+            self.change(restored)
+            return label
+        return None
+
+    def set_place(self, **places: PlaceValue) -> None:
+        """Remember where the person is."""
+        draft = self.draft
+        self.change(msgspec.structs.replace(draft, place={**draft.place, **places}))
+
+    def set_pending(self, field: str, text: str | None) -> None:
+        """Remember a half-typed value; None when the field is closed."""
+        draft = self.draft
+        pending = {name: value for name, value in draft.pending.items() if name != field}
+        if text is not None:
+            pending[field] = text
+        self.change(msgspec.structs.replace(draft, pending=pending))
 
 
 class Parts(StrEnum):
@@ -170,3 +271,95 @@ def _strip(draft: Draft) -> Draft:
     return msgspec.structs.replace(
         draft, place={}, pending={}, previous_seeds=(), seed=None, seed_locked=False
     )
+
+
+# Initial image, mask and variation
+
+
+def start_from(draft: Draft, sha256: str, name: str, parent: Image | None = None) -> Draft:
+    """`draft` with the kept file `sha256` as its initial image, without a mask.
+
+    `name` is what the person knows it by. `parent` is the past image whose file it is.
+    """
+    past = draft.initial_image
+    initial = make_initial_image(
+        sha256,
+        None if past is None else past.start_schedule,
+        None if past is None else past.end_schedule,
+    )
+    draft = remove_initial_image(draft)
+    if parent is not None:
+        draft = msgspec.structs.replace(draft, parent_id=parent.id, relation=Relation.INITIAL_IMAGE)
+    return _note_name(msgspec.structs.replace(draft, initial_image=initial), sha256, name)
+
+
+def remove_initial_image(draft: Draft) -> Draft:
+    """`draft` without initial image, and without what belongs to one."""
+    draft = msgspec.structs.replace(draft, initial_image=None, mask=None, adapter=None)
+    if draft.relation is Relation.INITIAL_IMAGE:
+        draft = msgspec.structs.replace(draft, parent_id=None, relation=None)
+    return draft
+
+
+def set_mask(draft: Draft, sha256: str, name: str) -> Draft:
+    """`draft` with the kept file `sha256` as its mask: what is black there is made anew.
+
+    What lies there before the first step stays as it was chosen for a mask before.
+    """
+    area_init = "original" if draft.mask is None else draft.mask.area_init
+    mask = Mask(sha256=sha256, replaces="black", area_init=area_init)
+    return _note_name(msgspec.structs.replace(draft, mask=mask), sha256, name)
+
+
+def set_variation(draft: Draft) -> Draft:
+    """`draft` with a drawn second seed; the strength stays what it was."""
+    past = draft.variation
+    strength = VARIATION_STRENGTH if past is None else past.strength
+    variation = Variation(seed=draw_seed(), strength=strength)
+    return msgspec.structs.replace(draft, variation=variation)
+
+
+def name_input(draft: Draft, sha256: str) -> str:
+    """What the person knows a kept file by: a file's name, an image's id, else its digest."""
+    name = draft.place.get(_place(sha256))
+    return name if isinstance(name, str) and name else sha256[:_DIGEST_SHOWN]
+
+
+def _note_name(draft: Draft, sha256: str, name: str) -> Draft:
+    return msgspec.structs.replace(
+        draft, place={**draft.place, _place(sha256): name[:_NAME_LENGTH]}
+    )
+
+
+def _place(sha256: str) -> str:
+    return f"{_INPUT}{sha256[:16]}"
+
+
+# Places
+
+
+def read_place(draft: Draft, name: str, default: str = "") -> str:
+    """A text in the draft's place."""
+    value = draft.place.get(name)
+    return value if isinstance(value, str) else default
+
+
+def read_row(draft: Draft) -> int:
+    """The row of the cursor on the prompt stack."""
+    row = draft.place.get("row")
+    return min(max(row if isinstance(row, int) else 0, 0), len(draft.prompts) - 1)
+
+
+def read_cursor(draft: Draft) -> tuple[int, int] | None:
+    """Line and column of the cursor in the open text, None when they are not known."""
+    line, column = draft.place.get("line"), draft.place.get("column")
+    return (line, column) if isinstance(line, int) and isinstance(column, int) else None
+
+
+def take_settings(draft: Draft) -> Draft:
+    """The draft without prompts, half-typed values and where the person is.
+
+    It is what the parameters show; of the place only the names of image files stay.
+    """
+    names = {name: value for name, value in draft.place.items() if name.startswith(_INPUT)}
+    return msgspec.structs.replace(draft, prompts=(), place=names, pending={})

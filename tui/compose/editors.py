@@ -1,74 +1,41 @@
-"""The fields that text is typed into."""
+"""The fields that text is typed into: a prompt's text, and a value in one line."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from rich.style import Style
 from rich.text import Text
 from textual import events
-from textual.app import App
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 from textual.widgets import Input, TextArea
 from textual.widgets.input import Selection
 
-from tui.actions import BY_ID
+from tui.text import clean_paste, mark_controls
 
-_PICTURES = {code: chr(0x2400 + code) for code in range(0x20) if code not in (0x09, 0x0A)}
-_PICTURES |= {0x7F: "\u2421"} | dict.fromkeys(range(0x80, 0xA0), "\ufffd")
+TYPING_BINDINGS: list[BindingType] = [
+    Binding("enter", "accept", "accept", tooltip="Accept what was typed", id="typing.accept"),
+    Binding(
+        "escape",
+        "leave",
+        "leave",
+        tooltip="Leave typing: a text stays as typed, a number becomes what it was",
+        id="typing.leave",
+    ),
+]
+TYPING_TITLE = "while typing"
 
 
-def clean_paste(text: str) -> str:
-    """Pasted text as it may stand in a prompt: its control characters as visible pictures."""
-    return text.replace("\r\n", "\n").replace("\r", "\n").translate(_PICTURES)
+class Accepted(Message):
+    """What was typed shall count."""
 
 
-SENDING_KEYS = BY_ID["generate"].keys
-"""Keys that accept what is typed and send the draft off."""
-
-
-class LateKeys:
-    """Keys that reached a field after the one that closes it; they are for what comes next."""
-
-    def __init__(self) -> None:
-        self._keys: list[events.Key] = []
-        self._is_leaving = False
-
-    def begin(self, event: events.Key) -> None:
-        """Keep keys from now on; `event` closes the field, and may go on to send the draft.
-
-        It must not overtake the characters before it, so no key that sends is handled
-        before the field has seen it.
-        """
-        event.stop()
-        event.prevent_default()
-        self._is_leaving = True
-        if event.key in SENDING_KEYS:
-            self._keys.append(event)
-
-    def take(self, event: events.Key) -> bool:
-        """Keep the key; False while the field is still open."""
-        if self._is_leaving:
-            event.stop()
-            event.prevent_default()
-            self._keys.append(event)
-        return self._is_leaving
-
-    def give_back(self, app: App[Any], *, is_open: bool = False) -> None:
-        """Press the kept keys again, once the field is closed.
-
-        Where it stays open (`is_open`) because its value is wrong, nothing is sent.
-        """
-        keys, self._keys, self._is_leaving = self._keys, [], False
-        for key in keys:
-            if is_open and key.key in SENDING_KEYS:
-                break
-            app.post_message(events.Key(key.key, key.character))
+class Left(Message):
+    """Typing ended without accepting: a text stays as it was typed, a number as it was."""
 
 
 def _draw_blank(crop: Region) -> list[Strip]:
@@ -76,27 +43,16 @@ def _draw_blank(crop: Region) -> list[Strip]:
 
 
 class PromptEditor(TextArea):
-    """A prompt's text, edited where it stands; `enter` accepts, `esc` leaves, both keep it.
+    """A prompt's text, edited where it stands.
 
     Text from position `kept` on is shown as what falls off after the token limit, words at the
     places `unknown` as those that the model does not know.
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"prompt-editor--unknown"}
-
-    BINDINGS: ClassVar[list[BindingType]] = []
-
-    @dataclass
-    class Left(Message):
-        """Typing ended, by `enter` (`is_accepted`) or by `esc`."""
-
-        editor: PromptEditor
-        is_accepted: bool
-
-        @property
-        def control(self) -> PromptEditor:
-            """The editor."""
-            return self.editor
+    BINDINGS: ClassVar[list[BindingType]] = TYPING_BINDINGS
+    BINDING_GROUP_TITLE = TYPING_TITLE
+    LEADING: ClassVar[tuple[str, ...]] = ("typing.accept", "typing.leave")
 
     def __init__(self, text: str, placeholder: str) -> None:
         super().__init__(
@@ -107,7 +63,6 @@ class PromptEditor(TextArea):
         self.match_cursor_bracket = False
         self.kept: int | None = None
         self.unknown: Sequence[tuple[int, int]] = ()
-        self.late_keys = LateKeys()
         self.set_class(not text, "-empty")
 
     def show_marks(self, kept: int | None, unknown: Sequence[tuple[int, int]]) -> None:
@@ -128,7 +83,7 @@ class PromptEditor(TextArea):
 
     def get_line(self, line_index: int) -> Text:
         """The line with its control characters made visible and its marks."""
-        text = Text(self.document.get_line(line_index).translate(_PICTURES), end="", no_wrap=True)
+        text = Text(mark_controls(self.document.get_line(line_index)), end="", no_wrap=True)
         if self.kept is None and not self.unknown:
             return text
         first = self._count_before(line_index)
@@ -144,13 +99,9 @@ class PromptEditor(TextArea):
         self.set_class(not self.text, "-empty")
 
     async def _on_key(self, event: events.Key) -> None:
-        if self.late_keys.take(event):
-            return
-        if event.key in ("enter", "escape", *SENDING_KEYS):
-            self.late_keys.begin(event)
-            self.post_message(self.Left(self, event.key != "escape"))
-            return
-        await super()._on_key(event)
+        # Neither ends up in the text, whatever they are bound to.
+        if event.key in ("enter", "escape"):
+            event.prevent_default()
 
     async def _on_paste(self, event: events.Paste) -> None:
         event.prevent_default()
@@ -165,37 +116,26 @@ class PromptEditor(TextArea):
         line = min(max(line, 0), self.document.line_count - 1)
         self.move_cursor((line, min(max(column, 0), len(self.document.get_line(line)))))
 
+    def action_accept(self) -> None:
+        """Tell that it shall count."""
+        self.post_message(Accepted())
+
+    def action_leave(self) -> None:
+        """Tell that typing ended."""
+        self.post_message(Left())
+
 
 class ValueInput(Input):
-    """A value typed where it stands; `enter` asks to accept it, `esc` to restore the old one."""
+    """A value typed where it stands, of at most `limit` characters."""
 
-    @dataclass
-    class Entered(Message):
-        """`enter` was pressed."""
-
-        field: ValueInput
-
-        @property
-        def control(self) -> ValueInput:
-            """The field."""
-            return self.field
-
-    @dataclass
-    class Left(Message):
-        """Typing ended without accepting."""
-
-        field: ValueInput
-
-        @property
-        def control(self) -> ValueInput:
-            """The field."""
-            return self.field
+    BINDINGS: ClassVar[list[BindingType]] = TYPING_BINDINGS
+    BINDING_GROUP_TITLE = TYPING_TITLE
+    LEADING: ClassVar[tuple[str, ...]] = ("typing.accept", "typing.leave")
 
     def __init__(self, value: str, *, limit: int) -> None:
         super().__init__(value, compact=True, select_on_focus=False, max_length=limit)
         self.cursor_blink = False
         self.cursor_position = len(value)
-        self.late_keys = LateKeys()
 
     def mark(self) -> None:
         """Select the value, so that what is typed replaces it and an arrow key keeps it."""
@@ -205,18 +145,16 @@ class ValueInput(Input):
         """Blank once it was taken away: then its styles are gone before it leaves the screen."""
         return super().render_lines(crop) if self.is_attached else _draw_blank(crop)
 
-    async def _on_key(self, event: events.Key) -> None:
-        if self.late_keys.take(event):
-            return
-        if event.key in ("enter", "escape", *SENDING_KEYS):
-            self.late_keys.begin(event)
-            message = self.Left if event.key == "escape" else self.Entered
-            self.post_message(message(self))
-            return
-        await super()._on_key(event)
-
     def _on_paste(self, event: events.Paste) -> None:
         event.prevent_default()
         event.stop()
         line = clean_paste(event.text).strip().split("\n")[0]
         self.insert_text_at_cursor(line)
+
+    def action_accept(self) -> None:
+        """Tell that it shall count."""
+        self.post_message(Accepted())
+
+    def action_leave(self) -> None:
+        """Tell that typing ended."""
+        self.post_message(Left())

@@ -1,41 +1,31 @@
-"""The parameters as fields: what they show, what they accept, how they step."""
+"""The parameters as fields: what each shows, what it accepts, how it steps and is reset.
+
+A parameter of the compose screen is one class here and its place in `FIELDS` or `PART_FIELDS`.
+What is wrong with a typed value is a `RequestError`.
+"""
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
 from engines.capabilities import LEFT_TO_SERVER, Capabilities, Span
+from engines.resolve import END_SCHEDULE, START_SCHEDULE, VARIATION_STRENGTH
 from store.errors import RequestError
-from store.limits import SEED_MINIMUM, check_seed, following_seed
+from store.limits import SEED_MINIMUM, check_seed, check_side, check_weight, following_seed
 from store.records import Draft
 from store.request import Parameters
-from tui.compose import origin_fields
-from tui.compose.numbers import check_span, parse_number, parse_size, parse_whole, step_number
+from tui.compose.draft import name_input, remove_initial_image
 
-FIELDS = ("seed", "steps", "cfg", "sampler", "size", "images", "style", "engine", "model")
-"""The fields that are always there."""
-
-ALL_FIELDS = (*FIELDS, *origin_fields.FIELDS)
-CHOICES = frozenset({"sampler", "style", "engine", "model", *origin_fields.CHOICES})
 NO_STYLE = "none"
+NO_MASK = "none"
 IMAGES_MAXIMUM = 10
 
-_FIELD_OF_REQUEST = {
-    "seed": "seed",
-    "steps": "steps",
-    "cfg_scale": "cfg",
-    "sampler": "sampler",
-    "width": "size",
-    "height": "size",
-    "size": "size",
-    "style_preset": "style",
-    "images": "images",
-    "engine": "engine",
-    "model": "model",
-}
+_SIZE = re.compile(r"\s*(\d{1,6})\s*[x×*, ]\s*(\d{1,6})\s*", re.IGNORECASE)
 
 Changes = dict[str, Any]
 """Fields of a `Draft` and their new values."""
@@ -53,222 +43,596 @@ class Context(msgspec.Struct, frozen=True):
     sizes: Mapping[str, tuple[int, int]] = {}
 
 
-def list_fields(draft: Draft) -> tuple[str, ...]:
-    """The fields that `draft` has, in their order."""
-    return (*FIELDS, *origin_fields.list_fields(draft))
+class Field:
+    """A parameter as a row of the compose screen. As it stands, its value is one of `choices`.
 
+    `label` is what the screen calls it. `request_names` are the ends of the dotted names in a
+    `RequestError` that are about it. `part` names, in words, the part of the draft that
+    resetting leaves out. `is_choice`: chosen from a list, never typed. `is_file`: it holds an
+    image file, which a screen of its own fills.
 
-def get_label(field: str) -> str:
-    """How the field is called on the screen."""
-    return origin_fields.LABELS.get(field, field)
-
-
-def is_removable(field: str, draft: Draft) -> bool:
-    """Whether resetting the field leaves a part of the draft out."""
-    return origin_fields.read_part(field, draft) is not None
-
-
-def get_part(field: str) -> str:
-    """What a removable field holds, in words."""
-    return origin_fields.PARTS[field]
-
-
-def find_field(name: str) -> str | None:
-    """The field that an error's dotted name (`parameters.width`, `model`) is about."""
-    return origin_fields.find_field(name) or _FIELD_OF_REQUEST.get(name.rpartition(".")[2])
-
-
-def read_value(field: str, context: Context) -> Any:
-    """The value in effect: the draft's, or the engine's default."""
-    draft, capabilities = context.draft, context.capabilities
-    match field:
-        case "seed":
-            return draft.seed
-        case "steps":
-            return int(capabilities.steps.default) if draft.steps is None else draft.steps
-        case "cfg":
-            return capabilities.cfg_scale.default if draft.cfg_scale is None else draft.cfg_scale
-        case "sampler":
-            return draft.sampler or capabilities.default_sampler
-        case "size":
-            width, height = capabilities.sizes.default
-            return (draft.width or width, draft.height or height)
-        case "images":
-            return draft.images
-        case "style":
-            return draft.style_preset or NO_STYLE
-        case "engine":
-            return draft.engine
-        case "model":
-            return draft.model or capabilities.default_model
-    raise KeyError(field)
-
-
-def show_value(field: str, context: Context) -> str:
-    """The value in effect, as it is written and can be typed."""
-    if field in origin_fields.FIELDS:
-        return origin_fields.show_value(field, context.draft)
-    value = read_value(field, context)
-    match field:
-        case "seed":
-            return "" if value is None else str(value)
-        case "cfg":
-            return f"{value:.10g}" if value % 1 else f"{value:.1f}"
-        case "size":
-            return f"{value[0]}x{value[1]}"
-    return str(value)
-
-
-def show_range(field: str, context: Context) -> str:
-    """What the field accepts, in a few words."""
-    if field in origin_fields.FIELDS:
-        return origin_fields.show_range(field, context.draft, context.sizes)
-    capabilities = context.capabilities
-    match field:
-        case "seed":
-            lock = "locked" if context.draft.seed_locked else "l lock"
-            return f"{lock}   n new   p previous"
-        case "steps":
-            return capabilities.steps.words
-        case "cfg":
-            return capabilities.cfg_scale.words
-        case "images":
-            return f"1 to {IMAGES_MAXIMUM}"
-        case "size":
-            return _show_sizes(capabilities)
-    number = len(list_choices(field, context))
-    if field == "sampler" and capabilities.samplers == (LEFT_TO_SERVER,):
-        return "the server decides"
-    return "the only one" if number == 1 else f"{number} to choose from"
-
-
-def _show_sizes(capabilities: Capabilities) -> str:
-    sizes = capabilities.sizes
-    if sizes.only:
-        return f"{len(sizes.only)} to choose from" if len(sizes.only) > 1 else "the only one"
-    return f"sides {sizes.low} to {sizes.high} by {sizes.multiple}"
-
-
-def list_choices(field: str, context: Context) -> tuple[str, ...]:
-    """The values that the field offers, as they are shown; empty for a plain number."""
-    if field in origin_fields.FIELDS:
-        return origin_fields.CHOICES.get(field, ())
-    capabilities = context.capabilities
-    match field:
-        case "sampler":
-            return capabilities.samplers
-        case "style":
-            return (NO_STYLE, *capabilities.style_presets)
-        case "engine":
-            return context.engines
-        case "model":
-            return capabilities.models
-        case "size":
-            sizes = capabilities.sizes.only or capabilities.sizes.suggested
-            return tuple(f"{width}x{height}" for width, height in sizes)
-    return ()
-
-
-def parse_value(field: str, text: str, context: Context) -> Changes:
-    """What `text`, typed into `field`, changes in the draft. Raises `RequestError`."""
-    text = text.strip()
-    if field in origin_fields.FIELDS:
-        return origin_fields.parse_value(field, text, context.draft)
-    capabilities = context.capabilities
-    match field:
-        case "seed":
-            return {"seed": check_seed(parse_whole(field, text))}
-        case "steps":
-            return {"steps": int(check_span(field, parse_whole(field, text), capabilities.steps))}
-        case "cfg":
-            number = parse_number(field, text)
-            return {"cfg_scale": check_span(field, number, capabilities.cfg_scale)}
-        case "images":
-            span = Span(low=1, high=IMAGES_MAXIMUM, step=1, default=1)
-            return {"images": int(check_span(field, parse_whole(field, text), span))}
-        case "size":
-            return parse_size(text, capabilities)
-    choices = list_choices(field, context)
-    if text not in choices:
-        raise RequestError(
-            field, text, f"Unknown {field} {text!r}.", f"Known: {', '.join(choices)}."
-        )
-    match field:
-        case "style":
-            return {"style_preset": None if text == NO_STYLE else text}
-        case "engine":
-            return {"engine": text, "model": None}
-    return {field: text}
-
-
-def step_value(field: str, steps: int, context: Context) -> Changes:
-    """What `steps` steps up or down change: numbers stop at their ends, choices go round."""
-    if field in origin_fields.FIELDS:
-        return origin_fields.step_value(field, steps, context.draft)
-    capabilities = context.capabilities
-    match field:
-        case "seed":
-            seed = context.draft.seed
-            return {"seed": SEED_MINIMUM if seed is None else following_seed(seed, steps)}
-        case "steps":
-            return {
-                "steps": int(step_number(read_value(field, context), steps, capabilities.steps))
-            }
-        case "cfg":
-            return {
-                "cfg_scale": step_number(read_value(field, context), steps, capabilities.cfg_scale)
-            }
-        case "images":
-            return {"images": min(max(context.draft.images + steps, 1), IMAGES_MAXIMUM)}
-    choices = list_choices(field, context)
-    now = show_value(field, context)
-    if not choices:
-        return {}
-    at = choices.index(now) if now in choices else (-1 if steps > 0 else 0)
-    return parse_value(field, choices[(at + steps) % len(choices)], context)
-
-
-def reset_value(field: str, draft: Draft) -> Changes:
-    """What brings the field back to the engine's default; nothing for seed and engine.
-
-    An initial image, a mask and a variation are left out by it.
+    The value is the `attribute` of the draft, or of its part `owner`. `follows_engine`: None
+    in the draft stands for the engine's default, so another engine may need another value.
     """
-    if field in origin_fields.FIELDS:
-        return origin_fields.reset_value(field, draft)
-    defaults: dict[str, Changes] = {
-        "steps": {"steps": None},
-        "cfg": {"cfg_scale": None},
-        "sampler": {"sampler": None},
-        "size": {"width": None, "height": None},
-        "images": {"images": 1},
-        "style": {"style_preset": None},
-        "model": {"model": None},
-    }
-    return defaults.get(field, {})
+
+    name: ClassVar[str]
+    attribute: ClassVar[str]
+    owner: ClassVar[str] = ""
+    part: ClassVar[str] = ""
+    request_names: ClassVar[tuple[str, ...]] = ()
+    is_choice: ClassVar[bool] = False
+    is_file: ClassVar[bool] = False
+    follows_engine: ClassVar[bool] = False
+
+    @property
+    def label(self) -> str:
+        """What the screen calls it."""
+        return self.name
+
+    def is_there(self, draft: Draft) -> bool:
+        """Whether `draft` has the field."""
+        return not self.owner or getattr(draft, self.owner) is not None
+
+    def read(self, context: Context) -> Any:
+        """The value in effect: the draft's, or the engine's default; None where there is none."""
+        draft = context.draft
+        holder = getattr(draft, self.owner) if self.owner else draft
+        value = None if holder is None else getattr(holder, self.attribute)
+        return self.get_default(context) if value is None and self.follows_engine else value
+
+    def get_default(self, context: Context) -> Any:
+        """What the engine takes where the draft says nothing."""
+        return next(iter(self.choices(context)), None)
+
+    def show(self, context: Context) -> str:
+        """The value in effect, as it is written and can be typed."""
+        value = self.read(context)
+        return "" if value is None else str(value)
+
+    def range(self, context: Context) -> str:
+        """What the field is or accepts, in a few words."""
+        number = len(self.choices(context))
+        return "the only one" if number == 1 else f"{number} to choose from"
+
+    def choices(self, context: Context) -> tuple[str, ...]:
+        """The values that the field offers, as they are shown; empty for a plain number."""
+        return ()
+
+    def parse(self, text: str, context: Context) -> Changes:
+        """What `text`, typed into the field, changes in the draft. Raises `RequestError`."""
+        return self.change(self.parse_value(text.strip(), context), context.draft)
+
+    def parse_value(self, text: str, context: Context) -> Any:
+        """The value that `text`, without space around it, stands for. Raises `RequestError`."""
+        choices = self.choices(context)
+        if text not in choices:
+            hint = f"Known: {', '.join(choices)}." if choices else ""
+            raise RequestError(self.name, text, f"Unknown {self.name} {text!r}.", hint)
+        return text
+
+    def change(self, value: Any, draft: Draft) -> Changes:
+        """What makes `value` the field's; nothing where `draft` has no such part."""
+        if not self.owner:
+            return {self.attribute: value}
+        holder = getattr(draft, self.owner)
+        if holder is None:
+            return {}
+        return {self.owner: msgspec.structs.replace(holder, **{self.attribute: value})}
+
+    def step(self, steps: int, context: Context) -> Changes:
+        """What `steps` steps up or down change: numbers stop at their ends, choices go round."""
+        choices = self.choices(context)
+        if not choices:
+            return {}
+        now = self.show(context)
+        at = choices.index(now) if now in choices else (-1 if steps > 0 else 0)
+        return self.parse(choices[(at + steps) % len(choices)], context)
+
+    def reset(self, draft: Draft) -> Changes:
+        """What brings the default back, or leaves the field's part out; {} without either."""
+        if self.part:
+            return {self.owner: None}
+        return self.change(None, draft) if self.follows_engine else {}
+
+    def is_default(self, draft: Draft) -> bool:
+        """Whether the field follows the engine's default."""
+        return self.follows_engine and all(
+            getattr(draft, name) is None for name in self.reset(draft)
+        )
+
+    def is_removable(self, draft: Draft) -> bool:
+        """Whether resetting the field leaves a part of `draft` out."""
+        return bool(self.part) and getattr(draft, self.owner) is not None
 
 
-def is_default(field: str, draft: Draft) -> bool:
-    """Whether the field follows the engine's default."""
-    if field in origin_fields.FIELDS:
-        return False
-    changes = reset_value(field, draft)
-    return bool(changes) and all(getattr(draft, name) == value for name, value in changes.items())
+# Kinds of fields
+
+
+class Choice(Field):
+    """A value that is chosen from a list."""
+
+    is_choice = True
+
+
+class MaskChoice(Choice):
+    """How a mask is meant: one of `values`. Resetting goes back to the first."""
+
+    owner = "mask"
+    values: ClassVar[tuple[str, ...]]
+
+    def is_there(self, draft: Draft) -> bool:
+        """With the mask of an initial image."""
+        return draft.initial_image is not None and super().is_there(draft)
+
+    def choices(self, context: Context) -> tuple[str, ...]:
+        """The same for every engine."""
+        return self.values
+
+    def reset(self, draft: Draft) -> Changes:
+        """The first of the values."""
+        return self.change(self.values[0], draft)
+
+
+class Number(Field):
+    """A number in a span: from 0 to 1 in steps of 0.05 where a field says nothing else."""
+
+    is_whole: ClassVar[bool] = False
+
+    def get_span(self, context: Context) -> Span:
+        """The numbers that are accepted."""
+        return Span(low=0, high=1, step=0.05, default=0)
+
+    def get_default(self, context: Context) -> Any:
+        """The default of the span."""
+        return self._round(self.get_span(context).default)
+
+    def range(self, context: Context) -> str:
+        """The ends of the span."""
+        return self.get_span(context).words
+
+    def parse_value(self, text: str, context: Context) -> Any:
+        """The number, when it is in the span."""
+        parse = parse_whole if self.is_whole else parse_number
+        return self._round(check_span(self.name, parse(self.name, text), self.get_span(context)))
+
+    def step(self, steps: int, context: Context) -> Changes:
+        """As far as the span goes."""
+        number = self.read(context)
+        if number is None:
+            return {}
+        stepped = step_number(number, steps, self.get_span(context))
+        return self.change(self._round(stepped), context.draft)
+
+    def _round(self, number: float) -> float:
+        return int(number) if self.is_whole else number
+
+
+class Share(Number):
+    """A number from 0 to 1 of a part of the draft; resetting goes back to `default`."""
+
+    default: ClassVar[float]
+
+    def show(self, context: Context) -> str:
+        """Two places, more where there are more."""
+        value = self.read(context)
+        if value is None:
+            return ""
+        return f"{value:.10g}" if round(value, 2) != value else f"{value:.2f}"
+
+    def reset(self, draft: Draft) -> Changes:
+        """The number that a new part has."""
+        return self.change(self.default, draft)
+
+
+class SeedNumber(Field):
+    """A seed, 1 to 4294967294; stepping goes on at 1 after the highest."""
+
+    attribute = "seed"
+
+    def parse_value(self, text: str, context: Context) -> Any:
+        """The seed, when it is one."""
+        return check_seed(parse_whole(self.name, text), self.name)
+
+    def step(self, steps: int, context: Context) -> Changes:
+        """The seeds that follow or come before."""
+        seed = self.read(context)
+        stepped = SEED_MINIMUM if seed is None else following_seed(seed, steps)
+        return self.change(stepped, context.draft)
+
+
+class ImageFile(Field):
+    """A kept image file, shown by what the person knows it by. Nothing can be typed."""
+
+    attribute = "sha256"
+    is_file = True
+
+    def show(self, context: Context) -> str:
+        """The file's name, or its image's id."""
+        sha256 = self.read(context)
+        return "" if sha256 is None else name_input(context.draft, sha256)
+
+
+# The fields that are always there
+
+
+class Seed(SeedNumber):
+    """The seed of the next image."""
+
+    name = "seed"
+    request_names = ("seed",)
+
+    def range(self, context: Context) -> str:
+        """The keys of the seed, and whether it is locked."""
+        lock = "locked" if context.draft.seed_locked else "l lock"
+        return f"{lock}   n new   p previous"
+
+
+class Steps(Number):
+    """How many steps the sampler takes."""
+
+    name = "steps"
+    attribute = "steps"
+    request_names = ("steps",)
+    is_whole = True
+    follows_engine = True
+
+    def get_span(self, context: Context) -> Span:
+        """The engine's."""
+        return context.capabilities.steps
+
+
+class CfgScale(Number):
+    """How strongly the prompts guide."""
+
+    name = "cfg"
+    attribute = "cfg_scale"
+    request_names = ("cfg_scale",)
+    follows_engine = True
+
+    def get_span(self, context: Context) -> Span:
+        """The engine's."""
+        return context.capabilities.cfg_scale
+
+    def show(self, context: Context) -> str:
+        """With a place after the point at least."""
+        value = self.read(context)
+        return f"{value:.10g}" if value % 1 else f"{value:.1f}"
+
+
+class Sampler(Choice):
+    """The sampler."""
+
+    name = "sampler"
+    attribute = "sampler"
+    request_names = ("sampler",)
+    follows_engine = True
+
+    def get_default(self, context: Context) -> Any:
+        """The engine's, which need not be the first."""
+        return context.capabilities.default_sampler
+
+    def range(self, context: Context) -> str:
+        """How many there are, if the choice is not the server's."""
+        if context.capabilities.samplers == (LEFT_TO_SERVER,):
+            return "the server decides"
+        return super().range(context)
+
+    def choices(self, context: Context) -> tuple[str, ...]:
+        """The engine's samplers."""
+        return context.capabilities.samplers
+
+
+class Size(Field):
+    """Width and height in pixels: typed, or turned through the ones that are offered."""
+
+    name = "size"
+    request_names = ("width", "height", "size")
+    follows_engine = True
+
+    def read(self, context: Context) -> Any:
+        """Each side, the engine's where the draft has none."""
+        width, height = context.capabilities.sizes.default
+        return (context.draft.width or width, context.draft.height or height)
+
+    def show(self, context: Context) -> str:
+        """Like 192x128."""
+        width, height = self.read(context)
+        return f"{width}x{height}"
+
+    def range(self, context: Context) -> str:
+        """How many there are, or what a side is."""
+        sizes = context.capabilities.sizes
+        if sizes.only:
+            return super().range(context)
+        return f"sides {sizes.low} to {sizes.high} by {sizes.multiple}"
+
+    def choices(self, context: Context) -> tuple[str, ...]:
+        """The only ones, or those that are suggested."""
+        sizes = context.capabilities.sizes
+        return tuple(f"{width}x{height}" for width, height in sizes.only or sizes.suggested)
+
+    def parse_value(self, text: str, context: Context) -> Any:
+        """Width and height, when the engine makes that size."""
+        return parse_size(text, context.capabilities)
+
+    def change(self, value: Any, draft: Draft) -> Changes:
+        """Both sides at once."""
+        width, height = value or (None, None)
+        return {"width": width, "height": height}
+
+
+class Images(Number):
+    """How many images a run makes. No engine has a default for it."""
+
+    name = "images"
+    attribute = "images"
+    request_names = ("images",)
+    is_whole = True
+
+    def get_span(self, context: Context) -> Span:
+        """The same for every engine."""
+        return Span(low=1, high=IMAGES_MAXIMUM, step=1, default=1)
+
+    def reset(self, draft: Draft) -> Changes:
+        """One image."""
+        return self.change(1, draft)
+
+
+class Style(Choice):
+    """The style preset, or none."""
+
+    name = "style"
+    attribute = "style_preset"
+    request_names = ("style_preset",)
+    follows_engine = True
+
+    def choices(self, context: Context) -> tuple[str, ...]:
+        """None, which is the default, and the engine's presets."""
+        return (NO_STYLE, *context.capabilities.style_presets)
+
+    def parse_value(self, text: str, context: Context) -> Any:
+        """The preset; None for none."""
+        style = super().parse_value(text, context)
+        return None if style == NO_STYLE else style
+
+
+class Engine(Choice):
+    """The engine."""
+
+    name = "engine"
+    attribute = "engine"
+    request_names = ("engine",)
+
+    def choices(self, context: Context) -> tuple[str, ...]:
+        """The engines there are."""
+        return context.engines
+
+    def change(self, value: Any, draft: Draft) -> Changes:
+        """Another engine has other models: its default one is taken."""
+        return {"engine": value, "model": None}
+
+
+class Model(Choice):
+    """The model."""
+
+    name = "model"
+    attribute = "model"
+    request_names = ("model",)
+    follows_engine = True
+
+    def choices(self, context: Context) -> tuple[str, ...]:
+        """The engine's models, the default one first."""
+        return context.capabilities.models
+
+
+# The fields of an initial image, its mask and a variation
+
+
+class InitialImageFile(ImageFile):
+    """The image to start from."""
+
+    name = "from"
+    owner = "initial_image"
+    part = "initial image"
+    request_names = ("initial_image",)
+
+    def range(self, context: Context) -> str:
+        """Its size, as soon as that is known."""
+        size = context.sizes.get(self.read(context) or "")
+        return "d takes it out" if size is None else f"{size[0]}x{size[1]}  d takes out"
+
+    def reset(self, draft: Draft) -> Changes:
+        """The draft without it, and without what belongs to one."""
+        bare = remove_initial_image(draft)
+        names = ("initial_image", "mask", "adapter", "parent_id", "relation")
+        return {name: getattr(bare, name) for name in names}
+
+
+class StartSchedule(Share):
+    """Where the schedule starts. The end is never above it, so it comes down with it."""
+
+    name = "start"
+    owner = "initial_image"
+    attribute = "start_schedule"
+    request_names = ("start_schedule",)
+    default = START_SCHEDULE
+
+    def range(self, context: Context) -> str:
+        """What the ends of the span mean."""
+        return "0 keeps, 1 ignores"
+
+    def change(self, value: Any, draft: Draft) -> Changes:
+        """The start, and the end where it would be above."""
+        initial = draft.initial_image
+        if initial is None:
+            return {}
+        end = min(initial.end_schedule, value)
+        changed = msgspec.structs.replace(initial, start_schedule=value, end_schedule=end)
+        return {"initial_image": changed}
+
+
+class EndSchedule(Share):
+    """Where the schedule ends, at most at its start."""
+
+    name = "end"
+    owner = "initial_image"
+    attribute = "end_schedule"
+    request_names = ("end_schedule",)
+    default = END_SCHEDULE
+
+    def get_span(self, context: Context) -> Span:
+        """Up to the start."""
+        span, initial = super().get_span(context), context.draft.initial_image
+        high = span.high if initial is None else initial.start_schedule
+        return msgspec.structs.replace(span, high=high)
+
+    def range(self, context: Context) -> str:
+        """The start as it is written beside its own field."""
+        return f"0 to {get_field('start').show(context)}"
+
+
+class MaskFile(ImageFile):
+    """Which part of the initial image is made anew. Every initial image may have one."""
+
+    name = "mask"
+    owner = "mask"
+    part = "mask"
+    request_names = ("mask",)
+
+    def is_there(self, draft: Draft) -> bool:
+        """Wherever there is an initial image."""
+        return draft.initial_image is not None
+
+    def show(self, context: Context) -> str:
+        """The file's name, or that there is none."""
+        return super().show(context) or NO_MASK
+
+    def range(self, context: Context) -> str:
+        """What enter does."""
+        return "enter makes one" if context.draft.mask is None else "enter changes it"
+
+
+class Replaces(MaskChoice):
+    """The colour of the mask where the image is made anew."""
+
+    name = "replaces"
+    attribute = "replaces"
+    values = ("black", "white")
+
+    def range(self, context: Context) -> str:
+        """What becomes of the other colour."""
+        other = {"black": "white", "white": "black"}
+        return f"{other.get(self.show(context), '')} stays"
+
+
+class Area(MaskChoice):
+    """What lies in the masked area before the first step."""
+
+    name = "area"
+    attribute = "area_init"
+    values = ("original", "random", "zero")
+
+    def range(self, context: Context) -> str:
+        """What the choice stands for."""
+        words = {"original": "the image", "random": "noise", "zero": "nothing"}
+        return f"{words.get(self.show(context), '')} first"
+
+
+class VariationSeed(SeedNumber):
+    """The second seed, whose noise is blended into the first one's."""
+
+    name = "vary"
+    owner = "variation"
+    part = "second seed"
+    request_names = ("variation", "variation.seed")
+
+    @property
+    def label(self) -> str:
+        """Which seed it is."""
+        return "vary seed"
+
+    def range(self, context: Context) -> str:
+        """What it is."""
+        return "a second seed   d takes out"
+
+
+class VariationStrength(Share):
+    """How much of the second seed's noise is blended in."""
+
+    name = "strength"
+    owner = "variation"
+    attribute = "strength"
+    request_names = ("variation.strength",)
+    default = VARIATION_STRENGTH
+
+    def range(self, context: Context) -> str:
+        """What the ends of the span mean."""
+        return "0 nothing of it, 1 it alone"
+
+
+FIELDS: tuple[Field, ...] = (
+    Seed(),
+    Steps(),
+    CfgScale(),
+    Sampler(),
+    Size(),
+    Images(),
+    Style(),
+    Engine(),
+    Model(),
+)
+"""The fields that are always there."""
+
+PART_FIELDS: tuple[Field, ...] = (
+    InitialImageFile(),
+    StartSchedule(),
+    EndSchedule(),
+    MaskFile(),
+    Replaces(),
+    Area(),
+    VariationSeed(),
+    VariationStrength(),
+)
+"""The fields of parts that a draft may have."""
+
+ALL_FIELDS = (*FIELDS, *PART_FIELDS)
+
+_BY_NAME = {field.name: field for field in ALL_FIELDS}
+_BY_REQUEST_NAME = {name: field for field in ALL_FIELDS for name in field.request_names}
+
+
+def list_fields(draft: Draft) -> tuple[Field, ...]:
+    """The fields that `draft` has, in their order."""
+    return tuple(field for field in ALL_FIELDS if field.is_there(draft))
+
+
+def get_field(name: str) -> Field:
+    """The field `name`. Raises `KeyError` for any other name."""
+    return _BY_NAME[name]
+
+
+def find_field(error_name: str) -> Field | None:
+    """The field that an error's dotted name (`parameters.width`, `model`) is about."""
+    parts = error_name.split(".")
+    return _BY_REQUEST_NAME.get(".".join(parts[-2:])) or _BY_REQUEST_NAME.get(parts[-1])
 
 
 def fit_draft(context: Context) -> tuple[Draft, list[str]]:
     """The draft with what its engine does not accept set to the default, and what that was."""
     draft, notes = context.draft, []
-    for field in ("model", "steps", "cfg", "sampler", "size", "style"):
-        if is_default(field, draft):
+    fitted = [field for field in FIELDS if field.follows_engine]
+    # What is wrong with the model is told first: it is the larger change.
+    for field in sorted(fitted, key=lambda field: field.name != "model"):
+        if field.is_default(draft):
             continue
         now = msgspec.structs.replace(context, draft=draft)
-        shown = show_value(field, now)
+        shown = field.show(now)
         try:
-            parse_value(field, shown, now)
+            field.parse(shown, now)
         except RequestError:
-            draft = msgspec.structs.replace(draft, **reset_value(field, draft))
-            default = show_value(field, msgspec.structs.replace(context, draft=draft))
-            notes.append(f"{field} {shown} is now {default}")
+            draft = msgspec.structs.replace(draft, **field.reset(draft))
+            default = field.show(msgspec.structs.replace(context, draft=draft))
+            notes.append(f"{field.name} {shown} is now {default}")
     return _drop_extras(draft, context.capabilities, notes), notes
 
 
@@ -282,3 +646,88 @@ def _drop_extras(draft: Draft, capabilities: Capabilities, notes: list[str]) -> 
             draft = msgspec.structs.replace(draft, **{field.name: field.default})
             notes.append(f"{field.name.replace('_', ' ')} is left out")
     return draft
+
+
+# Numbers as they are typed and stepped
+
+
+def parse_whole(field: str, text: str) -> int:
+    """The whole number in `text`."""
+    if not re.fullmatch(r"[+-]?\d{1,20}", text, re.ASCII):
+        raise RequestError(field, text, f"{text!r} is not a whole number.")
+    return int(text)
+
+
+def parse_number(field: str, text: str) -> float:
+    """The number in `text`; a comma is as good as a point."""
+    number = _read_number(text.replace(",", "."))
+    if number is None:
+        raise RequestError(field, text, f"{text!r} is not a number.")
+    return number
+
+
+def parse_weight(text: str) -> float:
+    """The weight in `text`, -10 to 10; a minus sign is as good as a hyphen."""
+    number = _read_number(text.strip().replace("\u2212", "-").replace(",", "."))
+    if number is None:
+        raise RequestError(
+            "weight",
+            text,
+            f"{text!r} is not a number.",
+            "Give a number from -10 to 10, like -1 or 0.5.",
+        )
+    return check_weight(number)
+
+
+def _read_number(text: str) -> float | None:
+    """The number in `text`, never -0.0; None for anything that is not finite."""
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number + 0.0 if math.isfinite(number) else None
+
+
+def check_span(field: str, number: float, span: Span) -> float:
+    """`number`, when it is in `span`."""
+    if not span.low <= number <= span.high:
+        raise RequestError(
+            field, number, f"{number:g} is out of range.", f"Give {span.low:g} to {span.high:g}."
+        )
+    return number
+
+
+def step_number(number: float, steps: int, span: Span) -> float:
+    """`number` plus `steps` of the span's steps, as far as the span goes."""
+    return min(max(round(number + steps * span.step, 6), span.low), span.high)
+
+
+def parse_size(text: str, capabilities: Capabilities) -> tuple[int, int]:
+    """Width and height in `text`, when the engine makes that size."""
+    match = _SIZE.fullmatch(text)
+    if match is None:
+        raise RequestError("size", text, f"{text!r} is not a size.", "Write it like 192x128.")
+    width, height = int(match[1]), int(match[2])
+    sizes = capabilities.sizes
+    if sizes.only and (width, height) not in sizes.only:
+        known = ", ".join(f"{w}x{h}" for w, h in sizes.only)
+        raise RequestError(
+            "size", text, "The engine does not make this size.", f"It makes {known}."
+        )
+    if not sizes.only:
+        for side in (width, height):
+            if not sizes.low <= side <= sizes.high or side % sizes.multiple:
+                raise RequestError(
+                    "size",
+                    text,
+                    f"{side} does not fit.",
+                    f"Sides are {sizes.low} to {sizes.high} in steps of {sizes.multiple}.",
+                )
+        if not sizes.pixels_low <= width * height <= sizes.pixels_high:
+            raise RequestError(
+                "size",
+                text,
+                f"{width * height:,} pixels do not fit.",
+                f"Give {sizes.pixels_low:,} to {sizes.pixels_high:,}.",
+            )
+    return check_side("width", width), check_side("height", height)

@@ -2,20 +2,86 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from typing import ClassVar
+
+import msgspec
+from textual import work
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
+from textual.reactive import var
 
+from store.errors import SafelightError
+from store.records import Image, Job, JobState, Purpose
+from tui.darkroom import Darkroom
+from tui.status import (
+    describe_ended,
+    describe_image,
+    describe_jobs,
+    describe_losses,
+    describe_trouble,
+)
+from tui.terminal.detect import get_display
+from tui.terminal.glyphs import Glyphs
 from tui.widgets.cell import Cell
 from tui.widgets.picture import Picture
 
+FILES_KEPT = 6
+
+
+class Making(msgspec.Struct, frozen=True, kw_only=True):
+    """What is being made and what was made.
+
+    `jobs` wait or run, the one that runs first; `cost` says what they may cost together, "" where
+    they are free. `ended` is the newest job, when it made nothing and the person has not gone on
+    from it. `image` is shown: the chosen one (`is_chosen`), else the newest; `place` counts from
+    1 for the newest, None when it is not known. `trouble` is an error that stands in the image's
+    place, `losses` what the engine cannot honour of the draft.
+    """
+
+    jobs: tuple[Job, ...] = ()
+    cost: str = ""
+    ended: Job | None = None
+    image: Image | None = None
+    is_chosen: bool = False
+    place: int | None = None
+    trouble: SafelightError | None = None
+    losses: tuple[str, ...] = ()
+
+    def describe(self, glyphs: Glyphs) -> Content:
+        """What there is to say under the image."""
+        if self.trouble is not None:
+            return describe_trouble(self.trouble.message, self.trouble.hint, glyphs)
+        lines = [describe_losses(self.losses, glyphs)] if self.losses else []
+        has_job = bool(self.jobs) or self.ended is not None
+        if self.jobs:
+            lines.append(describe_jobs(self.jobs, glyphs, self.cost))
+        elif self.ended is not None:
+            lines.append(describe_ended(self.ended, glyphs))
+        if self.image is not None and (self.is_chosen or not has_job):
+            lines.append(describe_image(self.image, self.place, glyphs))
+        return Content("\n").join(lines)
+
 
 class ImagePanel(Vertical, can_focus=True):
-    """A picture above a few lines of text."""
+    """A picture above a few lines of text; what they show is `making`."""
 
-    def __init__(self, *, id: str) -> None:  # noqa: A002
+    LEADING: ClassVar[tuple[str, ...]] = (
+        "image.verify",
+        "image.start",
+        "image.vary",
+        "image.enlarge",
+        "image.regenerate",
+    )
+
+    making: var[Making] = var(Making)
+
+    def __init__(self, darkroom: Darkroom, *, id: str) -> None:  # noqa: A002
         super().__init__(id=id)
         self.border_title = Content("image")
+        self._darkroom = darkroom
+        self._files: OrderedDict[str, bytes] = OrderedDict()
         self._line = Cell(id="image-line")
         self._picture = Picture(id="picture")
         self._line.display = False
@@ -25,16 +91,63 @@ class ImagePanel(Vertical, can_focus=True):
         yield self._picture
         yield self._line
 
-    def show_image(self, data: bytes | None, caption: str = "") -> None:
-        """Show the image in `data`, or nothing but the caption."""
-        self._picture.show_image(data, caption=caption)
-
-    def say(self, content: Content) -> None:
-        """Show `content` under the picture."""
-        self._line.put(content, resizes=True)
-        self._line.display = bool(content)
+    def on_mount(self) -> None:
+        """Say how the first image is made."""
+        self._show()
 
     @property
     def said(self) -> str:
         """The text under the picture."""
         return self._line.shown.plain
+
+    def watch_making(self) -> None:
+        """Show it."""
+        if self.is_mounted:
+            self._show()
+
+    def _show(self) -> None:
+        self._say(self.making.describe(get_display(self.app).glyphs))
+        now = self.making
+        job = now.jobs[0] if now.jobs else None
+        if now.is_chosen and now.image is not None:
+            self._show_file(now.image)
+        elif job is not None and job.preview is not None and job.purpose is not Purpose.VERIFY:
+            self._show_data(job.preview, "preview")
+        elif now.ended is not None and job is None and now.ended.purpose is Purpose.GENERATE:
+            self._show_data(None, "")
+        elif now.image is not None:
+            self._show_file(now.image)
+        else:
+            self._show_data(None, "ctrl+j makes an image of the prompts")
+
+    def _say(self, content: Content) -> None:
+        self._line.put(content, resizes=True)
+        self._line.display = bool(content)
+
+    def _show_data(self, data: bytes | None, caption: str) -> None:
+        self.workers.cancel_group(self, "file")
+        self._picture.show_image(data, caption=caption)
+
+    def _show_file(self, image: Image) -> None:
+        data = self._files.get(image.id)
+        if data is None:
+            self._read_file(image)
+        else:
+            self._show_data(data, f"seed {image.seed}")
+
+    @work(group="file", exclusive=True)
+    async def _read_file(self, image: Image) -> None:
+        try:
+            data = await self._darkroom.read_image(image)
+        except SafelightError as error:
+            self._picture.show_image(None, caption=str(error))
+            return
+        self._files[image.id] = data
+        while len(self._files) > FILES_KEPT:
+            self._files.popitem(last=False)
+        self._picture.show_image(data, caption=f"seed {image.seed}")
+
+
+def order_jobs(jobs: list[Job]) -> tuple[Job, ...]:
+    """The jobs that wait or run, the one that runs first, then by age."""
+    return tuple(sorted(jobs, key=lambda job: (job.state is not JobState.RUNNING, job.number)))

@@ -6,9 +6,10 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.content import Content
 
-from tui.compose import fields, origin_fields
 from tui.compose.editors import ValueInput
-from tui.terminal.glyphs import Glyphs
+from tui.compose.fields import Context, Field
+from tui.terminal.detect import get_display
+from tui.terminal.glyphs import UNICODE
 from tui.text import shorten_middle, show_safely
 from tui.widgets.cell import Cell
 
@@ -22,10 +23,10 @@ class ParameterRow(Horizontal):
     One cell shows it all; only a field that is typed into has parts.
     """
 
-    def __init__(self, field: str, glyphs: Glyphs) -> None:
-        super().__init__(id=f"field-{field}")
+    def __init__(self, field: Field) -> None:
+        super().__init__(id=f"field-{field.name}")
         self.field = field
-        self._glyphs = glyphs
+        self._glyphs = UNICODE
         self.input: ValueInput | None = None
         self._line = Cell(classes="field-line")
         self._hint = Cell(classes="field-hint")
@@ -37,32 +38,40 @@ class ParameterRow(Horizontal):
 
     def compose(self) -> ComposeResult:
         """The line; the hint beside an open field comes with it."""
+        self._glyphs = get_display(self.app).glyphs
         yield self._line
 
     def show(
-        self, context: fields.Context | None, *, is_current: bool, has_hint: bool, has_focus: bool
+        self, context: Context | None, *, is_current: bool, has_hint: bool, has_focus: bool
     ) -> None:
         """Show the field's value in `context`, dots while there is none."""
         self._has_hint = has_hint
         marker = self._glyphs.cursor if is_current else " "
         self._label = Content.assemble(
             (marker, "$role-focus" if has_focus else "$role-line"),
-            (f" {fields.get_label(self.field)}".ljust(LABEL_WIDTH), "$role-quiet"),
+            (f" {self.field.label}".ljust(LABEL_WIDTH), "$role-quiet"),
         )
         if context is None:
             self._value = Content.styled(self._glyphs.ellipsis, "$role-quiet")
         else:
-            value = show_safely(fields.show_value(self.field, context))
-            if self.field == "size":
-                value = value.replace("x", f" {self._glyphs.times} ")
-            elif self.field in origin_fields.FILES:
-                value = shorten_middle(value, VALUE_WIDTH, self._glyphs.ellipsis)
-            is_locked = self.field == "seed" and context.draft.seed_locked
-            self._value = Content.assemble((value, "bold" if is_locked else ""))
-            is_default = fields.is_default(self.field, context.draft) and self.field != "images"
-            hint = fields.show_range(self.field, context)
-            self._shown_hint = f"{hint} {self._glyphs.dot} default" if is_default else hint
+            self._value = self._show_value(context)
+            self._shown_hint = self._show_hint(context)
         self._refresh_line()
+
+    def _show_value(self, context: Context) -> Content:
+        field = self.field
+        value = show_safely(field.show(context))
+        if field.name == "size":
+            value = value.replace("x", f" {self._glyphs.times} ")
+        elif field.is_file:
+            value = shorten_middle(value, VALUE_WIDTH, self._glyphs.ellipsis)
+        is_locked = field.name == "seed" and context.draft.seed_locked
+        return Content.assemble((value, "bold" if is_locked else ""))
+
+    def _show_hint(self, context: Context) -> str:
+        hint = self.field.range(context)
+        is_default = self.field.name != "images" and self.field.is_default(context.draft)
+        return f"{hint} {self._glyphs.dot} default" if is_default else hint
 
     def _refresh_line(self) -> None:
         if self.input is not None:
@@ -109,6 +118,6 @@ class ParameterRow(Horizontal):
         if self.input is not None:
             await self.remove_children([self.input, self._hint])
             self._hint = Cell(classes="field-hint")
-        self.input = None
-        self.remove_class("-open")
+            self.input = None
+            self.remove_class("-open")
         self.explain("")

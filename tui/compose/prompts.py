@@ -3,98 +3,143 @@
 from __future__ import annotations
 
 import asyncio
-import functools
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
-from textual import events, on
-from textual.binding import BindingType
+from textual import events, on, work
+from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.message import Message
+from textual.reactive import var
 from textual.widgets import Input, TextArea
 
-from engines.tokens import TokenCount
-from store.records import DraftPrompt
-from tui.actions import make_bindings
-from tui.compose.editors import PromptEditor, ValueInput
-from tui.compose.prompt_row import Counter, PromptRow, Reader
-from tui.terminal.glyphs import Glyphs
+from engines.capabilities import Capabilities
+from store.errors import RequestError, SafelightError
+from store.records import Draft, DraftPrompt
+from tui.compose import draft as drafts
+from tui.compose.draft import DraftEditor
+from tui.compose.editors import Accepted, Left
+from tui.compose.fields import parse_weight
+from tui.compose.prompt_row import PromptReader, PromptRow
+from tui.darkroom import Darkroom
+from tui.keys import Reasoned, Said
+from tui.terminal.detect import get_display
+from tui.words import write_weight
+
+PROMPTS_MAXIMUM = 64
+FULL_WEIGHT = 2.0
 
 
-class Count(Protocol):
-    """Counts the tokens of a text against a limit."""
+class PromptStack(Reasoned, VerticalScroll, can_focus=True, inherit_bindings=False):
+    """Shows the prompts of the draft and changes them as the person says.
 
-    def __call__(self, text: str, limit: int = ...) -> TokenCount:
-        """The count."""
-        ...
+    `prompts` and `row` (the cursor) come from the draft, `settings` is the rest of it,
+    `capabilities` what its engine and model accept (None before that is known).
+    """
 
+    BINDING_GROUP_TITLE = "on the prompt stack"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("a", "add", "add", tooltip="Add a prompt below", id="prompt.add"),
+        Binding("enter", "edit", "edit", tooltip="Edit the prompt's text", id="prompt.edit"),
+        Binding(
+            "left,minus",
+            "step_weight(-1)",
+            "less",
+            tooltip="Take 0.1 from the prompt's weight",
+            group=Binding.Group("weight"),
+            key_display="left -",
+            system=True,
+            id="prompt.less",
+        ),
+        Binding(
+            "right,plus",
+            "step_weight(1)",
+            "more",
+            tooltip="Add 0.1 to the prompt's weight",
+            group=Binding.Group("weight"),
+            key_display="right +",
+            system=True,
+            id="prompt.more",
+        ),
+        Binding(
+            "space", "switch", "off", tooltip="Switch the prompt off or on", id="prompt.switch"
+        ),
+        Binding(
+            "J",
+            "move(1)",
+            "down",
+            tooltip="Move the prompt down in the stack",
+            group=Binding.Group("move"),
+            system=True,
+            id="prompt.down",
+        ),
+        Binding(
+            "K",
+            "move(-1)",
+            "up",
+            tooltip="Move the prompt up in the stack",
+            group=Binding.Group("move"),
+            system=True,
+            id="prompt.up",
+        ),
+        Binding(
+            "d,delete",
+            "remove_prompt",
+            "remove",
+            tooltip="Remove the prompt; u brings it back",
+            key_display="d",
+            id="prompt.remove",
+        ),
+        Binding("D", "duplicate", "duplicate", tooltip="Duplicate the prompt", id="prompt.copy"),
+        Binding(
+            "equals_sign",
+            "type_weight",
+            "type weight",
+            tooltip="Type the prompt's weight, -10 to 10; below 0 means: avoid this",
+            key_display="= 0-9",
+            show=False,
+            id="prompt.type_weight",
+        ),
+        *(Binding(digit, f"type_weight('{digit}')", show=False) for digit in "0123456789"),
+        *(
+            Binding(
+                key,
+                f"cursor('{key}')",
+                tooltip=f"Go to the {what} prompt",
+                show=False,
+                system=True,
+                id=f"prompt.{what}",
+            )
+            for key, what in (
+                ("up", "previous"),
+                ("down", "next"),
+                ("home", "first"),
+                ("end", "last"),
+            )
+        ),
+    ]
 
-class PromptStack(VerticalScroll, can_focus=True, inherit_bindings=False):
-    """Shows the prompts and tells what is typed; it changes nothing by itself."""
+    prompts: var[tuple[DraftPrompt, ...]] = var((DraftPrompt(),))
+    row: var[int] = var(0)
+    settings: var[Draft] = var(Draft)
+    capabilities: var[Capabilities | None] = var(None)
 
-    BINDINGS: ClassVar[list[BindingType]] = make_bindings("prompts")
-
-    @dataclass
-    class TextTyped(Message):
-        """The text of the prompt at `row` is now `text`; the cursor is where it says."""
-
-        row: int
-        text: str
-
-    @dataclass
-    class CursorMoved(Message):
-        """The cursor in the open text is at `line` and `column`."""
-
-        line: int
-        column: int
-
-    @dataclass
-    class TextLeft(Message):
-        """The text at `row` was closed by the person."""
-
-        row: int
-        is_accepted: bool
-
-    @dataclass
-    class WeightTyped(Message):
-        """The half-typed weight at `row` is now `text`."""
-
-        row: int
-        text: str
-
-    @dataclass
-    class WeightEntered(Message):
-        """`enter` was pressed on the weight `text` at `row`."""
-
-        row: int
-        text: str
-
-    @dataclass
-    class WeightLeft(Message):
-        """The weight at `row` was left without accepting."""
-
-        row: int
-
-    @dataclass
-    class RowChosen(Message):
-        """The row was clicked."""
-
-        row: int
-
-    def __init__(self, glyphs: Glyphs, *, id: str) -> None:  # noqa: A002
+    def __init__(self, editor: DraftEditor, darkroom: Darkroom, *, id: str) -> None:  # noqa: A002
         super().__init__(id=id)
         self.border_title = Content("prompts")
-        self._glyphs = glyphs
-        self._prompts: tuple[DraftPrompt, ...] = ()
-        self._row = 0
-        self._full = 2.0
-        self._limit: int | None = None
-        self._count: Count | None = None
-        self._counter: Counter | None = None
-        self._reader: Reader | None = None
+        self._editor = editor
+        self._darkroom = darkroom
+        self._full = FULL_WEIGHT
+        self._reader: PromptReader | None = None
+        self._read_for: tuple[str, str | None, int | None] | None = None
+        self._text_before = Draft()
+        self._is_new = False
         self._lock = asyncio.Lock()
+
+    async def on_mount(self) -> None:
+        """Show the first rows."""
+        await self._fit_rows()
+
+    # Showing
 
     @property
     def rows(self) -> list[PromptRow]:
@@ -104,140 +149,285 @@ class PromptStack(VerticalScroll, can_focus=True, inherit_bindings=False):
     @property
     def open_row(self) -> PromptRow | None:
         """The row with an open field."""
-        for row in self.rows:
-            if row.editor is not None or row.weight_input is not None:
-                return row
-        return None
+        return next((row for row in self.rows if row.is_open), None)
 
-    async def show(
-        self,
-        prompts: Sequence[DraftPrompt],
-        row: int,
-        full: float,
-        limit: int | None,
-        reader: Reader | None = None,
-    ) -> None:
-        """Show `prompts` with the cursor on `row`.
+    def watch_prompts(self, before: tuple[DraftPrompt, ...], now: tuple[DraftPrompt, ...]) -> None:
+        """Other prompts: show them, with more or fewer rows where it takes them."""
+        if not self.is_mounted:
+            return
+        if len(before) == len(now):
+            for index, prompt in enumerate(now):
+                if prompt is not before[index]:
+                    self._show_row(self.rows, index)
+        else:
+            self.call_next(self._fit_rows)
+            self.refresh_bindings()
 
-        `full` is the weight of a full bar, `limit` the tokens that a prompt may have. `reader`
-        tells which words the model reads, None while nobody knows.
-        """
+    def watch_row(self) -> None:
+        """The cursor moved."""
+        if self.is_mounted:
+            self._show_rows()
+
+    def watch_settings(self) -> None:
+        """The model may read other words."""
+        self._load_reader()
+
+    def watch_capabilities(self) -> None:
+        """The limits are known, or others."""
+        if self.capabilities is not None:
+            self._full = max(map(abs, self.capabilities.weights))
+        self._load_reader()
+        if self.is_mounted:
+            self._show_rows()
+
+    async def _fit_rows(self) -> None:
+        """As many rows as prompts, and their values in them."""
         async with self._lock:
-            self._reader = reader
-            self._prompts, self._row, self._full = tuple(prompts), row, full
-            if limit != self._limit:
-                self._limit = limit
-                self._renew_counter()
-            rows = self.rows
-            if len(rows) > len(prompts):
-                await self.remove_children(rows[len(prompts) :])
-            elif len(rows) < len(prompts):
-                await self.mount_all(PromptRow(self._glyphs) for _ in prompts[len(rows) :])
-            self._refresh_rows()
+            rows, count = self.rows, len(self.prompts)
+            if len(rows) > count:
+                await self.remove_children(rows[count:])
+            elif len(rows) < count:
+                glyphs = get_display(self.app).glyphs
+                await self.mount_all(PromptRow(glyphs) for _ in range(count - len(rows)))
+            self._show_rows()
 
-    def set_counting(self, count: Count) -> None:
-        """Count tokens of a text against a limit with `count` from now on."""
-        self._count = count
-        self._renew_counter()
-
-    def _renew_counter(self) -> None:
-        if self._count is None or self._limit is None:
-            self._counter = None
-        else:
-            self._counter = functools.partial(self._count, limit=self._limit)
-
-    def _refresh_rows(self) -> None:
+    def _show_rows(self) -> None:
         rows = self.rows
-        for index, (row, prompt) in enumerate(zip(rows, self._prompts, strict=False)):
-            row.show(
-                prompt,
-                index,
-                is_current=index == self._row,
-                full=self._full,
-                counter=self._counter,
-                reader=self._reader,
+        for index in range(min(len(rows), len(self.prompts))):
+            self._show_row(rows, index)
+
+    def _show_row(self, rows: list[PromptRow], index: int) -> None:
+        if index < len(rows):
+            is_current = index == self.row
+            prompt = self.prompts[index]
+            rows[index].show(
+                prompt, index, is_current=is_current, full=self._full, reader=self._reader
             )
-        if self._row < len(rows):
-            rows[self._row].scroll_visible(animate=False)
+            if is_current:
+                rows[index].scroll_visible(animate=False)
 
-    # Typing
+    def _load_reader(self) -> None:
+        """What the model reads of a prompt; files are read in a thread, where they must be."""
+        known = self.capabilities
+        if known is None:
+            return
+        wanted = (self.settings.engine, self.settings.style_preset, known.token_limit)
+        if wanted != self._read_for:
+            self._read_for = wanted
+            self._make_reader(*wanted)
 
-    async def open_text(self, row: int, cursor: tuple[int, int] | None = None) -> None:
-        """Type in the text at `row`, at `cursor` (line, column) or at its end."""
-        editor = await self.rows[row].open_text()
-        if cursor is None:
-            editor.move_cursor(editor.document.end)
-        else:
-            editor.put_cursor(*cursor)
-        self.screen.set_focus(editor)
-
-    async def open_weight(self, row: int, text: str, *, is_old: bool = False) -> None:
-        """Type the weight at `row`, beginning with `text`; an old value is marked."""
-        field = await self.rows[row].open_weight(text)
-        if is_old:
-            field.mark()
-        self.screen.set_focus(field)
-
-    async def close_fields(self, *, take_focus: bool) -> None:
-        """Close whatever is open."""
-        closed = [field for row in self.rows for field in await row.close()]
-        if take_focus:
-            self.screen.set_focus(self)
-        for field in closed:
-            field.late_keys.give_back(self.app)
+    @work(group="reader", exclusive=True)
+    async def _make_reader(self, engine: str, style: str | None, limit: int | None) -> None:
+        try:
+            reader = await asyncio.to_thread(PromptReader, self._darkroom, engine, style, limit)
+        except SafelightError:
+            return  # The engine says what is wrong with its files when it is asked for an image.
+        self._reader = reader
+        self._show_rows()
 
     def explain(self, row: int, text: str) -> None:
         """Say at `row` what is wrong with it."""
-        self.rows[row].explain(text)
-        field = self.rows[row].weight_input
-        if text and field is not None:
-            field.late_keys.give_back(self.app, is_open=True)
-
-    def _find_row(self, field: TextArea | Input) -> int | None:
-        for index, row in enumerate(self.rows):
-            if field in (row.editor, row.weight_input):
-                return index
-        return None
+        rows = self.rows
+        if row < len(rows):
+            rows[row].explain(text)
 
     def on_click(self, event: events.Click) -> None:
         """Choose the row that was clicked."""
         for index, row in enumerate(self.rows):
             if event.widget is not None and row in event.widget.ancestors_with_self:
-                self.post_message(self.RowChosen(index))
+                self._editor.set_place(row=index)
+
+    # What can be done
+
+    def why_not(self, action: str) -> str:
+        """Why something cannot be done with the prompts now."""
+        match action:
+            case "add" | "duplicate":
+                known = self.capabilities
+                limit = PROMPTS_MAXIMUM if known is None else known.prompt_limit
+                if len(self.prompts) >= limit:
+                    return f"The stack is full: {limit} prompts."
+            case "move" if len(self.prompts) < 2:
+                return "There is only one prompt."
+        return ""
+
+    def choose_row(self, row: int) -> None:
+        """Put the cursor on `row`, as far as the stack goes."""
+        self._editor.set_place(row=min(max(row, 0), len(self._editor.draft.prompts) - 1))
+
+    def action_cursor(self, key: str) -> None:
+        """Put the cursor up, down, on the first or the last row."""
+        last = len(self.prompts) - 1
+        self.choose_row({"up": self.row - 1, "down": self.row + 1, "home": 0, "end": last}[key])
+
+    async def action_add(self) -> None:
+        """Add an empty prompt below and type in it."""
+        row, before = self.row + 1, self._editor.draft
+        self._editor.change(drafts.insert_prompt(before, row))
+        self.choose_row(row)
+        await self._fit_rows()
+        await self.edit()
+        self._text_before, self._is_new = before, True
+
+    def action_remove_prompt(self) -> None:
+        """Remove the prompt under the cursor."""
+        row = self.row
+        removed = drafts.remove_prompt(self._editor.draft, row)
+        self._editor.change(removed, f"removing prompt {row + 1}")
+        self.choose_row(row)
+        self.post_message(Said(f"Prompt {row + 1} is removed; u brings it back."))
+
+    def action_duplicate(self) -> None:
+        """Put a copy below and the cursor on it."""
+        row = self.row
+        copied = drafts.insert_prompt(self._editor.draft, row + 1, self.prompts[row])
+        self._editor.change(copied, f"duplicating prompt {row + 1}")
+        self.choose_row(row + 1)
+
+    def action_move(self, places: int) -> None:
+        """Move the prompt with the cursor."""
+        row = self.row
+        moved = drafts.move_prompt(self._editor.draft, row, places)
+        self._editor.change(moved, f"moving prompt {row + 1}")
+        self.choose_row(row + places)
+
+    def action_switch(self) -> None:
+        """Switch the prompt off or on."""
+        row, enabled = self.row, not self.prompts[self.row].enabled
+        switched = drafts.change_prompt(self._editor.draft, row, enabled=enabled)
+        self._editor.change(switched, f"switching prompt {row + 1} {'on' if enabled else 'off'}")
+
+    def action_step_weight(self, steps: int) -> None:
+        """Tenths more or less; the undo takes a row of steps back at once."""
+        row = self.row
+        weight = drafts.step_weight(self.prompts[row].weight, steps)
+        changed = drafts.change_prompt(self._editor.draft, row, weight=weight)
+        self._editor.change_on(changed, _name_weight(row))
+
+    async def action_type_weight(self, digit: str = "") -> None:
+        """Type the weight: a digit begins a new one, else the old one is edited."""
+        old = f"{self.prompts[self.row].weight:.10g}"
+        await self.open_weight(digit or old, is_old=not digit)
+
+    async def action_edit(self) -> None:
+        """Type in the prompt under the cursor."""
+        await self.edit()
+
+    # Typing
+
+    async def edit(self, cursor: tuple[int, int] | None = None) -> None:
+        """Type in the prompt under the cursor, at `cursor` (line, column) or at its end."""
+        self._text_before, self._is_new = self._editor.draft, False
+        self._editor.set_place(typing="text")
+        await self._fit_rows()
+        await self.rows[self.row].open_text(cursor)
+
+    async def open_weight(self, text: str, *, is_old: bool = False) -> None:
+        """Type the weight of the row under the cursor, beginning with `text`."""
+        self._editor.set_place(typing="weight")
+        self._editor.set_pending(_name_pending(self.row), text)
+        await self._fit_rows()
+        await self.rows[self.row].open_weight(text, is_old=is_old)
+
+    async def close_fields(self) -> None:
+        """Close whatever is open, and forget that it was."""
+        for row in self.rows:
+            if row.is_open:
+                await row.close()
 
     @on(TextArea.Changed)
-    def _report_text(self, event: TextArea.Changed) -> None:
+    def _note_text(self, event: TextArea.Changed) -> None:
         event.stop()
-        if (row := self._find_row(event.text_area)) is not None:
-            self.post_message(self.TextTyped(row, event.text_area.text))
+        self._note_editor(event.text_area)
 
     @on(TextArea.SelectionChanged)
-    def _report_cursor(self, event: TextArea.SelectionChanged) -> None:
+    def _note_cursor(self, event: TextArea.SelectionChanged) -> None:
         event.stop()
-        if self._find_row(event.text_area) is not None:
-            self.post_message(self.CursorMoved(*event.selection.end))
+        self._note_editor(event.text_area)
 
-    @on(PromptEditor.Left)
-    def _report_text_left(self, event: PromptEditor.Left) -> None:
-        event.stop()
-        if (row := self._find_row(event.editor)) is not None:
-            self.post_message(self.TextLeft(row, event.is_accepted))
+    def _note_editor(self, area: TextArea) -> None:
+        """Keep text and cursor as they are in the open editor: one change for both."""
+        draft = self._editor.draft
+        for index, row in enumerate(self.rows):
+            if row.editor is area and index < len(draft.prompts):
+                line, column = area.cursor_location
+                self._editor.note_text(index, area.text, line, column)
 
     @on(Input.Changed)
-    def _report_weight(self, event: Input.Changed) -> None:
+    def _note_weight(self, event: Input.Changed) -> None:
         event.stop()
-        if (row := self._find_row(event.input)) is not None:
-            self.rows[row].explain("")
-            self.post_message(self.WeightTyped(row, event.value))
+        for index, row in enumerate(self.rows):
+            if row.weight_input is event.input:
+                row.explain("")
+                self._editor.set_pending(_name_pending(index), event.value)
 
-    @on(ValueInput.Entered)
-    def _report_weight_entered(self, event: ValueInput.Entered) -> None:
+    @on(Accepted)
+    async def _accept_field(self, event: Accepted) -> None:
         event.stop()
-        if (row := self._find_row(event.field)) is not None:
-            self.post_message(self.WeightEntered(row, event.field.value))
+        if await self.accept():
+            self.screen.set_focus(self)
 
-    @on(ValueInput.Left)
-    def _report_weight_left(self, event: ValueInput.Left) -> None:
+    @on(Left)
+    async def _leave_field(self, event: Left) -> None:
         event.stop()
-        if (row := self._find_row(event.field)) is not None:
-            self.post_message(self.WeightLeft(row))
+        if (row := self.open_row) is None:
+            return
+        index = self.rows.index(row)
+        if row.weight_input is not None:
+            self._editor.set_pending(_name_pending(index), None)
+        await self._end_typing(index)
+        self.screen.set_focus(self)
+
+    async def accept(self) -> bool:
+        """Accept what is open; False when it is wrong, which is then explained."""
+        if (row := self.open_row) is None:
+            return True
+        index = self.rows.index(row)
+        if row.weight_input is not None:
+            text = row.weight_input.value
+            try:
+                weight = parse_weight(text)
+            except RequestError as error:
+                row.explain(str(error))
+                return False
+            self._editor.set_pending(_name_pending(index), None)
+            changed = drafts.change_prompt(self._editor.draft, index, weight=weight)
+            self._editor.change(changed, _name_weight(index))
+        await self._end_typing(index)
+        return True
+
+    async def settle(self) -> None:
+        """Close an open field because the focus went elsewhere; a wrong weight is given up."""
+        row = self.open_row
+        if row is None or await self.accept() or row.weight_input is None:
+            return
+        index, text = self.rows.index(row), row.weight_input.value
+        self._editor.set_pending(_name_pending(index), None)
+        await self._end_typing(index)
+        has_unicode = get_display(self.app).has_unicode
+        weight = write_weight(self.prompts[index].weight, True, has_unicode=has_unicode)
+        self.post_message(Said(f"The weight stays {weight}: {text!r} is none."))
+
+    async def _end_typing(self, index: int) -> None:
+        """Close the field; a prompt that was added and left empty goes away again."""
+        editor, before = self._editor, self._text_before
+        draft = editor.draft
+        if self.rows[index].editor is not None and index < len(draft.prompts):
+            if self._is_new and not draft.prompts[index].text and len(draft.prompts) > 1:
+                editor.change(drafts.remove_prompt(draft, index))
+                self.choose_row(max(index - 1, 0))
+            elif not drafts.has_same_content(before, draft):
+                action = "adding" if self._is_new else "editing"
+                editor.remember(f"{action} prompt {index + 1}", before)
+            self._is_new = False
+        editor.set_place(typing=None)
+        await self.close_fields()
+        await self._fit_rows()
+
+
+def _name_pending(row: int) -> str:
+    return f"prompts.{row}.weight"
+
+
+def _name_weight(row: int) -> str:
+    return f"the weight of prompt {row + 1}"

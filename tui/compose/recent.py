@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -13,7 +12,7 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.filter import ANSIToTruecolor, LineFilter
 from textual.message import Message
-from textual.reactive import reactive
+from textual.reactive import reactive, var
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -21,20 +20,20 @@ from store.errors import SafelightError
 from store.records import Image
 from tui.darkroom import Darkroom
 from tui.diff import describe_change
-from tui.terminal.detect import has_unicode
-from tui.widgets.picture import get_colours, get_image_protocol
+from tui.terminal.detect import get_display
 from tui.widgets.text_lines import fit_text, mark_classes
 from tui.widgets.thumbnails import Thumbnails
-from tui.words import ROLES, mark_verdict
+from tui.words import ROLES, find_certainty, mark_verdict
 from tui.work import start_work
 
 _LABEL_ROWS = 2
 _FRAME_LEAST = 16
 _SEED_WIDTH = 13
 _GAP = 2
+_FAR = 1_000_000
 
 
-class FilmStrip(Widget, can_focus=True):
+class RecentStrip(Widget, can_focus=True):
     """Recent images side by side: thumbnail, verdict mark and seed, what changed.
 
     With fewer than 4 rows the thumbnails are left out, with one row also the changes.
@@ -42,25 +41,49 @@ class FilmStrip(Widget, can_focus=True):
     """
 
     DEFAULT_CSS = """
-    FilmStrip {
+    RecentStrip {
         height: 1fr;
-        & > .strip--quiet { color: $secondary; }
-        & > .strip--cursor { color: $accent; text-style: bold; }
-        & > .verdict--success { color: $success; }
-        & > .verdict--error { color: $error; }
-        & > .verdict--warning { color: $foreground; }
-        & > .verdict--muted { color: $secondary; }
+        & > .strip--quiet { color: $role-quiet; }
+        & > .strip--cursor { color: $role-focus; text-style: bold; }
+        & > .verdict--success { color: $role-proven; }
+        & > .verdict--error { color: $role-negative; }
+        & > .verdict--warning { color: $role-text; }
+        & > .verdict--muted { color: $role-quiet; }
     }
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = {"strip--quiet", "strip--cursor", *mark_classes()}
+    BINDING_GROUP_TITLE = "on the recent images"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left", "move(-1)", "newer", id="strip.newer"),
-        Binding("right", "move(1)", "older", id="strip.older"),
-        Binding("home", "move(-1000000)", "newest", id="strip.newest", show=False),
-        Binding("end", "move(1000000)", "oldest", id="strip.oldest", show=False),
-        Binding("enter", "choose", "show", id="strip.choose"),
+        Binding("enter", "choose", "show", tooltip="Show this image", id="recent.choose"),
+        *(
+            Binding(
+                key,
+                f"move({places})",
+                what,
+                tooltip=f"Go to the {what} image",
+                group=Binding.Group("choose") if places in (-1, 1) else None,
+                show=places in (-1, 1),
+                system=True,
+                id=f"recent.{what}",
+            )
+            for key, places, what in (
+                ("left", -1, "newer"),
+                ("right", 1, "older"),
+                ("home", -_FAR, "newest"),
+                ("end", _FAR, "oldest"),
+            )
+        ),
     ]
+    LEADING: ClassVar[tuple[str, ...]] = (
+        "recent.choose",
+        "image.verify",
+        "image.start",
+        "image.vary",
+        "image.enlarge",
+        "image.regenerate",
+    )
 
+    images: var[tuple[Image, ...]] = var(())
     cursor = reactive(0)
 
     class ImageChosen(Message):
@@ -70,53 +93,51 @@ class FilmStrip(Widget, can_focus=True):
             super().__init__()
             self.image = image
 
-    def __init__(
-        self,
-        darkroom: Darkroom,
-        *,
-        id: str | None = None,  # noqa: A002
-        classes: str | None = None,
-    ) -> None:
-        super().__init__(id=id, classes=classes)
+    class CursorMoved(Message):
+        """Another image is under the cursor."""
+
+    def __init__(self, darkroom: Darkroom, *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
         self._thumbnails = Thumbnails(darkroom)
-        self._images: list[Image] = []
         self._labels: list[str] = []
         self._first = 0
-        self._has_unicode = has_unicode(os.environ)
 
     @property
     def chosen(self) -> Image | None:
         """The image under the cursor, None when there is none."""
-        return self._images[self.cursor] if self._images else None
+        return self.images[self.cursor] if self.images else None
 
-    async def refresh_images(self, images: list[Image]) -> None:
-        """Show `images`, newest first. The cursor stays on its image, or on the newest."""
-        before = self.chosen
-        self._images = list(images)
+    def watch_images(self, before: tuple[Image, ...], images: tuple[Image, ...]) -> None:
+        """Show other images, newest first. The cursor stays on its image, or on the newest."""
+        chosen = before[self.cursor] if self.cursor < len(before) else None
         self._labels = [
             self._describe(image, older)
-            for image, older in zip(images, [*images[1:], None], strict=True)
+            for image, older in zip(images, [*images[1:], None], strict=False)
         ]
         place = 0
-        if before is not None and (self.has_focus or self.cursor > 0):
+        if chosen is not None and (self.has_focus or self.cursor > 0):
             numbers = [image.number for image in images]
-            place = numbers.index(before.number) if before.number in numbers else 0
-        self.cursor = place
+            place = numbers.index(chosen.number) if chosen.number in numbers else 0
+        self.set_reactive(RecentStrip.cursor, place)
         self._keep_in_sight()
         self.refresh()
-        await self._draw_thumbnails()
+        self._start_drawing()
 
     def _describe(self, image: Image, older: Image | None) -> str:
         if older is None:
             return ""
         return describe_change(older.request, image.request, has_unicode=self._has_unicode)
 
+    @property
+    def _has_unicode(self) -> bool:
+        return get_display(self.app).has_unicode
+
     # Geometry
 
     @property
     def _thumbnail_rows(self) -> int:
         rows = self.content_size.height - _LABEL_ROWS
-        return rows if rows >= 2 and get_image_protocol(self.app) != "none" else 0
+        return rows if rows >= 2 and get_display(self.app).image_protocol != "none" else 0
 
     @property
     def _frame_width(self) -> int:
@@ -138,18 +159,18 @@ class FilmStrip(Widget, can_focus=True):
         self._start_drawing()
 
     def _start_drawing(self) -> None:
-        if self._images:
+        if self.images and self.is_mounted:
             start_work(self, self._draw_thumbnails, "thumbnails", is_exclusive=True)
 
     async def _draw_thumbnails(self) -> None:
         rows = self._thumbnail_rows
-        seen = self._images[self._first : self._first + self._frames]
+        seen = self.images[self._first : self._first + self._frames]
         numbers = [image.number for image in seen]
         size = (self._frame_width - _GAP, rows)
         # Without thumbnails seeds and changes still stand there.
         with contextlib.suppress(SafelightError):
             if rows and await self._thumbnails.draw(
-                numbers, *size, get_colours(self.app), self._has_unicode
+                numbers, *size, get_display(self.app).colours, self._has_unicode
             ):
                 self.refresh()
 
@@ -157,12 +178,13 @@ class FilmStrip(Widget, can_focus=True):
 
     def action_move(self, places: int) -> None:
         """Move the cursor, as far as the strip goes."""
-        self.cursor = max(0, min(len(self._images) - 1, self.cursor + places))
+        self.cursor = max(0, min(len(self.images) - 1, self.cursor + places))
 
     def watch_cursor(self) -> None:
         """Keep the cursor in sight."""
         self._keep_in_sight()
         self._start_drawing()
+        self.post_message(self.CursorMoved())
 
     def action_choose(self) -> None:
         """Post the image under the cursor."""
@@ -175,7 +197,7 @@ class FilmStrip(Widget, can_focus=True):
         if offset is None:
             return
         place = self._first + offset.x // self._frame_width
-        if place < len(self._images):
+        if place < len(self.images):
             self.cursor = place
             self.action_choose()
 
@@ -184,26 +206,26 @@ class FilmStrip(Widget, can_focus=True):
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Without the filter that turns palette colours into others: they are chosen here."""
         filters = super().get_line_filters()
-        if get_colours(self.app) == "truecolor":
+        if get_display(self.app).colours == "truecolor":
             return filters
         return [kept for kept in filters if not isinstance(kept, ANSIToTruecolor)]
 
     def render_line(self, y: int) -> Strip:
         """One line through all frames in sight."""
         width, style = self.content_size.width, self.rich_style
-        if not self._images:
+        if not self.images:
             text = "No image yet." if y == 0 else ""
             quiet = self.get_component_rich_style("strip--quiet")
             return Strip([Segment(text, quiet)]).extend_cell_length(width).apply_style(style)
         parts: list[Segment] = []
-        for place in range(self._first, min(self._first + self._frames, len(self._images))):
+        for place in range(self._first, min(self._first + self._frames, len(self.images))):
             parts += self._render_frame(place, y, style)
         return Strip(parts).adjust_cell_length(width, style)
 
     def _render_frame(self, place: int, y: int, style: Style) -> list[Segment]:
         width, rows = self._frame_width, self._thumbnail_rows
         if y < rows:
-            drawn = self._thumbnails.get(self._images[place].number) or []
+            drawn = self._thumbnails.get(self.images[place].number) or []
             line = drawn[y] if y < len(drawn) else []
             cells = [Segment(text, own or style) for text, own, _ in line]
             used = sum(len(segment.text) for segment in cells)
@@ -219,9 +241,10 @@ class FilmStrip(Widget, can_focus=True):
         return [Segment(" " * width, style)]
 
     def _render_seed(self, place: int, width: int, style: Style) -> list[Segment]:
-        image, is_cursor = self._images[place], place == self.cursor and self.has_focus
-        sign = mark_verdict(image.verdict, has_unicode=self._has_unicode)
-        role = f"verdict--{ROLES[image.verdict]}"
+        image, is_cursor = self.images[place], place == self.cursor and self.has_focus
+        verdict = find_certainty(image).verdict
+        sign = mark_verdict(verdict, has_unicode=self._has_unicode)
+        role = f"verdict--{ROLES[verdict]}"
         seed_style = style
         if is_cursor:
             seed_style = style + self.get_component_rich_style("strip--cursor", partial=True)

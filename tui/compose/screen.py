@@ -1,153 +1,297 @@
-"""The main screen: prompt stack and parameters left, the image right, recent ones below."""
+"""The compose screen: prompt stack and parameters left, the image right, recent ones below."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import ClassVar
 
-from textual import events
+import msgspec
+from textual import events, on, work
 from textual.app import ComposeResult
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
+from textual.message import Message
+from textual.reactive import var
+from textual.widget import Widget
 
+from engines.base import EngineError
+from engines.capabilities import Capabilities
 from store.errors import RequestError, SafelightError
-from store.records import Draft, Image
-from tui.actions import BY_ID, Situation, find_action, make_bindings
+from store.records import Draft, DraftPrompt, Image, Job, JobState, Purpose, Session
 from tui.compose import draft as drafts
-from tui.compose import fields
-from tui.compose.compose_opening import ComposeOpening
-from tui.compose.compose_places import PARTS
-from tui.compose.derive import ImageActions
-from tui.compose.desk import Desk
-from tui.compose.image import ImagePanel
-from tui.compose.keeper import OPENING, Keeper
-from tui.compose.making import Making
-from tui.compose.parameter_actions import ParameterActions
-from tui.compose.parameters import ParameterList
-from tui.compose.prompt_actions import PromptActions
+from tui.compose.derive import InitialImages
+from tui.compose.draft import DraftEditor, read_cursor, read_place, read_row, take_settings
+from tui.compose.fields import FIELDS, Field, find_field, get_field, list_fields
+from tui.compose.header import HeaderLine
+from tui.compose.image import ImagePanel, Making, order_jobs
+from tui.compose.parameters import ParameterList, read_field
 from tui.compose.prompts import PromptStack
-from tui.compose.recent import FilmStrip
+from tui.compose.recent import RecentStrip
 from tui.darkroom import Darkroom
-from tui.terminal.glyphs import Glyphs
-from tui.widgets.header_line import HeaderLine
+from tui.dialogs import ChoiceScreen, PathScreen
+from tui.image_screen import ImageScreen
+from tui.keys import is_typing, list_active
+from tui.terminal.detect import get_display
 from tui.widgets.key_line import KeyLine
-from tui.work import start_work
+
+PARTS = ("prompts", "parameters", "image", "recent")
+RECENT = 48
+"""Images that the strip can show."""
+
+UNFINISHED = (JobState.WAITING, JobState.RUNNING)
+PAINT, TAKE_FILE, NO_MASK = "paint it", "take it from a file", "no mask"
 
 
-class ComposeScreen(ComposeOpening):
-    """Wires the parts to the draft on the desk and to the darkroom.
+class ComposeScreen(ImageScreen):
+    """Edits the draft of the session, sends it off, and shows what is made of it.
 
-    It can be used while the history is being opened and when that fails: the draft is then
-    kept in memory only. Keys pressed while an existing history is being opened are kept
-    and take effect when it is there.
+    `draft` is the one thing that is edited: it is bound down to the parts and changed through
+    `editor` alone. The screen can be used while the history is being opened and when that
+    fails: the draft is then kept in memory only. What is pressed while an existing history is
+    being opened waits until it is there (`is_ready`: it was opened, or could not be).
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = make_bindings("compose")
-    ACTION_CONTEXTS: ClassVar[tuple[str, ...]] = ("compose", "prompts", "parameters", "typing")
     AUTO_FOCUS = ""
+    BINDING_GROUP_TITLE = "on this screen"
+    LEADING: ClassVar[tuple[str, ...]] = ("generate", "help", "part", "quit")
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "ctrl+j,f5",
+            "generate",
+            "generate",
+            tooltip="Generate the images that stack and parameters stand for",
+            id="generate",
+        ),
+        Binding(
+            "x",
+            "cancel",
+            "cancel",
+            tooltip="Cancel the job that runs, else the next one that waits",
+            show=False,
+            id="cancel",
+        ),
+        Binding(
+            "R",
+            "retry",
+            "retry",
+            tooltip="Run the job that failed once more, with the same seed",
+            show=False,
+            id="retry",
+        ),
+        Binding(
+            "tab",
+            "turn(1)",
+            "next part",
+            tooltip="Go to the next part: prompts, parameters, image, recent",
+            system=True,
+            id="part",
+        ),
+        Binding(
+            "shift+tab",
+            "turn(-1)",
+            "part before",
+            tooltip="Go to the part before",
+            show=False,
+            system=True,
+            id="part.previous",
+        ),
+        Binding("h", "open_history", "history", tooltip="Open the history", id="history"),
+        Binding("j", "open_jobs", "jobs", tooltip="Open the list of jobs", id="jobs"),
+        Binding(
+            "u",
+            "undo",
+            "undo",
+            tooltip="Undo the last change of stack or parameters",
+            id="undo",
+        ),
+        Binding(
+            "l",
+            "lock_seed",
+            "lock seed",
+            tooltip="Lock the seed, or let each run draw a new one",
+            id="seed.lock",
+        ),
+        Binding("n", "renew_seed", "new seed", tooltip="Draw a new seed", id="seed.new"),
+        Binding(
+            "p",
+            "recall_seed",
+            "previous seed",
+            tooltip="Go back to the previous seed",
+            show=False,
+            id="seed.previous",
+        ),
+        Binding(
+            "w",
+            "mix_seed",
+            "vary seed",
+            tooltip="Mix a second seed into the next images; once more draws another one",
+            show=False,
+            id="seed.mix",
+        ),
+        Binding(
+            "I",
+            "start_from_file",
+            "start from a file",
+            tooltip="Start from an image file",
+            show=False,
+            id="start.file",
+        ),
+        Binding(
+            "m",
+            "choose_mask",
+            "mask",
+            tooltip="Mask: paint which part of the initial image is made anew, or take a file",
+            show=False,
+            id="start.mask",
+        ),
+        Binding(
+            "q",
+            "app.quit",
+            "quit",
+            tooltip="Quit; everything is already saved and jobs go on",
+            key_display="q ctrl+q",
+            id="quit",
+        ),
+    ]
 
-    def __init__(self, darkroom: Darkroom, session: str | None, glyphs: Glyphs) -> None:
-        ascii_class = "" if glyphs.has_unicode else " -ascii"
-        super().__init__(classes=f"-part-{PARTS[0]}{ascii_class}")
-        self._darkroom = darkroom
-        self._glyphs = glyphs
-        self._early_keys: list[events.Key] = []
-        self._readers = {}
-        self._engines_read = set()
-        self.keeper = Keeper(darkroom, session)
-        self.desk = Desk(Draft(), self.keeper.save)
-        self._stack = PromptStack(glyphs, id="prompts")
-        self._parameters = ParameterList(glyphs, id="parameters")
-        self._panel = ImagePanel(id="image")
-        self._strip = FilmStrip(darkroom, id="strip")
+    prompts: var[tuple[DraftPrompt, ...]] = var((DraftPrompt(),))
+    row: var[int] = var(0)
+    settings: var[Draft] = var(Draft)
+    field: var[Field] = var(FIELDS[0])
+    capabilities: var[Capabilities | None] = var(None)
+    sizes: var[Mapping[str, tuple[int, int]]] = var(dict)
+    making: var[Making] = var(Making)
+    images: var[tuple[Image, ...]] = var(())
+
+    class HistoryWanted(Message):
+        """The history shall be shown."""
+
+    class JobsWanted(Message):
+        """The jobs shall be shown."""
+
+    def __init__(
+        self,
+        darkroom: Darkroom,
+        session: str | None = None,
+        keymap: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(darkroom, session)
+        self._keymap = keymap or {}
+        self.editor = DraftEditor(self, darkroom)
+        self._initial_images = InitialImages(self.editor, darkroom)
+        self._shown_initial: str | None = None
+        self._newest: Job | None = None
+        self._seen_job = 0
+        self._worker = ""
+        self.is_ready = False
+        self._draft_error: SafelightError | None = None
+        self._is_field_left = False
+        self._update_lock = asyncio.Lock()
+        self._header = HeaderLine(id="header")
+        self._stack = PromptStack(self.editor, darkroom, id="prompts")
+        self._parameters = ParameterList(self.editor, darkroom, id="parameters")
+        self._panel = ImagePanel(darkroom, id="image")
+        self._strip = RecentStrip(darkroom, id="strip")
         self._recent = Vertical(self._strip, id="recent")
         self._recent.border_title = Content("recent")
-        self._keys = KeyLine(glyphs, id="keys")
-        self._header = HeaderLine(glyphs, id="header")
-        self.prompts = PromptActions(self.desk, self._stack, glyphs, self.show, self.say)
-        self.parameters = ParameterActions(
-            self.desk,
-            self._parameters,
-            self.keeper.get_context,
-            self.show,
-            self.say,
-            self._choose,
-            lambda field: self.images.open_file(field),
-        )
-        self.making = Making(
-            darkroom,
-            self.desk,
-            self._panel,
-            self._strip,
-            glyphs,
-            self.show,
-            self._show_error,
-            self.say,
-            self._keys.unsay,
-        )
-        self.images = ImageActions(
-            darkroom,
-            self.desk,
-            self.keeper,
-            self.making,
-            self._parameters,
-            self.get_image,
-            self.show,
-            self.say,
-            self._open_screen,
-            glyphs,
-        )
-        self._handlers = self._list_handlers()
+        self._keys = KeyLine(self._keymap, id="keys")
 
     def compose(self) -> ComposeResult:
         """Header, desk, recent strip, keys."""
         yield self._header
         with Horizontal(id="desk"):
             with Vertical(id="editors"):
-                yield self._stack
-                yield self._parameters
-            yield self._panel
+                yield self._stack.data_bind(
+                    ComposeScreen.prompts,
+                    ComposeScreen.row,
+                    ComposeScreen.settings,
+                    ComposeScreen.capabilities,
+                )
+                yield self._parameters.data_bind(
+                    ComposeScreen.settings,
+                    ComposeScreen.capabilities,
+                    ComposeScreen.sizes,
+                    ComposeScreen.field,
+                )
+            yield self._panel.data_bind(ComposeScreen.making)
+        self._strip.data_bind(ComposeScreen.images)
         yield self._recent
         yield self._keys
 
     async def on_mount(self) -> None:
-        """Show an empty draft at once; open the history after the first paint."""
-        await self.show()
-        if self.keeper.is_first_launch:
-            await self.prompts.edit("")
-        self.call_after_refresh(self.open_darkroom)
-
-    # Showing
-
-    async def show(self) -> None:
-        """Show the draft on the desk."""
-        draft = self.desk.draft
-        context = self.keeper.get_context(draft)
-        full = 2.0 if context is None else max(abs(end) for end in context.capabilities.weights)
-        limit = 77 if context is None else context.capabilities.token_limit
-        reader = self._get_reader(draft)
-        await self._stack.show(draft.prompts, self.prompts.row, full, limit, reader)
-        self._parameters.show(context, self.parameters.field)
-        if self.keeper.is_missing(draft.engine):
-            self._parameters.explain("engine", f"There is no engine {draft.engine!r}.")
-        if self.images.is_behind:
-            start_work(self, self.images.show_origin, "origin", is_exclusive=True)
-        self.making.show_losses()
+        """Show an empty draft at once, at the first launch open for typing."""
+        self.set_class(not get_display(self.app).has_unicode, "-ascii")
+        self._show_part(PARTS[0])
         self._show_header()
-        self.show_keys()
+        if not self.darkroom.directory.exists():
+            await self._stack.edit()
+
+    # The draft, and what it shows
+
+    def watch_draft(self, before: Draft, now: Draft) -> None:
+        """Hand down to each part what it shows, where that has changed."""
+        if now.prompts is not before.prompts:
+            self.prompts = now.prompts
+        place = now.place
+        if place is not before.place:
+            self.row = read_row(now)
+        rest = msgspec.structs.replace(
+            now, prompts=before.prompts, place=before.place, pending=before.pending
+        )
+        if rest != before:
+            self._show_settings(now)
+        elif place.get("field") != before.place.get("field"):
+            self.field = read_field(now)
+        if self.darkroom.has_losses(now.engine):
+            self._show_losses()
+        if self.darkroom.draft_error is not self._draft_error:
+            self._show_header()
+
+    def _show_settings(self, draft: Draft) -> None:
+        known = self.darkroom.capabilities.get(draft.engine)
+        self.capabilities = None if known is None else known.for_model(draft.model)
+        self.settings = take_settings(draft)
+        self.field = read_field(draft)
+        initial = draft.initial_image
+        if (None if initial is None else initial.sha256) != self._shown_initial:
+            self._show_initial_image()
+        self._show_losses()
+        self._show_header()
+        self.refresh_bindings()
+
+    def _show_losses(self) -> None:
+        """Say what the engine cannot honour of the draft, before it is sent."""
+        losses = self.darkroom.describe_losses(self.draft)
+        self.making = msgspec.structs.replace(self.making, losses=losses)
 
     def _show_header(self) -> None:
-        context = self.keeper.get_context(self.desk.draft)
-        facts = [self.keeper.worker] if self.keeper.worker else []
-        if context is not None:
-            model, size = fields.show_value("model", context), fields.show_value("size", context)
-            facts = [f"{context.draft.engine} {model}", size, *facts]
-        if self.keeper.trouble:
-            facts = ["opening" if self.keeper.is_opening else "history not open"]
-        if (error := self._darkroom.draft_error) is not None:
-            facts = [f"not saved: {error.message}"]
-        self._header.show(self.keeper.session or "", facts)
+        darkroom, draft = self.darkroom, self.draft
+        facts = [self._worker] if self._worker else []
+        if (context := self._parameters.context) is not None:
+            model, size = (get_field(name).show(context) for name in ("model", "size"))
+            facts = [f"{draft.engine} {model}", size, *facts]
+        if darkroom.trouble:
+            facts = ["history not open" if self.is_ready else "opening"]
+        self._draft_error = darkroom.draft_error
+        if self._draft_error is not None:
+            facts = [f"not saved: {self._draft_error.message}"]
+        self._header.show(self.session or "", facts)
+
+    @work(group="initial image", exclusive=True)
+    async def _show_initial_image(self) -> None:
+        """Show the initial image of the draft, small, and its size."""
+        initial = self.draft.initial_image
+        self._shown_initial = None if initial is None else initial.sha256
+        data = None
+        try:
+            data = await self._initial_images.read_initial()
+        except SafelightError as error:
+            self._parameters.explain(get_field("from"), str(error))
+        self.sizes = self._initial_images.sizes
+        self._parameters.show_origin(data)
 
     async def _show_error(self, error: SafelightError) -> None:
         """Explain what is wrong with the draft at the field that it is about."""
@@ -155,146 +299,423 @@ class ComposeScreen(ComposeOpening):
         parts = name.split(".")
         if parts[0] == "prompts":
             has_row = len(parts) > 1 and parts[1].isdigit()
-            row = int(parts[1]) - 1 if has_row else self.prompts.row
             self.focus_part("prompts")
-            await self.prompts.choose_row(row)
-            self._stack.explain(self.prompts.row, str(error))
-        elif (field := fields.find_field(name)) in fields.list_fields(self.desk.draft):
-            assert field is not None
+            self._stack.choose_row(int(parts[1]) - 1 if has_row else self.row)
+            self._stack.explain(self.row, str(error))
+            return
+        field = find_field(name)
+        if field is not None and field in list_fields(self.draft):
             self.focus_part("parameters")
-            await self.parameters.choose_field(field)
+            self._parameters.choose_field(field)
             self._parameters.explain(field, str(error))
 
-    # Actions
+    # Opening
 
-    def get_situation(self) -> Situation:
-        """What can be done now."""
-        draft = self.desk.draft
-        context = self.keeper.get_context(draft)
-        situation = Situation(
-            trouble=self.keeper.trouble,
-            is_read_only=self.keeper.is_read_only,
-            has_image=self.making.image is not None,
-            has_unfinished_job=self.making.has_unfinished_job,
-            has_ended_job=self.making.ended_job is not None,
-            has_undo=self.desk.has_undo,
-            has_previous_seed=bool(draft.previous_seeds),
-            prompts=len(draft.prompts),
-            prompt_limit=64 if context is None else context.capabilities.prompt_limit,
-            row=self.prompts.row,
-            has_initial_image=draft.initial_image is not None,
-        )
-        return self.keeper.abilities.add_reasons(
-            situation, draft.engine, draft.model, self.get_image()
-        )
-
-    def get_image(self) -> Image | None:
-        """The image that is meant: the one under the cursor on the strip, else the shown one."""
-        under_cursor = self._strip.chosen if self.get_part() == "recent" else None
-        return under_cursor or self.making.image
-
-    def _list_handlers(self) -> Mapping[str, Callable[[str], Awaitable[None]]]:
-        prompts, parameters, images = self.prompts, self.parameters, self.images
-        return {
-            "generate": self._generate,
-            "cancel": lambda _: self.making.cancel(),
-            "retry": lambda _: self.making.retry(),
-            "verify": lambda _: self.making.verify(),
-            "regenerate": lambda _: self.making.regenerate(),
-            "start.image": images.start,
-            "start.file": images.start_from_file,
-            "start.mask": images.choose_mask,
-            "vary": images.vary,
-            "enlarge": images.enlarge,
-            "undo": self._undo,
-            "seed.lock": parameters.lock_seed,
-            "seed.new": parameters.renew_seed,
-            "seed.previous": parameters.recall_seed,
-            "seed.mix": parameters.mix_seed,
-            "part": self._turn,
-            "prompt.edit": prompts.edit,
-            "prompt.add": prompts.add,
-            "prompt.weight": prompts.step_weight,
-            "prompt.type_weight": prompts.type_weight,
-            "prompt.switch": prompts.switch,
-            "prompt.move": prompts.move,
-            "prompt.duplicate": prompts.duplicate,
-            "prompt.remove": prompts.remove,
-            "prompt.cursor": prompts.move_cursor,
-            "parameter.change": parameters.change,
-            "parameter.edit": parameters.edit,
-            "parameter.reset": parameters.reset,
-            "parameter.cursor": parameters.move_cursor,
-            "history": lambda _: self.app.open_history(),
-            "jobs": lambda _: self.app.open_jobs(),
-            "help": lambda _: self.app.open_help(self.get_situation(), self._contexts()),
-            "palette": lambda _: self.app.open_palette(),
-            "theme": lambda _: self.app.turn_theme(),
-            "reopen": self._reopen,
-            "quit": lambda _: self.app.action_quit(),
-        }
-
-    @property
-    def handled_actions(self) -> Iterable[str]:
-        """The ids of the actions that this screen can do."""
-        return self._handlers
-
-    def _contexts(self) -> tuple[str, ...]:
-        return tuple(name for name in (self.get_part(),) if name in self.ACTION_CONTEXTS)
-
-    async def take_key(self, event: events.Key) -> bool:
-        """Do at once what the key says here; False when it is for the focused widget.
-
-        Textual passes a key on to the focused widget and goes on to the next one, so of keys
-        that come in one burst (a slow line, a paste) the second would go to the old focus.
-        Keys that come before the session is there are kept.
-        """
-        if self.keeper.is_opening and self.focused is None and event.key != "ctrl+q":
-            self._early_keys.append(event)
+    def is_holding(self, event: events.Key | events.Paste) -> bool:
+        """Let keys wait until the session is there; text goes into the first prompt at once."""
+        if self.is_ready:
+            return False
+        if not self.is_typing:
             return True
-        part = self.get_part()
-        if self.is_typing or part == "recent":
+        if isinstance(event, events.Paste):
             return False
-        action = find_action(event.key, (part, "compose"))
-        if action is None:
-            return False
-        await self.action_perform(action.id, event.key)
-        return True
+        hints = list_active(self, self._keymap)
+        return any(event.key in hint.keys and hint.node is not self.focused for hint in hints)
 
-    async def action_perform(self, action_id: str, key: str = "") -> None:
-        """Do what the action says, or say why it cannot be done now."""
-        if self.keeper.is_opening and action_id not in ("quit", "help", "palette", "theme", "part"):
-            self.say(OPENING)
+    async def restore(self, session: Session) -> None:
+        """Put the session's draft on the screen, and the person where it says; it is ready then.
+
+        What was typed before the session was known comes with it.
+        """
+        draft = session.draft
+        if self.editor.session is None:
+            draft = drafts.merge_typed_ahead(draft, self.draft)
+        self.session = session.name
+        self.making = Making()
+        await self._stack.close_fields()
+        await self._parameters.close_fields()
+        self.editor.session = session.name
+        self.editor.change(drafts.show_seed(draft))
+        self.show_capabilities()
+        draft = self.draft
+        if (theme := read_place(draft, "theme")) in self.app.available_themes:
+            self.app.theme = theme
+        part = read_place(draft, "part")
+        self.focus_part(part if part in PARTS else PARTS[0])
+        weight = draft.pending.get(f"prompts.{self.row}.weight")
+        value = draft.pending.get(f"parameters.{self.field.name}")
+        match "text" if not session.draft.place else read_place(draft, "typing"):
+            case "text":
+                await self._stack.edit(read_cursor(draft))
+            case "weight" if weight is not None:
+                await self._stack.open_weight(weight)
+            case "value" if value is not None:
+                await self._parameters.open(value)
+        self.is_ready = True
+
+    async def fail_opening(self, error: SafelightError) -> None:
+        """Explain why the history is not open; the draft can be edited all the same."""
+        await self.fail(error)
+        self.show_capabilities()
+        if self.focused is None:
+            await self._stack.edit()
+        self.is_ready = True
+
+    def show_capabilities(self) -> None:
+        """Show what the engines accept, now that it is known."""
+        self._show_settings(self.draft)
+        engine = self.draft.engine
+        if self.darkroom.capabilities and engine not in self.darkroom.capabilities:
+            self._parameters.explain(get_field("engine"), f"There is no engine {engine!r}.")
+
+    # What is made
+
+    async def update(self) -> None:
+        """Read what changed and show it. Raises `SafelightError`."""
+        async with self._update_lock:
+            jobs = order_jobs(await self.darkroom.list_jobs(UNFINISHED))
+            newest = await self.darkroom.list_jobs(limit=1)
+            self.images = tuple(await self.darkroom.list_images(limit=RECENT))
+            chosen = await self._find_chosen()
+            self._newest = newest[0] if newest else None
+            self._show_making(jobs, chosen)
+            status = await self.darkroom.get_worker_status()
+        worker = "worker ready" if status.is_running else "worker asleep"
+        self._worker = f"{status.jobs} in the queue" if status.jobs else worker
+        self._show_header()
+        await self.end_told()
+
+    async def _find_chosen(self) -> Image | None:
+        """The chosen image with its newest verdict; none when it is gone."""
+        wanted = self.draft.place.get("image")
+        if not isinstance(wanted, str):
+            return None
+        found = next((image for image in self.images if image.id == wanted), None)
+        if found is None:
+            try:
+                found = await self.darkroom.get_image(wanted)
+            except SafelightError:
+                self.editor.set_place(image=None)
+        return found
+
+    def _show_making(self, jobs: tuple[Job, ...], chosen: Image | None) -> None:
+        image = chosen or (self.images[0] if self.images else None)
+        numbers = [known.number for known in self.images]
+        has_place = image is not None and image.number in numbers
+        self.making = msgspec.structs.replace(
+            self.making,
+            jobs=jobs,
+            cost=self._describe_cost(jobs),
+            ended=self._find_ended(),
+            image=image,
+            is_chosen=chosen is not None,
+            place=numbers.index(image.number) + 1 if image is not None and has_place else None,
+        )
+        self.refresh_bindings()
+
+    def _describe_cost(self, jobs: tuple[Job, ...]) -> str:
+        """What the jobs may cost together, "" where they are free."""
+        from engines.cost import describe_cost
+
+        price = self.darkroom.estimate_cost([job.request for job in jobs])
+        return "" if price == 0 else describe_cost(price)
+
+    def _find_ended(self) -> Job | None:
+        """The newest job, when it made nothing and the person has not gone on from it."""
+        job = self._newest
+        if job is None or job.number <= self._seen_job:
+            return None
+        return job if job.state.is_final and job.state is not JobState.DONE else None
+
+    def watch_making(self) -> None:
+        """Another image may be meant."""
+        self._find_meant()
+
+    @on(RecentStrip.CursorMoved)
+    def _find_meant(self) -> None:
+        """The image that is meant: under the cursor on the strip, else the shown one."""
+        is_on_strip = self.get_part() == "recent"
+        self.image = (self._strip.chosen if is_on_strip else None) or self.making.image
+
+    @on(RecentStrip.ImageChosen)
+    def _choose_image(self, event: RecentStrip.ImageChosen) -> None:
+        self.choose(event.image)
+
+    def choose(self, image: Image | None) -> None:
+        """Show `image` from now on; the newest one, whichever it is, when None or newest."""
+        is_newest = image is not None and bool(self.images) and image.id == self.images[0].id
+        chosen = None if is_newest else image
+        self.editor.set_place(image=None if chosen is None else chosen.id)
+        self._dismiss()
+        self._show_making(self.making.jobs, chosen)
+
+    def _dismiss(self) -> None:
+        """Go on from the job that failed and from the error that is shown."""
+        self.making = msgspec.structs.replace(self.making, trouble=None)
+        if self._newest is not None:
+            self._seen_job = self._newest.number
+
+    async def fail(self, error: SafelightError) -> None:
+        """Show `error` in the image's place, and at the field that it is about."""
+        self.making = msgspec.structs.replace(self.making, trouble=error)
+        if isinstance(error, RequestError | EngineError):
+            await self._show_error(error)
+
+    @on(ImageScreen.QueuingFailed)
+    async def _show_failure(self, event: ImageScreen.QueuingFailed) -> None:
+        event.prevent_default()
+        await self.fail(event.error)
+
+    @on(ImageScreen.JobsQueued)
+    async def _follow_jobs(self, event: ImageScreen.JobsQueued) -> None:
+        self._dismiss()
+        if event.jobs and event.jobs[0].purpose is not Purpose.VERIFY:
+            self.choose(None)
+        await self._update_now()
+
+    async def _update_now(self) -> None:
+        try:
+            await self.update()
+        except SafelightError as error:
+            await self.fail(error)
+
+    # Reasons and acts
+
+    def why_not(self, action: str) -> str:
+        """Why something cannot be done now."""
+        darkroom, draft, making = self.darkroom, self.draft, self.making
+        match action:
+            case "generate":
+                return darkroom.explain_writing()
+            case "cancel" if not making.jobs:
+                return darkroom.trouble or "No job is waiting or running."
+            case "retry":
+                reason = "" if making.ended is not None else "The last job did not fail."
+                return darkroom.explain_writing() or reason
+            case "open_history" | "open_jobs":
+                return darkroom.trouble
+            case "undo" if not self.editor.has_undo:
+                return "There is nothing to undo."
+            case "recall_seed" if not draft.previous_seeds:
+                return "There is no previous seed yet."
+            case "mix_seed":
+                return darkroom.why_no_mix(draft.engine, draft.model)
+            case "start_from_file" | "choose_mask":
+                if reason := darkroom.explain_writing():
+                    return reason
+                if reason := darkroom.why_no_start(draft.engine, draft.model):
+                    return reason
+                if action == "choose_mask" and draft.initial_image is None:
+                    return "There is no initial image yet: i takes this image, I a file."
+                return ""
+        return super().why_not(action)
+
+    async def action_generate(self) -> None:
+        """Queue the images that the draft stands for, or explain what is wrong with it."""
+        if not (await self._stack.accept() and await self._parameters.accept()):
             return
-        if reason := BY_ID[action_id].explain(self.get_situation()):
-            self.say(reason)
+        if self.is_typing:
+            self.focus_part(self.get_part())
+        self._dismiss()
+        sent = drafts.show_seed(self.draft)
+        try:
+            self.darkroom.resolve(sent)
+        except SafelightError as error:
+            await self.fail(error)
             return
-        await self._handlers[action_id](key)
-        self.show_keys()
+        self.editor.change(drafts.advance_seed(sent))
+        after = self.draft.seed
+        self.editor.set_place(image=None)
+        try:
+            await self.darkroom.generate(sent, self.session)
+        except SafelightError as error:
+            if self.draft.seed == after and sent.seed is not None:
+                self.editor.change(drafts.set_seed(self.draft, sent.seed))
+            await self.fail(error)
+            return
+        await self._update_now()
 
-    async def _generate(self, _: str) -> None:
-        if await self.prompts.accept() and await self.parameters.accept():
-            await self.making.generate(self.keeper.session or "")
+    async def action_cancel(self) -> None:
+        """Cancel the job that runs, else the next one that waits."""
+        jobs = [job for job in self.making.jobs if not job.cancel_requested]
+        if not jobs:
+            self.say("It is stopping already.")
+            return
+        await self._change_job(self.darkroom.cancel(jobs[0].id), "Stopping within one step.")
 
-    async def _undo(self, _: str) -> None:
-        if (label := self.desk.undo()) is not None:
-            await self.show()
+    async def action_retry(self) -> None:
+        """Run the job that made nothing once more."""
+        if (job := self.making.ended) is not None:
+            await self._change_job(self.darkroom.retry(job.id), "It is in the queue again.")
+
+    async def _change_job(self, work: Awaitable[Job], said: str) -> None:
+        try:
+            job = await work
+        except SafelightError as error:
+            await self.fail(error)
+            return
+        self.tell(job, said)
+        await self._update_now()
+
+    def action_open_history(self) -> None:
+        """Ask for the history."""
+        self.post_message(self.HistoryWanted())
+
+    def action_open_jobs(self) -> None:
+        """Ask for the jobs."""
+        self.post_message(self.JobsWanted())
+
+    def action_undo(self) -> None:
+        """Take the last change back."""
+        if (label := self.editor.undo()) is not None:
             self.say(f"Undone: {label}.")
 
-    async def _reopen(self, _: str) -> None:
-        self.open_darkroom()
+    def action_lock_seed(self) -> None:
+        """Keep the seed for the next runs, or not."""
+        draft = self.draft
+        self.editor.change(msgspec.structs.replace(draft, seed_locked=not draft.seed_locked))
 
-    def _choose(
-        self,
-        title: str,
-        choices: tuple[str, ...],
-        now: str,
-        enter: Callable[[str], Awaitable[None]],
-    ) -> None:
-        self.app.open_choice(title, choices, now, enter)
+    def action_renew_seed(self) -> None:
+        """Draw a new seed."""
+        self.editor.change(drafts.renew_seed(self.draft))
 
-    async def load_image(self, image: Image, parts: str) -> None:
-        """Take `parts` of what made `image` into the draft; `u` takes it back."""
-        self.desk.change(drafts.merge_draft(self.desk.draft, image, parts), f"loading {parts}")
-        await self.show()
+    def action_recall_seed(self) -> None:
+        """Go back to the previous seed."""
+        self.editor.change(drafts.recall_seed(self.draft))
+
+    def action_mix_seed(self) -> None:
+        """Mix another seed into the next images, or a newly drawn one."""
+        self.editor.change(drafts.set_variation(self.draft), "mixing a second seed in")
+
+    def load_image(self, image: Image, parts: str) -> None:
+        """Take `parts` of what made `image` into the draft; the undo takes it back."""
+        self.editor.change(drafts.merge_draft(self.draft, image, parts), f"loading {parts}")
         self.say(f"Loaded {parts} of {image.id[:4]}; u takes it back.")
+
+    # Starting from an image
+
+    @on(ImageScreen.StartChosen)
+    async def _start_from(self, event: ImageScreen.StartChosen) -> None:
+        event.stop()
+        await self.start_from(event.image)
+
+    async def start_from(self, image: Image) -> None:
+        """Put a past image into the draft as its initial image; the undo takes it out."""
+        try:
+            await self._initial_images.start_from(image)
+        except SafelightError as error:
+            self.say(str(error))
+            return
+        self.say(f"The next images start from {image.id[:4]}; u takes it back.")
+
+    @on(ParameterList.FileWanted)
+    def _ask_for_file(self, event: ParameterList.FileWanted) -> None:
+        if event.field.name == "mask":
+            self.action_choose_mask()
+        else:
+            self.action_start_from_file()
+
+    def action_start_from_file(self) -> None:
+        """Ask for an image file and start from it."""
+
+        async def take(path: Path) -> None:
+            await self._initial_images.take_file(path)
+            self.say(f"The next images start from {path.name}; u takes it back.")
+
+        self._ask_path("start from an image file", take)
+
+    def _ask_path(self, title: str, take: Callable[[Path], Awaitable[None]]) -> None:
+        self.app.push_screen(PathScreen(title, read_place(self.draft, "folder"), take))
+
+    def action_choose_mask(self) -> None:
+        """Let the person choose where the mask comes from."""
+        if self.draft.initial_image is None:
+            return
+        choices = (PAINT, TAKE_FILE, *((NO_MASK,) if self.draft.mask else ()))
+        self.app.push_screen(ChoiceScreen("mask", choices, choices[0]), self._make_mask)
+
+    async def _make_mask(self, how: str | None) -> None:
+        match how:
+            case "paint it":
+                await self._paint_mask()
+            case "take it from a file":
+                title = "mask: black is made anew, white stays"
+                self._ask_path(title, self._initial_images.take_mask_file)
+            case "no mask":
+                self._initial_images.remove_mask()
+
+    async def _paint_mask(self) -> None:
+        """Paint over the initial image, going on from the mask that there is."""
+        from tui.compose.mask import MaskScreen
+
+        try:
+            data, canvas = await self._initial_images.make_canvas()
+        except SafelightError as error:
+            self.say(str(error))
+            return
+        self.app.push_screen(MaskScreen(data, canvas, self._initial_images.take_painted))
+
+    # Places
+
+    @property
+    def is_typing(self) -> bool:
+        """Whether keys are text."""
+        return is_typing(self.focused)
+
+    @property
+    def message(self) -> str:
+        """What the last line says."""
+        return self._keys.message
+
+    def get_part(self, widget: Widget | None = None) -> str:
+        """The part with the focus, or that holds `widget`."""
+        widget = widget or self.focused
+        for node in widget.ancestors_with_self if widget is not None else ():
+            if node.id in PARTS:
+                return str(node.id)
+        part = read_place(self.draft, "part")
+        return part if part in PARTS else PARTS[0]
+
+    def focus_part(self, part: str) -> None:
+        """Give the focus to a part."""
+        targets: Mapping[str, Widget] = {
+            "prompts": self._stack,
+            "parameters": self._parameters,
+            "image": self._panel,
+            "recent": self._strip,
+        }
+        self._show_part(part)
+        self.set_focus(targets[part])
+        self.editor.set_place(part=part)
+
+    def _show_part(self, part: str) -> None:
+        for name in PARTS:
+            self.set_class(name == part, f"-part-{name}")
+
+    async def action_turn(self, places: int) -> None:
+        """Go to another part."""
+        await self._settle()
+        at = PARTS.index(self.get_part())
+        self.focus_part(PARTS[(at + places) % len(PARTS)])
+
+    async def _settle(self) -> None:
+        await self._stack.settle()
+        await self._parameters.settle()
+
+    async def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """Remember the part, and close a field that was left for another part."""
+        part = self.get_part(event.widget)
+        self._show_part(part)
+        has_open_field = self._stack.open_row or self._parameters.open_field
+        if is_typing(event.widget):
+            self._is_field_left = False
+        elif self._is_field_left and not self.is_typing and has_open_field:
+            await self._settle()
+            if event.widget.is_attached:
+                self.set_focus(event.widget)
+        self.editor.set_place(part=part)
+        self._find_meant()
+
+    def on_descendant_blur(self, event: events.DescendantBlur) -> None:
+        """A field may have been left."""
+        self._is_field_left |= is_typing(event.widget)

@@ -1,14 +1,14 @@
-"""The list of past images, of any length."""
+"""The list of past images, of any length: one line an image, or four beside a thumbnail."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from rich.segment import Segment
+from rich.style import Style
 from textual import events
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.filter import ANSIToTruecolor, LineFilter
 from textual.geometry import Region, Size
 from textual.message import Message
@@ -18,41 +18,40 @@ from textual.strip import Strip
 
 from store.errors import SafelightError
 from store.records import Image
-from tui.actions import make_bindings
 from tui.darkroom import Darkroom
-from tui.history.history_rows import THUMBNAIL, RowFacts, RowStyles, draw_flat, draw_tall
 from tui.history.pages import HistoryPages
-from tui.terminal.detect import has_unicode
-from tui.widgets.picture import get_colours, get_image_protocol
+from tui.terminal.cells import Row
+from tui.terminal.detect import get_display
+from tui.text import show_first_prompt, show_safely
 from tui.widgets.text_lines import fit_text, mark_classes
 from tui.widgets.thumbnails import Thumbnails
-from tui.words import ROLES
+from tui.words import ROLES, find_certainty, mark_verdict, show_moment
 from tui.work import start_work
 
+THUMBNAIL = (8, 4)
+"""Columns and rows of a thumbnail."""
+
+_SEED_FROM = 64
+_YEAR_FROM = 76
+_ENGINE_FROM = 96
+_LEAST_PROMPT = 12
 _MARGIN = 8
 """Rows that are read beyond those in sight."""
+
+
+def _make_move(keys: str, action: str, name: str, sentence: str) -> Binding:
+    """A mere move of the cursor: in help, but neither in the key line nor in the palette."""
+    return Binding(keys, action, tooltip=sentence, id=name, show=False, system=True)
 
 
 class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
     """Past images, newest first: one line each, or four with a thumbnail.
 
-    Only what is in sight is read and drawn, so that its length does not matter. Posts
-    `CursorMoved` when another image is chosen, or the chosen one's record changed.
+    Only what is in sight is read and drawn, so that its length does not matter. `image` is the
+    one under the cursor, None while it is not read or where there is none; it changes with the
+    cursor, at once, and when its record changed.
     """
 
-    DEFAULT_CSS = """
-    HistoryList {
-        overflow-x: hidden;
-        scrollbar-size-vertical: 1;
-        & > .list--quiet { color: $secondary; }
-        & > .list--cursor { background: $panel; text-style: bold; }
-        & > .list--focused { color: $accent; }
-        & > .verdict--success { color: $success; }
-        & > .verdict--error { color: $error; }
-        & > .verdict--warning { color: $foreground; }
-        & > .verdict--muted { color: $secondary; }
-    }
-    """
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "list--quiet",
         "list--cursor",
@@ -60,21 +59,19 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         *mark_classes(),
     }
 
-    BINDINGS: ClassVar[list[BindingType]] = make_bindings("history list")
+    BINDING_GROUP_TITLE = "in the list of images"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        _make_move("up,k", "move(-1)", "list.newer", "Choose the image above: the one made after"),
+        _make_move("down,j", "move(1)", "list.older", "Choose the image below: made before"),
+        _make_move("pageup", "turn_page(-1)", "list.page_up", "Choose the image a page above"),
+        _make_move("pagedown", "turn_page(1)", "list.page_down", "Choose the image a page below"),
+        _make_move("home,g", "go_to_newest", "list.newest", "Choose the newest image"),
+        _make_move("end,G", "go_to_oldest", "list.oldest", "Choose the oldest image"),
+    ]
 
     cursor = var(0)
     has_thumbnails = var(False)
-
-    class CursorMoved(Message):
-        """Another image is under the cursor; None when there is none."""
-
-        def __init__(self, image: Image | None) -> None:
-            super().__init__()
-            self.image = image
-
-        def can_replace(self, message: Message) -> bool:
-            """Only the last one counts."""
-            return isinstance(message, HistoryList.CursorMoved)
+    image: var[Image | None] = var(None)
 
     class Opened(Message):
         """Chosen by a second click."""
@@ -88,23 +85,20 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
 
     def __init__(self, darkroom: Darkroom, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
-        self._has_unicode = has_unicode(os.environ)
-        self.pages = HistoryPages(darkroom, has_unicode=self._has_unicode)
+        self.pages = HistoryPages(darkroom)
         self._thumbnails = Thumbnails(darkroom)
         self._is_loading = False
-        self._told: Image | None = None
 
     # Content
 
-    @property
-    def chosen(self) -> Image | None:
-        """The image under the cursor, None while it is not read or where there is none."""
-        return self.pages.get(self.cursor) if self.cursor < len(self.pages) else None
+    def _look(self) -> None:
+        """Find the image under the cursor."""
+        self.image = self.pages.get(self.cursor) if self.cursor < len(self.pages) else None
 
     async def open_search(self, search: str) -> None:
         """List the images that match `search`, the cursor on the one it was on, if it can be."""
-        before = self.chosen
-        pages = HistoryPages(self.pages.darkroom, has_unicode=self._has_unicode)
+        before = self.image
+        pages = HistoryPages(self.pages.darkroom)
         await pages.open(search)
         if not self.is_attached:
             return
@@ -153,10 +147,10 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
                 pages, rows = self.pages, self._rows_in_sight()
                 if await pages.load(rows[0] - _MARGIN, rows[1] + _MARGIN):
                     self.refresh()
-                    self._tell()
+                    self._look()
                 elif (pages, rows) == (self.pages, self._rows_in_sight()):
                     break
-            self._tell()
+            self._look()
             await self._draw_thumbnails(*rows)
         except SafelightError as error:
             self.post_message(self.Failed(error))
@@ -167,22 +161,16 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
             self._start_loading()
 
     async def _draw_thumbnails(self, first: int, last: int) -> None:
-        if not self.has_thumbnails or get_image_protocol(self.app) == "none":
+        display = get_display(self.app)
+        if not self.has_thumbnails or display.image_protocol == "none":
             return
         numbers = [image.number for row in range(first, last + 1) if (image := self.pages.get(row))]
-        colours = get_colours(self.app)
-        if await self._thumbnails.draw(numbers, *THUMBNAIL, colours, self._has_unicode):
+        if await self._thumbnails.draw(numbers, *THUMBNAIL, display.colours, display.has_unicode):
             self.refresh()
 
     def _start_loading(self) -> None:
         if not self._is_loading and self.is_mounted and len(self.pages):
             start_work(self, self._load, "pages")
-
-    def _tell(self) -> None:
-        image = self.chosen
-        if image != self._told or image is None:
-            self._told = image
-            self.post_message(self.CursorMoved(image))
 
     # Geometry
 
@@ -234,14 +222,24 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         self._keep_in_sight()
         for changed in (old_row, row):
             self.refresh_lines(changed * self.row_height, self.row_height)
-        self._tell()
+        self._look()
         self._start_loading()
 
-    def move(self, key: str) -> None:
-        """Move the cursor as the key says, as far as the list goes."""
-        page, all_rows = self.page_rows, len(self.pages)
-        rows = {"up": -1, "k": -1, "down": 1, "j": 1, "pageup": -page, "pagedown": page}
-        self.cursor += rows.get(key, -all_rows if key in ("home", "g") else all_rows)
+    def action_move(self, rows: int) -> None:
+        """Move the cursor, as far as the list goes."""
+        self.cursor += rows
+
+    def action_turn_page(self, pages: int) -> None:
+        """Move the cursor by as many images as are in sight."""
+        self.cursor += pages * self.page_rows
+
+    def action_go_to_newest(self) -> None:
+        """Move the cursor to the top."""
+        self.cursor = 0
+
+    def action_go_to_oldest(self) -> None:
+        """Move the cursor to the end."""
+        self.cursor = len(self.pages) - 1
 
     def on_click(self, event: events.Click) -> None:
         """Choose the row; a click on the chosen one opens it."""
@@ -257,7 +255,7 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Without the filter that turns palette colours into others: they are chosen here."""
         filters = super().get_line_filters()
-        if not self.has_thumbnails or get_colours(self.app) == "truecolor":
+        if not self.has_thumbnails or get_display(self.app).colours == "truecolor":
             return filters
         return [kept for kept in filters if not isinstance(kept, ANSIToTruecolor)]
 
@@ -278,14 +276,89 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         pointer = style
         if row == self.cursor and self.has_focus:
             pointer += self.get_component_rich_style("list--focused", partial=True)
-        role = f"verdict--{ROLES[image.verdict]}"
+        role = f"verdict--{ROLES[find_certainty(image).verdict]}"
         mark = style + self.get_component_rich_style(role, partial=True)
         styles = RowStyles(base=style, quiet=quiet, pointer=pointer, mark=mark)
-        change = self.pages.describe(row, names_parent=self.has_thumbnails)
-        facts = RowFacts(image, change, row == self.cursor, self._has_unicode)
+        has_unicode = get_display(self.app).has_unicode
+        change = self.pages.describe(row, names_parent=self.has_thumbnails, has_unicode=has_unicode)
+        facts = RowFacts(image, change, row == self.cursor, has_unicode)
         if self.has_thumbnails:
             drawn = self._thumbnails.get(image.number) or []
             segments = draw_tall(facts, styles, width, part, drawn)
         else:
             segments = draw_flat(facts, styles, width)
         return Strip(segments).adjust_cell_length(width, style)
+
+
+# One image, in lines
+
+
+class RowStyles(NamedTuple):
+    """The styles of one row: its text, quiet text, pointer and id, verdict mark."""
+
+    base: Style
+    quiet: Style
+    pointer: Style
+    mark: Style
+
+
+class RowFacts(NamedTuple):
+    """What one row shows. `change` is what was changed to come to this image."""
+
+    image: Image
+    change: str
+    is_chosen: bool
+    has_unicode: bool
+
+
+def draw_flat(facts: RowFacts, styles: RowStyles, width: int) -> list[Segment]:
+    """One line; columns are left out from the right of the id where there is little room."""
+    image = facts.image
+    segments = [*_draw_head(facts, styles)]
+    segments.append(
+        Segment(f" {show_moment(image.created_at, width >= _YEAR_FROM)} ", styles.quiet)
+    )
+    if width >= _SEED_FROM:
+        segments.append(Segment(f" {image.seed:>10} ", styles.base))
+    if width >= _ENGINE_FROM:
+        segments.append(Segment(fit_text(f" {image.request.engine}", 11), styles.quiet))
+    rest = width - sum(segment.cell_length for segment in segments)
+    change = show_safely(facts.change)
+    change_width = min(len(change), max(rest // 2, rest - _LEAST_PROMPT * 2)) if change else 0
+    if change_width > 0:
+        segments.append(Segment(f" {fit_text(change, change_width)} ", styles.quiet))
+        rest -= change_width + 2
+    segments.append(Segment(fit_text(f" {show_first_prompt(image.request)}", rest), styles.base))
+    return segments
+
+
+def draw_tall(
+    facts: RowFacts, styles: RowStyles, width: int, part: int, thumbnail: list[Row]
+) -> list[Segment]:
+    """Line `part` of four: a row of the thumbnail, and id, prompt, seed or change."""
+    image = facts.image
+    line = thumbnail[part] if part < len(thumbnail) else []
+    cells = [Segment(text, own or styles.base) for text, own, _ in line]
+    used = sum(len(segment.text) for segment in cells)
+    cells.append(Segment(" " * (THUMBNAIL[0] + 1 - used), styles.base))
+    if part == 0:
+        moment = Segment(show_moment(image.created_at), styles.quiet)
+        return [*cells, *_draw_head(facts, styles), moment]
+    texts = {
+        1: show_first_prompt(image.request),
+        2: f"seed {image.seed}  {image.request.engine}",
+        3: show_safely(facts.change),
+    }
+    text = fit_text(f"  {texts[part]}", width - THUMBNAIL[0] - 1)
+    return [*cells, Segment(text, styles.base if part == 1 else styles.quiet)]
+
+
+def _draw_head(facts: RowFacts, styles: RowStyles) -> list[Segment]:
+    pointer = "›" if facts.has_unicode else ">"
+    verdict = find_certainty(facts.image).verdict
+    mark = mark_verdict(verdict, has_unicode=facts.has_unicode)
+    return [
+        Segment(pointer if facts.is_chosen else " ", styles.pointer),
+        Segment(mark, styles.mark),
+        Segment(f" {facts.image.id[:8]} ", styles.pointer),
+    ]

@@ -25,9 +25,8 @@ _KEPT = 2000
 class HistoryPages:
     """The images that match one search, newest first, as far as they were looked at."""
 
-    def __init__(self, darkroom: Darkroom, *, has_unicode: bool = True) -> None:
+    def __init__(self, darkroom: Darkroom) -> None:
         self.darkroom = darkroom
-        self._has_unicode = has_unicode
         self.search = ""
         self.numbers: array[int] = array("q")
         self._images: OrderedDict[int, Image | None] = OrderedDict()
@@ -132,7 +131,7 @@ class HistoryPages:
             elif not isinstance(parent, NotFound):
                 raise parent
 
-    def describe(self, row: int, *, names_parent: bool = True) -> str:
+    def describe(self, row: int, *, names_parent: bool = True, has_unicode: bool = True) -> str:
         """What changed from the parent, or from the image before where there is no parent.
 
         With `names_parent` the parent's id is said too.
@@ -141,25 +140,26 @@ class HistoryPages:
         if image is None:
             return ""
         if image.parent_id:
-            return self._describe_child(image, names_parent)
+            change = self._describe_child(image, has_unicode)
+            name = f"from {image.parent_id[:4]}"
+            if change is None:
+                return name
+            return f"{name}: {change}" if names_parent else change
         older = self.get(row + 1) if row + 1 < len(self) and not self.search else None
         if older is None:
             return ""
         if not _has_common_prompt(older.request, image.request):
             return "new prompts"
-        return describe_change(older.request, image.request, has_unicode=self._has_unicode)
+        return describe_change(older.request, image.request, has_unicode=has_unicode)
 
-    def _describe_child(self, image: Image, names_parent: bool) -> str:
-        assert image.parent_id is not None
-        name = f"from {image.parent_id[:4]}"
-        parent = self._parents.get(image.parent_id)
+    def _describe_child(self, image: Image, has_unicode: bool) -> str | None:
+        """What differs from the parent, None when that is not known."""
         if image.purpose is Purpose.REGENERATE:
-            change = "made again"
-        elif parent is None:
-            return name
-        else:
-            change = describe_change(parent, image.request, has_unicode=self._has_unicode)
-        return f"{name}: {change}" if names_parent else change
+            return "made again"
+        parent = self._parents.get(image.parent_id or "")
+        if parent is None:
+            return None
+        return describe_change(parent, image.request, has_unicode=has_unicode)
 
 
 def _has_common_prompt(one: Request, other: Request) -> bool:

@@ -1,21 +1,61 @@
-"""The whole record of one image, as text that scrolls."""
+"""The whole record of one image: what is known of it in words, and the text that scrolls."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from textual import events
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.visual import Visual
 
-from store.records import Image, Job, Verification
-from tui.actions import make_bindings
-from tui.history.record_text import describe_record
+from store.records import (
+    Image,
+    Job,
+    JobState,
+    Stage,
+    Verification,
+)
+from tui.terminal.detect import get_display
+from tui.text import show_safely
+from tui.widgets.text_lines import hang
+from tui.words import (
+    STYLES,
+    describe_extras,
+    describe_lineage,
+    describe_purpose,
+    describe_verdict,
+    find_certainty,
+    mark_verdict,
+    name_finish,
+    name_state,
+    show_moment,
+    write_seconds,
+    write_size,
+    write_weight,
+)
+
+LABEL = 10
+_QUIET = "$role-quiet"
+
+Part = str | tuple[str, str]
+
+
+class Line(NamedTuple):
+    """One entry: a label, and what it labels; `indent` more cells before wrapped lines."""
+
+    label: str
+    value: Content
+    indent: int = 0
+
+
+def _make_scroll(keys: str, action: str, name: str, sentence: str) -> Binding:
+    """A mere move: in help, but neither in the key line nor in the palette."""
+    return Binding(keys, action, tooltip=sentence, id=name, show=False, system=True)
 
 
 class RecordView(ScrollView, can_focus=True, inherit_bindings=False):
@@ -25,20 +65,18 @@ class RecordView(ScrollView, can_focus=True, inherit_bindings=False):
     nothing out anew and sends only the lines in sight.
     """
 
-    DEFAULT_CSS = """
-    RecordView {
-        overflow-x: hidden;
-        overflow-y: auto;
-        padding: 0 1;
-        scrollbar-size-vertical: 1;
-        scrollbar-gutter: stable;
-    }
-    """
-    BINDINGS: ClassVar[list[BindingType]] = make_bindings("record")
+    BINDING_GROUP_TITLE = "on the record of an image"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        _make_scroll("up,k", "scroll_lines(-1)", "record.up", "Scroll up by a line"),
+        _make_scroll("down,j", "scroll_lines(1)", "record.down", "Scroll down by a line"),
+        _make_scroll("pageup", "scroll_pages(-1)", "record.page_up", "Scroll up by a page"),
+        _make_scroll("pagedown", "scroll_pages(1)", "record.page_down", "Scroll down by a page"),
+        _make_scroll("home,g", "scroll_to_top", "record.top", "Scroll to the beginning"),
+        _make_scroll("end,G", "scroll_to_end", "record.end", "Scroll to the end"),
+    ]
 
-    def __init__(self, *, id: str | None = None, has_unicode: bool = True) -> None:  # noqa: A002
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
-        self._has_unicode = has_unicode
         self._facts: tuple[Image, Sequence[Verification], Sequence[Job]] | None = None
         self._lines: list[Content] = []
         self._width = 0
@@ -62,7 +100,8 @@ class RecordView(ScrollView, can_focus=True, inherit_bindings=False):
         lines: list[Content] = []
         if self._facts:
             self._width = self.scrollable_content_region.width or 60
-            lines = describe_record(*self._facts, width=self._width, has_unicode=self._has_unicode)
+            has_unicode = get_display(self.app).has_unicode
+            lines = describe_record(*self._facts, width=self._width, has_unicode=has_unicode)
         before, self._lines = self._lines, lines
         if len(lines) != len(before):
             self.virtual_size = Size(self.scrollable_content_region.width, len(lines))
@@ -91,13 +130,190 @@ class RecordView(ScrollView, can_focus=True, inherit_bindings=False):
         strips = Visual.to_strips(self, self._lines[place], width, 1, self.visual_style, pad=True)
         return strips[0] if strips else Strip.blank(width, self.rich_style)
 
-    def scroll_by_key(self, key: str) -> None:
-        """Scroll as the key says."""
-        page = max(1, self.size.height - 1)
-        rows = {"up": -1, "k": -1, "down": 1, "j": 1, "pageup": -page, "pagedown": page}
-        if key in rows:
-            self.scroll_relative(y=rows[key], animate=False)
-        elif key in ("home", "g"):
-            self.scroll_home(animate=False)
-        else:
-            self.scroll_end(animate=False)
+    def action_scroll_lines(self, lines: int) -> None:
+        """Scroll by lines."""
+        self.scroll_relative(y=lines, animate=False)
+
+    def action_scroll_pages(self, pages: int) -> None:
+        """Scroll by what is in sight, but for one line."""
+        self.scroll_relative(y=pages * max(1, self.size.height - 1), animate=False)
+
+    def action_scroll_to_top(self) -> None:
+        """Scroll to the beginning."""
+        self.scroll_home(animate=False)
+
+    def action_scroll_to_end(self) -> None:
+        """Scroll to the end."""
+        self.scroll_end(animate=False)
+
+
+# In words
+
+
+def describe_record(
+    image: Image,
+    verifications: Sequence[Verification] = (),
+    jobs: Sequence[Job] = (),
+    *,
+    width: int = 80,
+    has_unicode: bool = True,
+) -> list[Content]:
+    """The whole record, by lines: verdicts, then what made the image, then how and where.
+
+    `jobs` are the image's own, newest first: one that runs shows its progress, the newest
+    one that failed its reason. Nothing is cut: what is longer than `width` goes on below.
+    """
+    lines = _describe_certainty(image, verifications, jobs, has_unicode)
+    lines += _describe_request(image, has_unicode)
+    lines += _describe_origin(image)
+    lines += _describe_digests(image)
+    lines += _describe_environment(image)
+    lines += _describe_older(verifications, has_unicode)
+    return [laid for line in lines for laid in _lay(line, width)]
+
+
+def _lay(line: Line, width: int) -> list[Content]:
+    """The entry in lines of at most `width` cells, those after the first one indented."""
+    text = Content.assemble((f"{line.label:<{LABEL}}", _QUIET), line.value)
+    return hang(text, width, LABEL + line.indent)
+
+
+def _line(label: str, *parts: Part, indent: int = 0) -> Line:
+    return Line(label, Content.assemble(*parts), indent)
+
+
+_GAP = Line("", Content(""))
+
+
+def _describe_certainty(
+    image: Image, verifications: Sequence[Verification], jobs: Sequence[Job], has_unicode: bool
+) -> list[Line]:
+    newest = verifications[0] if verifications else None
+    verdict, words = find_certainty(image, newest)
+    sign = mark_verdict(verdict, has_unicode=has_unicode)
+    lines = [_line("verdict", (f"{sign} {show_safely(words)}", STYLES[verdict]))]
+    if newest and newest.detail:
+        lines.append(_line("", show_safely(newest.detail)))
+    if newest and newest.psnr_db is not None:
+        lines.append(_line("", f"{newest.psnr_db:.1f} dB against the first pixels"))
+    if newest:
+        lines.append(_line("", (f"verified {show_moment(newest.created_at)}", _QUIET)))
+    if job := _find_telling_job(jobs, newest):
+        lines += _describe_job(job)
+    if image.is_damaged:
+        said = "this record no longer fits its digest: what is shown may not be what was run"
+        lines.append(_line("damaged", (said, "bold $role-negative")))
+    if image.warning:
+        lines.append(_line("warning", (show_safely(image.warning), "bold")))
+    if image.finish_reason != "success":
+        lines.append(_line("finish", (name_finish(image.finish_reason), "bold")))
+    return lines
+
+
+def _find_telling_job(jobs: Sequence[Job], newest: Verification | None) -> Job | None:
+    """The newest job, unless its verdict is shown already or it needs no word."""
+    if not jobs or jobs[0].state is JobState.DONE:
+        return None
+    if newest and jobs[0].verification_number == newest.number:
+        return None
+    return jobs[0]
+
+
+def _describe_job(job: Job) -> list[Line]:
+    doing = describe_purpose(job.purpose)
+    if not job.state.is_final:
+        step = f"step {job.step} of {job.steps}" if job.step else name_state(job.state)
+        return [_line("now", f"{doing}: {step}")]
+    lines = [_line("last", f"{doing}: {name_state(job.state)}")]
+    if job.error:
+        lines.append(_line("", show_safely(job.error)))
+    return lines
+
+
+def _describe_request(image: Image, has_unicode: bool) -> list[Line]:
+    parameters = image.request.parameters
+    lines = [_GAP]
+    for place, prompt in enumerate(image.request.stack.prompts):
+        weight = write_weight(prompt.weight, prompt.enabled, has_unicode=has_unicode, decimals=4)
+        is_quiet = not prompt.enabled
+        style = _QUIET if is_quiet else "$role-negative" if prompt.weight < 0 else ""
+        label = "prompts" if place == 0 else ""
+        text = show_safely(prompt.text)
+        body = (text, _QUIET if is_quiet else "")
+        lines.append(_line(label, (f"{weight:>5}  ", style), body, indent=7))
+    lines += [
+        _GAP,
+        _line("seed", str(parameters.seed)),
+        _line("steps", str(parameters.steps)),
+        _line("cfg", f"{parameters.cfg_scale:g}"),
+        _line("sampler", parameters.sampler),
+        _line("size", write_size(parameters.width, parameters.height)),
+        _line("style", parameters.style_preset or "none"),
+        _line("engine", f"{image.request.engine}, model {image.request.model}"),
+    ]
+    for label, sentences in describe_extras(parameters):
+        lines += [
+            _line(label if place == 0 else "", sentence) for place, sentence in enumerate(sentences)
+        ]
+    return lines
+
+
+def _describe_origin(image: Image) -> list[Line]:
+    lines = [_GAP]
+    lines.append(_line("lineage", describe_lineage(image)))
+    lines.append(_line("made", f"{show_moment(image.created_at)}, {write_seconds(image.seconds)}"))
+    if image.session:
+        lines.append(_line("session", show_safely(image.session)))
+    return lines
+
+
+def _describe_digests(image: Image) -> list[Line]:
+    size = write_size(image.width, image.height)
+    return [
+        _line("image", image.id),
+        _line("request", image.request_digest),
+        _line("pixels", image.pixels_sha256),
+        _line("file", image.file_sha256),
+        _line("", f"{image.mime}, {image.file_bytes:,} bytes, {size}"),
+        _line("path", show_safely(str(image.path))),
+    ]
+
+
+def _describe_environment(image: Image) -> list[Line]:
+    lines = [_GAP, _line("made by", image.environment_digest)]
+    values = image.environment.values if image.environment else {}
+    lines += [
+        _line("", (f"{show_safely(name)}: ", _QUIET), show_safely(value))
+        for name, value in sorted(values.items())
+    ]
+    lines += [
+        _line("", (f"{show_safely(name)}: ", _QUIET), show_safely(value))
+        for name, value in sorted(image.meta.items())
+    ]
+    if image.stages:
+        lines += _describe_stages(image.stages)
+    return lines
+
+
+def _describe_stages(stages: Sequence[Stage]) -> list[Line]:
+    """Name and digest of each, so that two records can be compared by eye."""
+    lines = []
+    for place, stage in enumerate(stages):
+        name = f"{stage.name} {stage.step}" if stage.step else stage.name
+        label = "stages" if place == 0 else ""
+        digest = (stage.sha256[:16], _QUIET)
+        lines.append(_line(label, f"{show_safely(name)}  ", digest))
+    return lines
+
+
+def _describe_older(verifications: Sequence[Verification], has_unicode: bool) -> list[Line]:
+    if not verifications:
+        return []
+    lines = [_GAP]
+    for place, row in enumerate(verifications):
+        sign = mark_verdict(row.verdict, has_unicode=has_unicode)
+        words = show_safely(describe_verdict(row.verdict, row.first_difference))
+        label = "verified" if place == 0 else ""
+        when = f"{show_moment(row.created_at)}  "
+        lines.append(_line(label, (when, _QUIET), (f"{sign} {words}", STYLES[row.verdict])))
+    return lines

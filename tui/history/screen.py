@@ -3,37 +3,134 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import ClassVar
 
-from textual import on
-from textual.binding import BindingType
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
 from textual.message import Message
+from textual.reactive import var
+from textual.widgets import Input, Static
 
 from store.errors import SafelightError
-from store.records import Image, Job, Purpose, Verification
-from tui.actions import CONTEXTS, Situation, make_bindings
-from tui.compose.abilities import Abilities, Upscaler, read_capabilities
-from tui.compose.derive import make_choices, open_upscalers
+from store.records import Draft, Image, Job, Purpose
 from tui.darkroom import Darkroom
-from tui.history.history_layout import HISTORY_CSS, HistoryLayout
 from tui.history.list import HistoryList
-from tui.shell_command import make_command
+from tui.history.record import RecordView
+from tui.image_screen import ImageScreen
+from tui.keys import Released
 from tui.text import show_first_prompt
+from tui.widgets.key_line import KeyLine
+from tui.widgets.picture import Picture
+from tui.words import count_things
 from tui.work import start_work
 
+NO_IMAGE = "There is no image here."
+
 _JOBS_READ = 50
+_TALL_FROM = 30
+_EMPTY = (
+    "No image yet.\n\nGo back with esc, type a prompt and press ctrl+j: each image that is made "
+    "is listed here, with everything that is needed to make it again."
+)
+_NOT_FOUND = "No prompt has words that begin so.\n\nesc shows all images again."
 
 
-class HistoryScreen(HistoryLayout):
-    """Shows what was made and does with it what the person says.
+class SearchField(Input):
+    """Words of prompts, searched for as they are typed."""
 
-    `engine` and `model` are the editor's, `session` the one that new jobs belong to.
+    BINDING_GROUP_TITLE = "while typing"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "enter",
+            "submit",
+            "list",
+            tooltip="Go to the list of what was found",
+            id="search.enter",
+            system=True,
+        ),
+    ]
+
+
+def _make_load(key: str, parts: str) -> Binding:
+    return Binding(
+        key,
+        f"load('{parts}')",
+        parts,
+        tooltip=f"Load {parts} of the image into the editor",
+        id=f"history.load.{parts.replace(' ', '_')}",
+    )
+
+
+class HistoryScreen(ImageScreen):
+    """Left the list, right picture and record; in a narrow terminal one after the other.
+
+    `image` is the one under the cursor. `draft` is the one in the editor, `session` the one
+    that new jobs belong to, `keymap` holds keys by binding id. Keys wait until the first page
+    is read, or cannot be read.
     """
 
-    CSS = HISTORY_CSS
-    BINDINGS: ClassVar[list[BindingType]] = make_bindings("history")
-    ACTION_CONTEXTS: ClassVar[tuple[str, ...]] = ("history", "history list", "record")
+    CSS_PATH = "history.tcss"
+    BINDING_GROUP_TITLE = "in the history"
+    LEADING: ClassVar[tuple[str, ...]] = (
+        "history.load",
+        "history.leave",
+        "history.search",
+        "history.turn",
+        "image.verify",
+        "help",
+        "image.regenerate",
+        "image.start",
+        "image.vary",
+        "image.enlarge",
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "enter",
+            "load('all')",
+            "load",
+            tooltip="Load the whole image into the editor",
+            id="history.load",
+        ),
+        Binding(
+            "escape,q",
+            "leave",
+            "back",
+            tooltip="End the search, else leave the record, else go back to the editor",
+            id="history.leave",
+        ),
+        Binding(
+            "slash",
+            "search",
+            "search",
+            tooltip="Search the prompts as you type",
+            id="history.search",
+        ),
+        Binding(
+            "tab,shift+tab",
+            "turn",
+            "record",
+            tooltip="Go to the record and back to the list",
+            id="history.turn",
+        ),
+        _make_load("1", "all"),
+        _make_load("2", "all but seed"),
+        _make_load("3", "prompts"),
+        _make_load("4", "parameters"),
+        _make_load("5", "seed"),
+        Binding(
+            "z",
+            "turn_thumbnails",
+            "thumbnails",
+            tooltip="Thumbnails in the list, or one line an image",
+            id="history.thumbnails",
+        ),
+    ]
+
+    is_searching = var(False, toggle_class="-searching")
+    is_on_record = var(False, toggle_class="-record")
 
     class DraftLoaded(Message):
         """`parts` of `image` are wanted in the editor.
@@ -46,237 +143,242 @@ class HistoryScreen(HistoryLayout):
             self.image = image
             self.parts = parts
 
-    class OriginChosen(Message):
-        """The editor shall start from `image`."""
-
-        def __init__(self, image: Image) -> None:
-            super().__init__()
-            self.image = image
-
     def __init__(
         self,
         darkroom: Darkroom,
-        *,
-        engine: str = "builtin",
-        model: str | None = None,
+        draft: Draft,
         session: str | None = None,
-        id: str | None = None,  # noqa: A002
+        keymap: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(darkroom, id=id)
-        self._darkroom = darkroom
-        self._engine, self._model = engine, model
-        self._session = session
-        self._image: Image | None = None
+        super().__init__(darkroom, session)
+        self.set_reactive(ImageScreen.draft, draft)
+        self._wants_thumbnails = True
+        self._words = ""
+        self._is_at_search = False
+        self._is_open = False
+        self._has_answer = False
+        self._reading = asyncio.Lock()
         self._shown_id: str | None = None
-        self._is_read_only = False
-        self._abilities = Abilities({})
-        self._told: dict[str, str] = {}
+        # Held, not looked for: what was on its way when the screen is left finds them still.
+        self.history_list = HistoryList(darkroom, id="history-list")
+        self.record = RecordView(id="history-record")
+        self.picture = Picture(id="history-picture")
+        self._field = SearchField(placeholder="words of a prompt", id="history-search")
+        self._left, self._right = Vertical(id="history-left"), Vertical(id="history-right")
+        self._advice = Static(_EMPTY, id="history-empty", markup=False)
+        self._keys = KeyLine(keymap)
 
-    async def on_mount(self) -> None:
-        """Read the history and follow it."""
+    def compose(self) -> ComposeResult:
+        """List, picture, record, and one line for what is to be said."""
+        yield self._field
+        with Horizontal(id="history-body"):
+            with self._left:
+                yield self._advice
+                yield self.history_list
+            with self._right:
+                yield self.picture
+                yield self.record
+        yield self._keys
+
+    def on_mount(self) -> None:
+        """Read the history."""
         self._left.border_title = "history"
         self._right.border_title = "image"
+        self._begin_layout()
         self._arrange()
+        self.watch(self.history_list, "image", self._take_image)
         self.history_list.focus()
-        self._show_keys()
-        start_work(self, self._follow, "follow")
+        start_work(self, self.update, "update")
 
-    async def _follow(self) -> None:
-        try:
-            self._is_read_only = self._darkroom.is_read_only
-            capabilities = await asyncio.to_thread(read_capabilities, self._darkroom)
-            self._abilities = Abilities(capabilities)
-            await self.history_list.open_search("")
-            self._show_state()
-            self._show_keys()
-            async for _ in self._darkroom.watch():
-                await self.history_list.refresh_images()
+    # What is there
+
+    async def update(self) -> None:
+        """Show what others added or changed; the first time, read the history."""
+        if not self.history_list.is_attached:
+            return
+        async with self._reading:
+            try:
+                if self._is_open:
+                    await self.history_list.refresh_images()
+                    await self.end_told()
+                    await self._show_record()
+                else:
+                    await self.history_list.open_search(self._words)
+                    self._is_open = True
                 self._show_state()
-                await self._refresh_record()
-        except SafelightError as error:
-            self.say(str(error))
+            except SafelightError as error:
+                self.say(str(error))
+            self._release()
 
-    # The chosen image
+    def is_holding(self, event: events.Key | events.Paste) -> bool:
+        """Whether what was pressed waits: until it is known what it is about."""
+        is_leaving = isinstance(event, events.Key) and event.key == "escape"
+        return self.is_running and not self._has_answer and not is_leaving
 
-    @on(HistoryList.CursorMoved)
-    async def _show_chosen(self, event: HistoryList.CursorMoved) -> None:
-        event.stop()
-        self._image = event.image
-        self._show_keys()
-        start_work(self, self._show_image, "record", is_exclusive=True)
+    def _release(self) -> None:
+        if not self._has_answer:
+            self._has_answer = True
+            self.post_message(Released())
+
+    def _show_state(self) -> None:
+        pages = self.history_list.pages
+        self.set_class(not len(pages), "-empty")
+        if len(pages) and self.focused is None:
+            self.call_after_refresh(self.history_list.focus)
+        self._advice.update(_NOT_FOUND if pages.search else _EMPTY)
+        count = count_things(len(pages), "image")
+        found = f"{count} found" if pages.search else count
+        self._left.border_subtitle = found if len(pages) else ""
+
+    def _take_image(self, image: Image | None) -> None:
+        """Another image is under the cursor, or its record is another one."""
+        self.image = image
+        if image is not None:
+            self._release()
+        if self.is_running:
+            start_work(self, self._show_image, "record", is_exclusive=True)
 
     async def _show_image(self) -> None:
-        image, picture = self._image, self.picture
+        image, picture = self.image, self.picture
         if image is None:
             picture.show_image(None)
             self._shown_id = None
             self.record.show_record(None, [], [])
             return
-        await self._refresh_record()
+        await self._show_record()
         if image.id == self._shown_id:
             return
         try:
-            data = await self._darkroom.read_image(image)
+            data = await self.darkroom.read_image(image)
         except SafelightError as error:
             picture.show_image(None, caption=str(error))
         else:
             picture.show_image(data, caption=show_first_prompt(image.request))
         self._shown_id = image.id
 
-    async def _refresh_record(self) -> None:
-        if self._image is None:
+    @on(ImageScreen.JobsQueued)
+    async def _show_record(self) -> None:
+        if self.image is None:
             return
-        identity = self._image.id
+        identity = self.image.id
         try:
-            image = await self._darkroom.get_image(identity)
-            verifications = await self._darkroom.list_verifications(identity)
-            jobs = await self._darkroom.list_jobs(limit=_JOBS_READ)
+            image = await self.darkroom.get_image(identity)
+            verifications = await self.darkroom.list_verifications(identity)
+            jobs = await self.darkroom.list_jobs(limit=_JOBS_READ)
         except SafelightError as error:
             self.say(str(error))
             return
-        self._end_told(jobs)
-        if self._image.id == identity:
+        if self.image is not None and self.image.id == identity:
             own = [job for job in jobs if _is_about(job, identity)]
-            self._write_record(image, verifications, own)
-
-    def _end_told(self, jobs: list[Job]) -> None:
-        """What was said of a job is over when it has ended."""
-        for job in jobs:
-            if job.state.is_final and (text := self._told.pop(job.id, "")):
-                self._keys.unsay(text)
-
-    def _write_record(
-        self, image: Image, verifications: list[Verification], jobs: list[Job]
-    ) -> None:
-        self.record.show_record(image, verifications, jobs)
-        self._right.border_title = f"image {image.id[:8]}"
-
-    # Actions
-
-    def get_situation(self) -> Situation:
-        """What decides which actions can be done now."""
-        chosen = self.history_list.chosen
-        situation = Situation(has_image=chosen is not None, is_read_only=self._is_read_only)
-        return self._abilities.add_reasons(situation, self._engine, self._model, chosen)
-
-    async def perform(self, action_id: str, key: str) -> None:
-        """Do what the action says."""
-        match action_id:
-            case "history.load":
-                self._load("all")
-            case "history.load.all" | "history.load.all_but_seed" | "history.load.prompts":
-                self._load(action_id.removeprefix("history.load.").replace("_", " "))
-            case "history.load.parameters" | "history.load.seed":
-                self._load(action_id.removeprefix("history.load."))
-            case "history.leave":
-                self._leave()
-            case "history.search":
-                self._open_search()
-            case "history.turn":
-                self._turn()
-            case "history.verify":
-                await self._queue(Purpose.VERIFY)
-            case "history.regenerate":
-                await self._queue(Purpose.REGENERATE)
-            case "history.start":
-                self._start()
-            case "history.vary":
-                await self._vary()
-            case "history.enlarge":
-                self._enlarge()
-            case "history.copy":
-                self._copy_command()
-            case "history.thumbnails":
-                self._wants_thumbnails = not self.history_list.has_thumbnails
-                self.history_list.has_thumbnails = self._wants_thumbnails
-            case "history.help":
-                await self._open_help()
-            case "history.cursor":
-                self.history_list.move(key)
-            case "record.scroll":
-                self.record.scroll_by_key(key)
-
-    async def _open_help(self) -> None:
-        from tui.help_dialog import HelpScreen
-
-        part = "record" if self.focused is self.record else "history list"
-        focused = ("history", part)
-        contexts = {name: CONTEXTS[name] for name in ("history", "history list", "record")}
-        await self.app.push_screen(
-            HelpScreen(contexts, self.get_situation(), self._glyphs, focused)
-        )
-
-    # What is done is done to the image under the cursor at that moment: the record beside it
-    # may still be on its way.
-
-    def _load(self, parts: str) -> None:
-        if (image := self.history_list.chosen) is not None:
-            self.post_message(self.DraftLoaded(image, parts))
-            self._close()
-
-    def _start(self) -> None:
-        if (image := self.history_list.chosen) is not None:
-            self.post_message(self.OriginChosen(image))
-            self._close()
-
-    async def _queue(self, purpose: Purpose) -> None:
-        if (image := self.history_list.chosen) is None:
-            return
-        is_verification = purpose is Purpose.VERIFY
-        run = self._darkroom.verify if is_verification else self._darkroom.regenerate
-        doing = "Verifying" if is_verification else "Regenerating"
-        await self._send(run(image.id), f"{doing} {image.id[:8]}; the record shows how it goes.")
-
-    async def _vary(self) -> None:
-        if (image := self.history_list.chosen) is not None:
-            work = self._darkroom.vary(image, session=self._session)
-            await self._send(work, f"Varying {image.id[:8]}; it joins the list when it is made.")
-
-    def _enlarge(self) -> None:
-        if (image := self.history_list.chosen) is None:
-            return
-
-        async def take(upscaler: Upscaler) -> None:
-            choices = make_choices(upscaler)
-            work = self._darkroom.upscale(image, choices, session=self._session)
-            said = f"Making {image.id[:8]} larger; it joins the list when it is made."
-            await self._send(work, said)
-
-        open_upscalers(self._abilities, image, self._open_screen, take)
-
-    def _open_screen(self, screen: Any, callback: Any = None) -> None:
-        self.app.push_screen(screen, callback)
-
-    async def _send(self, work: Awaitable[Job | list[Job] | None], said: str) -> None:
-        """Queue what `work` queues, and say so until it has ended or the next key."""
-        try:
-            queued = await work
-        except SafelightError as error:
-            self.say(str(error))
-            return
-        jobs = queued if isinstance(queued, list) else [queued] if queued is not None else []
-        if jobs:
-            self.say(said)
-            self._told[jobs[-1].id] = said
-        await self._refresh_record()
-
-    def _copy_command(self) -> None:
-        if (image := self.history_list.chosen) is not None:
-            command = make_command(image.request)
-            self.app.copy_to_clipboard(command)
-            self.say(f"Sent to the terminal's clipboard: {command}")
-
-    @on(HistoryList.Opened)
-    def _list_opened(self) -> None:
-        self._load("all")
+            self.record.show_record(image, verifications, own)
+            self._right.border_title = f"image {image.id[:8]}"
 
     @on(HistoryList.Failed)
     def _list_failed(self, event: HistoryList.Failed) -> None:
         self.say(str(event.error))
 
+    # Layout
 
-DraftLoaded = HistoryScreen.DraftLoaded
-OriginChosen = HistoryScreen.OriginChosen
+    def _begin_layout(self) -> None:
+        """Set the class for this width now: Textual does so only after a first layout."""
+        width = self.app.size.width
+        fitting = [mark for mark in self.app.HORIZONTAL_BREAKPOINTS or () if mark[0] <= width]
+        if fitting:
+            self.add_class(max(fitting)[1])
+
+    def on_resize(self) -> None:
+        """Other things fit."""
+        self._arrange()
+
+    def _arrange(self) -> None:
+        is_tall = self.app.size.height >= _TALL_FROM
+        self.history_list.has_thumbnails = is_tall and self._wants_thumbnails
+
+    def action_turn_thumbnails(self) -> None:
+        """Thumbnails in the list, or one line an image."""
+        self._wants_thumbnails = not self.history_list.has_thumbnails
+        self.history_list.has_thumbnails = self._wants_thumbnails
+
+    def action_turn(self) -> None:
+        """Go to the record, or back to the list."""
+        self.is_on_record = self.focused is self.history_list or self.focused is None
+        (self.record if self.is_on_record else self.history_list).focus()
+
+    # Search
+
+    def action_search(self) -> None:
+        """Type words of prompts."""
+        self.is_searching = True
+        self.is_on_record = False
+        self._field.focus()
+
+    @on(Input.Changed, "#history-search")
+    def _search_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        self._words = event.value.strip()
+        if not self._is_at_search:
+            self._is_at_search = True
+            start_work(self, self._search, "search")
+
+    async def _search(self) -> None:
+        """Search for what stands in the field, and again while it changes meanwhile.
+
+        A search that has begun cannot be stopped, so they never run side by side: what was
+        typed last would wait for all that was typed before.
+        """
+        try:
+            while self._words != self.history_list.pages.search:
+                await self.history_list.open_search(self._words)
+                self._show_state()
+        except SafelightError as error:
+            self.say(str(error))
+        finally:
+            self._is_at_search = False
+
+    @on(Input.Submitted, "#history-search")
+    def _search_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.history_list.focus()
+
+    # Into the editor, and back to it
+
+    def why_not(self, action: str) -> str:
+        """Why an action cannot be run now; loading changes nothing in the history."""
+        if action == "load":
+            return "" if self.image is not None else NO_IMAGE
+        return super().why_not(action)
+
+    def action_load(self, parts: str) -> None:
+        """Load these parts of the image into the editor, and go back to it."""
+        if self.image is not None:
+            self.post_message(self.DraftLoaded(self.image, parts))
+            self._close()
+
+    @on(HistoryList.Opened)
+    def _list_opened(self) -> None:
+        self.action_load("all")
+
+    def action_start_from(self) -> None:
+        """Start the next images from this one, and go back to the editor."""
+        super().action_start_from()
+        if self.image is not None:
+            self._close()
+
+    def action_leave(self) -> None:
+        """End the search, else leave the record, else go back to the editor."""
+        if self.is_searching:
+            self.is_searching = False
+            self._field.value = ""
+            self.history_list.focus()
+        elif self.is_on_record:
+            self.is_on_record = False
+            self.history_list.focus()
+        else:
+            self._close()
+
+    def _close(self) -> None:
+        self.workers.cancel_node(self)
+        self.dismiss()
 
 
 def _is_about(job: Job, image_id: str) -> bool:

@@ -13,24 +13,45 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from rich.color import Color
 from rich.segment import Segment
+from rich.style import Style
 
 from tui.terminal.detect import Colours
-from tui.terminal.palette import (
-    ASCII_SHADES,
-    BLOCK_SHADES,
-    Row,
-    find_nearest,
-    join_cells,
-    join_shades,
-    load_mixtures,
-    load_palette,
-    map_colours,
-    measure_mixtures,
-)
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
+
+Row = list[Segment]
+_Shade = tuple[str, int, int]
+"""A glyph, and the numbers of its ink and its paper among the sixteen colours."""
+
+_GRAIN = 0.3
+"""How much the grain of a mixture of two colours counts against it."""
+
+_BLOCK_SHADES = (("░", 0.25), ("▒", 0.5))
+_ASCII_SHADES = (("+", 0.15), ("#", 0.3))
+"""Glyphs that mix two colours, and how much of a cell each covers."""
+
+_ANSI_16 = (
+    (0, 0, 0),
+    (205, 0, 0),
+    (0, 205, 0),
+    (205, 205, 0),
+    (0, 0, 238),
+    (205, 0, 205),
+    (0, 205, 205),
+    (229, 229, 229),
+    (127, 127, 127),
+    (255, 0, 0),
+    (0, 255, 0),
+    (255, 255, 0),
+    (92, 92, 255),
+    (255, 0, 255),
+    (0, 255, 255),
+    (255, 255, 255),
+)
+"""The sixteen colours as xterm shows them; a terminal's own palette may differ."""
 
 _SAMPLES = 8
 """Samples a side of one cell: block elements divide a cell in eighths."""
@@ -99,9 +120,9 @@ def _draw_blocks(image: PillowImage, columns: int, rows: int, colours: Colours) 
         return _draw_sixteen(columns, cells, inside / area, outside / rest)
     best = ((inside**2).sum(1) / area + (outside**2).sum(1) / rest).argmax(1)
     every = np.arange(len(best))
-    ink = map_colours(inside[every, :, best] / area[best, None], colours)
-    paper = map_colours(outside[every, :, best] / rest[best, None], colours)
-    return join_cells(columns, [glyphs[index] for index in best], ink, paper)
+    ink = _map_colours(inside[every, :, best] / area[best, None], colours)
+    paper = _map_colours(outside[every, :, best] / rest[best, None], colours)
+    return _join_cells(columns, [glyphs[index] for index in best], ink, paper)
 
 
 def _draw_sixteen(columns: int, cells: Any, inks: Any, papers: Any) -> list[Row]:
@@ -114,16 +135,16 @@ def _draw_sixteen(columns: int, cells: Any, inks: Any, papers: Any) -> list[Row]
     import numpy as np
 
     glyphs, masks = _load_blocks()
-    palette, _ = load_palette("16")
-    shades, mixed, grain = load_mixtures(BLOCK_SHADES)
+    palette, _ = _load_palette("16")
+    shades, mixed, grain = _load_mixtures(_BLOCK_SHADES)
     area = masks.sum(1)
-    ink, ink_error = find_nearest(inks.transpose(0, 2, 1), palette)
-    paper, paper_error = find_nearest(papers.transpose(0, 2, 1), palette)
+    ink, ink_error = _find_nearest(inks.transpose(0, 2, 1), palette)
+    paper, paper_error = _find_nearest(papers.transpose(0, 2, 1), palette)
     total = (cells**2).sum((1, 2))[:, None]
     spread = total - (inks**2).sum(1) * area - (papers**2).sum(1) * (_SAMPLES**2 - area)
     block_error = spread + ink_error * area + paper_error * (_SAMPLES**2 - area)
     mean = cells.mean(2)
-    far = measure_mixtures(mean, mixed, grain)
+    far = _measure_mixtures(mean, mixed, grain)
     shade_error = far * _SAMPLES**2 + total - (mean**2).sum(1)[:, None] * _SAMPLES**2
     block, shade = block_error.argmin(1), shade_error.argmin(1)
     every = np.arange(len(cells))
@@ -134,7 +155,7 @@ def _draw_sixteen(columns: int, cells: Any, inks: Any, papers: Any) -> list[Row]
         else (glyphs[block[at]], int(ink[at, block[at]]), int(paper[at, block[at]]))
         for at in every
     ]
-    return join_shades(columns, chosen)
+    return _join_shades(columns, chosen)
 
 
 @cache
@@ -167,11 +188,11 @@ def _draw_spaces(image: PillowImage, columns: int, rows: int, colours: Colours) 
 
     pixels = np.asarray(_resize(image, columns, rows, 1), np.float32).reshape(-1, 3)
     if colours == "16":
-        shades, mixed, grain = load_mixtures(ASCII_SHADES)
-        best = measure_mixtures(pixels, mixed, grain).argmin(1)
-        return join_shades(columns, [shades[index] for index in best])
-    paper = map_colours(pixels, colours)
-    return join_cells(columns, [" "] * len(paper), paper, paper)
+        shades, mixed, grain = _load_mixtures(_ASCII_SHADES)
+        best = _measure_mixtures(pixels, mixed, grain).argmin(1)
+        return _join_shades(columns, [shades[index] for index in best])
+    paper = _map_colours(pixels, colours)
+    return _join_cells(columns, [" "] * len(paper), paper, paper)
 
 
 def _draw_shades(image: PillowImage, columns: int, rows: int, has_blocks: bool) -> list[Row]:
@@ -194,3 +215,105 @@ def _resize(image: PillowImage, columns: int, rows: int, samples: int) -> Pillow
 
     size = (columns * samples, rows * samples)
     return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
+
+
+# From pixels to the colours that the terminal has
+
+
+def _map_colours(colours: Any, depth: Colours) -> list[Color]:
+    """Rich colours for the rows of `colours` (count, 3), values 0 to 255."""
+    import numpy as np
+
+    if depth == "truecolor":
+        # To even values: nobody sees it, and one cell in six is equal to its neighbour more.
+        rounded = np.clip(np.round(colours / 2) * 2, 0, 254).astype(np.uint8)
+        return [Color.from_rgb(*map(int, row)) for row in rounded]
+    palette, first = _load_palette(depth)
+    nearest, _ = _find_nearest(colours, palette)
+    return [_get_color(first + int(index)) for index in nearest]
+
+
+def _find_nearest(colours: Any, palette: Any) -> tuple[Any, Any]:
+    """Index of the nearest of `palette` (count, 3) for `colours` (…, 3), and how far squared."""
+    square = (colours**2).sum(-1)[..., None]
+    distances = square - 2 * colours @ palette.T + (palette**2).sum(1)
+    return distances.argmin(-1), distances.min(-1)
+
+
+@cache
+def _load_palette(depth: Colours) -> tuple[Any, int]:
+    """The palette (count, 3) and the number of its first colour.
+
+    Of 256 the lowest sixteen are left out: each terminal has its own.
+    """
+    import numpy as np
+
+    if depth == "16":
+        return np.array(_ANSI_16, np.float32), 0
+    steps = (0, 95, 135, 175, 215, 255)
+    cube = [(red, green, blue) for red in steps for green in steps for blue in steps]
+    greys = [(8 + 10 * level,) * 3 for level in range(24)]
+    return np.array(cube + greys, np.float32), 16
+
+
+@cache
+def _get_color(number: int) -> Color:
+    """The terminal's colour with this number, 0 to 255."""
+    return Color.from_ansi(number)
+
+
+def _measure_mixtures(colours: Any, mixed: Any, grain: Any) -> Any:
+    """How far each of `colours` (count, 3) is from each mixture, grain included."""
+    return ((colours[:, None] - mixed[None]) ** 2).sum(2) + grain
+
+
+@cache
+def _load_mixtures(shares: tuple[tuple[str, float], ...]) -> tuple[list[_Shade], Any, Any]:
+    """Shades, the colour that each looks like, and its grain.
+
+    `shares`: glyphs and how much of a cell each covers.
+    """
+    import numpy as np
+
+    palette, _ = _load_palette("16")
+    shades: list[_Shade] = [(" ", number, number) for number in range(16)]
+    amounts = [1.0] * 16
+    for glyph, amount in shares:
+        pairs = [(one, other) for one in range(16) for other in range(16) if one != other]
+        shades += [(glyph, ink, paper) for ink, paper in pairs if amount < 0.5 or ink < paper]
+        amounts += [amount] * (len(shades) - len(amounts))
+    ink, paper = palette[[shade[1] for shade in shades]], palette[[shade[2] for shade in shades]]
+    share = np.array(amounts, np.float32)
+    mixed = ink * share[:, None] + paper * (1 - share[:, None])
+    grain = _GRAIN * share * (1 - share) * ((ink - paper) ** 2).sum(1)
+    return shades, mixed, grain
+
+
+def _join_shades(columns: int, shades: list[_Shade]) -> list[Row]:
+    """Rows of segments from shades, row by row."""
+    return _join_cells(
+        columns,
+        [glyph for glyph, _, _ in shades],
+        [_get_color(number) for _, number, _ in shades],
+        [_get_color(number) for _, _, number in shades],
+    )
+
+
+def _join_cells(columns: int, glyphs: list[str], ink: list[Color], paper: list[Color]) -> list[Row]:
+    """Rows of segments, neighbours of one style joined."""
+    lines: list[Row] = []
+    for start in range(0, len(glyphs), columns):
+        row: Row = []
+        for index in range(start, start + columns):
+            glyph = " " if ink[index] == paper[index] else glyphs[index]
+            style = row[-1].style if row else None
+            if (
+                style is not None
+                and style.bgcolor == paper[index]
+                and (glyph == " " or style.color == ink[index])
+            ):
+                row[-1] = Segment(row[-1].text + glyph, style)
+            else:
+                row.append(Segment(glyph, Style.from_color(ink[index], paper[index])))
+        lines.append(row)
+    return lines

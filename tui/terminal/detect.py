@@ -1,5 +1,12 @@
 """What the terminal can show, told by its environment alone.
 
+A widget asks the app that it is in: `get_display(self.app)` gives a `Display` with
+`glyphs`, `has_unicode`, `colours` and `image_protocol`. There is an app from `compose` and
+`on_mount` on, not yet in `__init__`, so ask where something is drawn, or on mount. The app
+settles it once, in its own `__init__`: `self.terminal_display = read_display(environ, images)`
+with `images` the setting `[interface] images`. An app without that attribute (the bare hosts
+of tests) counts as one in the terminal of `os.environ`. No widget reads the environment.
+
 Nothing is asked of the terminal: a question that crosses a slow link is answered late, and
 the answer lands in the text that the person types. Nothing here imports Textual, so it can
 run before Textual reads its own settings at import.
@@ -11,8 +18,12 @@ import os
 from collections.abc import Mapping, MutableMapping
 from typing import Literal, cast
 
+import msgspec
+
+from tui.terminal.glyphs import ASCII, UNICODE, Glyphs
+
 ImageProtocol = Literal["kitty", "sixel", "cells", "none"]
-"""How pictures reach the terminal: two pixel protocols, coloured characters, not at all."""
+"""How images reach the terminal: two pixel protocols, coloured characters, not at all."""
 
 Colours = Literal["truecolor", "256", "16", "none"]
 """How many colours may be sent."""
@@ -27,22 +38,56 @@ _SIXEL_PROGRAMS = ("WezTerm", "iTerm.app", "mintty")
 _TRUECOLOR_TERMS = (*_KITTY_TERMS, *_SIXEL_TERMS, "alacritty", "wezterm", "tmux-direct")
 _TRUECOLOR_PROGRAMS = (*_KITTY_PROGRAMS, *_SIXEL_PROGRAMS, "vscode", "Hyper")
 _TEXT_TERMS = ("linux", "dumb", "vt100", "vt102", "vt220", "ansi")
+_COLOUR_SYSTEMS: dict[str, Colours] = {"truecolor": "truecolor", "256": "256", "standard": "16"}
 _COERCED_CTYPES = ("C.UTF-8", "C.utf8", "UTF-8")
 
 
+class Display(msgspec.Struct, frozen=True, kw_only=True):
+    """What one terminal can show: signs, colours, images."""
+
+    glyphs: Glyphs
+    colours: Colours
+    image_protocol: ImageProtocol
+
+    @property
+    def has_unicode(self) -> bool:
+        """Whether block elements and signs such as ✓ can be shown."""
+        return self.glyphs.has_unicode
+
+
+def read_display(environ: Mapping[str, str] = os.environ, images: str = "auto") -> Display:
+    """What the terminal of `environ` can show; `images` is the setting of that name."""
+    return Display(
+        glyphs=choose_glyphs(environ),
+        colours=find_colours(environ),
+        image_protocol=choose_image_protocol(environ, images),
+    )
+
+
+def get_display(app: object) -> Display:
+    """What `app` has settled on as `terminal_display`; without that, what `os.environ` tells."""
+    settled = getattr(app, "terminal_display", None)
+    return settled if isinstance(settled, Display) else read_display()
+
+
+def choose_glyphs(environ: Mapping[str, str]) -> Glyphs:
+    """The set of signs that the terminal can show."""
+    return UNICODE if has_unicode(environ) else ASCII
+
+
 def choose_image_protocol(environ: Mapping[str, str], setting: str = "auto") -> ImageProtocol:
-    """How to draw pictures in this terminal; see `explain_image_protocol`."""
+    """How to show images in this terminal; see `explain_image_protocol`."""
     return explain_image_protocol(environ, setting)[0]
 
 
 def explain_image_protocol(
     environ: Mapping[str, str], setting: str = "auto"
 ) -> tuple[ImageProtocol, str]:
-    """How to draw pictures in this terminal, and why so, in words.
+    """How to show images in this terminal, and why so, in words.
 
     `setting` other than `auto` wins. Otherwise a pixel protocol is used only where the
     terminal is known to have it, is not reached through tmux or screen, and is not at the
-    far end of a link, where one picture in pixels weighs about 1 MB against 0.1 MB in cells.
+    far end of a link, where one image in pixels weighs about 1 MB against 0.1 MB in cells.
     """
     term, program = environ.get("TERM", ""), environ.get("TERM_PROGRAM", "")
     if setting in IMAGE_SETTINGS and setting != "auto":
@@ -52,7 +97,7 @@ def explain_image_protocol(
     if multiplexer := find_multiplexer(environ):
         return "cells", f"inside {multiplexer}, which may not pass pixels on"
     if environ.get("SSH_CONNECTION") or environ.get("SSH_TTY"):
-        return "cells", "over SSH a picture in pixels is ten times larger"
+        return "cells", "over SSH an image in pixels is ten times larger"
     if not has_unicode(environ):
         return "cells", "the locale is not UTF-8"
     if term in _KITTY_TERMS or program in _KITTY_PROGRAMS:
@@ -73,10 +118,15 @@ def find_multiplexer(environ: Mapping[str, str]) -> str:
 
 
 def find_colours(environ: Mapping[str, str]) -> Colours:
-    """How many colours may be sent: by NO_COLOR, COLORTERM, TERM_PROGRAM and TERM."""
+    """How many colours may be sent: by NO_COLOR, COLORTERM, TERM_PROGRAM and TERM.
+
+    TEXTUAL_COLOR_SYSTEM, by which Textual itself decides, wins over all but the first.
+    """
     term, program = environ.get("TERM", ""), environ.get("TERM_PROGRAM", "")
     if "NO_COLOR" in environ or term in ("", "dumb", "vt100", "vt102", "vt220"):
         return "none"
+    if chosen := _COLOUR_SYSTEMS.get(environ.get("TEXTUAL_COLOR_SYSTEM", "")):
+        return chosen
     if environ.get("COLORTERM", "").strip().lower() in ("truecolor", "24bit"):
         return "truecolor"
     if find_multiplexer(environ):
@@ -107,7 +157,7 @@ def prepare_environment(environ: MutableMapping[str, str], protocol: ImageProtoc
     """Set what Textual reads at import, where the person has not. Call before that import.
 
     COLORTERM does not cross SSH, so that a terminal known for 16 million colours would get
-    256; the kitty protocol even carries the picture's number in a colour and shows nothing
+    256; the kitty protocol even carries the image's number in a colour and shows nothing
     when that is rounded. Over SSH nothing moves by itself.
     """
     colours = find_colours(environ)
@@ -144,6 +194,8 @@ def _explain_colours(environ: Mapping[str, str]) -> str:
     colours = find_colours(environ)
     if "NO_COLOR" in environ:
         return f"{colours}: NO_COLOR is set"
+    if environ.get("TEXTUAL_COLOR_SYSTEM") in _COLOUR_SYSTEMS:
+        return f"{colours}: TEXTUAL_COLOR_SYSTEM is {environ['TEXTUAL_COLOR_SYSTEM']}"
     if environ.get("COLORTERM"):
         return f"{colours}: COLORTERM is {environ['COLORTERM']}"
     return f"{colours}: told by TERM (COLORTERM is not set)"

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 
 import msgspec
 
-from tui.terminal.detect import has_unicode
-
 
 class Glyphs(msgspec.Struct, frozen=True, kw_only=True):
     """One set of signs; each is one cell wide, but those in `keys`."""
@@ -50,8 +48,3 @@ ASCII = Glyphs(
     times="x",
     keys={},
 )
-
-
-def choose_glyphs(environ: Mapping[str, str]) -> Glyphs:
-    """The set that the terminal can show."""
-    return UNICODE if has_unicode(environ) else ASCII

@@ -1,47 +1,46 @@
-"""The last line: moving or typing, a message, and the keys that hold here."""
+"""The last line of a screen: moving or typing, a message, and the keys that hold here."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from textual.content import Content
 
-from tui.actions import Action, Situation, list_actions, write_keys
-from tui.terminal.glyphs import Glyphs
+from tui.keys import Hint, is_typing, list_active, list_chain
+from tui.terminal.detect import get_display
 from tui.text import show_safely
 from tui.widgets.cell import Cell
 
 WIDE, WIDE_GAP, GAP = 100, 3, 2
-FIRST = ("typing.accept", "typing.leave", "generate", "help", "part", "quit")
 
 
 class KeyLine(Cell):
-    """Shows as many keys as fit, those of the focused part first; the rest is under `?`."""
+    """Shows as many keys as fit, those of the focused part first; the rest is under `?`.
 
-    def __init__(self, glyphs: Glyphs, *, id: str) -> None:  # noqa: A002
+    The order is that of the bindings along the focus chain. Ids in the class variable `LEADING`
+    of a node of the chain get room before others. `keymap`: keys by binding id, where they are
+    not the default ones.
+    """
+
+    def __init__(self, keymap: Mapping[str, str] | None = None, *, id: str = "keys") -> None:  # noqa: A002
         super().__init__(id=id)
-        self._glyphs = glyphs
-        self._contexts: Sequence[str] = ("compose",)
-        self._situation = Situation()
-        self._is_typing = False
+        self._keymap = keymap or {}
         self._message = ""
-        self._first: Sequence[str] = ()
+        self._is_stale = False
 
-    def show(
-        self,
-        contexts: Sequence[str],
-        situation: Situation,
-        *,
-        is_typing: bool,
-        first: Sequence[str] = (),
-    ) -> None:
-        """Show the keys of `contexts`, the first one's first, before them the actions `first`."""
-        self._contexts, self._situation, self._is_typing = contexts, situation, is_typing
-        self._first = first
+    def on_mount(self) -> None:
+        """Follow the focus and what can be done."""
+        self.screen.bindings_updated_signal.subscribe(self, self._bindings_updated)
         self._refresh_line()
 
+    def _bindings_updated(self, _: object) -> None:
+        """Once for all updates that come together."""
+        if not self._is_stale:
+            self._is_stale = True
+            self.call_later(self._refresh_line)
+
     def say(self, message: str) -> None:
-        """Show `message` in the keys' place until the next key is pressed; "" ends it."""
+        """Show `message` in the keys' place; "" ends it."""
         if message != self._message:
             self._message = message
             self._refresh_line()
@@ -65,53 +64,74 @@ class KeyLine(Cell):
         return WIDE_GAP if self.size.width >= WIDE else GAP
 
     def _refresh_line(self) -> None:
-        state = " typing " if self._is_typing else " moving "
-        style = "bold $role-on-focus on $role-focus" if self._is_typing else "bold $role-quiet"
+        self._is_stale = False
+        if not self.is_attached:
+            return
+        has_text = is_typing(self.screen.focused)
+        state = " typing " if has_text else " moving "
+        style = "bold $role-on-focus on $role-focus" if has_text else "bold $role-quiet"
         parts: list[str | tuple[str, str]] = [(state, style)]
         if self._message:
             parts.append(f"  {show_safely(self._message)}")
         else:
-            for key, label, is_enabled in self._choose_keys(self.size.width - len(state)):
+            for keys, label, is_enabled in self._choose_keys(self.size.width - len(state)):
                 parts.append(" " * self._gap)
-                parts.append((key, "$role-focus" if is_enabled else "$role-quiet"))
+                parts.append((keys, "$role-focus" if is_enabled else "$role-quiet"))
                 parts.append((f" {label}", "" if is_enabled else "strike $role-quiet"))
         self.put(Content.assemble(*parts))
 
     def _choose_keys(self, width: int) -> list[tuple[str, str, bool]]:
+        """What fits into `width` cells: keys, label, and whether it can be used now."""
+        entries = self._list_entries()
+        leading = self._list_leading()
+        ranked = sorted(entries, key=lambda entry: _find_rank(entry, leading))
         chosen = []
-        for action in self._rank_actions():
-            key = self._write_key(action)
-            taken = self._gap + len(key) + 1 + len(action.label)
-            if taken > width:
+        for entry in ranked:
+            taken = self._gap + len(entry.keys) + 1 + len(entry.label)
+            if taken <= width:
+                width -= taken
+                chosen.append(entry)
+        return [(entry.keys, entry.label, entry.is_enabled) for entry in entries if entry in chosen]
+
+    def _list_entries(self) -> list[_Entry]:
+        arrows = get_display(self.app).glyphs.keys
+        entries: list[_Entry] = []
+        focused = self.screen.focused
+        for hint in list_active(self.screen, self._keymap):
+            if not hint.binding.show:
                 continue
-            width -= taken
-            chosen.append((action, key))
-        order = {action.id: place for place, action in enumerate(self._order_actions())}
-        chosen.sort(key=lambda pair: order[pair[0].id])
-        return [(key, action.label, not action.explain(self._situation)) for action, key in chosen]
+            # Of a pair's and of a screen's keys one each is enough.
+            has_one = hint.binding.group is not None or hint.node is not focused
+            written = hint.written.split(" ")[0] if has_one else hint.written
+            entry = _Entry(hint, " ".join(arrows.get(word, word) for word in written.split(" ")))
+            if entries and entry.group and entries[-1].group == entry.group:
+                entries[-1].join(entry)
+            else:
+                entries.append(entry)
+        return entries
 
-    def _order_actions(self) -> list[Action]:
-        actions = [
-            action
-            for context in self._contexts
-            for action in sorted(list_actions(context), key=lambda action: action.rank)
-            if action.rank and self._write_key(action)
-        ]
-        return sorted(actions, key=lambda action: action.id not in self._first)
+    def _list_leading(self) -> list[str]:
+        found: list[str] = []
+        for node in list_chain(self.screen):
+            found += getattr(node, "LEADING", ())
+        return found
 
-    def _write_key(self, action: Action) -> str:
-        """The keys as they are written; while typing only one that is no text, or nothing."""
-        key = write_keys(action, self._glyphs.keys)
-        if action.context != "compose":
-            return key
-        keys = key.split()
-        if self._is_typing:
-            keys = [each for each in keys if len(each) > 1]
-        return keys[0] if keys else ""
 
-    def _rank_actions(self) -> list[Action]:
-        """In the order in which they get room: what leads everywhere else comes first."""
-        actions = self._order_actions()
-        leading = (*FIRST, *self._first)
-        first = [action for name in leading for action in actions if action.id == name]
-        return first + [action for action in actions if action not in first]
+class _Entry:
+    """One key, or a pair of keys of one group, in the line."""
+
+    def __init__(self, hint: Hint, keys: str) -> None:
+        self.id = hint.binding.id or ""
+        self.group = hint.binding.group
+        self.keys = keys
+        self.label = self.group.description if self.group else hint.binding.description
+        self.is_enabled = not hint.reason
+
+    def join(self, other: _Entry) -> None:
+        """Show the keys of `other` before these words too."""
+        self.keys = f"{self.keys} {other.keys}"
+        self.is_enabled |= other.is_enabled
+
+
+def _find_rank(entry: _Entry, leading: list[str]) -> int:
+    return leading.index(entry.id) if entry.id in leading else len(leading)

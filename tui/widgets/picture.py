@@ -1,10 +1,16 @@
-"""One image in the terminal."""
+"""One image in the terminal: in cells, in real pixels (kitty, sixel), or in words.
+
+Nothing is asked of the terminal, not even by the package that draws real pixels.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import os
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+import io
+import sys
+import threading
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
@@ -16,9 +22,9 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from store.errors import SafelightError
-from tui.terminal.cells import draw_cells, fit_cells
-from tui.terminal.detect import Colours, ImageProtocol, choose_image_protocol, has_unicode
-from tui.terminal.palette import Row
+from tui.terminal.cells import Row, draw_cells, fit_cells
+from tui.terminal.detect import Colours, Display, ImageProtocol, get_display
+from tui.terminal.filter import ControlFilter
 from tui.text import show_safely
 from tui.work import start_work
 
@@ -27,18 +33,18 @@ if TYPE_CHECKING:
 
     from PIL.Image import Image as PillowImage
 
-_COLOURS: dict[str | None, Colours] = {"truecolor": "truecolor", "256": "256", "standard": "16"}
+_PIXELS_AT_MOST = 2048
+_importing = threading.Lock()
 
 
 def get_image_protocol(app: App[Any]) -> ImageProtocol:
-    """The protocol that the app has settled on (`image_protocol`), or the terminal's."""
-    settled = getattr(app, "image_protocol", None)
-    return cast(ImageProtocol, settled) if settled else choose_image_protocol(os.environ)
+    """How `app` shows images."""
+    return get_display(app).image_protocol
 
 
 def get_colours(app: App[Any]) -> Colours:
-    """How many colours the app sends."""
-    return "none" if app.no_color else _COLOURS.get(app.console.color_system, "none")
+    """How many colours `app` sends."""
+    return get_display(app).colours
 
 
 class Picture(Widget):
@@ -124,8 +130,9 @@ class Picture(Widget):
 
     async def _draw(self) -> None:
         data, size = self._data, self.content_size
-        protocol, colours = get_image_protocol(self.app), get_colours(self.app)
-        wanted = (data, size, protocol, colours)
+        display = get_display(self.app)
+        protocol = display.image_protocol
+        wanted = (data, size, display)
         if wanted == self._drawn_for:
             return
         try:
@@ -133,15 +140,12 @@ class Picture(Widget):
                 await self._replace_child(None)
                 self._rows = []
             elif protocol == "cells":
-                has_blocks = has_unicode(os.environ)
-                rows = await asyncio.to_thread(_draw_data, data, size, colours, has_blocks)
+                rows = await asyncio.to_thread(_draw_data, data, size, display)
                 await self._replace_child(None)
                 self._rows = rows
             else:
-                from tui.widgets.pixels import make_pixel_widget
-
                 self._rows = []
-                await self._replace_child(await make_pixel_widget(protocol, data, size))
+                await self._replace_child(await _make_pixel_widget(protocol, data, size))
         except SafelightError as error:
             self._rows, self._fault = [], show_safely(str(error))
         self._drawn_for = wanted
@@ -158,7 +162,7 @@ class Picture(Widget):
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Without the filter that turns palette colours into others: they are chosen here."""
         filters = super().get_line_filters()
-        if not self._rows or get_colours(self.app) == "truecolor":
+        if not self._rows or get_display(self.app).colours == "truecolor":
             return filters
         return [kept for kept in filters if not isinstance(kept, ANSIToTruecolor)]
 
@@ -178,7 +182,7 @@ class Picture(Widget):
         if not 0 <= row < len(self._rows):
             return Strip.blank(width, style)
         line = self._rows[row]
-        length = sum(len(segment.text) for segment in line)
+        length = sum([len(segment.text) for segment in line])
         left = (width - length) // 2
         drawn = [Segment(text, own or style) for text, own, _ in line]
         return Strip(
@@ -202,10 +206,10 @@ class Picture(Widget):
         )
 
 
-def _draw_data(data: bytes, size: Size, colours: Colours, has_blocks: bool) -> list[Row]:
+def _draw_data(data: bytes, size: Size, display: Display) -> list[Row]:
     image = open_for_display(data)
     columns, rows = fit_cells(image.width, image.height, size.width, size.height)
-    return draw_cells(image, columns, rows, colours, has_blocks=has_blocks)
+    return draw_cells(image, columns, rows, display.colours, has_blocks=display.has_unicode)
 
 
 def open_for_display(data: bytes) -> PillowImage:
@@ -213,3 +217,81 @@ def open_for_display(data: bytes) -> PillowImage:
     from store.pixels import open_image
 
     return open_image(data)
+
+
+# Real pixels
+
+
+async def _make_pixel_widget(protocol: ImageProtocol, data: bytes, size: Size) -> Widget:
+    """A widget that shows the image in `data` within `size` cells.
+
+    Raises `StoreError` when the image cannot be decoded.
+    """
+    make, image = await asyncio.to_thread(_prepare, protocol, data)
+    columns, rows = fit_cells(image.width, image.height, size.width, size.height)
+    widget: Widget = make(image)
+    widget.styles.width, widget.styles.height = columns, rows
+    return widget
+
+
+def _prepare(protocol: ImageProtocol, data: bytes) -> tuple[Any, PillowImage]:
+    image = open_for_display(data).convert("RGB")
+    image.thumbnail((_PIXELS_AT_MOST, _PIXELS_AT_MOST))
+    with _importing:
+        return _load_widget_class(protocol), image
+
+
+@cache
+def _load_widget_class(protocol: ImageProtocol) -> Any:
+    """textual-image's widget, imported without asking the terminal anything.
+
+    The package asks at import, in the middle of the person's typing, and waits 0.1 s for an
+    answer. It does so only when standard output is a terminal, so another one stands there
+    meanwhile. The size of a cell comes from the kernel instead.
+    """
+    real = sys.__stdout__
+    sys.__stdout__ = io.TextIOWrapper(io.BytesIO())  # type: ignore[misc]
+    try:
+        from textual_image._terminal import CellSize, get_cell_size
+        from textual_image.widget import SixelImage, TGPImage
+    finally:
+        sys.__stdout__ = real  # type: ignore[misc]
+    get_cell_size._result = CellSize(*_read_cell_size())  # type: ignore[attr-defined]
+    return TGPImage if protocol == "kitty" else _make_sixel_class(SixelImage)
+
+
+def _read_cell_size() -> tuple[int, int]:
+    """Width and height of a cell in pixels, 10 x 20 when the kernel does not know."""
+    import fcntl
+    import struct
+    import termios
+
+    try:
+        answer = fcntl.ioctl(1, termios.TIOCGWINSZ, b"\0" * 8)
+    except OSError:
+        return 10, 20
+    rows, columns, width, height = struct.unpack("HHHH", answer)
+    if not (rows and columns and width and height):
+        return 10, 20
+    return max(1, width // columns), max(1, height // rows)
+
+
+def _make_sixel_class(sixel_image: Any) -> Any:
+    """A sixel widget whose data pass the gate for control characters.
+
+    The data travel as text between two cursor moves, and the gate would make them visible.
+    Nothing in them comes from a prompt.
+    """
+    from textual_image.widget.sixel import _ImageSixelImpl, _NoopRenderable
+
+    class SixelData(_ImageSixelImpl):
+        def get_line_filters(self) -> Any:
+            return [
+                kept for kept in super().get_line_filters() if not isinstance(kept, ControlFilter)
+            ]
+
+    class SixelPicture(sixel_image, Renderable=_NoopRenderable):  # type: ignore[misc, call-arg]
+        def compose(self) -> Any:
+            yield SixelData(self.image, self._sixel_options)
+
+    return SixelPicture

@@ -8,9 +8,8 @@ from collections.abc import Iterable
 
 from store.errors import SafelightError
 from tui.darkroom import Darkroom
-from tui.terminal.cells import draw_cells, fit_cells
+from tui.terminal.cells import Row, draw_cells, fit_cells
 from tui.terminal.detect import Colours
-from tui.terminal.palette import Row
 
 _KEPT = 400
 

@@ -18,12 +18,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engines.builtin.capabilities import MODEL
-from engines.builtin.training.autoencoder import CHANNELS, Autoencoder
-from engines.builtin.training.device import load
+from engines.builtin.models import MODEL
+from engines.builtin.training.loop import load
 from engines.builtin.training.networks import Shape
-from engines.builtin.training.upscaler import Upscaler
-from engines.builtin.training.words import Vocabulary
+from engines.builtin.training.train_autoencoder import CHANNELS, Autoencoder
+from engines.builtin.training.train_upscaler import Upscaler
+from engines.builtin.training.word_vectors import Vocabulary
 from engines.builtin.weights import FORMAT, MANIFEST, Manifest
 
 Arrays = dict[str, np.ndarray]

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engines.builtin.training.autoencoder import CHANNELS
-from engines.builtin.training.words import LENGTH
+from engines.builtin.training.train_autoencoder import CHANNELS
+from engines.builtin.training.word_vectors import LENGTH
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,8 @@ from pathlib import Path
 from engines.builtin.pipeline import Pipeline
 from engines.builtin.weights import load_weights
 from store.request import Request, Variation
-from tests.engines.builtin.making import (
-    Inputs,
-    draw_mask,
-    draw_picture,
-    make_request,
-    run,
-    stages,
-)
+from tests.engines.builtin.making import Inputs, draw_mask, draw_picture, run, stages
+from tests.factories import make_quick_request
 
 GOLDEN = Path(__file__).with_name("golden.json")
 SAMPLERS = ("k_dpmpp_2m", "k_euler_ancestral", "k_heun")
@@ -24,21 +18,21 @@ SAMPLERS = ("k_dpmpp_2m", "k_euler_ancestral", "k_heun")
 def make_requests() -> tuple[dict[str, Request], Inputs]:
     """The requests whose digests are held, by their names, and the files that they need."""
     inputs = Inputs()
-    picture, mask = draw_picture(), draw_mask()
-    requests = {name: make_request(sampler=name) for name in SAMPLERS}
-    requests["variation"] = make_request(
+    image, mask = draw_picture(), draw_mask()
+    requests = {name: make_quick_request(sampler=name) for name in SAMPLERS}
+    requests["variation"] = make_quick_request(
         sampler="k_euler_ancestral", variation=Variation(seed=5, strength=0.3)
     )
-    requests["upscaled"] = make_request(width=256, height=256)
-    requests["initial image"] = make_request(initial_image=inputs.start(picture, 0.65))
-    requests["inpainting"] = make_request(
+    requests["upscaled"] = make_quick_request(width=256, height=256)
+    requests["initial image"] = make_quick_request(initial_image=inputs.start(image, 0.65))
+    requests["inpainting"] = make_quick_request(
         sampler="ddim",
         initial_image=inputs.start(draw_picture((200, 150)), 0.9, 0.1),
         mask=inputs.mask(mask, area="random"),
         width=256,
         height=192,
     )
-    requests["upscale"] = make_request(
+    requests["upscale"] = make_quick_request(
         (), width=300, height=225, upscale=inputs.upscale(draw_picture((100, 75)))
     )
     return requests, inputs

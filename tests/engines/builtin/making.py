@@ -11,34 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from engines.base import Event, Produced, StageReached, Warned
-from engines.builtin.capabilities import MODEL
 from engines.builtin.pipeline import Pipeline
 from store.errors import StoreError
-from store.request import InitialImage, Mask, Parameters, Prompt, PromptStack, Request, Upscale
-
-Stack = tuple[tuple[str, float], ...]
-BASE: Stack = (("night sky above japanese town", 1.0), ("clouds", -1.0))
-SEED = 1229080980
-
-
-def make_request(stack: Stack = BASE, **changes: Any) -> Request:
-    """A quick request of 3 steps; `changes` replace its parameters."""
-    values: dict[str, Any] = {
-        "seed": SEED,
-        "steps": 3,
-        "cfg_scale": 7.0,
-        "sampler": "k_dpmpp_2m",
-        "width": 128,
-        "height": 128,
-        "style_preset": None,
-    }
-    prompts = tuple(Prompt(text=text, weight=weight) for text, weight in stack)
-    return Request(
-        engine="builtin",
-        model=MODEL,
-        stack=PromptStack(prompts=prompts),
-        parameters=Parameters(**{**values, **changes}),
-    )
+from store.request import InitialImage, Mask, Request, Upscale
+from tests.factories import encode_image
 
 
 def draw_picture(size: tuple[int, int] = (128, 128)) -> Image.Image:
@@ -72,11 +48,9 @@ class Inputs:
         self._files: dict[str, bytes] = {}
 
     def add(self, image: Image.Image | bytes, kind: str = "PNG") -> str:
-        """Keep a picture as a file, or a file; give its digest."""
+        """Keep a image as a file, or a file; give its digest."""
         if isinstance(image, Image.Image):
-            buffer = io.BytesIO()
-            image.save(buffer, kind)
-            image = buffer.getvalue()
+            image = encode_image(image, kind)
         sha256 = hashlib.sha256(image).hexdigest()
         self._files[sha256] = image
         return sha256
@@ -114,7 +88,7 @@ def stages(events: list[Event]) -> dict[str, str]:
 
 
 def pixels(events: list[Event]) -> NDArray[np.uint8]:
-    """The decoded picture of the last event."""
+    """The decoded image of the last event."""
     produced = events[-1]
     assert isinstance(produced, Produced)
     assert produced.data is not None
@@ -123,7 +97,7 @@ def pixels(events: list[Event]) -> NDArray[np.uint8]:
 
 
 def measure_psnr(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
-    """Likeness of two pictures in dB."""
+    """Likeness of two images in dB."""
     error = float(np.mean((a.astype(np.float64) - b) ** 2))
     return float(10 * np.log10(255**2 / error)) if error else float("inf")
 

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from engines.builtin.pipeline import Pipeline
-from tests.engines.builtin.making import make_request, run, stages
+from tests.engines.builtin.making import run, stages
+from tests.factories import make_quick_request
 
 ROOT = Path(__file__).parents[3]
 QEMU = shutil.which("qemu-x86_64")
@@ -24,8 +25,9 @@ SCRIPT = """
 import json
 from engines.builtin.pipeline import Pipeline
 from engines.builtin.weights import load_weights
-from tests.engines.builtin.making import make_request, run, stages
-print(json.dumps(stages(run(Pipeline(load_weights(), 1), make_request(steps=2)))))
+from tests.engines.builtin.making import run, stages
+from tests.factories import make_quick_request
+print(json.dumps(stages(run(Pipeline(load_weights(), 1), make_quick_request(steps=2)))))
 """
 
 
@@ -45,4 +47,4 @@ def test_an_emulated_processor_gives_the_same_bits(pipeline: Pipeline, processor
         check=True,
         cwd=ROOT,
     )
-    assert json.loads(done.stdout) == stages(run(pipeline, make_request(steps=2)))
+    assert json.loads(done.stdout) == stages(run(pipeline, make_quick_request(steps=2)))

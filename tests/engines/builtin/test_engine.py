@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 
 from engines.base import Engine, EngineError, Failure, Produced, Progressed, Run, StageReached
-from engines.builtin import kernels
+from engines.builtin import cpu as kernels
+from engines.builtin.cpu import describe_kernels, find_kernel_problem
 from engines.builtin.engine import BuiltinEngine
-from engines.builtin.kernels import describe_kernels, find_kernel_problem
 from engines.builtin.weights import FOLDER, check_files, load_weights
-from tests.engines.builtin.making import Inputs, draw_mask, draw_picture, make_request
+from tests.engines.builtin.making import Inputs, draw_mask, draw_picture
+from tests.factories import make_quick_request
 
 
 @pytest.fixture
@@ -30,22 +31,22 @@ async def engine() -> AsyncIterator[BuiltinEngine]:
 
 async def test_it_makes_an_image(engine: BuiltinEngine) -> None:
     held: Engine = engine
-    events = [event async for event in held.generate(make_request(), Run(id="1"))]
+    events = [event async for event in held.generate(make_quick_request(), Run(id="1"))]
     produced = events[-1]
     assert isinstance(produced, Produced)
-    assert produced.seed == make_request().parameters.seed
+    assert produced.seed == make_quick_request().parameters.seed
     names = {e.name for e in events if isinstance(e, StageReached)}
     assert names == {"text", "noise", "latent", "final latent", "pixels"}
-    assert held.wire_message(make_request(), Run(id="1")) is None
-    assert held.recover(make_request(), []) == []
+    assert held.wire_message(make_quick_request(), Run(id="1")) is None
+    assert held.recover(make_quick_request(), []) == []
 
 
 async def test_it_reads_the_files_of_the_run(engine: BuiltinEngine) -> None:
     inputs = Inputs()
-    request = make_request(
+    request = make_quick_request(
         initial_image=inputs.start(draw_picture(), 0.5), mask=inputs.mask(draw_mask())
     )
-    run = Run(id="1", read_input=inputs.read)
+    run = Run(id="1", inputs=inputs)
     events = [event async for event in engine.generate(request, run)]
     assert isinstance(events[-1], Produced)
     assert {"initial latent", "mask"} <= {e.name for e in events if isinstance(e, StageReached)}
@@ -55,13 +56,13 @@ async def test_it_reads_the_files_of_the_run(engine: BuiltinEngine) -> None:
 
 
 async def test_closing_stops_within_a_step(engine: BuiltinEngine) -> None:
-    events = engine.generate(make_request(steps=150), Run(id="1"))
+    events = engine.generate(make_quick_request(steps=150), Run(id="1"))
     async for event in events:
         if isinstance(event, Progressed):
             break
     start = time.monotonic()
     await events.aclose()
-    again = [e async for e in engine.generate(make_request(steps=1), Run(id="2"))]
+    again = [e async for e in engine.generate(make_quick_request(steps=1), Run(id="2"))]
     assert isinstance(again[-1], Produced)
     assert time.monotonic() - start < 5
 
@@ -70,7 +71,7 @@ async def test_cancelling_the_task_stops_it(engine: BuiltinEngine) -> None:
     seen: list[int] = []
 
     async def work() -> None:
-        async for event in engine.generate(make_request(steps=150), Run(id="1")):
+        async for event in engine.generate(make_quick_request(steps=150), Run(id="1")):
             if isinstance(event, Progressed):
                 seen.append(event.step)
 
@@ -131,7 +132,7 @@ def test_a_broken_manifest_is_damage(tmp_path: Path, text: bytes) -> None:
 
 
 def test_capabilities_load_no_numpy() -> None:
-    code = "import sys, engines.builtin.capabilities, engines.builtin.kernels; "
+    code = "import sys, engines.builtin.models, engines.builtin.cpu; "
     code += "import engines.builtin.engine; print('numpy' in sys.modules, 'PIL' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code],

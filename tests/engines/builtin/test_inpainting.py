@@ -8,29 +8,29 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engines.builtin.capabilities import SAMPLERS
+from engines.builtin.models import SAMPLERS
 from engines.builtin.pipeline import Pipeline
 from tests.engines.builtin.making import (
     Inputs,
     draw_mask,
     draw_picture,
-    make_request,
     measure_psnr,
     pixels,
     run,
     stages,
     warnings,
 )
+from tests.factories import make_quick_request
 
 
 def paint(pipeline: Pipeline, inputs: Inputs, **changes: Any) -> list[Any]:
-    """Events of a picture whose right half is made anew."""
+    """Events of a image whose right half is made anew."""
     values = {
         "steps": 4,
         "initial_image": inputs.start(draw_picture(), 1),
         "mask": inputs.mask(draw_mask()),
     }
-    return run(pipeline, make_request(**{**values, **changes}), inputs)
+    return run(pipeline, make_quick_request(**{**values, **changes}), inputs)
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
@@ -53,19 +53,19 @@ def test_the_colour_says_what_is_replaced(pipeline: Pipeline, inputs: Inputs) ->
 
 
 def test_kept_pixels_are_equal_at_a_large_size(pipeline: Pipeline, inputs: Inputs) -> None:
-    picture = draw_picture((512, 384))
+    image = draw_picture((512, 384))
     after = pixels(
         paint(
             pipeline,
             inputs,
             steps=2,
-            initial_image=inputs.start(picture, 0.9),
+            initial_image=inputs.start(image, 0.9),
             mask=inputs.mask(draw_mask((64, 48)).resize((512, 384), Image.Resampling.NEAREST)),
             width=512,
             height=384,
         )
     )
-    np.testing.assert_array_equal(after[:, :256], np.asarray(picture)[:, :256])
+    np.testing.assert_array_equal(after[:, :256], np.asarray(image)[:, :256])
 
 
 def test_a_mask_of_another_size_is_stretched_and_its_alpha_ignored(
@@ -133,4 +133,6 @@ def test_masks_of_one_colour_are_warned_about(pipeline: Pipeline, inputs: Inputs
         assert "nothing is replaced" in warnings(events)
     events = paint(pipeline, inputs, mask=inputs.mask(Image.new("L", (9, 9), 255)))
     assert "nothing of the initial image is kept" in warnings(events)
-    np.testing.assert_array_equal(pixels(events), pixels(run(pipeline, make_request(steps=4))))
+    np.testing.assert_array_equal(
+        pixels(events), pixels(run(pipeline, make_quick_request(steps=4)))
+    )

@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 
 from engines.base import Produced, Progressed
-from engines.builtin.capabilities import CAPABILITIES, SAMPLERS, STYLE_WORDS
+from engines.builtin.models import CAPABILITIES, SAMPLERS, STYLE_WORDS
 from engines.builtin.pipeline import Pipeline, choose_native_size
 from engines.builtin.weights import read_manifest
 from tests.engines.builtin.golden import make_requests
-from tests.engines.builtin.making import BASE, make_request, pixels, run, stages, warnings
+from tests.engines.builtin.making import pixels, run, stages, warnings
+from tests.factories import BASE, make_quick_request
 
 GOLDEN = Path(__file__).with_name("golden.json")
 ROOT = Path(__file__).parents[3]
@@ -25,13 +26,14 @@ ROOT = Path(__file__).parents[3]
 SCRIPT = """
 import json, sys
 from threadpoolctl import threadpool_limits
-from engines.builtin.kernels import describe_kernels, find_kernel_problem
+from engines.builtin.cpu import describe_kernels, find_kernel_problem
 from engines.builtin.pipeline import Pipeline
 from engines.builtin.weights import load_weights
-from tests.engines.builtin.making import make_request, run, stages
+from tests.engines.builtin.making import run, stages
+from tests.factories import make_quick_request
 pipeline = Pipeline(load_weights(), 1)
 threadpool_limits(int(sys.argv[1]), "blas")
-found = stages(run(pipeline, make_request(steps=1)))
+found = stages(run(pipeline, make_quick_request(steps=1)))
 print(json.dumps([found, find_kernel_problem(), describe_kernels()]))
 """
 SIMD = " ".join(np._core._multiarray_umath.__cpu_dispatch__)  # type: ignore[attr-defined]
@@ -74,18 +76,18 @@ def test_other_kernels_and_threads_give_the_same_bits(
     found, problem, kernels = json.loads(done.stdout)
     assert problem is None
     assert variables.get("OPENBLAS_CORETYPE", "") in kernels
-    assert found == stages(run(pipeline, make_request(steps=1)))
+    assert found == stages(run(pipeline, make_quick_request(steps=1)))
 
 
 def test_repeats_are_equal_and_leave_nothing_behind(pipeline: Pipeline) -> None:
-    first = stages(run(pipeline, make_request()))
-    run(pipeline, make_request(width=192, seed=3))
-    assert stages(run(pipeline, make_request())) == first
+    first = stages(run(pipeline, make_quick_request()))
+    run(pipeline, make_quick_request(width=192, seed=3))
+    assert stages(run(pipeline, make_quick_request())) == first
 
 
 def test_order_of_the_stack_changes_nothing(pipeline: Pipeline) -> None:
-    one = run(pipeline, make_request(BASE))
-    other = run(pipeline, make_request(BASE[::-1]))
+    one = run(pipeline, make_quick_request(BASE))
+    other = run(pipeline, make_quick_request(BASE[::-1]))
     np.testing.assert_array_equal(pixels(one), pixels(other))
 
 
@@ -101,8 +103,8 @@ def test_order_of_the_stack_changes_nothing(pipeline: Pipeline) -> None:
     ids=lambda c: "-".join(map(str, *c.items())),
 )
 def test_each_parameter_changes_the_image(pipeline: Pipeline, changes: dict[str, Any]) -> None:
-    base = pixels(run(pipeline, make_request()))
-    assert (pixels(run(pipeline, make_request(**changes))) != base).any()
+    base = pixels(run(pipeline, make_quick_request()))
+    assert (pixels(run(pipeline, make_quick_request(**changes))) != base).any()
 
 
 def test_prompts_and_weights_change_the_image(pipeline: Pipeline) -> None:
@@ -113,22 +115,22 @@ def test_prompts_and_weights_change_the_image(pipeline: Pipeline) -> None:
         (("blue sky above japanese town", 1.0), BASE[1]),
         BASE[:1],
     )
-    found = {pixels(run(pipeline, make_request(stack))).tobytes() for stack in stacks}
+    found = {pixels(run(pipeline, make_quick_request(stack))).tobytes() for stack in stacks}
     assert len(found) == len(stacks)
 
 
 def test_samplers_differ_from_each_other(pipeline: Pipeline) -> None:
     found = {
-        name: pixels(run(pipeline, make_request(sampler=name, steps=4))).tobytes()
+        name: pixels(run(pipeline, make_quick_request(sampler=name, steps=4))).tobytes()
         for name in SAMPLERS
     }
     assert len(set(found.values())) == len(found)
 
 
 def test_no_guidance_is_the_prompt_alone(pipeline: Pipeline) -> None:
-    alone = pixels(run(pipeline, make_request(BASE[:1], cfg_scale=1.0)))
-    without = pixels(run(pipeline, make_request(BASE[:1], cfg_scale=0.0)))
-    other = pixels(run(pipeline, make_request((("a cat", 1.0),), cfg_scale=0.0)))
+    alone = pixels(run(pipeline, make_quick_request(BASE[:1], cfg_scale=1.0)))
+    without = pixels(run(pipeline, make_quick_request(BASE[:1], cfg_scale=0.0)))
+    other = pixels(run(pipeline, make_quick_request((("a cat", 1.0),), cfg_scale=0.0)))
     assert (alone != without).any()
     np.testing.assert_array_equal(without, other)
 
@@ -148,7 +150,7 @@ def test_no_guidance_is_the_prompt_alone(pipeline: Pipeline) -> None:
 )
 def test_sizes(pipeline: Pipeline, size: tuple[int, int], native: tuple[int, int]) -> None:
     assert choose_native_size(*size) == native
-    events = run(pipeline, make_request(steps=1, width=size[0], height=size[1]))
+    events = run(pipeline, make_quick_request(steps=1, width=size[0], height=size[1]))
     assert pixels(events).shape == (size[1], size[0], 3)
     produced = events[-1]
     assert isinstance(produced, Produced)
@@ -159,23 +161,25 @@ def test_sizes(pipeline: Pipeline, size: tuple[int, int], native: tuple[int, int
 
 
 def test_progress_has_a_preview_at_each_step(pipeline: Pipeline) -> None:
-    events = run(pipeline, make_request(steps=5))
+    events = run(pipeline, make_quick_request(steps=5))
     progress = [e for e in events if isinstance(e, Progressed)]
     assert [(e.step, e.steps) for e in progress] == [(k, 5) for k in range(1, 6)]
     assert all(e.preview is not None and e.preview[:4] == b"\x89PNG" for e in progress)
 
 
 def test_unknown_and_surplus_words_are_reported(pipeline: Pipeline) -> None:
-    assert warnings(run(pipeline, make_request((("cats and a blorptak", 1.0),), steps=1))) == (
-        "The model does not know: blorptak."
-    )
+    assert warnings(
+        run(pipeline, make_quick_request((("cats and a blorptak", 1.0),), steps=1))
+    ) == ("The model does not know: blorptak.")
     long = " ".join(["cat"] * 90)
-    assert "ignored: cat" in warnings(run(pipeline, make_request(((long, 1.0),), steps=1)))
-    assert warnings(run(pipeline, make_request((("a cat on the beach", 1.0),), steps=1))) == ""
+    assert "ignored: cat" in warnings(run(pipeline, make_quick_request(((long, 1.0),), steps=1)))
+    assert (
+        warnings(run(pipeline, make_quick_request((("a cat on the beach", 1.0),), steps=1))) == ""
+    )
 
 
 def test_a_prompt_without_known_words_still_gives_an_image(pipeline: Pipeline) -> None:
-    events = run(pipeline, make_request((("blorptak", 1.0),), steps=1))
+    events = run(pipeline, make_quick_request((("blorptak", 1.0),), steps=1))
     assert isinstance(events[-1], Produced)
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engines.builtin.capabilities import SAMPLERS
-from engines.builtin.precise import Floats
-from engines.builtin.samplers import FORMULAS, Denoise
-from engines.builtin.schedule import karras_sigmas
+from engines.builtin.elementary import Floats
+from engines.builtin.models import SAMPLERS
+from engines.builtin.samplers import FORMULAS, Denoise, karras_sigmas
 
 MEAN, DEVIATION = 0.7, 0.5
 DETERMINISTIC = {
@@ -23,7 +22,7 @@ DETERMINISTIC = {
 
 
 def predict(x: Floats, sigma: float) -> Floats:
-    """The exact clean prediction for data of N(MEAN, DEVIATION^2)."""
+    """The exact denoised prediction for data of N(MEAN, DEVIATION^2)."""
     share = DEVIATION**2 / (DEVIATION**2 + sigma**2)
     return (MEAN + share * (x.astype(np.float64) - MEAN)).astype(np.float32)
 
@@ -82,5 +81,5 @@ def test_the_last_step_is_the_clean_prediction(name: str) -> None:
             predict, np.ones(3, np.float32), [5.0, 0.0], lambda *_: np.ones(3, np.float32)
         )
     )
-    after, clean = steps[-1]
-    np.testing.assert_array_equal(after, clean)
+    after, denoised = steps[-1]
+    np.testing.assert_array_equal(after, denoised)

@@ -7,11 +7,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from engines.builtin.noise import Stream
+from engines.builtin.noise import Draws, Stream
 from engines.builtin.pipeline import Pipeline
-from engines.builtin.variation import Draws
 from store.request import Variation
-from tests.engines.builtin.making import SEED, make_request, pixels, run, stages
+from tests.engines.builtin.making import pixels, run, stages
+from tests.factories import SEED, make_quick_request
 
 OTHER = 77
 
@@ -20,16 +20,18 @@ OTHER = 77
 def test_its_ends_are_the_two_seeds(pipeline: Pipeline, sampler: str) -> None:
     for strength, seed in ((0.0, SEED), (1.0, OTHER)):
         variation = Variation(seed=OTHER, strength=strength)
-        varied = run(pipeline, make_request(sampler=sampler, variation=variation))
-        assert stages(varied) == stages(run(pipeline, make_request(sampler=sampler, seed=seed)))
+        varied = run(pipeline, make_quick_request(sampler=sampler, variation=variation))
+        assert stages(varied) == stages(
+            run(pipeline, make_quick_request(sampler=sampler, seed=seed))
+        )
 
 
 def test_it_changes_gradually(pipeline: Pipeline) -> None:
-    base = pixels(run(pipeline, make_request(steps=6))).astype(int)
+    base = pixels(run(pipeline, make_quick_request(steps=6))).astype(int)
     distances = [0.0]
     for strength in (0.05, 0.2, 0.5):
         variation = Variation(seed=OTHER, strength=strength)
-        made = pixels(run(pipeline, make_request(steps=6, variation=variation)))
+        made = pixels(run(pipeline, make_quick_request(steps=6, variation=variation)))
         distances.append(float(np.abs(made - base).mean()))
     assert all(a < b for a, b in pairwise(distances)), distances
 

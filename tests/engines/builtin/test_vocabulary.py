@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
+from engines.base import TokenizedPrompt
 from engines.builtin.vocabulary import Vocabulary
-from engines.reading import PromptReading
 from engines.registry import EngineRegistry
 from engines.settings import Settings
 
@@ -47,14 +47,14 @@ def test_what_the_model_has_no_room_for_begins_after_the_last_word_that_it_reads
 def test_the_registry_tells_it_for_the_embedded_model_only() -> None:
     registry = EngineRegistry(Settings())
     text = "night sky above a brxzlt"
-    (place,) = registry.read_prompt("builtin", text).unknown
+    (place,) = registry.tokenize("builtin", text).unknown
     assert text[slice(*place)] == "brxzlt"
-    assert registry.read_prompt("stability", text) == PromptReading()
+    assert registry.tokenize("stability", text) == TokenizedPrompt()
 
 
 def test_reading_prompts_loads_no_numbers() -> None:
     code = (
-        "import sys; from engines.builtin.vocabulary import read_prompt; read_prompt('fog');"
+        "import sys; from engines.builtin.vocabulary import tokenize; tokenize('fog');"
         "assert 'numpy' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

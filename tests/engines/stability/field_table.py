@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from engines.builtin.capabilities import CAPABILITIES
-from engines.stability.wire import generation
+from engines.builtin.models import CAPABILITIES
+from engines.stability.protocol import generation
 from tests.engines.stability.field_rows import ROWS, Claim, Row
 
 FILE = Path(__file__).parents[3] / "docs" / "protocol-fields.md"

@@ -55,7 +55,7 @@ class Shelf(dict[str, bytes]):
 
     def make_run(self, run_id: str = "run-1", **options: Any) -> Run:
         """A run that reads its inputs here."""
-        return Run(id=run_id, read_input=self.read, **options)
+        return Run(id=run_id, inputs=self, **options)
 
     def make_initial(self, data: bytes | None = None, start: float = 0.6) -> InitialImage:
         """`data` as an initial image."""

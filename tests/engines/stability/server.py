@@ -20,17 +20,17 @@ import grpc
 import msgspec
 
 from engines.base import Engine, Produced
-from engines.secret import Secret
-from engines.stability.message import read_message
-from engines.stability.server import StabilityServer
-from engines.stability.services import GenerationService
-from engines.stability.wire import Message, generation
+from engines.keys import Secret
+from engines.server.server import StabilityServer
+from engines.server.service import GenerationService
+from engines.stability.messages import read_message
+from engines.stability.protocol import Message, generation
 from store.request import Request
-from tests.engines.stability.painter import paint
+from tests.engines.painter import paint
 
 TOKEN_VARIABLE = "SERVER_TOKEN"
 ENGINES = {
-    "painter": "tests.engines.stability.painter:Painter",
+    "painter": "tests.engines.painter:Painter",
     "builtin": "engines.builtin.engine:BuiltinEngine",
 }
 LIMIT = 128 * 1024 * 1024

@@ -11,10 +11,11 @@ import grpc
 import pytest
 
 from engines.base import EngineError, Failure, Produced
-from engines.secret import Secret
+from engines.keys import Secret
+from engines.remote import find_target
 from engines.stability.connection import make_metadata, open_channel
-from engines.stability.target import find_target
-from tests.engines.stability.conftest import Serve, collect, make_engine, make_request
+from tests.engines.hosted import Serve, collect, make_engine
+from tests.factories import make_hosted_request
 
 CANARY = "sk-CANARY-0123456789"
 
@@ -80,20 +81,20 @@ async def test_a_key_never_crosses_a_network_in_the_clear() -> None:
         assert caught.value.kind is Failure.INSECURE
         assert "unencrypted" in caught.value.message
     with pytest.raises(EngineError) as caught:
-        await collect(make_engine("example.org:443", CANARY, tls=False), make_request())
+        await collect(make_engine("example.org:443", CANARY, tls=False), make_hosted_request())
     assert caught.value.kind is Failure.INSECURE
 
 
 async def test_a_local_server_gets_the_key(serve: Serve) -> None:
     server = await serve(token=CANARY)
-    (produced,) = await collect(make_engine(server.host, CANARY), make_request())
+    (produced,) = await collect(make_engine(server.host, CANARY), make_hosted_request())
     assert isinstance(produced, Produced)
     assert server.headers[0]["authorization"] == f"Bearer {CANARY}"
 
 
 async def test_no_key_no_header(serve: Serve) -> None:
     server = await serve()
-    await collect(make_engine(server.host), make_request())
+    await collect(make_engine(server.host), make_hosted_request())
     assert "authorization" not in server.headers[0]
 
 
@@ -103,7 +104,7 @@ async def test_no_proxy_sees_what_goes_to_this_machine(
     for name in ("http_proxy", "https_proxy", "grpc_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     server = await serve(token=CANARY)
-    events = await collect(make_engine(server.host, CANARY), make_request())
+    events = await collect(make_engine(server.host, CANARY), make_hosted_request())
     assert isinstance(events[-1], Produced)
 
 
@@ -117,12 +118,12 @@ async def test_over_tls_the_key_arrives_and_the_server_is_checked(
 ) -> None:
     server = await serve(credentials=read_credentials(certificate), token=CANARY)
     engine = make_engine(server.host, CANARY, tls=True, certificates=certificate / "cert.pem")
-    (produced,) = await collect(engine, make_request())
+    (produced,) = await collect(engine, make_hosted_request())
     assert isinstance(produced, Produced)
     assert server.headers[0]["authorization"] == f"Bearer {CANARY}"
 
     with pytest.raises(EngineError) as caught:  # an authority that nobody knows
-        await collect(make_engine(server.host, CANARY, tls=True), make_request())
+        await collect(make_engine(server.host, CANARY, tls=True), make_hosted_request())
     assert caught.value.kind is Failure.UNREACHABLE
     assert "TLS" in caught.value.message
     assert "certificates" in caught.value.hint
@@ -132,7 +133,7 @@ async def test_over_tls_the_key_arrives_and_the_server_is_checked(
 async def test_a_server_without_tls_is_not_talked_to_as_if_it_had(serve: Serve) -> None:
     server = await serve()
     with pytest.raises(EngineError) as caught:
-        await collect(make_engine(server.host, CANARY, tls=True), make_request())
+        await collect(make_engine(server.host, CANARY, tls=True), make_hosted_request())
     assert caught.value.kind is Failure.UNREACHABLE
     assert "tls = false" in caught.value.hint
     assert server.messages == []
@@ -141,7 +142,7 @@ async def test_a_server_without_tls_is_not_talked_to_as_if_it_had(serve: Serve) 
 async def test_missing_certificates_are_named(tmp_path: Path) -> None:
     engine = make_engine("localhost:1", tls=True, certificates=tmp_path / "gone.pem")
     with pytest.raises(EngineError, match=r"gone\.pem cannot be read"):
-        await collect(engine, make_request())
+        await collect(engine, make_hosted_request())
 
 
 def run_python(code: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -159,19 +160,20 @@ def run_python(code: str, **environ: str) -> subprocess.CompletedProcess[str]:
 CALL = """
 import asyncio, socket
 from engines.base import (EngineError)
-from tests.engines.stability.conftest import collect, make_engine, make_request
+from tests.engines.hosted import collect, make_engine
+from tests.factories import make_hosted_request
 from tests.engines.stability.server import Server
-from tests.engines.stability.painter import Painter
+from tests.engines.painter import Painter
 
 async def main():
     web = await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0)
     host = "127.0.0.1:%d" % web.sockets[0].getsockname()[1]
     try:
-        await collect(make_engine(host, "{key}", tls=True), make_request())
+        await collect(make_engine(host, "{key}", tls=True), make_hosted_request())
     except EngineError as error:
         print(error.kind)
     async with Server(Painter(), token="{key}") as server:
-        print(len(await collect(make_engine(server.host, "{key}"), make_request())))
+        print(len(await collect(make_engine(server.host, "{key}"), make_hosted_request())))
 asyncio.run(main())
 """
 
@@ -184,7 +186,7 @@ def test_grpc_writes_nothing_to_the_terminal(environ: dict[str, str]) -> None:
 
 
 def test_capabilities_need_no_grpc_and_the_engine_leaves_no_traces() -> None:
-    code = "import sys, logging; path = list(sys.path); import engines.stability.capabilities\n"
+    code = "import sys, logging; path = list(sys.path); import engines.stability.models\n"
     code += "import engines.settings\n"
     code += "assert 'grpc' not in sys.modules and 'stability_sdk' not in sys.modules\n"
     code += "import engines.stability.engine\n"

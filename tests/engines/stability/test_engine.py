@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 
 from engines.base import Engine, EngineError, Failure, Produced, Run
-from engines.stability.message import read_message
-from engines.stability.wire import generation
+from engines.stability.messages import read_message
+from engines.stability.protocol import generation
 from store.errors import StoreError
 from store.pixels import digest_pixels, open_image
-from tests.engines.stability.conftest import Serve, collect, make_engine, make_request
-from tests.engines.stability.painter import MODEL, Painter, paint
+from tests.engines.hosted import Serve, collect, make_engine
+from tests.engines.painter import MODEL, Painter, paint
 from tests.engines.stability.server import TOKEN_VARIABLE, Behaviour
+from tests.factories import make_hosted_request
 
 
 @pytest.mark.parametrize(
@@ -39,7 +40,7 @@ async def test_pixels_are_those_that_the_served_engine_makes(
     serve: Serve, changes: dict[str, object]
 ) -> None:
     server = await serve()
-    request = make_request(**changes)  # type: ignore[arg-type]
+    request = make_hosted_request(**changes)  # type: ignore[arg-type]
     events = await collect(make_engine(server.host), request)
     (produced,) = events
     assert isinstance(produced, Produced)
@@ -50,7 +51,7 @@ async def test_pixels_are_those_that_the_served_engine_makes(
 
 async def test_the_stored_message_is_the_one_that_is_sent(serve: Serve) -> None:
     server = await serve()
-    engine, request = make_engine(server.host), make_request(sampler="ddim")
+    engine, request = make_engine(server.host), make_hosted_request(sampler="ddim")
     await collect(engine, request, Run(id="run-7"))
     assert server.messages == [engine.wire_message(request, Run(id="run-7"))]
     message = generation.Request.FromString(server.messages[0])
@@ -61,7 +62,7 @@ async def test_the_stored_message_is_the_one_that_is_sent(serve: Serve) -> None:
 
 async def test_switched_off_prompts_stay_at_home(serve: Serve) -> None:
     server = await serve()
-    request = make_request(prompts=[("town", 1.0), ("nothing", 0.0)])
+    request = make_hosted_request(prompts=[("town", 1.0), ("nothing", 0.0)])
     await collect(make_engine(server.host), request)
     sent, _ = read_message(server.messages[0])
     assert [prompt.text for prompt in sent.stack.prompts] == ["town"]
@@ -71,7 +72,7 @@ async def test_what_holds_something_is_spooled_before_it_is_read_and_can_be_reco
     serve: Serve,
 ) -> None:
     server = await serve()
-    engine, request, spooled = make_engine(server.host), make_request(), list[bytes]()
+    engine, request, spooled = make_engine(server.host), make_hosted_request(), list[bytes]()
     events = await collect(engine, request, Run(id="run-1", spool=spooled.append))
     (image,) = spooled  # not the keepalive, which holds nothing
     assert engine.recover(request, spooled) == events
@@ -84,7 +85,7 @@ async def test_a_full_disk_does_not_lose_the_image(serve: Serve, kind: type[Exce
         raise kind("No space left on device")
 
     server = await serve()
-    events = await collect(make_engine(server.host), make_request(), Run(id="r", spool=fail))
+    events = await collect(make_engine(server.host), make_hosted_request(), Run(id="r", spool=fail))
     assert isinstance(events[-1], Produced)
     assert "No space left" in str(events[0])
     assert len(events) == 2
@@ -92,7 +93,7 @@ async def test_a_full_disk_does_not_lose_the_image(serve: Serve, kind: type[Exce
 
 async def test_an_image_above_the_usual_message_limit_arrives(serve: Serve) -> None:
     server = await serve()
-    request = make_request(width=2688, height=2688)
+    request = make_hosted_request(width=2688, height=2688)
     (produced,) = await collect(make_engine(server.host), request)
     assert isinstance(produced, Produced)
     assert len(produced.data or b"") > 20 * 1024 * 1024
@@ -101,7 +102,7 @@ async def test_an_image_above_the_usual_message_limit_arrives(serve: Serve) -> N
 async def test_cancelling_reaches_the_server_at_once(serve: Serve) -> None:
     painter = Painter(is_held=True)
     server = await serve(engine=painter)
-    task = asyncio.create_task(collect(make_engine(server.host), make_request()))
+    task = asyncio.create_task(collect(make_engine(server.host), make_hosted_request()))
     await server.started.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -113,7 +114,7 @@ async def test_cancelling_reaches_the_server_at_once(serve: Serve) -> None:
 async def test_closing_the_engine_ends_the_call(serve: Serve) -> None:
     server = await serve(engine=Painter(is_held=True))
     engine = make_engine(server.host)
-    task = asyncio.create_task(collect(engine, make_request()))
+    task = asyncio.create_task(collect(engine, make_hosted_request()))
     await server.started.wait()
     await engine.close()
     with pytest.raises(EngineError) as caught:
@@ -126,7 +127,7 @@ async def test_closing_the_engine_ends_the_call(serve: Serve) -> None:
 async def test_two_images_at_once_do_not_mix(serve: Serve) -> None:
     server = await serve()
     engine = make_engine(server.host)
-    requests = [make_request(seed=seed) for seed in range(1, 6)]
+    requests = [make_hosted_request(seed=seed) for seed in range(1, 6)]
     results = await asyncio.gather(*(collect(engine, request) for request in requests))
     for request, events in zip(requests, results, strict=True):
         assert isinstance(events[-1], Produced)
@@ -136,7 +137,7 @@ async def test_two_images_at_once_do_not_mix(serve: Serve) -> None:
 async def test_a_unix_socket_serves_too(serve: Serve, tmp_path: Path) -> None:
     server = await serve(address=f"unix:{tmp_path}/server.sock", token="sesame")
     engine = make_engine(server.host, "sesame")
-    (produced,) = await collect(engine, make_request())
+    (produced,) = await collect(engine, make_hosted_request())
     assert isinstance(produced, Produced)
     assert engine.environment().values["tls"] == "off"
 
@@ -164,7 +165,7 @@ async def test_a_server_process_gives_the_same_pixels() -> None:
     try:
         assert process.stdout is not None
         port = int(process.stdout.readline())
-        request = make_request(model="painter", seed=77)
+        request = make_hosted_request(model="painter", seed=77)
         engine = make_engine(f"127.0.0.1:{port}", "sesame", models=("painter",))
         warned, produced = await collect(engine, request)
         assert "painter-1 made it, not painter" in str(warned)
@@ -181,7 +182,7 @@ async def test_a_server_process_gives_the_same_pixels() -> None:
 
 async def test_a_server_that_dies_half_way_leaves_the_outcome_unknown(serve: Serve) -> None:
     server = await serve(engine=Painter(is_held=True))
-    task = asyncio.create_task(collect(make_engine(server.host), make_request()))
+    task = asyncio.create_task(collect(make_engine(server.host), make_hosted_request()))
     await server.started.wait()
     await server.stop()
     with pytest.raises(EngineError) as caught:
@@ -197,7 +198,7 @@ async def test_an_image_that_arrived_is_kept_whatever_follows(
 ) -> None:
     monkeypatch.setattr("engines.stability.engine.TAIL_SECONDS", 0.2)
     server = await serve(behaviour)
-    request = make_request()
+    request = make_hosted_request()
     warned, produced = await collect(make_engine(server.host), request)
     assert isinstance(produced, Produced)
     assert produced.data == paint(request)

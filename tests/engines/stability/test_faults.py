@@ -12,12 +12,13 @@ import pytest
 import pytest_asyncio
 
 from engines.base import EngineError, Event, Failure, Produced, Run, Warned
-from engines.stability.answer import is_keepalive
+from engines.stability.answers import is_keepalive
 from engines.stability.engine import StabilityEngine
-from engines.worker.result import check_produced
+from engines.worker.job import check_produced
 from store.pixels import open_image
 from store.records import FinishReason
-from tests.engines.stability.conftest import make_engine, make_request
+from tests.engines.hosted import make_engine
+from tests.engines.painter import Painter
 from tests.engines.stability.faults import (
     answer_cases,
     handshake_cases,
@@ -26,10 +27,11 @@ from tests.engines.stability.faults import (
 )
 from tests.engines.stability.faults.answers import END, HEAD, IMAGE, RUN, SEED
 from tests.engines.stability.faults.cases import IDLE, LOST, UNKNOWN, UNREACHABLE, Case, Ends
-from tests.engines.stability.faults.peer import Ending, Peer, Script, wait_until
+from tests.engines.stability.faults.peer import Ending, Peer, Script
 from tests.engines.stability.faults.proxy import Cut, Proxy
-from tests.engines.stability.painter import Painter
 from tests.engines.stability.server import Behaviour, Server
+from tests.factories import make_hosted_request
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -40,7 +42,7 @@ CASES = [
     *answer_cases.CASES,
 ]
 GUARD_SECONDS = 30
-REQUEST = make_request(seed=SEED)
+REQUEST = make_hosted_request(seed=SEED)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -118,7 +120,7 @@ class Trace:
     async def check(self) -> None:
         try:
             async with asyncio.timeout(GUARD_SECONDS):
-                await wait_until(self._is_clean)
+                await wait_for(self._is_clean)
         except TimeoutError:
             left = asyncio.all_tasks() - self._tasks
             pytest.fail(f"left: {left}, {count_descriptors()} for {self._descriptors}")
@@ -237,7 +239,7 @@ async def test_giving_up_leaves_nothing(peer: Peer, moment: str, way: str) -> No
     engine = make_engine(peer.host)
     task = asyncio.create_task(make(engine, Run(id=RUN, spool=peer.spool)))
     count = sum(step for step in before if isinstance(step, int))
-    await wait_until(lambda: RUN.encode() in peer.received and peer.read >= count)
+    await wait_for(lambda: RUN.encode() in peer.received and peer.read >= count)
     if way == "cancel":
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

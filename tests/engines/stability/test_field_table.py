@@ -8,11 +8,10 @@ import msgspec
 import pytest
 
 from engines.base import Produced, Run
-from engines.builtin.capabilities import CAPABILITIES, MODEL
 from engines.builtin.engine import BuiltinEngine
-from engines.stability.image import UNSAID
-from engines.stability.message import build_message, parse_message, read_request, serialize
-from engines.stability.wire import Message, generation
+from engines.builtin.models import CAPABILITIES, MODEL
+from engines.stability.messages import UNSAID, build_message, parse_message, read_request, serialize
+from engines.stability.protocol import Message, generation
 from store.errors import RequestError
 from store.pixels import digest_pixels, open_image
 from store.request import Parameters, Request
@@ -204,7 +203,7 @@ async def test_builtin_makes_another_image_of_another_value(row: Row) -> None:
     pixels = set()
     for request in (base, row.change(base, shelf)):
         CAPABILITIES.check(request)
-        run = Run(id="run-1", read_input=shelf.read)
+        run = Run(id="run-1", inputs=shelf)
         *_, produced = [event async for event in engine.generate(request, run)]
         assert isinstance(produced, Produced)
         pixels.add(digest_pixels(open_image(produced.data or b"")))

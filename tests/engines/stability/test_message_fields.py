@@ -10,14 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engines.base import Run
-from engines.stability.capabilities import SAMPLERS, STYLE_PRESETS
-from engines.stability.message import (
+from engines.stability.messages import (
+    SentFiles,
     build_message,
     parse_message,
     read_request,
     serialize,
 )
-from engines.stability.wire import generation
+from engines.stability.models import SAMPLERS, STYLE_PRESETS
+from engines.stability.protocol import generation
 from store.errors import RequestError
 from store.request import (
     ADAPTERS,
@@ -29,10 +30,10 @@ from store.request import (
     Request,
     Variation,
 )
-from tests.engines.stability.conftest import make_request
 from tests.engines.stability.files import Shelf, make_file, make_mask_file
 from tests.engines.stability.full_requests import make_full_request
-from tests.engines.stability.test_message import stacks, texts, typed_numbers
+from tests.engines.stability.test_messages import stacks, texts, typed_numbers
+from tests.factories import make_hosted_request
 
 SHELF = Shelf()
 
@@ -96,7 +97,7 @@ def requests(draw: Any) -> Request:
             "mask": draw(st.none() | masks),
             "adapter": draw(st.none() | adapters),
         }
-    request = make_request(**changes)
+    request = make_hosted_request(**changes)
     return msgspec.structs.replace(request, stack=draw(stacks))
 
 
@@ -111,7 +112,7 @@ def test_every_field_comes_back(request: Request) -> None:
     assert message.request_id == "run-7"
     assert files == {sha256: SHELF[sha256] for sha256 in request.parameters.inputs}
     assert serialize(build_message(request, run)) == data
-    again = serialize(build_message(back, Run(id="run-7", read_input=files.__getitem__)))
+    again = serialize(build_message(back, Run(id="run-7", inputs=SentFiles(files))))
     assert again == data
 
 
@@ -151,7 +152,7 @@ def test_the_message_of_everything_field_by_field() -> None:
 def test_schedules_and_areas_that_are_0_are_said_all_the_same() -> None:
     shelf = Shelf()
     initial = msgspec.structs.replace(shelf.make_initial(), start_schedule=0.0, end_schedule=0.0)
-    request = make_request(initial_image=initial, mask=shelf.make_mask(area_init="zero"))
+    request = make_hosted_request(initial_image=initial, mask=shelf.make_mask(area_init="zero"))
     image = build_message(request, shelf.make_run()).image
     schedule = image.parameters[0].schedule
     assert (schedule.HasField("start"), schedule.HasField("end")) == (True, True)
@@ -160,6 +161,6 @@ def test_schedules_and_areas_that_are_0_are_said_all_the_same() -> None:
 
 
 def test_what_the_protocol_cannot_say_is_refused_before_anything_is_sent() -> None:
-    request = make_request(variation=Variation(seed=7, strength=0.5))
+    request = make_hosted_request(variation=Variation(seed=7, strength=0.5))
     with pytest.raises(RequestError, match="no variation seed"):
         build_message(request, Run(id="x"))

@@ -9,18 +9,13 @@ import pytest
 from PIL import Image, ImageOps
 
 from engines.base import Run
-from engines.stability.message import (
-    build_message,
-    prepare_message,
-    read_request,
-    serialize,
-)
-from engines.stability.wire import Message, generation
+from engines.stability.messages import build_message, prepare_message, read_request, serialize
+from engines.stability.protocol import Message, generation
 from store.errors import RequestError, StoreError
 from store.pixels import open_image
-from tests.engines.stability.conftest import make_request
 from tests.engines.stability.files import Shelf, make_file, make_mask_file
 from tests.engines.stability.full_requests import make_full_request
+from tests.factories import make_hosted_request
 
 
 def sent(message: Message, kind: int) -> bytes:
@@ -31,7 +26,7 @@ def sent(message: Message, kind: int) -> bytes:
 def test_a_mask_whose_white_is_replaced_is_sent_inverted() -> None:
     shelf = Shelf()
     mask = shelf.make_mask(replaces="white")
-    request = make_request(initial_image=shelf.make_initial(), mask=mask)
+    request = make_hosted_request(initial_image=shelf.make_initial(), mask=mask)
     outgoing = prepare_message(request, shelf.make_run())
     data = sent(outgoing.message, generation.ARTIFACT_MASK)
     original = open_image(make_mask_file())
@@ -53,7 +48,7 @@ def test_a_mask_whose_white_is_replaced_is_sent_inverted() -> None:
 def test_other_files_than_png_are_sent_as_png(kind: str, mode: str) -> None:
     shelf = Shelf()
     file = make_file(kind=kind, mode=mode)
-    request = make_request(initial_image=shelf.make_initial(file))
+    request = make_hosted_request(initial_image=shelf.make_initial(file))
     outgoing = prepare_message(request, shelf.make_run())
     data = sent(outgoing.message, generation.ARTIFACT_IMAGE)
     image = open_image(data)
@@ -71,12 +66,12 @@ def test_metadata_of_a_converted_file_stays_at_home() -> None:
     exif[0x010E] = "my address"
     Image.new("RGB", (128, 128)).save(file, "JPEG", exif=exif)
     assert b"my address" in file.getvalue()
-    request = make_request(initial_image=shelf.make_initial(file.getvalue()))
+    request = make_hosted_request(initial_image=shelf.make_initial(file.getvalue()))
     assert b"my address" not in serialize(build_message(request, shelf.make_run()))
 
 
 def test_a_file_that_is_not_at_hand_is_no_message() -> None:
-    request = make_request(initial_image=Shelf().make_initial())
+    request = make_hosted_request(initial_image=Shelf().make_initial())
     with pytest.raises(StoreError, match="not at hand"):
         build_message(request, Run(id="x"))
 

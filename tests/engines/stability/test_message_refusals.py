@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from engines.stability.message import (
-    build_message,
-    read_request,
-)
-from engines.stability.wire import Message, generation
+from engines.stability.messages import build_message, read_request
+from engines.stability.protocol import Message, generation
 from store.errors import RequestError
 from tests.engines.stability.files import Shelf
 from tests.engines.stability.full_requests import make_full_request, make_upscale

@@ -8,12 +8,7 @@ import msgspec
 import pytest
 from PIL import Image
 
-from engines.stability.image import UNSAID
-from engines.stability.message import (
-    build_message,
-    prepare_message,
-    read_request,
-)
+from engines.stability.messages import UNSAID, build_message, prepare_message, read_request
 from store.errors import RequestError
 from store.request import PromptStack
 from tests.engines.stability.files import Shelf, make_file

@@ -11,15 +11,16 @@ import grpc.aio
 import pytest
 
 from engines.base import Event, Produced, Progressed, Run
-from engines.stability.previews import PREVIEW_LIMIT, make_artifact, read_progress
-from engines.stability.stream import list_metadata
-from engines.stability.target import find_target
-from engines.stability.wire import PREVIEWS_HEADER, Message, generation
+from engines.remote import find_target
+from engines.stability.answers import PREVIEW_LIMIT, make_artifact, read_progress
+from engines.stability.connection import list_metadata
+from engines.stability.protocol import PREVIEWS_HEADER, Message, generation
 from store.request import Request
-from tests.engines.stability.conftest import Serve, collect, make_engine, make_request
-from tests.engines.stability.painter import Painter, paint
-from tests.engines.stability.plain_client import make_message
+from tests.engines.hosted import Serve, collect, make_engine
+from tests.engines.painter import Painter, paint
+from tests.engines.server.plain_client import make_message
 from tests.engines.stability.server import Server
+from tests.factories import make_hosted_request
 
 PREVIEWS = [b"\x89PNG one", None, b"\x89PNG three"]
 
@@ -42,7 +43,7 @@ class Stepwise(Painter):
 async def test_our_client_sees_every_step_and_spools_none(serve: Serve) -> None:
     painter, spooled = Stepwise(), list[bytes]()
     server = await serve(engine=painter)
-    request, events = make_request(), list[Event]()
+    request, events = make_hosted_request(), list[Event]()
     run = Run(id="run-1", spool=spooled.append)
     async for event in make_engine(server.host).generate(request, run):
         events.append(event)
@@ -123,6 +124,6 @@ def test_what_a_server_sends_as_progress(data: bytes, progress: Progressed | Non
 
 async def test_our_client_asks_a_server_of_ones_own(serve: Serve) -> None:
     server = await serve()
-    await collect(make_engine(server.host), make_request())
+    await collect(make_engine(server.host), make_hosted_request())
     assert server.headers[0][PREVIEWS_HEADER] == "1"
     assert list_metadata(find_target("grpc.stability.ai:443"), None) == ()

@@ -8,17 +8,18 @@ from pathlib import Path
 import msgspec
 
 from engines.registry import EngineRegistry
-from engines.settings import Settings, StabilitySettings
-from engines.stability.message import parse_message, read_request
-from engines.worker.execution import JobExecution
+from engines.settings import Settings
+from engines.stability.messages import parse_message, read_request
+from engines.stability.models import StabilitySettings
+from engines.worker.job import JobExecution
 from store import history, queue
 from store.database import Database
 from store.inputs import read_input, store_input
 from store.records import JobState
-from tests.engines.stability.conftest import Serve
+from tests.engines.hosted import Serve
+from tests.engines.painter import EVERYTHING, MODEL, Painter, paint
 from tests.engines.stability.files import Shelf, make_file, make_mask_file
 from tests.engines.stability.full_requests import make_full_request
-from tests.engines.stability.painter import EVERYTHING, MODEL, Painter, paint
 
 
 async def test_the_exact_message_is_stored_with_its_digest(serve: Serve, tmp_path: Path) -> None:
@@ -30,7 +31,7 @@ async def test_the_exact_message_is_stored_with_its_digest(serve: Serve, tmp_pat
         mask=shelf.make_mask(make_mask_file(), replaces="white"),
     )
     request = msgspec.structs.replace(request, model=MODEL)
-    settings = Settings(stability=StabilitySettings(host=server.host, models=(MODEL,)))
+    settings = Settings(engines={"stability": StabilitySettings(host=server.host, models=(MODEL,))})
     with Database.open(tmp_path) as database:
         for data in shelf.values():
             store_input(database, data)

@@ -14,11 +14,11 @@ import msgspec
 import pytest
 from PIL import Image
 
-from engines.stability.message import build_message
-from engines.stability.wire import Message, generation
+from engines.stability.messages import build_message
+from engines.stability.protocol import Message, generation
 from store.request import Adapter, Guidance, Request
-from tests.engines.stability.conftest import make_request
 from tests.engines.stability.files import Shelf, make_file, make_mask_file
+from tests.factories import make_hosted_request
 
 Differences = dict[str, str]
 
@@ -126,7 +126,7 @@ def make_ours(name: str, shelf: Shelf) -> Request:
             model = "esrgan-v1-x2plus"
             if name == "latent upscale":
                 model = "stable-diffusion-x4-latent-upscaler"
-    return make_request(model, prompts, **changes)
+    return make_hosted_request(model, prompts, **changes)
 
 
 def find_differences(ours: Message, other: Message, prefix: str = "") -> Iterator[str]:

@@ -14,15 +14,16 @@ import msgspec
 import pytest
 
 from engines.base import Engine, Produced, Run
-from engines.builtin.capabilities import CAPABILITIES
 from engines.builtin.engine import BuiltinEngine
+from engines.builtin.models import CAPABILITIES
 from store.pixels import digest_pixels, open_image
 from store.request import InitialImage, Mask, PromptStack, Request, Upscale
-from tests.engines.stability.conftest import Serve, make_request
+from tests.engines.hosted import Serve
+from tests.engines.painter import EVERYTHING, Painter
 from tests.engines.stability.files import Shelf, make_file, make_mask_file
-from tests.engines.stability.painter import EVERYTHING, Painter
 from tests.engines.stability.server import Server
-from tests.program import SECONDS
+from tests.factories import make_hosted_request
+from tests.waiting import SECONDS
 
 NAMES = (
     "stable-diffusion-xl-1024-v1-0",
@@ -86,7 +87,7 @@ def reopen(shelf: Shelf, data: bytes) -> str:
 async def draw(engine: Engine, request: Request, shelf: Shelf) -> str:
     """The pixels that `engine` itself makes of `request`."""
     own = msgspec.structs.replace(request, engine=engine.capabilities.engine)
-    run = Run(id="run-1", read_input=shelf.read)
+    run = Run(id="run-1", inputs=shelf)
     *_, produced = [event async for event in engine.generate(own, run)]
     assert isinstance(produced, Produced)
     return digest_pixels(open_image(produced.data or b""))
@@ -113,9 +114,9 @@ def make_expected(engine: Engine, name: str, shelf: Shelf) -> Request:
         case _:
             changes = {"width": 192, "height": 192, "steps": 20, "seed": 1}
             changes["upscale"] = Upscale(sha256=init, upscaler="rgb")
-            request = make_request(own.upscale_models[0], prompts, **changes)
+            request = make_hosted_request(own.upscale_models[0], prompts, **changes)
             return msgspec.structs.replace(request, stack=PromptStack(prompts=()))
-    return make_request(own.default_model, prompts, sampler=own.default_sampler, **changes)
+    return make_hosted_request(own.default_model, prompts, sampler=own.default_sampler, **changes)
 
 
 @pytest.mark.parametrize("make_engine", ENGINES)

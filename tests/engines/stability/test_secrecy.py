@@ -14,12 +14,13 @@ from rich.console import Console
 from rich.traceback import Traceback
 
 from engines.base import EngineError, Run
-from engines.secret import Secret
+from engines.keys import Secret
+from engines.remote import find_target
 from engines.stability.connection import make_metadata, open_channel
-from engines.stability.target import find_target
-from tests.engines.stability.conftest import Serve, collect, make_engine, make_request
-from tests.engines.stability.painter import Painter
+from tests.engines.hosted import Serve, collect, make_engine
+from tests.engines.painter import Painter
 from tests.engines.stability.server import Behaviour
+from tests.factories import make_hosted_request
 
 CANARY = "sk-CANARY-" + "k" * 41
 
@@ -52,7 +53,7 @@ async def test_no_outcome_shows_the_key(
     monkeypatch.setattr("engines.stability.engine.TAIL_SECONDS", 0.2)
     server = await serve(behaviour, token=CANARY)
     engine = make_engine(server.host, CANARY, idle_seconds=0.5)
-    request, spooled = make_request(), list[bytes]()
+    request, spooled = make_hosted_request(), list[bytes]()
     seen = [repr(engine), repr(vars(engine)), repr(engine.environment())]
     try:
         seen += map(repr, await collect(engine, request, Run(id="run-1", spool=spooled.append)))
@@ -72,7 +73,7 @@ async def test_a_crash_within_a_call_does_not_show_the_key(serve: Serve) -> None
     server = await serve(token=CANARY)
     engine = make_engine(server.host, CANARY)
     with pytest.raises(RuntimeError) as caught:
-        await collect(engine, make_request(), Run(id="run-1", spool=crash))
+        await collect(engine, make_hosted_request(), Run(id="run-1", spool=crash))
     assert "bug in the worker" in render(caught.value)
     assert CANARY not in render(caught.value)
 
@@ -90,7 +91,7 @@ async def test_a_crash_inside_grpc_does_not_show_the_key() -> None:
 
 async def test_a_cancelled_call_does_not_show_the_key(serve: Serve) -> None:
     server = await serve(token=CANARY, engine=Painter(is_held=True))
-    task = asyncio.create_task(collect(make_engine(server.host, CANARY), make_request()))
+    task = asyncio.create_task(collect(make_engine(server.host, CANARY), make_hosted_request()))
     await server.started.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError) as caught:

@@ -7,7 +7,7 @@ import zlib
 from typing import Any
 
 from engines.base import Failure
-from engines.stability.wire import Message, generation
+from engines.stability.protocol import Message, generation
 from store.records import FinishReason
 from tests.engines.stability.faults import frames
 from tests.engines.stability.faults.answers import (

@@ -9,9 +9,9 @@ from typing import Any
 
 from PIL import Image
 
-from engines.stability.wire import Message, generation
+from engines.stability.protocol import Message, generation
+from tests.engines.painter import MODEL
 from tests.engines.stability.faults import frames
-from tests.engines.stability.painter import MODEL
 
 RUN = "run-of-the-faults"
 SEED = 41

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from engines.stability.wire import Message
+from engines.stability.protocol import Message
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 

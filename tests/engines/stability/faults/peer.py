@@ -7,7 +7,6 @@ import contextlib
 import functools
 import socket
 import struct
-from collections.abc import Callable
 from enum import StrEnum
 
 import msgspec
@@ -23,6 +22,7 @@ from tests.engines.stability.faults.frames import (
     frame,
     settings,
 )
+from tests.waiting import wait_for
 
 
 class Ending(StrEnum):
@@ -106,7 +106,7 @@ class Peer:
             await self._read_request(reader, writer)
         for step in script.steps:
             if isinstance(step, int):
-                await wait_until(functools.partial(self._has_read, step))
+                await wait_for(functools.partial(self._has_read, step))
             else:
                 writer.write(step)
                 await writer.drain()
@@ -145,9 +145,3 @@ def reset_on_close(writer: asyncio.StreamWriter) -> None:
     """Let the end of this connection be a reset (RST) instead of an orderly one (FIN)."""
     linger = struct.pack("ii", 1, 0)
     writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-
-
-async def wait_until(condition: Callable[[], bool]) -> None:
-    """Return when `condition` holds."""
-    while not condition():
-        await asyncio.sleep(0.001)

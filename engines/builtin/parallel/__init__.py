@@ -1,0 +1,1 @@
+"""Denoising shared out to a group of processes on this machine."""

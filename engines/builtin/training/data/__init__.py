@@ -1,0 +1,1 @@
+"""Training data: captioned images drawn by a program, and their latents."""

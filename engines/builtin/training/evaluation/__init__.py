@@ -1,0 +1,1 @@
+"""Evaluation of the exported model: questions, a classifier, reports."""

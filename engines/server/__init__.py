@@ -1,0 +1,1 @@
+"""A server of the Stability protocol for any engine."""

@@ -1,0 +1,369 @@
+"""A server of the Stability protocol: how it begins and ends, and hands calls to the services.
+
+Where it listens, TLS, access keys, signals.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+import os
+import signal
+import socket
+import ssl
+import stat
+from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
+from typing import Any, Self
+
+import grpc
+import grpc.aio
+import msgspec
+
+from engines.base import Engine, EngineError, Failure
+from engines.keys import Secret, check_key, read_key_file
+from engines.remote import Target, find_target
+from engines.server.service import QUEUE_LENGTH, DashboardService, GenerationService
+from engines.stability.connection import silence_grpc
+from engines.stability.protocol import MESSAGE_LIMIT, Message, dashboard, listing
+
+RECEIVE_LIMIT = 24 * 1024 * 1024
+"""Bytes of a request: an initial image of 1024x1024 and its mask, even without compression."""
+
+OTHER_CALLS = 16
+"""Calls that may be open besides the requests in work and in the queue."""
+
+SERVICES = {
+    "gooseai.GenerationService": ("Generate", "ChainGenerate"),
+    "gooseai.EnginesService": ("ListEngines",),
+    "gooseai.DashboardService": ("GetMe", "GetOrganization"),
+}
+"""The methods of each service that is answered."""
+
+REQUESTS = {
+    "ListEngines": listing.ListEnginesRequest,
+    "GetMe": dashboard.EmptyRequest,
+    "GetOrganization": dashboard.GetOrganizationRequest,
+}
+"""The requests of the methods with one answer. Those of the others, which answer with streams,
+stay bytes, so that what cannot be read is refused in our words.
+"""
+
+Behaviour = Callable[[Any, Any], Awaitable[Any]]
+"""Answers a request (a message, or its bytes) with the help of gRPC's context."""
+
+
+class StabilityServer:
+    """Listens at `address` and hands each call to `service`, or to nobody without the key."""
+
+    def __init__(
+        self,
+        service: GenerationService,
+        address: str,
+        *,
+        key: Secret | None = None,
+        credentials: Any = None,
+    ) -> None:
+        self.address = address
+        self._service = service
+        self._key = key
+        self._credentials = credentials
+        self._server: Any = None
+
+    async def start(self) -> None:
+        """Listen; `address` has the port then. Raises `EngineError` when it cannot."""
+        silence_grpc()
+        self._server = grpc.aio.server(
+            options=self.list_options(),
+            maximum_concurrent_rpcs=self._service.queue + 1 + OTHER_CALLS,
+        )
+        self._server.add_generic_rpc_handlers(self._list_handlers())
+        self.address = listen(self._server, self.address, self._credentials)
+        await self._server.start()
+
+    async def stop(self, seconds: float | None = None) -> None:
+        """Take no more calls; give those in work `seconds` (None: no time), then end them."""
+        await self._server.stop(seconds)
+
+    async def wait(self) -> None:
+        """Return when the server was stopped."""
+        await self._server.wait_for_termination()
+
+    def list_options(self) -> tuple[tuple[str, int], ...]:
+        """gRPC's settings."""
+        return (
+            # Otherwise a second server would get half of the requests, without an error.
+            ("grpc.so_reuseport", 0),
+            ("grpc.max_send_message_length", MESSAGE_LIMIT),
+            ("grpc.max_receive_message_length", RECEIVE_LIMIT),
+            # A client that is gone without a word is noticed, and its place becomes free.
+            ("grpc.keepalive_time_ms", 30_000),
+            ("grpc.keepalive_timeout_ms", 15_000),
+            ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+        )
+
+    async def check_key(self, context: Any) -> None:
+        """End a call that does not send the key."""
+        if problem := find_key_problem(self._key, context.invocation_metadata()):
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, problem)
+
+    def _guard(self, behaviour: Behaviour) -> Behaviour:
+        async def answer(request: Any, context: Any) -> Any:
+            await self.check_key(context)
+            return await behaviour(request, context)
+
+        return answer
+
+    def _list_handlers(self) -> tuple[Any, ...]:
+        behaviours = list_behaviours(self._service)
+        return tuple(
+            grpc.method_handlers_generic_handler(
+                service, {name: self._handle(behaviours[name], name) for name in methods}
+            )
+            for service, methods in SERVICES.items()
+        )
+
+    def _handle(self, behaviour: Behaviour, name: str) -> Any:
+        guarded, request = self._guard(behaviour), REQUESTS.get(name)
+        if request is None:
+            return grpc.unary_stream_rpc_method_handler(guarded)
+        return grpc.unary_unary_rpc_method_handler(guarded, request.FromString, _serialize)
+
+
+def list_behaviours(generation: GenerationService) -> dict[str, Behaviour]:
+    """What answers each method of `SERVICES`."""
+    account = DashboardService()
+    return {
+        "Generate": generation.generate,
+        "ChainGenerate": generation.refuse_chain,
+        "ListEngines": generation.list_engines,
+        "GetMe": account.get_me,
+        "GetOrganization": account.get_organization,
+    }
+
+
+def find_key_problem(key: Secret | None, metadata: Iterable[tuple[str, str | bytes]]) -> str:
+    """What is wrong with the access key in the `metadata` of a call; "" when nothing is."""
+    if key is None:
+        return ""
+    sent = dict(metadata).get("authorization", "")
+    data = sent if isinstance(sent, bytes) else sent.encode()
+    if hmac.compare_digest(data, f"Bearer {key.reveal()}".encode()):
+        return ""
+    return f"The access key {'is not the right one' if data else 'is missing'}."
+
+
+def listen(server: Any, address: str, credentials: Any) -> str:
+    """Bind the gRPC `server` to `address`, with TLS when there are `credentials`.
+
+    Returns the address with the port that was bound; a socket is its owner's alone. Raises
+    `EngineError`.
+    """
+    try:
+        if credentials is None:
+            port = server.add_insecure_port(address)
+        else:
+            port = server.add_secure_port(address, credentials)
+    except RuntimeError:
+        port = 0
+    if port == 0:
+        raise EngineError(
+            Failure.UNREACHABLE,
+            f"The server cannot listen at {address}.",
+            "Perhaps another program does, or this machine has no such address.",
+        )
+    if not address.startswith("unix:"):
+        return f"{address.rpartition(':')[0]}:{port}"
+    Path(address.removeprefix("unix:")).chmod(0o600)
+    return address
+
+
+def _serialize(message: Message) -> bytes:
+    data: bytes = message.SerializeToString()
+    return data
+
+
+KEY_VARIABLE = "SAFELIGHT_SERVE_KEY"
+
+HOST = "127.0.0.1"
+PORT = 50051
+
+END_SECONDS = 30.0
+"""How long images in work may take to be finished when the server ends."""
+
+BUSY = "Ending when the images in work are finished; once more ends them too."
+
+_log = logging.getLogger("safelight.serve")
+
+
+class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How to serve.
+
+    `host`: an address of this machine or `unix:/path`; `port`: 0 for a free one. `names`:
+    further engine ids that the engine answers for. `queue`: how many requests may wait.
+    `certificate` and `private_key`: PEM files that turn TLS on. `key`: what clients must send.
+    """
+
+    host: str = HOST
+    port: int = PORT
+    names: tuple[str, ...] = ()
+    queue: int = QUEUE_LENGTH
+    certificate: Path | None = None
+    private_key: Path | None = None
+    key: Secret | None = None
+
+
+def find_listening_target(settings: ServerSettings) -> Target:
+    """Where the server will listen. Raises `EngineError` for what is no address, and for an
+    address that other machines can reach unless there is TLS and an access key.
+    """
+    host, is_tls = settings.host, settings.certificate is not None
+    if host.startswith("unix:"):
+        return find_target(host, is_tls)
+    if host.count(":") == 1:
+        raise EngineError(
+            Failure.UNREACHABLE, f"The host {host!r} has a port in it.", "Give it as --port."
+        )
+    name = f"[{host}]" if ":" in host and not host.startswith("[") else host
+    target = find_target(f"{name}:{settings.port or 1}")
+    address = f"{target.address.rpartition(':')[0]}:{settings.port}"
+    if not target.is_local and not (is_tls and settings.key is not None):
+        raise EngineError(
+            Failure.INSECURE,
+            f"Other machines can reach {address}: without TLS and an access key anyone could "
+            "use it, and read what is sent.",
+            "Give --certificate, --private-key and a key, or listen on 127.0.0.1 and let people "
+            "come through SSH (ssh -L).",
+        )
+    return msgspec.structs.replace(target, address=address, is_tls=is_tls)
+
+
+async def serve(engine: Engine, settings: ServerSettings, announce: Callable[[str], None]) -> None:
+    """Serve `engine` until SIGTERM or SIGINT; `announce` gets the address when it listens.
+
+    After the signal no call is taken; images in work have 30 seconds to be finished, and a
+    second signal ends them at once. Raises `EngineError`, for a damaged model too.
+    """
+    silence_grpc()
+    target = find_listening_target(settings)
+    credentials = read_credentials(settings)
+    await asyncio.to_thread(engine.environment)
+    free_socket(target)
+    service = GenerationService(engine, names=settings.names, queue=settings.queue)
+    server = StabilityServer(service, target.address, key=settings.key, credentials=credentials)
+    with Ending() as ending:
+        await server.start()
+        try:
+            announce(server.address)
+            await ending.is_asked.wait()
+        finally:
+            if service.is_busy:
+                _log.warning(BUSY)
+            patient = asyncio.ensure_future(server.stop(END_SECONDS))
+            await ending.hurry(patient)
+            if not patient.done():
+                await server.stop()
+            await patient
+            await engine.close()
+
+
+def find_key(path: Path | None) -> Secret | None:
+    """The key that clients must send: in the private file `path`, or in the environment.
+
+    None when there is neither. Raises `SettingsError` for what can be no key.
+    """
+    if path is not None:
+        return read_key_file(path)
+    if os.environ.get(KEY_VARIABLE):
+        return check_key(Secret(os.environ[KEY_VARIABLE].strip()), f"The variable {KEY_VARIABLE}")
+    return None
+
+
+class Ending:
+    """The signals that end a server, while the `with` block runs in an event loop.
+
+    `is_asked` is set by the first SIGTERM or SIGINT, `is_hurried` by the second.
+    """
+
+    def __init__(self) -> None:
+        self.is_asked = asyncio.Event()
+        self.is_hurried = asyncio.Event()
+
+    def __enter__(self) -> Self:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().remove_signal_handler(number)
+
+    async def hurry(self, work: asyncio.Future[None]) -> None:
+        """Return when `work` is done, or at the second signal."""
+        hurried: asyncio.Future[Any] = asyncio.ensure_future(self.is_hurried.wait())
+        await asyncio.wait({work, hurried}, return_when=asyncio.FIRST_COMPLETED)
+        hurried.cancel()
+
+    def _note(self) -> None:
+        (self.is_hurried if self.is_asked.is_set() else self.is_asked).set()
+
+
+def read_credentials(settings: ServerSettings) -> Any:
+    """What TLS needs, None without it. Raises `EngineError` for files that are not usable."""
+    if settings.certificate is None and settings.private_key is None:
+        return None
+    if settings.certificate is None or settings.private_key is None:
+        raise EngineError(
+            Failure.INSECURE,
+            "TLS needs a certificate and its private key.",
+            "Give both: --certificate FILE --private-key FILE.",
+        )
+    key, certificate = (_read(path) for path in (settings.private_key, settings.certificate))
+    if settings.private_key.stat().st_mode & 0o007:
+        raise EngineError(
+            Failure.INSECURE,
+            f"Everybody may read the private key {settings.private_key}.",
+            f"Run: chmod 600 {settings.private_key}",
+        )
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(settings.certificate, settings.private_key, password="")
+    except (ssl.SSLError, ValueError) as error:
+        raise EngineError(
+            Failure.INSECURE,
+            f"{settings.certificate} and {settings.private_key} are not a certificate and its "
+            f"private key: {getattr(error, 'reason', None) or error}.",
+            "Both are PEM files; the key has no passphrase.",
+        ) from None
+    return grpc.ssl_server_credentials([(key, certificate)])
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise EngineError(
+            Failure.INSECURE, f"{path} cannot be read: {error.strerror or error}."
+        ) from None
+
+
+def free_socket(target: Target) -> None:
+    """Remove a socket that a server left behind; gRPC would take one in use as well."""
+    path = Path(target.address.removeprefix("unix:"))
+    if not target.address.startswith("unix:") or not os.path.lexists(path):
+        return
+    text = ""
+    if not stat.S_ISSOCK(path.lstat().st_mode):
+        text = f"{path} exists and is not a socket."
+    else:
+        with socket.socket(socket.AF_UNIX) as probe:
+            try:
+                probe.connect(str(path))
+                text = f"Another server listens at {path}."
+            except ConnectionRefusedError:
+                path.unlink()
+            except OSError as error:
+                text = f"{path} cannot be used: {error.strerror or error}."
+    if text:
+        raise EngineError(Failure.UNREACHABLE, text, "Choose another path.")

@@ -1,0 +1,169 @@
+"""The worker's life: recover, claim, run, wait, leave."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from engines.base import Failure
+from engines.registry import EngineRegistry
+from engines.settings import Settings, load_user_settings
+from engines.worker.job import JobExecution
+from engines.worker.process import WorkerLock, fingerprint_files, try_startup_lock
+from store import queue
+from store.database import Database
+from store.errors import SafelightError
+from store.records import Job, JobState
+
+LOOK_SECONDS = 0.1
+ALREADY_RUNNING = 3
+"""Exit status when another worker has the data directory."""
+
+log = logging.getLogger("safelight.worker")
+
+
+class Worker:
+    """The worker of one data directory. `run` returns its exit status."""
+
+    def __init__(
+        self, directory: Path, read_settings: Callable[[], Settings] = load_user_settings
+    ) -> None:
+        """Raises `SettingsError`."""
+        self._directory = directory
+        self._read_settings = read_settings
+        self._load_settings()
+        self._lock = WorkerLock(directory)
+        self._is_leaving = False
+        self._execution: JobExecution | None = None
+
+    async def run(self) -> int:
+        """Run jobs until idle for the configured minutes or told to leave (SIGTERM)."""
+        if not self._lock.acquire():
+            log.info("another worker has this data directory")
+            return ALREADY_RUNNING
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._leave)
+        database = await asyncio.to_thread(Database.open, self._directory)
+        try:
+            await self._run_jobs(database)
+        finally:
+            await self._close_engines()
+            database.close()
+            self._lock.release()
+        return 0
+
+    def _load_settings(self) -> None:
+        # The files first: what is written while they are read is noticed at the next job.
+        self._files = fingerprint_files()
+        self._settings = self._read_settings()
+        self._registries = {self._settings.profile: EngineRegistry(self._settings)}
+
+    async def _follow_settings(self) -> None:
+        """Have the settings that stand in the files now. Raises `SettingsError`.
+
+        To be called between the claim of a job and its run: so it is never run by older settings
+        than those of whoever queued it.
+        """
+        if fingerprint_files() != self._files:
+            log.info("the settings have changed")
+            await self._close_engines()
+            self._load_settings()
+
+    async def _close_engines(self) -> None:
+        for registry in self._registries.values():
+            await registry.close()
+
+    def _leave(self) -> None:
+        self._is_leaving = True
+        if self._execution is not None:
+            self._execution.give_back()
+
+    async def _run_jobs(self, database: Database) -> None:
+        fencing_token = queue.recover(
+            database, paid_engines=self._find_registry(self._settings.profile).paid_engines
+        )
+        for orphan in queue.list_spooled(database, fencing_token):
+            self._recover(database, fencing_token, orphan)
+        busy_at = time.monotonic()
+        while not self._is_leaving:
+            version = await asyncio.to_thread(database.data_version)
+            job = await asyncio.to_thread(queue.claim, database, fencing_token)
+            if job is not None:
+                await self._run_job(database, fencing_token, job)
+                busy_at = time.monotonic()
+            elif time.monotonic() - busy_at > self._idle_seconds:
+                with try_startup_lock(self._directory) as is_held:
+                    if is_held and queue.count_active(database) == 0:
+                        self._lock.release()
+                        return
+                await asyncio.sleep(LOOK_SECONDS)
+            else:
+                await self._wait_for_change(database, version, busy_at + self._idle_seconds)
+
+    @property
+    def _idle_seconds(self) -> float:
+        return self._settings.worker.idle_minutes * 60
+
+    async def _run_job(self, database: Database, fencing_token: int, job: Job) -> None:
+        log.info("job %s: %s", job.id, job.purpose.value)
+        try:
+            await self._follow_settings()
+        except SafelightError as error:
+            # Nobody's job fails by it: it waits for a worker that can read them.
+            log.error("the settings cannot be read: %s", error)
+            queue.release(database, job.id, fencing_token)
+            self._is_leaving = True
+            return
+        try:
+            registry = self._find_registry(job.profile)
+        except SafelightError as error:
+            kind = Failure.INVALID_REQUEST.value
+            queue.fail(database, job.id, fencing_token, kind, str(error))
+            return
+        self._execution = JobExecution(database, registry, job, fencing_token)
+        try:
+            await self._execution.run()
+        except Exception:
+            log.exception("job %s ended by a fault", job.id)
+        finally:
+            self._execution = None
+
+    def _find_registry(self, profile: str | None) -> EngineRegistry:
+        """The engines as the host profile of a job has them, kept warm. Raises `SettingsError`."""
+        if profile not in self._registries:
+            self._registries[profile] = EngineRegistry(self._settings.for_profile(profile))
+        return self._registries[profile]
+
+    async def _wait_for_change(self, database: Database, version: int, until: float) -> None:
+        while not self._is_leaving and time.monotonic() < until:
+            await asyncio.sleep(LOOK_SECONDS)
+            if not self._lock.is_in_place():
+                log.info("the data directory was taken away")
+                self._is_leaving = True
+                return
+            if await asyncio.to_thread(database.data_version) != version:
+                return
+
+    def _recover(self, database: Database, fencing_token: int, job: Job) -> None:
+        answers = database.vault.read_spool(job.id)
+        try:
+            registry = self._find_registry(job.profile)
+            if JobExecution(database, registry, job, fencing_token).recover(answers):
+                log.info("job %s: recovered from its spool", job.id)
+                return
+        except SafelightError as error:
+            log.warning("job %s: its spool could not be read: %s", job.id, error)
+        queue.fail(
+            database,
+            job.id,
+            fencing_token,
+            Failure.OUTCOME_UNKNOWN.value,
+            "The worker ended before the whole answer was there. It may have been charged. "
+            "Trying again uses the same id and seed.",
+            state=JobState.UNKNOWN,
+        )

@@ -1,0 +1,49 @@
+"""A client of the protocol that adds nothing of its own: plain messages, plain calls."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+
+from engines.stability.protocol import Message, generation
+from tests.engines.painter import MODEL
+from tests.engines.stability.server import Server
+
+
+def make_message(**image: Any) -> Message:
+    """A message with nothing in it but a prompt and what `image` says."""
+    return generation.Request(
+        engine_id=MODEL,
+        request_id="request 1",
+        prompt=[generation.Prompt(text="night sky")],
+        image=generation.ImageParameters(**image),
+    )
+
+
+async def call(
+    server: Server, method: str, message: Message, answer: Any, token: str | None = None
+) -> list[Any]:
+    """The answers to one call of a plain client."""
+    metadata = () if token is None else (("authorization", token),)
+    async with grpc.aio.insecure_channel(server.host) as channel:
+        make = channel.unary_stream if method.endswith("Generate") else channel.unary_unary
+        sent = make(
+            f"/gooseai.{method}",
+            request_serializer=type(message).SerializeToString,
+            response_deserializer=answer.FromString,
+        )(message, metadata=metadata)
+        return [one async for one in sent] if method.endswith("Generate") else [await sent]
+
+
+async def generate(server: Server, message: Message, token: str | None = None) -> list[Any]:
+    answers = await call(server, "GenerationService/Generate", message, generation.Answer, token)
+    return [answer for answer in answers if answer.artifacts]
+
+
+async def fail(server: Server, message: Message, token: str | None = None) -> tuple[Any, str]:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await generate(server, message, token)
+    return caught.value.code(), str(caught.value.details())

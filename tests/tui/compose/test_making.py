@@ -1,0 +1,251 @@
+"""From the key to the picture, and what is shown on the way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from store.errors import StoreError
+from store.records import Draft, DraftPrompt, FinishReason, JobState, Purpose, Verdict
+from tests.factories import make_png, make_request
+from tests.screens import join_lines, read_screen
+from tests.tui.desk_darkroom import DeskDarkroom, with_place
+from tests.tui.pilot import running
+from tests.waiting import wait_for
+from tui.app import SafelightApp
+from tui.compose.image import ImagePanel
+from tui.widgets.picture import Picture
+
+START = with_place(Draft(prompts=(DraftPrompt(text="night sky"),), seed=5, seed_locked=True))
+
+
+def get_panel(app: SafelightApp) -> ImagePanel:
+    return app.compose_screen.query_one(ImagePanel)
+
+
+async def test_progress_preview_and_the_finished_picture(tmp_path: Path) -> None:
+    darkroom = DeskDarkroom(tmp_path, START)
+    async with running(darkroom) as (app, pilot):
+        panel, picture = get_panel(app), app.compose_screen.query_one(Picture)
+        await pilot.press("ctrl+j")
+        await wait_for(lambda: "waiting for the worker" in panel.said, "the waiting job")
+        job = darkroom.jobs[0]
+        darkroom.replace_job(
+            job.id,
+            state=JobState.RUNNING,
+            step=18,
+            steps=50,
+            seconds_left=0.31,
+            preview=make_png(1),
+        )
+        await wait_for(lambda: "step 18 of 50 · 0.3 s left · x cancel" in panel.said, "progress")
+        await wait_for(lambda: picture.has_image, "the preview")
+        image = darkroom.finish(job)
+        await wait_for(lambda: "seed 5" in panel.said, "the image")
+        assert panel.said == f"seed 5 · 0.6 s · unverified · @1 {image.id[:4]}"
+
+
+async def test_several_jobs_queue_and_the_running_one_is_cancelled_first(tmp_path: Path) -> None:
+    darkroom = DeskDarkroom(tmp_path, START)
+    async with running(darkroom) as (app, pilot):
+        await pilot.press("ctrl+j", "ctrl+j", "ctrl+j")
+        await wait_for(lambda: "2 more" in get_panel(app).said, "the queue")
+        darkroom.replace_job(darkroom.jobs[1].id, state=JobState.RUNNING)
+        await wait_for(lambda: "starting" in get_panel(app).said, "the running job")
+        await pilot.press("x")
+        await wait_for(lambda: darkroom.jobs[1].cancel_requested, "the cancel")
+        await wait_for(lambda: "stopping" in get_panel(app).said, "its display")
+
+
+async def test_what_paid_jobs_may_cost_stands_in_their_line(tmp_path: Path) -> None:
+    darkroom = DeskDarkroom(tmp_path, START)
+    async with running(darkroom) as (app, _):
+        paid = msgspec.structs.replace(
+            make_request(), engine="stability", model="stable-diffusion-xl-1024-v1-0"
+        )
+        darkroom.add_job(request=make_request())
+        await wait_for(lambda: "waiting for the worker" in get_panel(app).said, "the free job")
+        assert "credits" not in get_panel(app).said
+        darkroom.add_job(request=paid)
+        await wait_for(lambda: "about 0.2 credits" in get_panel(app).said, "the price")
+
+
+async def test_a_failed_job_says_why_and_can_be_run_again(tmp_path: Path) -> None:
+    darkroom = DeskDarkroom(tmp_path, START)
+    async with running(darkroom) as (app, pilot):
+        await pilot.press("ctrl+j")
+        await wait_for(lambda: darkroom.jobs, "the job")
+        darkroom.replace_job(
+            darkroom.jobs[0].id,
+            state=JobState.FAILED,
+            error_kind="unreachable",
+            error="No answer from [/x] \x1b]52;c;aGk=\x07 within 5 s.",
+        )
+        await wait_for(lambda: "failed" in get_panel(app).said, "the failure")
+        assert "No answer from [/x] ␛]52;c;aGk=␇ within 5 s." in get_panel(app).said
+        await pilot.press("R")
+        await wait_for(lambda: darkroom.jobs[0].state is JobState.WAITING, "the retry")
+
+
+async def test_a_job_that_may_have_been_paid_for_is_never_sent_by_itself(tmp_path: Path) -> None:
+    darkroom = DeskDarkroom(tmp_path, START)
+    async with running(darkroom) as (app, pilot):
+        await pilot.press("ctrl+j")
+        await wait_for(lambda: darkroom.jobs, "the job")
+        darkroom.replace_job(darkroom.jobs[0].id, state=JobState.UNKNOWN)
+        await wait_for(lambda: "may have been charged" in get_panel(app).said, "the warning")
+        assert [call for call in darkroom.calls if call[0] == "retry"] == []
+
+
+async def test_a_filtered_image_is_a_warning(tmp_path: Path) -> None:
+    darkroom = DeskDarkroom(tmp_path, START)
+    async with running(darkroom) as (app, _):
+        darkroom.add_image(finish_reason=FinishReason.FILTER, warning="blurred by the service")
+        await wait_for(lambda: "filtered · blurred by the service" in get_panel(app).said, "it")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "where", "words"),
+    [
+        (Verdict.IDENTICAL, None, "✓ identical"),
+        (Verdict.DIFFERENT, "step 7", "≠ differs at step 7"),
+        (Verdict.CANNOT_RUN, None, "? cannot run"),
+    ],
+)
+async def test_verify_shows_the_verdict_in_words(
+    tmp_path: Path, verdict: Verdict, where: str | None, words: str
+) -> None:
+    darkroom = DeskDarkroom(tmp_path, START)
+    async with running(darkroom) as (app, pilot):
+        await pilot.press("v")
+        assert "no image yet" in app.compose_screen.message
+        image = darkroom.add_image()
+        await wait_for(lambda: "unverified" in get_panel(app).said, "the image")
+        await pilot.press("v")
+        await wait_for(lambda: ("verify", image.id) in darkroom.calls, "the call")
+        await wait_for(lambda: "verifying" in get_panel(app).said, "the job")
+        darkroom.replace_job(darkroom.jobs[-1].id, state=JobState.DONE)
+        darkroom.add_verification(image, verdict, where)
+        await wait_for(lambda: words in get_panel(app).said, words)
+
+
+async def test_a_terminal_without_glyphs_gets_ascii_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LC_ALL", "C")
+    prompts = (DraftPrompt(text="night sky"), DraftPrompt(text="fog", weight=-1.0))
+    darkroom = DeskDarkroom(tmp_path, with_place(Draft(prompts=prompts, seed=5)))
+    darkroom.add_image(make_request(seed=1))
+    darkroom.add_image(make_request(seed=2), verdict=Verdict.IDENTICAL)
+    async with running(darkroom, LC_ALL="C") as (app, pilot):
+        await wait_for(lambda: "= identical" in get_panel(app).said, "the verdict")
+        await pilot.pause()
+        shown = read_screen(app)
+        assert {sign for sign in shown if not sign.isascii()} == set()
+        assert "-1.0" in shown
+
+
+async def test_regenerate_makes_a_child_of_the_shown_image(tmp_path: Path) -> None:
+    darkroom = DeskDarkroom(tmp_path, START)
+    image = darkroom.add_image()
+    async with running(darkroom) as (app, pilot):
+        await wait_for(lambda: "unverified" in get_panel(app).said, "the image")
+        await pilot.press("r")
+        await wait_for(lambda: ("regenerate", image.id) in darkroom.calls, "the call")
+        assert darkroom.jobs[-1].purpose is Purpose.REGENERATE
+
+
+async def test_regenerate_says_what_came_out_and_marks_the_child(tmp_path: Path) -> None:
+    darkroom = DeskDarkroom(tmp_path, START)
+    image = darkroom.add_image()
+    async with running(darkroom) as (app, pilot):
+        await wait_for(lambda: "unverified" in get_panel(app).said, "the image")
+        await pilot.press("r")
+        await wait_for(lambda: darkroom.jobs, "the job")
+        facts = {"purpose": Purpose.REGENERATE, "parent_id": image.id}
+        child = darkroom.finish(darkroom.jobs[-1], comparison=Verdict.IDENTICAL, **facts)
+        said = f"identical to {image.id[:4]}"
+        await wait_for(lambda: app.compose_screen.message == f"{child.id[:4]} is {said}.", "it")
+        assert f"✓ {said}" in get_panel(app).said
+        seeds = read_screen(app).split("recent")[1]
+        assert seeds.index("✓") < seeds.index("· ")
+
+
+async def test_an_older_image_can_be_chosen_from_the_strip(tmp_path: Path) -> None:
+    darkroom = DeskDarkroom(tmp_path, START)
+    older = darkroom.add_image(make_request(seed=11))
+    darkroom.add_image(make_request(seed=12, cfg_scale=9.0))
+    async with running(darkroom) as (app, pilot):
+        await wait_for(lambda: "seed 12" in get_panel(app).said, "the newest")
+        await wait_for(lambda: "cfg 8→9" in read_screen(app), "what changed")
+        await pilot.press("tab", "tab", "tab", "right", "enter")
+        await wait_for(lambda: "seed 11" in get_panel(app).said, "the older one")
+        assert "@2" in get_panel(app).said
+        assert darkroom.draft.place["image"] == older.id
+        await pilot.press("v")
+        await wait_for(lambda: ("verify", older.id) in darkroom.calls, "its verification")
+    async with running(darkroom) as (app, _):
+        await wait_for(lambda: "seed 11" in get_panel(app).said, "it again after reopening")
+
+
+async def test_what_the_engine_refuses_is_explained_at_the_prompt(tmp_path: Path) -> None:
+    draft = with_place(Draft(prompts=(DraftPrompt(text="fog"), DraftPrompt(text=" ")), seed=5))
+    darkroom = DeskDarkroom(tmp_path, draft)
+    async with running(darkroom) as (app, pilot):
+        await pilot.press("ctrl+j")
+        await wait_for(lambda: "is empty" in join_lines(read_screen(app)), "the explanation")
+        assert darkroom.jobs == []
+        assert darkroom.draft.seed == 5
+        assert darkroom.draft.place["row"] == 1
+
+
+async def test_only_negative_prompts_are_explained(tmp_path: Path) -> None:
+    draft = with_place(Draft(prompts=(DraftPrompt(text="fog", weight=-1.0),), seed=5))
+    async with running(DeskDarkroom(tmp_path, draft)) as (app, pilot):
+        await pilot.press("ctrl+j")
+        await wait_for(lambda: "weight above 0" in join_lines(read_screen(app)), "it")
+
+
+async def test_an_error_of_the_store_keeps_the_seed(tmp_path: Path) -> None:
+    darkroom = DeskDarkroom(tmp_path, with_place(Draft(prompts=(DraftPrompt(text="fog"),), seed=5)))
+    darkroom.send_error = StoreError("The disk is full.", "Free some space.")
+    async with running(darkroom) as (app, pilot):
+        await pilot.press("ctrl+j")
+        await wait_for(lambda: "The disk is full." in get_panel(app).said, "the error")
+        assert "Free some space." in get_panel(app).said
+        assert darkroom.draft.seed == 5
+        darkroom.send_error = None
+        await pilot.press("ctrl+j")
+        await wait_for(lambda: darkroom.jobs, "the job")
+        assert darkroom.jobs[0].request.parameters.seed == 5
+
+
+async def test_a_draft_that_cannot_be_written_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    darkroom = DeskDarkroom(tmp_path, START)
+    async with running(darkroom) as (app, pilot):
+        error = StoreError("The disk is full.")
+        monkeypatch.setattr(DeskDarkroom, "draft_error", property(lambda _: error))
+        await pilot.press("enter", "x")
+        await pilot.pause()
+        assert "not saved: The disk is full." in read_screen(app).splitlines()[0]
+
+
+async def test_a_refusal_by_field_goes_to_that_field(tmp_path: Path) -> None:
+    draft = with_place(Draft(prompts=(DraftPrompt(text="fog"),), seed=5, steps=500))
+    async with running(DeskDarkroom(tmp_path, draft)) as (app, pilot):
+        await pilot.press("ctrl+j")
+        await wait_for(lambda: "Give 10 to 150" in join_lines(read_screen(app)), "the range")
+        assert app.compose_screen.get_part() == "parameters"
+
+
+async def test_a_history_that_can_only_be_read_says_so(tmp_path: Path) -> None:
+    darkroom = DeskDarkroom(tmp_path, START)
+    darkroom.read_only = True
+    async with running(darkroom) as (app, pilot):
+        await pilot.press("ctrl+j")
+        assert "only be read" in app.compose_screen.message
+        assert darkroom.jobs == []

@@ -1,0 +1,181 @@
+"""The prompt stack as a person uses it: keys in, the written draft out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from store.records import Draft, DraftPrompt
+from tests.screens import join_lines, read_screen
+from tests.tui.desk_darkroom import DeskDarkroom, with_place
+from tests.tui.pilot import running
+from tests.waiting import wait_for
+from tui.compose.prompts import PromptStack
+
+THREE = with_place(
+    Draft(
+        prompts=(
+            DraftPrompt(text="night sky"),
+            DraftPrompt(text="clouds", weight=-1.0),
+            DraftPrompt(text="fireworks", enabled=False),
+        ),
+        seed=5,
+    )
+)
+
+
+def texts(draft: Draft) -> list[str]:
+    return [prompt.text for prompt in draft.prompts]
+
+
+async def test_the_first_launch_is_ready_to_type_and_shows_an_example(tmp_path: Path) -> None:
+    darkroom = DeskDarkroom(tmp_path / "none")
+    async with running(darkroom) as (app, pilot):
+        assert app.compose_screen.is_typing
+        assert "japanese town" in read_screen(app)
+        await pilot.press(*"a cat", "ctrl+j")
+        await wait_for(lambda: darkroom.sent, "the job")
+        assert texts(darkroom.sent[0]) == ["a cat"]
+        assert texts(darkroom.draft) == ["a cat"]
+
+
+async def test_add_edit_and_leave_write_every_character(tmp_path: Path) -> None:
+    darkroom = DeskDarkroom(tmp_path, THREE)
+    async with running(darkroom) as (app, pilot):
+        await pilot.press("a", *"fog")
+        assert texts(darkroom.draft) == ["night sky", "fog", "clouds", "fireworks"]
+        assert "typing" in read_screen(app)
+        await pilot.press("enter")
+        assert not app.compose_screen.is_typing
+        await pilot.press("enter", *" bank", "escape")
+        assert texts(darkroom.draft)[1] == "fog bank"
+        assert "moving" in read_screen(app)
+
+
+async def test_a_prompt_that_was_added_and_left_empty_goes_away(tmp_path: Path) -> None:
+    darkroom = DeskDarkroom(tmp_path, THREE)
+    async with running(darkroom) as (_, pilot):
+        await pilot.press("a", "escape")
+        assert darkroom.draft.prompts == THREE.prompts
+
+
+async def test_remove_and_undo(tmp_path: Path) -> None:
+    darkroom = DeskDarkroom(tmp_path, THREE)
+    async with running(darkroom) as (app, pilot):
+        await pilot.press("down", "d", "d")
+        assert texts(darkroom.draft) == ["night sky"]
+        await pilot.press("u")
+        assert texts(darkroom.draft) == ["night sky", "fireworks"]
+        await pilot.press("u")
+        assert darkroom.draft.prompts == THREE.prompts
+        await pilot.press("u")
+        assert "nothing to undo" in app.compose_screen.message
+
+
+async def test_reorder_duplicate_and_switch(tmp_path: Path) -> None:
+    darkroom = DeskDarkroom(tmp_path, THREE)
+    async with running(darkroom) as (_, pilot):
+        await pilot.press("J", "J")
+        assert texts(darkroom.draft) == ["clouds", "fireworks", "night sky"]
+        await pilot.press("K", "space", "D")
+        assert texts(darkroom.draft) == ["clouds", "night sky", "night sky", "fireworks"]
+        assert [prompt.enabled for prompt in darkroom.draft.prompts] == [True, False, False, False]
+
+
+async def test_weights_step_in_tenths_and_show_their_sign(tmp_path: Path) -> None:
+    darkroom = DeskDarkroom(tmp_path, THREE)
+    async with running(darkroom) as (app, pilot):
+        await pilot.press("right", "right", "plus", "left")
+        assert darkroom.draft.prompts[0].weight == 1.2
+        shown = read_screen(app)
+        assert "+1.2" in shown
+        assert "−1.0" in shown
+        assert "off" in shown
+        await pilot.press("u")
+        assert darkroom.draft.prompts[0].weight == 1.0
+
+
+async def test_bars_tell_more_from_less_without_colour(tmp_path: Path) -> None:
+    darkroom = DeskDarkroom(tmp_path, THREE)
+    async with running(darkroom) as (app, _):
+        more, less, off = (
+            next(line for line in read_screen(app).splitlines() if word in line)
+            for word in ("night sky", "clouds", "fireworks")
+        )
+        left, right = more[more.index("▕") : more.index("▏")].split("│")
+        assert "█" in right
+        assert "█" not in left
+        left, right = less[less.index("▕") : less.index("▏")].split("│")
+        assert "█" in left
+        assert "█" not in right
+        assert "█" not in off
+
+
+async def test_typing_after_the_equals_sign_replaces_the_weight(tmp_path: Path) -> None:
+    darkroom = DeskDarkroom(tmp_path, THREE)
+    async with running(darkroom) as (_, pilot):
+        await pilot.press("equals_sign", "minus", *"1.5", "enter")
+        assert darkroom.draft.prompts[0].weight == -1.5
+        await pilot.press("equals_sign", "right", "backspace", "7", "enter")
+        assert darkroom.draft.prompts[0].weight == -1.7
+
+
+@pytest.mark.parametrize("wrong", ["11", "abc", "-10.5", "1e", "nan"])
+async def test_a_wrong_weight_is_explained_and_not_accepted(tmp_path: Path, wrong: str) -> None:
+    darkroom = DeskDarkroom(tmp_path, THREE)
+    async with running(darkroom) as (app, pilot):
+        await pilot.press("equals_sign", *wrong, "enter")
+        assert app.compose_screen.is_typing
+        await pilot.pause()
+        assert "from -10 to 10" in join_lines(read_screen(app))
+        assert darkroom.draft.prompts[0].weight == 1.0
+        assert darkroom.draft.pending == {"prompts.0.weight": wrong}
+        await pilot.press("ctrl+j")
+        assert darkroom.sent == []
+        await pilot.press("escape")
+        assert darkroom.draft.prompts == THREE.prompts
+        assert darkroom.draft.pending == {}
+
+
+async def test_a_digit_begins_a_new_weight(tmp_path: Path) -> None:
+    darkroom = DeskDarkroom(tmp_path, THREE)
+    async with running(darkroom) as (app, pilot):
+        await pilot.press("down", "0", *".35", "enter")
+        assert darkroom.draft.prompts[1].weight == 0.35
+        assert not app.compose_screen.is_typing
+        assert "+0.35" in read_screen(app)
+
+
+async def test_words_beyond_the_limit_are_counted_and_struck(tmp_path: Path) -> None:
+    words = " ".join(["harbour"] * 80)
+    draft = with_place(Draft(prompts=(DraftPrompt(text=words),), seed=5))
+    async with running(DeskDarkroom(tmp_path, draft)) as (app, _):
+        await wait_for(lambda: "fall off" in read_screen(app), "the count")
+        assert "82/77" in read_screen(app)
+        assert "5 words fall off after 77 tokens" in read_screen(app)
+
+
+async def test_a_paste_keeps_its_control_characters_visible_and_harmless(tmp_path: Path) -> None:
+    from textual import events
+
+    darkroom = DeskDarkroom(tmp_path, THREE)
+    async with running(darkroom) as (app, pilot):
+        await pilot.press("a")
+        app.post_message(events.Paste("x\x1b]52;c;aGk=\x07y\r\nz"))
+        await wait_for(lambda: len(texts(darkroom.draft)[1]) > 1, "the paste")
+        assert texts(darkroom.draft)[1] == "x␛]52;c;aGk=␇y\nz"
+
+
+async def test_sixty_four_prompts_are_the_most(tmp_path: Path) -> None:
+    draft = with_place(Draft(prompts=(DraftPrompt(text="x"),) * 64, seed=5))
+    darkroom = DeskDarkroom(tmp_path, draft)
+    async with running(darkroom) as (app, pilot):
+        await pilot.press("a")
+        assert len(darkroom.draft.prompts) == 64
+        assert "full" in app.compose_screen.message
+        await pilot.press("end")
+        stack = app.compose_screen.query_one(PromptStack)
+        await wait_for(
+            lambda: stack.rows[63].region.bottom <= stack.region.bottom, "the last row in sight"
+        )

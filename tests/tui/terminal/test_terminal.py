@@ -1,0 +1,193 @@
+"""What the app does to a terminal, seen in a real one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from tests.screens import Terminal, open_terminal
+from tests.tui.terminal_program import PAYLOADS
+
+ROOT = Path(__file__).parents[3]
+
+
+def run_program(
+    name: str,
+    folder: Path,
+    *,
+    columns: int = 80,
+    rows: int = 24,
+    environ: Mapping[str, str] | None = None,
+) -> AbstractContextManager[Terminal]:
+    """One of the programs of `terminal_program` in a terminal."""
+    argv = [sys.executable, "-m", "tests.tui.terminal_program", name, str(folder)]
+    paths = {"PYTHONPATH": str(ROOT)}
+    return open_terminal(
+        argv, columns=columns, rows=rows, environ={**paths, **(environ or {})}, cwd=ROOT
+    )
+
+
+def is_running(process_id: int) -> bool:
+    """Whether the process exists and is not merely waiting to be buried."""
+    try:
+        state = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def test_closing_the_terminal_ends_the_app_cleanly(tmp_path: Path) -> None:
+    with run_program("ticking", tmp_path) as terminal:
+        terminal.wait_for_text("line 15")
+        terminal.hang_up()
+        # 120 is Python's own word for a standard output that is gone at the very end.
+        assert terminal.wait_for_end() in (128 + signal.SIGHUP, 120)
+    assert (tmp_path / "unmounted").exists()
+
+
+def test_a_terminal_that_stalls_and_is_then_closed_leaves_no_process(tmp_path: Path) -> None:
+    with run_program("ticking", tmp_path) as terminal:
+        terminal.wait_for_text("line 15")
+        _wait_until_stuck(tmp_path / "ticks")
+        terminal.hang_up()
+        status = terminal.wait_for_end()
+        assert status == 128 + signal.SIGHUP
+
+
+def _wait_until_stuck(ticks: Path) -> None:
+    """Nobody reads from the terminal: wait until the app stands still, writing to it."""
+    seen, since = "", time.monotonic()
+    deadline = since + 60
+    while time.monotonic() - since < 1.0:
+        assert time.monotonic() < deadline, "the app never stood still"
+        if (now := ticks.read_text()) != seen:
+            seen, since = now, time.monotonic()
+        os.sched_yield()
+
+
+def test_sigterm_ends_the_app_and_restores_the_terminal(tmp_path: Path) -> None:
+    with run_program("ticking", tmp_path) as terminal:
+        terminal.wait_for_text("line 15")
+        assert not terminal.is_echoing()
+        terminal.signal(signal.SIGTERM)
+        assert terminal.wait_for_end() == 128 + signal.SIGTERM
+        assert terminal.is_echoing()
+        assert b"\x1b[?1049l" in terminal.raw
+        assert terminal.raw.rindex(b"\x1b[?1000l") > terminal.raw.rindex(b"\x1b[?1000h")
+    assert (tmp_path / "unmounted").exists()
+
+
+@pytest.mark.parametrize("way", ["hang-up", "SIGTERM"])
+def test_the_program_itself_ends_and_keeps_what_was_typed(tmp_path: Path, way: str) -> None:
+    environ = {"PYTHONPATH": str(ROOT), "SAFELIGHT_HOME": str(tmp_path)}
+    argv = [sys.executable, "-m", "tui"]
+    with open_terminal(argv, columns=100, rows=30, environ=environ, cwd=ROOT) as terminal:
+        terminal.wait_for_text("typing")
+        terminal.wait_for_text("worker")
+        terminal.send("a fish")
+        terminal.wait_for_text("a fish")
+        terminal.wait_for_silence()
+        if way == "hang-up":
+            terminal.hang_up()
+        else:
+            terminal.signal(signal.SIGTERM)
+        status = terminal.wait_for_end()
+        assert status in (128 + signal.SIGHUP, 128 + signal.SIGTERM, 120)
+        assert way == "hang-up" or terminal.is_echoing()
+    with open_terminal(argv, columns=100, rows=30, environ=environ, cwd=ROOT) as terminal:
+        terminal.wait_for_text("a fish")
+
+
+def test_a_child_process_can_be_ended_by_the_signals_that_the_app_blocks(tmp_path: Path) -> None:
+    with run_program("parent", tmp_path) as terminal:
+        terminal.wait_for_text("child started")
+        child = int((tmp_path / "child").read_text())
+        try:
+            os.kill(child, signal.SIGTERM)
+            terminal.wait_until(lambda: not is_running(child), what="the end of the child")
+        finally:
+            if is_running(child):
+                os.kill(child, signal.SIGKILL)
+
+
+def test_no_widget_lets_a_control_character_through(tmp_path: Path) -> None:
+    with run_program("widgets", tmp_path, columns=120, rows=40) as terminal:
+        terminal.wait_until(lambda: (tmp_path / "ready").exists(), what="the widgets")
+        terminal.wait_for_text("]0;owned")
+        terminal.wait_for_silence()
+        _assert_harmless(terminal)
+        assert "␛]52;c;cGF5bG9hZA==" in terminal.text
+        assert terminal.screen.title != "owned"
+
+
+def test_the_history_lets_no_control_character_through_and_runs_no_markup(tmp_path: Path) -> None:
+    with run_program("history", tmp_path, columns=120, rows=40) as terminal:
+        terminal.wait_for_text("[@click=app.quit]boo")
+        terminal.wait_for_text("[/x]")
+        terminal.wait_for_text("␛]0;owned")
+        terminal.wait_for_text("is missing")
+        _assert_harmless(terminal)
+
+
+def _assert_harmless(terminal: Terminal) -> None:
+    for payload in PAYLOADS[:5]:
+        assert payload.encode() not in terminal.raw
+    assert b"\x1b]52" not in terminal.raw
+    assert b"\xc2\x9b" not in terminal.raw
+    assert b"\xc2\x9d" not in terminal.raw
+    assert b"\x7f" not in terminal.raw
+
+
+def test_copying_sends_the_command_to_the_terminals_clipboard(tmp_path: Path) -> None:
+    with run_program("history", tmp_path, columns=120, rows=40) as terminal:
+        terminal.wait_for_text("[/x]")
+        terminal.send("jjy")
+        terminal.wait_until(lambda: b"\x1b]52;c;" in terminal.raw, what="the clipboard")
+        terminal.wait_for_text("Sent to the terminal's clipboard")
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({}, b"38;2;"),
+        ({"COLORTERM": ""}, b"38;5;"),
+        ({"TERM": "xterm-kitty", "COLORTERM": ""}, b"\x1b_Ga=p"),
+        ({"TERM": "foot", "COLORTERM": ""}, b"\x1bP"),
+    ],
+)
+def test_a_picture_is_drawn_with_what_the_terminal_has(
+    tmp_path: Path, environ: dict[str, str], expected: bytes
+) -> None:
+    with run_program("shows", tmp_path, environ=environ) as terminal:
+        terminal.wait_until(lambda: expected in terminal.raw, what=f"{expected!r}")
+        terminal.wait_for_silence()
+        if environ.get("TERM") == "xterm-kitty":
+            placeholder = "\U0010eeee".encode()
+            at = terminal.raw.index(placeholder)
+            assert b"38;2;" in terminal.raw[at - 40 : at]
+
+
+def test_nothing_is_asked_of_the_terminal_for_pictures(tmp_path: Path) -> None:
+    with run_program("shows", tmp_path, environ={"TERM": "foot", "COLORTERM": ""}) as terminal:
+        terminal.wait_until(lambda: b"\x1bP" in terminal.raw, what="the picture")
+        assert b"\x1b[c" not in terminal.raw
+        assert b"\x1b[16t" not in terminal.raw
+
+
+def test_without_colours_a_picture_is_made_of_signs_alone(tmp_path: Path) -> None:
+    with run_program("shows", tmp_path, environ={"NO_COLOR": "1"}) as terminal:
+        terminal.wait_until(
+            lambda: any(sign in terminal.text for sign in "▀▄▌▐█▘▝▖▗"), what="the picture"
+        )
+
+
+def test_where_no_picture_can_be_shown_its_words_are(tmp_path: Path) -> None:
+    with run_program("shows", tmp_path, environ={"TERM": "dumb"}) as terminal:
+        terminal.wait_for_text("a picture in words")

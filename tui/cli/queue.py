@@ -1,0 +1,129 @@
+"""Commands about the queue and who works it off: jobs, cancel, retry, worker."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from store.folder import find_data_directory
+from store.records import Job
+from tui.cli.options import JsonOption
+from tui.cli.run import open_darkroom, print_json, print_line, run_command
+from tui.words import name_purpose, name_state
+
+JobArgument = Annotated[str, typer.Argument(help="A job's id or its beginning; 'jobs' lists them.")]
+
+
+def jobs(
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Most jobs.")] = 20,
+    as_json: JsonOption = False,
+) -> None:
+    """List jobs, newest first, with why they failed."""
+
+    async def work() -> None:
+        async with open_darkroom() as darkroom:
+            rows = await darkroom.list_jobs(limit=limit)
+        if as_json:
+            print_json({"jobs": [_describe_job(row) for row in rows]})
+            return
+        for row in rows:
+            done = f" {row.step}/{row.steps}" if row.steps and not row.state.is_final else ""
+            print_line(
+                f"{row.id[:8]}  {name_state(row.state)}{done}  {name_purpose(row.purpose)}  "
+                f"seed {row.request.parameters.seed}  {row.error or ''}".rstrip()
+            )
+
+    run_command(work(), as_json=as_json)
+
+
+def _describe_job(row: Job) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "state": row.state.value,
+        "purpose": row.purpose.value,
+        "request_id": row.request_digest,
+        "request": msgspec.to_builtins(row.request),
+        "parent_id": row.parent_id,
+        "relation": row.relation.value if row.relation else None,
+        "seed": row.request.parameters.seed,
+        "step": row.step,
+        "steps": row.steps,
+        "kind": row.error_kind,
+        "error": row.error,
+        "image_id": row.image_id,
+    }
+
+
+def cancel(
+    job: JobArgument,
+) -> None:
+    """Stop a job within one step."""
+
+    async def work() -> None:
+        async with open_darkroom() as darkroom:
+            found = await darkroom.get_job(job)
+            found = await darkroom.cancel(found.id)
+        print_line(f"{found.id[:8]}  {name_state(found.state)}")
+
+    run_command(work())
+
+
+def retry(
+    job: JobArgument,
+) -> None:
+    """Queue an ended job again, with its id and seed.
+
+    Also one that may have been charged: this is how to say that it shall be sent again.
+    """
+
+    async def work() -> None:
+        async with open_darkroom() as darkroom:
+            found = await darkroom.get_job(job)
+            found = await darkroom.retry(found.id)
+        print_line(f"{found.id[:8]}  {name_state(found.state)}")
+
+    run_command(work())
+
+
+def worker(
+    is_status: Annotated[bool, typer.Option("--status", help="Say whether one runs.")] = False,
+    is_stop: Annotated[bool, typer.Option("--stop", help="Ask it to leave after its job.")] = False,
+) -> None:
+    """Run jobs in this terminal.
+
+    A worker is started by itself when there is work; this is for those who want to watch one.
+    """
+    from engines.worker.process import find_worker
+
+    directory = find_data_directory()
+    if is_status or is_stop:
+        status = find_worker(directory)
+        if not status.is_running or status.process_id is None:
+            print_line("no worker runs")
+        elif is_stop:
+            os.kill(status.process_id, signal.SIGTERM)
+            print_line(f"asked worker {status.process_id} to leave after its job")
+        else:
+            print_line(f"worker {status.process_id} runs")
+        return
+
+    async def prepare() -> None:
+        async with open_darkroom():
+            pass
+
+    run_command(prepare())
+    command = [sys.executable, "-P", "-m", "engines.worker", "--directory", str(directory)]
+    os.execv(sys.executable, command)
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the program."""
+    app.command()(jobs)
+    app.command()(cancel)
+    app.command()(retry)
+    app.command()(worker)

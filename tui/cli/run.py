@@ -1,0 +1,127 @@
+"""How a command runs: its darkroom, the wait for its jobs, what it prints, how it ends.
+
+JSON goes to standard output, messages and progress to standard error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from typing import Any, NoReturn, TypeVar
+
+import msgspec
+import typer
+
+from store.errors import RequestError, SafelightError
+from store.folder import find_data_directory
+from store.records import Job
+from tui.darkroom import Darkroom
+from tui.text import show_safely
+
+T = TypeVar("T")
+
+EXIT_DIFFERENT = 1
+EXIT_ERROR = 2
+
+
+@contextlib.asynccontextmanager
+async def open_darkroom() -> AsyncIterator[Darkroom]:
+    """The darkroom of the data directory that the environment names, open."""
+    from engines.settings import load_user_settings
+
+    darkroom = Darkroom(find_data_directory(), load_user_settings())
+    await darkroom.open()
+    try:
+        yield darkroom
+    finally:
+        await darkroom.close()
+
+
+def run_command(work: Coroutine[Any, Any, T], *, as_json: bool = False) -> T:
+    """Run `work`; an error meant for the person ends the program with status 2."""
+    try:
+        return asyncio.run(work)
+    except SafelightError as error:
+        end_with_error(error, as_json=as_json)
+
+
+async def wait_for_jobs(darkroom: Darkroom, jobs: list[Job]) -> list[Job]:
+    """The jobs once all have ended, in their order. Interrupted, it cancels them first."""
+    try:
+        with _show_progress(jobs) as update:
+            async for _ in darkroom.watch():
+                jobs = [
+                    job if job.state.is_final else await darkroom.get_job(job.id) for job in jobs
+                ]
+                update(jobs)
+                if all(job.state.is_final for job in jobs):
+                    break
+    except asyncio.CancelledError:
+        for job in jobs:
+            if not job.state.is_final:
+                await darkroom.cancel(job.id)
+        raise
+    return jobs
+
+
+@contextlib.contextmanager
+def _show_progress(jobs: list[Job]) -> Iterator[Callable[[list[Job]], None]]:
+    if not sys.stderr.isatty() or not jobs:
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %", markup=False),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("waiting", total=float(len(jobs)))
+
+        def update(rows: list[Job]) -> None:
+            ended = sum(row.state.is_final for row in rows)
+            partly = sum(
+                row.step / row.steps for row in rows if not row.state.is_final and row.steps
+            )
+            text = f"{ended} of {len(rows)}"
+            progress.update(task, completed=ended + partly, description=text)
+
+        yield update
+
+
+def print_line(text: str = "") -> None:
+    """One line on standard output, every control character made visible."""
+    typer.echo(_encode(show_safely(text), sys.stdout.encoding))
+
+
+def print_note(text: str) -> None:
+    """One line on standard error, every control character made visible."""
+    typer.echo(_encode(show_safely(text), sys.stderr.encoding), err=True)
+
+
+def _encode(text: str, encoding: str | None) -> str:
+    name = encoding or "ascii"
+    return text.encode(name, "backslashreplace").decode(name)
+
+
+def print_json(document: Any) -> None:
+    """`document` as one JSON document on standard output."""
+    data = msgspec.json.format(msgspec.json.encode(document), indent=2)
+    sys.stdout.write(data.decode() + "\n")
+    sys.stdout.flush()
+
+
+def end_with_error(error: SafelightError, *, as_json: bool) -> NoReturn:
+    """Say what is wrong and what to do, and end with status 2."""
+    print_note(f"safelight: {error.message}")
+    if error.hint:
+        print_note(f"  {error.hint}")
+    if as_json:
+        field = error.field if isinstance(error, RequestError) else None
+        print_json({"error": {"message": error.message, "hint": error.hint, "field": field}})
+    raise typer.Exit(EXIT_ERROR)

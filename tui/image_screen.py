@@ -1,0 +1,237 @@
+"""A screen on which one image is meant, and what can be done with it there."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import ClassVar
+
+from textual import on
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.reactive import var
+from textual.screen import Screen
+
+from engines.resolve import UpscaleChoices
+from store.errors import NotFound, SafelightError
+from store.records import Draft, Image, Job, Purpose
+from tui.abilities import FACTOR, Upscaler
+from tui.darkroom import Darkroom
+from tui.dialogs import ChoiceScreen
+from tui.keys import Reasoned, Said
+from tui.shell_command import make_command
+from tui.widgets.key_line import KeyLine
+from tui.words import find_certainty
+
+NO_IMAGE = "There is no image yet: generate one first."
+
+
+class ImageScreen(Reasoned, Screen[None]):
+    """The keys that act on `image`, the one that is meant: under the cursor, or shown.
+
+    `draft` is the one in the editor: what is started from an image is decided by its engine.
+    New jobs belong to `session`.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "v",
+            "verify",
+            "verify",
+            tooltip="Verify this image: make it again and compare; the verdict is kept",
+            id="image.verify",
+        ),
+        Binding(
+            "r",
+            "regenerate",
+            "regenerate",
+            tooltip="Regenerate this image as a child of it, and compare",
+            id="image.regenerate",
+        ),
+        Binding(
+            "i",
+            "start_from",
+            "start from",
+            tooltip="Start from this image: the next ones are drawn over it",
+            id="image.start",
+        ),
+        Binding(
+            "V",
+            "vary",
+            "vary",
+            tooltip="Vary this image, as often as images says: a little of another seed mixed in",
+            id="image.vary",
+        ),
+        Binding(
+            "e",
+            "enlarge",
+            "larger",
+            tooltip="Make this image larger: twice as wide and high",
+            id="image.enlarge",
+        ),
+        Binding(
+            "y",
+            "copy_command",
+            "copy command",
+            tooltip="Copy the command that makes this image again",
+            id="image.copy",
+        ),
+    ]
+
+    image: var[Image | None] = var(None)
+    draft: var[Draft] = var(Draft)
+
+    class StartChosen(Message):
+        """The next images shall start from `image`."""
+
+        def __init__(self, image: Image) -> None:
+            super().__init__()
+            self.image = image
+
+    class JobsQueued(Message):
+        """Jobs about `image` were queued."""
+
+        def __init__(self, image: Image, jobs: list[Job]) -> None:
+            super().__init__()
+            self.image, self.jobs = image, jobs
+
+    class QueuingFailed(Message):
+        """Nothing was queued."""
+
+        def __init__(self, error: SafelightError) -> None:
+            super().__init__()
+            self.error = error
+
+    def __init__(self, darkroom: Darkroom, session: str | None = None) -> None:
+        super().__init__()
+        self.darkroom = darkroom
+        self.session = session
+        self._told: dict[str, str] = {}
+
+    def watch_image(self) -> None:
+        """Other things can be done with another image."""
+        self.refresh_bindings()
+
+    def why_not(self, action: str) -> str:
+        """Why an action on the image cannot be run now."""
+        image, darkroom = self.image, self.darkroom
+        match action:
+            case "copy_command":
+                return "" if image is not None else NO_IMAGE
+            case "verify" | "regenerate" | "start_from" | "vary" | "enlarge":
+                if reason := darkroom.explain_writing():
+                    return reason
+                if image is None:
+                    return NO_IMAGE
+        match action:
+            case "start_from":
+                return darkroom.why_no_start(self.draft.engine, self.draft.model)
+            case "vary":
+                return darkroom.why_no_vary(image)
+            case "enlarge":
+                return darkroom.why_no_enlarge(image)
+        return ""
+
+    def action_start_from(self) -> None:
+        """Start the next images from this one."""
+        if self.image is not None:
+            self.post_message(self.StartChosen(self.image))
+
+    async def action_verify(self) -> None:
+        """Queue a verification."""
+        if (image := self.image) is not None:
+            await self.queue(image, self.darkroom.verify(image.id), f"Verifying {image.id[:4]}.")
+
+    async def action_regenerate(self) -> None:
+        """Queue a child that is made from the stored request, and compared."""
+        if (image := self.image) is not None:
+            work = self.darkroom.regenerate(image.id)
+            await self.queue(image, work, f"Regenerating {image.id[:4]}.")
+
+    async def action_vary(self) -> None:
+        """Queue variations, as many as the draft wants images."""
+        if (image := self.image) is not None:
+            count = self.draft.images
+            work = self.darkroom.vary(image, images=count, session=self.session)
+            said = f"Varying {image.id[:4]}" + (f", {count} times." if count > 1 else ".")
+            await self.queue(image, work, said)
+
+    async def action_enlarge(self) -> None:
+        """Let the person choose a model, and queue a larger one."""
+        if (image := self.image) is None:
+            return
+        names = {
+            _name_upscaler(upscaler): upscaler
+            for upscaler in self.darkroom.upscalers(image.request.engine)
+        }
+
+        async def enlarge(chosen: str | None) -> None:
+            if chosen is None:
+                return
+            upscaler = names[chosen]
+            choices = UpscaleChoices(engine=upscaler.engine, model=upscaler.model, factor=FACTOR)
+            work = self.darkroom.upscale(image, choices, session=self.session)
+            await self.queue(image, work, f"Making {image.id[:4]} larger.")
+
+        size = f"{image.width * FACTOR} x {image.height * FACTOR}"
+        dialog = ChoiceScreen(f"make {image.id[:4]} larger: {size}", tuple(names))
+        self.app.push_screen(dialog, enlarge)
+
+    def action_copy_command(self) -> None:
+        """Hand the command to the terminal's clipboard."""
+        if self.image is not None:
+            command = make_command(self.image.request)
+            self.app.copy_to_clipboard(command)
+            self.say(f"Sent to the terminal's clipboard: {command}")
+
+    # What is said of it
+
+    def say(self, text: str) -> None:
+        """Show `text` in the last line until the next key."""
+        self.post_message(Said(text))
+
+    def tell(self, job: Job, text: str) -> None:
+        """Show `text` until `job` has ended, or until the next key."""
+        self._told[job.id] = text
+        self.say(text)
+
+    async def queue(self, image: Image, work: Awaitable[Job | list[Job] | None], said: str) -> None:
+        """Queue what `work` queues, and say `said` until it has ended or until the next key."""
+        try:
+            queued = await work
+        except SafelightError as error:
+            self.post_message(self.QueuingFailed(error))
+            return
+        jobs = queued if isinstance(queued, list) else [queued] if queued is not None else []
+        for job in jobs:
+            self.tell(job, said)
+        self.post_message(self.JobsQueued(image, jobs))
+
+    async def end_told(self) -> None:
+        """End what was said of jobs that have ended; say of one made again whether it is the same.
+
+        Call it when something changed. Raises `SafelightError`.
+        """
+        for job_id, text in list(self._told.items()):
+            try:
+                job = await self.darkroom.get_job(job_id)
+            except NotFound:
+                del self._told[job_id]
+                continue
+            if not job.state.is_final:
+                continue
+            self._told.pop(job_id, None)
+            if text not in self._told.values():
+                for line in self.query(KeyLine):  # None once the screen was left.
+                    line.unsay(text)
+            if job.purpose is Purpose.REGENERATE and job.image_id is not None:
+                child = await self.darkroom.get_image(job.image_id)
+                self.say(f"{child.id[:4]} is {find_certainty(child).words}.")
+
+    @on(QueuingFailed)
+    def _say_why(self, event: QueuingFailed) -> None:
+        self.say(str(event.error))
+
+
+def _name_upscaler(upscaler: Upscaler) -> str:
+    cost = ", may cost money" if upscaler.is_paid else ""
+    return f"{upscaler.engine}: {upscaler.model}{cost}"

@@ -1,0 +1,193 @@
+"""Images and jobs as lines that are drawn: what is being made, what was made, what failed.
+
+Content with styles, no widget. What the words are is in `words.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual.content import Content
+
+from store.records import FinishReason, Image, Job, JobState, Purpose
+from tui.terminal.glyphs import Glyphs
+from tui.text import show_first_prompt, show_safely
+from tui.words import (
+    STOPPING,
+    STYLES,
+    WITHHELD,
+    advise,
+    describe_purpose,
+    find_certainty,
+    mark_verdict,
+    name_finish,
+    name_purpose,
+    name_state,
+    show_moment,
+    write_seconds,
+)
+
+_BAR = 12
+_SIGNS = {
+    JobState.WAITING: (" ", " "),
+    JobState.RUNNING: ("▶", ">"),
+    JobState.DONE: ("✓", "="),
+    JobState.FAILED: ("✗", "x"),
+    JobState.CANCELLED: ("–", "-"),
+    JobState.UNKNOWN: ("?", "?"),
+    JobState.SET_ASIDE: ("!", "!"),
+}
+_STYLES = {
+    JobState.RUNNING: "$role-focus",
+    JobState.FAILED: "$role-negative",
+    JobState.UNKNOWN: "$role-negative",
+    JobState.SET_ASIDE: "$role-negative",
+}
+_QUIET = "$role-quiet"
+
+Part = str | tuple[str, str]
+
+
+# In a line or two, below the image
+
+
+def describe_image(image: Image, place: int | None, glyphs: Glyphs) -> Content:
+    """`seed 1229080980 · 0.6 s · ✓ identical · @1 3f9c`, and a warning below where there is one.
+
+    `place` counts from 1 for the newest image, None when it is not known.
+    """
+    dot = f" {glyphs.dot} "
+    verdict, words = find_certainty(image)
+    words = show_safely(words)
+    sign = mark_verdict(verdict, has_unicode=glyphs.has_unicode)
+    place_text = "" if place is None else f"@{place} "
+    parts: list[Content | Part] = [
+        ("seed ", _QUIET),
+        str(image.seed),
+        (f"{dot}{write_seconds(image.seconds)}{dot}", _QUIET),
+        (words if verdict is None else f"{sign} {words}", STYLES[verdict]),
+        (f"{dot}{place_text}{image.id[:4]}", _QUIET),
+    ]
+    if image.finish_reason is FinishReason.FILTER:
+        text = f"{name_finish(image.finish_reason)}{dot}{image.warning or WITHHELD}"
+        parts += ["\n", _warn(text, glyphs)]
+    elif image.warning:
+        parts += ["\n", _warn(image.warning, glyphs)]
+    return Content.assemble(*parts)
+
+
+def _warn(text: str, glyphs: Glyphs) -> tuple[str, str]:
+    return (f"{glyphs.warning} {show_safely(text)}", "bold $role-text")
+
+
+def describe_jobs(jobs: Sequence[Job], glyphs: Glyphs, cost: str = "") -> Content:
+    """`step 18 of 50 · 0.3 s left · x cancel` for unfinished jobs, oldest first.
+
+    `cost` says what they may cost together, "" where they are free.
+    """
+    job = jobs[0]
+    dot = f" {glyphs.dot} "
+    if job.cancel_requested:
+        said = STOPPING
+    elif job.state is JobState.WAITING:
+        said = "waiting for the worker"
+    elif not job.step:
+        said = "starting"
+    else:
+        said = f"step {job.step} of {job.steps}"
+    parts: list[Part] = []
+    if job.purpose is not Purpose.GENERATE:
+        parts.append((f"{describe_purpose(job.purpose)}{dot}", _QUIET))
+    parts.append(said)
+    if job.seconds_left is not None and job.step:
+        parts.append((f"{dot}{write_seconds(job.seconds_left)} left", _QUIET))
+    if len(jobs) > 1:
+        parts.append((f"{dot}{len(jobs) - 1} more", _QUIET))
+    if cost:
+        parts.append((f"{dot}{cost}", _QUIET))
+    if not job.cancel_requested:
+        parts.append((f"{dot}x cancel", _QUIET))
+    return Content.assemble(*parts)
+
+
+def describe_ended(job: Job, glyphs: Glyphs) -> Content:
+    """Why a job made nothing, and what to do about it."""
+    dot = f" {glyphs.dot} "
+    is_withheld = job.error_kind == "filtered"
+    style = "bold $role-text" if is_withheld else "bold $role-negative"
+    head = name_finish(FinishReason.FILTER) if is_withheld else name_state(job.state)
+    parts: list[Part] = [(f"{glyphs.warning} {head}", style)]
+    parts.append((f"{dot}seed {job.request.parameters.seed}", _QUIET))
+    if job.error:
+        parts += ["\n", show_safely(job.error, lines=True)]
+    # A filter finds again what it found: the same seed once more changes nothing.
+    if not is_withheld and (advice := advise(job.state)):
+        parts += ["\n", (advice, _QUIET)]
+    return Content.assemble(*parts)
+
+
+def describe_losses(losses: Sequence[str], glyphs: Glyphs) -> Content:
+    """What the engine cannot honour of the draft, a line each."""
+    return Content("\n").join(Content.assemble(_warn(text, glyphs)) for text in losses)
+
+
+def describe_trouble(message: str, hint: str, glyphs: Glyphs) -> Content:
+    """An error in place: what is wrong and what to do."""
+    parts: list[Part] = [
+        (f"{glyphs.warning} ", "bold $role-negative"),
+        show_safely(message, lines=True),
+    ]
+    if hint:
+        parts += ["\n", (show_safely(hint, lines=True), _QUIET)]
+    return Content.assemble(*parts)
+
+
+# In the list of jobs
+
+
+def describe_job(job: Job, *, has_blocks: bool = True) -> Content:
+    """One job in one line: sign and state, what for, progress or when, seed, first prompt."""
+    sign = _SIGNS[job.state][0 if has_blocks else 1]
+    style = _STYLES.get(job.state, "")
+    is_stopping = job.cancel_requested and not job.state.is_final
+    state = STOPPING if is_stopping else name_state(job.state)
+    prompt = show_first_prompt(job.request)
+    progress = _show_progress(job, has_blocks)
+    when = (progress, style) if progress else (show_moment(job.created_at), _QUIET)
+    parts: list[Part] = [
+        (f"{sign} {state:<10} ", style),
+        f"{name_purpose(job.purpose):<11}",
+        (f"{when[0]:<{_BAR + 8}}", when[1]),
+        f"{job.request.parameters.seed:>10}  {prompt}",
+        (f"  {job.request.engine}", _QUIET),
+    ]
+    return Content.assemble(*parts)
+
+
+def _show_progress(job: Job, has_blocks: bool) -> str:
+    if job.state.is_final or not job.steps:
+        return ""
+    full, empty = ("━", "·") if has_blocks else ("#", ".")
+    done = round(_BAR * job.step / job.steps)
+    return f"{full * done}{empty * (_BAR - done)} {job.step}/{job.steps}"
+
+
+def explain_job(job: Job) -> Content:
+    """All that is known of a job, and what can be done about it."""
+    parts: list[Part] = [
+        (f"{name_state(job.state)}  ", "bold"),
+        (f"job {job.id[:8]}, engine {job.request.engine}", _QUIET),
+    ]
+    if job.attempts > 1:
+        parts.append((f", attempt {job.attempts}", _QUIET))
+    if job.seconds_left is not None and not job.state.is_final:
+        parts.append(f"\nabout {write_seconds(job.seconds_left)} left")
+    if job.error:
+        parts.append((f"\n{show_safely(job.error, lines=True)}", "$role-negative"))
+    if job.warning:
+        parts.append(f"\n{show_safely(job.warning, lines=True)}")
+    if advice := advise(job.state):
+        parts.append((f"\n{advice}", _QUIET))
+    elif not job.state.is_final:
+        parts.append(("\nx stops it within one step.", _QUIET))
+    return Content.assemble(*parts)
