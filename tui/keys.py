@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from textual import events
 from textual.app import App
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.dom import DOMNode
 from textual.keys import key_to_character
 from textual.message import Message
@@ -62,6 +62,42 @@ class Reasoned:
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """None, Textual's word for a disabled action, where there is a reason."""
         return None if self.why_not(action) else True
+
+
+def bind_cursor(prefix: str, thing: str) -> list[BindingType]:
+    """`up`, `down`, `home` and `end` for the cursor in a list of things: `cursor('up')` …"""
+    places = {"up": "previous", "down": "next", "home": "first", "end": "last"}
+    return [
+        Binding(
+            key,
+            f"cursor('{key}')",
+            tooltip=f"Go to the {place} {thing}",
+            show=False,
+            system=True,
+            id=f"{prefix}.{place}",
+        )
+        for key, place in places.items()
+    ]
+
+
+def bind_steps(prefix: str, action: str, word: str, less: str, more: str) -> list[BindingType]:
+    """`left` and `right` (`-` and `+`) for a step less or more: `action(-1)`, `action(1)`."""
+    return [
+        Binding(
+            f"{arrow},{sign}",
+            f"{action}({steps})",
+            name,
+            tooltip=tooltip,
+            group=Binding.Group(word),
+            key_display=f"{arrow} {SIGNS[sign]}",
+            system=True,
+            id=f"{prefix}.{name}",
+        )
+        for arrow, sign, steps, name, tooltip in (
+            ("left", "minus", -1, "less", less),
+            ("right", "plus", 1, "more", more),
+        )
+    ]
 
 
 class Hint(NamedTuple):

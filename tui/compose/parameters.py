@@ -34,7 +34,7 @@ from tui.compose.fields import (
 from tui.compose.parameter_row import ParameterRow
 from tui.darkroom import Darkroom
 from tui.dialogs import ChoiceScreen
-from tui.keys import Reasoned, Said
+from tui.keys import Reasoned, Said, bind_cursor, bind_steps
 from tui.widgets.cell import Cell
 from tui.widgets.picture import Picture
 
@@ -51,25 +51,12 @@ class ParameterList(Reasoned, VerticalScroll, can_focus=True, inherit_bindings=F
 
     BINDING_GROUP_TITLE = "on the parameters"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "left,minus",
-            "step(-1)",
-            "less",
-            tooltip="One step less, or the choice before",
-            group=Binding.Group("change"),
-            key_display="left -",
-            system=True,
-            id="parameter.less",
-        ),
-        Binding(
-            "right,plus",
-            "step(1)",
-            "more",
-            tooltip="One step more, or the next choice",
-            group=Binding.Group("change"),
-            key_display="right +",
-            system=True,
-            id="parameter.more",
+        *bind_steps(
+            "parameter",
+            "step",
+            "change",
+            "One step less, or the choice before",
+            "One step more, or the next choice",
         ),
         Binding(
             "enter",
@@ -88,22 +75,7 @@ class ParameterList(Reasoned, VerticalScroll, can_focus=True, inherit_bindings=F
             key_display="d",
             id="parameter.reset",
         ),
-        *(
-            Binding(
-                key,
-                f"cursor('{key}')",
-                tooltip=f"Go to the {what} parameter",
-                show=False,
-                system=True,
-                id=f"parameter.{what}",
-            )
-            for key, what in (
-                ("up", "previous"),
-                ("down", "next"),
-                ("home", "first"),
-                ("end", "last"),
-            )
-        ),
+        *bind_cursor("parameter", "parameter"),
     ]
 
     settings: var[Draft] = var(Draft)

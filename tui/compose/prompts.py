@@ -21,7 +21,7 @@ from tui.compose.editors import Accepted, Left
 from tui.compose.fields import parse_weight
 from tui.compose.prompt_row import PromptReader, PromptRow
 from tui.darkroom import Darkroom
-from tui.keys import Reasoned, Said
+from tui.keys import Reasoned, Said, bind_cursor, bind_steps
 from tui.terminal.detect import get_display
 from tui.words import write_weight
 
@@ -40,25 +40,12 @@ class PromptStack(Reasoned, VerticalScroll, can_focus=True, inherit_bindings=Fal
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "add", "add", tooltip="Add a prompt below", id="prompt.add"),
         Binding("enter", "edit", "edit", tooltip="Edit the prompt's text", id="prompt.edit"),
-        Binding(
-            "left,minus",
-            "step_weight(-1)",
-            "less",
-            tooltip="Take 0.1 from the prompt's weight",
-            group=Binding.Group("weight"),
-            key_display="left -",
-            system=True,
-            id="prompt.less",
-        ),
-        Binding(
-            "right,plus",
-            "step_weight(1)",
-            "more",
-            tooltip="Add 0.1 to the prompt's weight",
-            group=Binding.Group("weight"),
-            key_display="right +",
-            system=True,
-            id="prompt.more",
+        *bind_steps(
+            "prompt",
+            "step_weight",
+            "weight",
+            "Take 0.1 from the prompt's weight",
+            "Add 0.1 to the prompt's weight",
         ),
         Binding(
             "space", "switch", "off", tooltip="Switch the prompt off or on", id="prompt.switch"
@@ -100,22 +87,7 @@ class PromptStack(Reasoned, VerticalScroll, can_focus=True, inherit_bindings=Fal
             id="prompt.type_weight",
         ),
         *(Binding(digit, f"type_weight('{digit}')", show=False) for digit in "0123456789"),
-        *(
-            Binding(
-                key,
-                f"cursor('{key}')",
-                tooltip=f"Go to the {what} prompt",
-                show=False,
-                system=True,
-                id=f"prompt.{what}",
-            )
-            for key, what in (
-                ("up", "previous"),
-                ("down", "next"),
-                ("home", "first"),
-                ("end", "last"),
-            )
-        ),
+        *bind_cursor("prompt", "prompt"),
     ]
 
     prompts: var[tuple[DraftPrompt, ...]] = var((DraftPrompt(),))
