@@ -240,6 +240,7 @@ class KeyQueue:
     in one burst (a slow line, a paste without brackets) the second would go to the old focus,
     or overtake the first. Here the next key waits until the focused widget and its ancestors
     have handled what they were sent. Keys in `passing` go at once where others are held.
+    `taken` counts the keys that have come.
     """
 
     def __init__(self, app: App[Any]) -> None:
@@ -247,14 +248,15 @@ class KeyQueue:
         self._waiting: asyncio.Queue[events.Key | events.Paste] = asyncio.Queue()
         self._released: events.Event | None = None
         self._looked = asyncio.Event()
-        self._unhandled = 0
+        self._handled = 0
+        self.taken = 0
         self._is_held = False
         self.passing: frozenset[str] = frozenset()
 
     @property
     def is_idle(self) -> bool:
         """Whether all keys are handled."""
-        return not self._unhandled
+        return self.taken == self._handled
 
     def take(self, event: events.Event) -> bool:
         """Keep what was pressed for its turn; False where it is to be handled now."""
@@ -264,7 +266,7 @@ class KeyQueue:
             return False
         if self._is_held and isinstance(event, events.Key) and event.key in self.passing:
             return False
-        self._unhandled += 1
+        self.taken += 1
         self._waiting.put_nowait(event)
         return True
 
@@ -282,7 +284,7 @@ class KeyQueue:
                 await self._app.on_event(event)
                 await self._settle()
             finally:
-                self._unhandled -= 1
+                self._handled += 1
 
     async def _wait_for_holder(self, event: events.Key | events.Paste) -> None:
         while isinstance(screen := self._app.screen, Holder) and screen.is_holding(event):

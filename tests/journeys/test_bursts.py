@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import os
 import random
@@ -19,6 +18,7 @@ from store.records import Draft
 from store.sessions import decode_draft
 from tests.journeys.program import Program
 from tests.screens import open_terminal
+from tests.tui.pilot import press_key
 from tests.waiting import wait_for
 from tui.app import SafelightApp
 from tui.darkroom import Darkroom
@@ -74,15 +74,6 @@ def read_draft(directory: Path) -> Draft:
     return strip_chance(decode_draft(stored))
 
 
-async def press(app: SafelightApp, key: events.Key) -> None:
-    """Press `key` and wait until it is handled."""
-    taken = asyncio.Event()
-    app.post_message(key)
-    app.call_later(taken.set)
-    await taken.wait()
-    await wait_for(lambda: app.key_queue.is_idle, f"the end of {key}")
-
-
 async def press_one_by_one(directory: Path, scripts: Sequence[Sequence[str]]) -> list[Draft]:
     """The draft after each script, each key pressed when the one before is done."""
     drafts = []
@@ -92,7 +83,7 @@ async def press_one_by_one(directory: Path, scripts: Sequence[Sequence[str]]) ->
         await pilot.pause()
         for script in scripts:
             for key in list_keys(script):
-                await press(app, key)
+                await press_key(app, key)
             drafts.append(strip_chance(app.compose_screen.draft))
     return drafts
 

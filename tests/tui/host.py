@@ -18,7 +18,7 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 
 import tui
-from tests.screens import wait_in_app
+from tests.tui.pilot import make_key, press_key
 from tui.app import HEIGHTS, WIDTHS, Follower
 from tui.darkroom import Darkroom
 from tui.dialogs import HelpScreen
@@ -132,8 +132,8 @@ class Host(App[None]):
 
 async def press(pilot: Pilot[None], *keys: str) -> None:
     """Press `keys` and wait until they are handled."""
-    await pilot.press(*keys)
     app = pilot.app
     assert isinstance(app, Host)
-    await wait_in_app(pilot, lambda: app.key_queue.is_idle, "the keys to be handled")
+    for key in keys:
+        await press_key(app, make_key(key))
     await pilot.pause()
