@@ -12,7 +12,7 @@ import msgspec
 from engines.capabilities import Capabilities
 from store.errors import RequestError
 from store.limits import check_seed, draw_seed, following_seed
-from store.records import Draft
+from store.records import EXTRAS, Draft
 from store.request import (
     REQUEST_FORMAT,
     InitialImage,
@@ -55,6 +55,8 @@ def resolve_draft(draft: Draft, capabilities: Capabilities) -> list[Request]:
     # Before the limits of every request, which do not know what this engine makes.
     own.check_size((width, height))
     sampler = _SAMPLERS.get(draft.sampler or "", draft.sampler)
+    extras: dict[str, Any] = {name: getattr(draft, name) for name in EXTRAS}
+    extras = {name: value for name, value in extras.items() if value is not None}
     requests = [
         Request(
             engine=capabilities.engine,
@@ -68,14 +70,7 @@ def resolve_draft(draft: Draft, capabilities: Capabilities) -> list[Request]:
                 width=width,
                 height=height,
                 style_preset=draft.style_preset,
-                initial_image=draft.initial_image,
-                mask=draft.mask,
-                variation=draft.variation,
-                guidance=draft.guidance,
-                weight_method=draft.weight_method or "text_encoder",
-                adapter=draft.adapter,
-                fine_tunes=draft.fine_tunes,
-                content_credentials=draft.content_credentials,
+                **extras,
             ),
         )
         for offset in range(draft.images)

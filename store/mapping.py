@@ -28,7 +28,7 @@ from store.records import (
     Verdict,
     Verification,
 )
-from store.request import REQUEST_FORMAT, Parameters, Prompt, PromptStack, Request
+from store.request import FORMS, REQUEST_FORMAT, Parameters, Prompt, PromptStack, Request
 from store.tables import EnvironmentRow, ImageRow, JobRow, PromptRow, RequestRow, VerificationRow
 from store.vault import Vault, suffix_of
 
@@ -213,8 +213,12 @@ def salvage(row: RequestRow, prompts: Sequence[PromptRow]) -> Request:
             if (better := _convert(changed, Parameters)) is not None:
                 parameters = better
                 break
+    extras = parameters.list_extras()
     request = Request(
-        format=1 if row.format == 1 and not parameters.has_extras else REQUEST_FORMAT,
+        format=next(
+            (form for form, names in FORMS.items() if form == row.format and extras <= set(names)),
+            REQUEST_FORMAT,
+        ),
         engine=_PLACEHOLDER.engine,
         model=_PLACEHOLDER.model,
         stack=stack if stack and _fits(stack, parameters) else _PLACEHOLDER.stack,

@@ -17,6 +17,7 @@ from store.request import (
     Guidance,
     InitialImage,
     Mask,
+    Parameters,
     Request,
     Variation,
     WeightMethod,
@@ -283,6 +284,14 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     relation: Relation | None = None
     pending: dict[str, str] = {}
     place: dict[str, str | int | bool | None] = {}
+
+
+EXTRAS = tuple(
+    field.name
+    for field in msgspec.structs.fields(Parameters)
+    if not field.required and field.name in Draft.__struct_fields__
+)
+"""The optional parameters that a draft holds too, by the same names."""
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 import msgspec
@@ -226,17 +227,15 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
                         "Give the image too.",
                     )
 
-    @property
-    def has_extras(self) -> bool:
-        """Whether anything is set that has a default."""
-        return any(
-            getattr(self, name) != default
-            for name, default in zip(
-                self.__struct_fields__[-len(self.__struct_defaults__) :],
-                self.__struct_defaults__,
-                strict=True,
-            )
-        )
+    def list_extras(self) -> set[str]:
+        """The names of what is set that has a default."""
+        defaults = self.__struct_defaults__
+        names = self.__struct_fields__[-len(defaults) :]
+        return {
+            name
+            for name, default in zip(names, defaults, strict=True)
+            if getattr(self, name) != default
+        }
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -245,14 +244,18 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         return tuple(dict.fromkeys(part.sha256 for part in parts if part is not None))
 
 
-REQUEST_FORMAT = 2
-"""Number of the canonical form. A new form gets a new number; old ones stay readable.
+FORMS: Mapping[int, tuple[str, ...]] = {
+    1: ("seed", "steps", "cfg_scale", "sampler", "width", "height", "style_preset"),
+    2: Parameters.__struct_fields__,
+}
+"""The canonical forms by their numbers, and the parameters that each holds; the newest all.
 
-Form 1 knew only prompts, seed, steps, cfg scale, sampler, size and style preset. A request of
-form 1 keeps its form and so its digest; it cannot hold anything that came later.
+A parameter that is added gets a new form; the one before then names what it held. A request of an
+old form keeps its form and so its digest; it cannot hold anything that came later.
 """
 
-_FIRST_FORM = ("seed", "steps", "cfg_scale", "sampler", "width", "height", "style_preset")
+REQUEST_FORMAT = max(FORMS)
+"""Number of the newest canonical form."""
 
 _WEIGHT_SUFFIX = re.compile(r"^(?P<text>.*)::(?P<weight>[^:]*)$", re.DOTALL)
 
@@ -355,9 +358,12 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
                 f"{REQUEST_FORMAT}.",
                 "Update Safelight to read it.",
             )
-        if self.format == 1 and self.parameters.has_extras:
+        if self.parameters.list_extras() - set(FORMS[self.format]):
             raise RequestError(
-                "format", 1, "A request of form 1 cannot hold these parameters.", "Use form 2."
+                "format",
+                self.format,
+                f"A request of form {self.format} cannot hold these parameters.",
+                f"Use form {REQUEST_FORMAT}.",
             )
         check_name("engine", self.engine)
         check_name("model", self.model)
@@ -366,11 +372,11 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     def to_json(self) -> bytes:
         """The canonical form: UTF-8 JSON, sorted keys, no spaces, every field."""
-        if self.format > 1:
+        if self.format == REQUEST_FORMAT:
             return msgspec.json.encode(self, order="sorted")
         values = msgspec.to_builtins(self)
         known = values["parameters"]
-        values["parameters"] = {name: known[name] for name in _FIRST_FORM}
+        values["parameters"] = {name: known[name] for name in FORMS[self.format]}
         return msgspec.json.encode(values, order="sorted")
 
     @classmethod
@@ -378,7 +384,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         """The request in `data`. Raises `RequestError` when a field is missing, unknown or bad."""
         try:
             values = msgspec.json.decode(data)
-            if isinstance(values, dict) and values.get("format") != 1:
+            if isinstance(values, dict):
                 _check_complete(values)
             return msgspec.convert(values, type=cls)
         except msgspec.ValidationError as error:
@@ -397,9 +403,10 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 def _check_complete(values: dict[str, Any]) -> None:
     """A stored request leaves nothing out, also where the type has a default."""
     parameters = values.get("parameters")
+    form = values.get("format")
     if not isinstance(parameters, dict):
         return
-    for name in Parameters.__struct_fields__:
+    for name in FORMS.get(form if isinstance(form, int) else REQUEST_FORMAT, FORMS[REQUEST_FORMAT]):
         if name not in parameters:
             raise RequestError(
                 f"parameters.{name}", None, f"Not a request: the field {name} is missing."

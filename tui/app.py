@@ -86,7 +86,7 @@ class SafelightApp(Reasoned, App[None]):
             "T",
             "turn_theme",
             "look",
-            tooltip="Change the look: darkroom, daylight, high contrast, terminal colours",
+            tooltip=f"Change the look: {', '.join(theme.name for theme in THEMES)}",
             show=False,
             id="theme",
         ),

@@ -164,6 +164,6 @@ def test_a_request_of_the_first_form_keeps_its_digest_through_the_changes(direct
         assert not is_damaged
         assert (request.format, request.digest) == (1, digest)
         assert request.to_json() == FIRST_FORM.encode()
-        assert not request.parameters.has_extras
+        assert not request.parameters.list_extras()
         [image] = make_images(db, [request])
         assert integrity.check_record(db, image) == []

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
 from engines.resolve import VARIATION_STRENGTH, make_initial_image
 from store.limits import WEIGHT_MAXIMUM, WEIGHT_MINIMUM, draw_seed
-from store.records import Draft, DraftPrompt, Image, Relation
-from store.request import Mask, Variation
+from store.records import EXTRAS, Draft, DraftPrompt, Image, Relation
+from store.request import Mask, Parameters, Variation
 from tui.darkroom import Darkroom
 
 WEIGHT_STEP = 0.1
@@ -145,7 +145,6 @@ def merge_draft(current: Draft, image: Image, parts: str) -> Draft:
     if part in (Parts.ALL, Parts.ALL_BUT_SEED, Parts.PARAMETERS):
         parameters = request.parameters
         is_drawn = parameters.upscale is None
-        weight_method = parameters.weight_method
         draft = msgspec.structs.replace(
             draft,
             engine=request.engine,
@@ -156,18 +155,26 @@ def merge_draft(current: Draft, image: Image, parts: str) -> Draft:
             width=parameters.width if is_drawn else None,
             height=parameters.height if is_drawn else None,
             style_preset=parameters.style_preset,
-            initial_image=parameters.initial_image,
-            mask=parameters.mask,
-            variation=parameters.variation,
-            guidance=parameters.guidance,
-            weight_method=None if weight_method == "text_encoder" else weight_method,
-            adapter=parameters.adapter,
-            fine_tunes=parameters.fine_tunes,
-            content_credentials=parameters.content_credentials,
+            **_read_extras(parameters),
         )
     if part in (Parts.ALL, Parts.SEED):
         draft = set_seed(draft, image.seed)
     return draft
+
+
+def _read_extras(parameters: Parameters) -> dict[str, Any]:
+    """The optional parameters as a draft has them, its own default for one that is absent."""
+    absent = {
+        field.name: field.default
+        for field in msgspec.structs.fields(Parameters)
+        if not field.required
+    }
+    blank = Draft()
+    values = {name: getattr(parameters, name) for name in EXTRAS}
+    return {
+        name: getattr(blank, name) if value == absent[name] else value
+        for name, value in values.items()
+    }
 
 
 # Prompts
