@@ -171,8 +171,8 @@ def _print_record(image: Image, verifications: list[Verification]) -> None:
     tell("made by", image.environment_digest)
     for name, value in sorted((image.environment.values if image.environment else {}).items()):
         tell("", f"{name}: {value}")
-    for name, value in sorted(image.meta.items()):
-        tell("", f"{name}: {value}")
+    for place, (name, value) in enumerate(sorted(image.meta.items())):
+        tell("engine's" if place == 0 else "", f"{name}: {value}")
     for row in verifications:
         said = describe_verdict(row.verdict, row.first_difference)
         tell("verified", f"{show_moment(row.created_at)}  {said}")
