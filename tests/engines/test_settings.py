@@ -114,7 +114,7 @@ def test_the_environment_wins(tmp_path: Path) -> None:
         (
             "[stabilty]\nhost = 'x'",
             "[stabilty]: there is no such setting. Known: builtin, stability, stability-rest, "
-            "hosts, profile, budget, interface, worker.",
+            "hosts, profile, budget, interface, keys, worker.",
         ),
         ("[stability-rest]\nhost = 3", "[stability-rest] host: expected a text, got a number"),
         ("[stability-rest]\ntls = true", "tls: there is no such setting. Known: host,"),
