@@ -245,7 +245,7 @@ class KeyQueue:
 
     def __init__(self, app: App[Any]) -> None:
         self._app = app
-        self._waiting: asyncio.Queue[events.Key | events.Paste] = asyncio.Queue()
+        self._waiting: asyncio.Queue[events.Key | events.Paste | None] = asyncio.Queue()
         self._released: events.Event | None = None
         self._looked = asyncio.Event()
         self._handled = 0
@@ -266,9 +266,11 @@ class KeyQueue:
             return False
         if self._is_held and isinstance(event, events.Key) and event.key in self.passing:
             return False
+        is_next = self.is_idle and not self._is_holding(event)
         self.taken += 1
-        self._waiting.put_nowait(event)
-        return True
+        # The app handles at once what waits for nothing; only its end is still to be waited for.
+        self._waiting.put_nowait(None if is_next else event)
+        return not is_next
 
     def look_again(self) -> None:
         """A screen may not hold its keys any more."""
@@ -279,19 +281,24 @@ class KeyQueue:
         while True:
             event = await self._waiting.get()
             try:
-                await self._wait_for_holder(event)
-                self._released = event
-                await self._app.on_event(event)
+                if event is not None:
+                    await self._wait_for_holder(event)
+                    self._released = event
+                    await self._app.on_event(event)
                 await self._settle()
             finally:
                 self._handled += 1
 
     async def _wait_for_holder(self, event: events.Key | events.Paste) -> None:
-        while isinstance(screen := self._app.screen, Holder) and screen.is_holding(event):
+        while self._is_holding(event):
             self._is_held = True
             self._looked.clear()
             await self._looked.wait()
         self._is_held = False
+
+    def _is_holding(self, event: events.Key | events.Paste) -> bool:
+        screen = self._app.screen
+        return isinstance(screen, Holder) and screen.is_holding(event)
 
     async def _settle(self) -> None:
         """Wait until the focus chain has handled all that the key brought about."""

@@ -149,10 +149,10 @@ def test_an_image_over_rest_is_made_recorded_and_told_what_it_lost(home: Path) -
         shown = program.run("show", "@1").stdout
         assert "sampler   server" in shown
         assert "sampler and steps: decided by the server" in shown
-        around, told = shown.split("\nengine's  finish reason: SUCCESS\n")
+        around, said = shown.split("\nengine's  finish reason: SUCCESS\n")
         assert "\nmade by   " in around
         assert "\n          host: 127.0.0.1:" in around
-        assert "\n          seed: 7\n" in told
+        assert "\n          seed: 7\n" in said
         (result,) = program.run_json("verify", "@1", status=1)["results"]
         assert result["verdict"] == "not verifiable"
         command = program.run("show", "@1", "--command").stdout
