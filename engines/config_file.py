@@ -57,9 +57,11 @@ class ConfigFile(msgspec.Struct, frozen=True, kw_only=True):
     def list_names(self, table: str) -> tuple[str, ...]:
         """The names of the tables in `table`. Raises `SettingsError` when it is none."""
         values = self.tables.get(table, {})
-        if not isinstance(values, dict):
-            raise SettingsError(f"{self.path}: [{table}]: expected a section.")
-        return tuple(values)
+        try:
+            return tuple(msgspec.convert(values, type=dict[str, Any]))
+        except msgspec.ValidationError as error:
+            said = explain(str(error), msgspec.Struct, table)
+            raise SettingsError(f"{self.path}: {said}") from None
 
     def find_path(self, text: str | None) -> Path | None:
         """The file that the setting `text` names, relative to the folder of this one."""

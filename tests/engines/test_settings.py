@@ -132,6 +132,7 @@ def test_the_environment_wins(tmp_path: Path) -> None:
         ("[stability]\nmodels = ['Big Model']", "[stability] models: 'Big Model' is not a name"),
         ("[stability]\nkey_command = []", "[stability] key_command: expected a list"),
         ("stability = 3", "[stability]: expected a section, got a number"),
+        ("hosts = 3", "[hosts]: expected a section, got a number"),
         ("[stability\n", "is not valid TOML"),
     ],
 )
