@@ -81,6 +81,7 @@ class Darkroom:
         self.trouble = OPENING
         self.is_opening = False
         self.capabilities: Mapping[str, Capabilities] = {}
+        self._losing: set[str] = set()
         self._registry = EngineRegistry(settings)
         self._opened: Database | None = None
         self._drafts: DraftWriter | None = None
@@ -108,6 +109,8 @@ class Darkroom:
                 found[engine] = self.get_capabilities(engine)
             except SafelightError:
                 continue  # It is said where that engine is chosen.
+            if self._registry.has_losses(engine):
+                self._losing.add(engine)
         return found
 
     def _open(self) -> None:
@@ -288,7 +291,7 @@ class Darkroom:
 
     def has_losses(self, engine: str) -> bool:
         """Whether `engine` may be unable to honour all of a request; see `describe_losses`."""
-        return self._registry.has_losses(engine)
+        return engine in self._losing
 
     def upscalers(self, first: str = "") -> list[Upscaler]:
         """The models that make images larger, those of the engine `first` in front."""
