@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,11 @@ from tests.journeys.program import Program
 
 for name in ("STABILITY_HOST", "STABILITY_REST_HOST", "STABILITY_KEY"):
     os.environ.pop(name, None)
+
+# Where a machine forbids bytecode, each of the many programs that are started here would compile
+# all of its modules anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # A shell lets what it runs in the background ignore Ctrl+C, and every child inherits that:
 # a program under test would never see the signal.

@@ -23,7 +23,7 @@ from tests.waiting import wait_for
 from tui.app import SafelightApp
 from tui.darkroom import Darkroom
 
-SCRIPTS = int(os.environ.get("SAFELIGHT_BURSTS", "12"))
+SCRIPTS = int(os.environ.get("SAFELIGHT_BURSTS", "6"))
 """How many scripts are tried; SAFELIGHT_BURSTS=200 for the long run."""
 
 KEYS_EACH = 30
