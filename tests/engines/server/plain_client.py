@@ -35,7 +35,11 @@ async def call(
             request_serializer=type(message).SerializeToString,
             response_deserializer=answer.FromString,
         )(message, metadata=metadata)
-        return [one async for one in sent] if method.endswith("Generate") else [await sent]
+        try:
+            return [one async for one in sent] if method.endswith("Generate") else [await sent]
+        finally:
+            # gRPC goes on with a call whose reader is cancelled just when it has been sent.
+            sent.cancel()
 
 
 async def generate(server: Server, message: Message, token: str | None = None) -> list[Any]:
