@@ -54,11 +54,17 @@ class Installed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @cache
+def read_entry_points() -> importlib.metadata.EntryPoints:
+    """What the packages of this Python offer under any name; read once in a process."""
+    return importlib.metadata.entry_points()
+
+
+@cache
 def find_installed() -> Installed:
     """The engines of this Python; looked for once in a process."""
     specs: dict[str, EngineSpec[Any]] = {}
     problems: dict[str, str] = {}
-    points = importlib.metadata.entry_points(group=GROUP)
+    points = read_entry_points().select(group=GROUP)
     # Ours first, so that no other package can take their names.
     for point in sorted(points, key=lambda point: not point.value.startswith(_OURS)):
         name, package = point.name, point.dist.name if point.dist is not None else point.value

@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
+
 from engines.base import Engine, EngineError, EngineSpec, Failure, TokenizedPrompt
 from engines.capabilities import Capabilities
 from engines.installed import find_installed
 from engines.settings import Settings
 from store.errors import SafelightError
+from store.records import EnvironmentRecord
 from store.request import Request
 
 
@@ -110,6 +113,12 @@ class EngineRegistry:
         from engines.cost import estimate_cost
 
         return estimate_cost(request, self.settings)
+
+    def pin(self, request: Request, environment: EnvironmentRecord | None = None) -> Request:
+        """`request` with the revision of its model named; see `EngineSpec.name_model`."""
+        spec = self._installed.find_spec(request.engine)
+        model = request.model if spec is None else spec.name_model(request, environment)
+        return request if model == request.model else msgspec.structs.replace(request, model=model)
 
     def has_losses(self, engine: str) -> bool:
         """Whether `engine` tells losses at all, so that who edits need not ask at every key."""

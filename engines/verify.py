@@ -13,7 +13,7 @@ from PIL import Image, ImageChops, ImageStat
 
 from engines.base import EngineError, Failure
 from store import history
-from store.errors import SafelightError, StoreError
+from store.errors import RequestError, SafelightError, StoreError
 from store.pixels import digest_pixels, open_image
 from store.records import Comparison, EnvironmentRecord, Job, Purpose, Result, Stage, Verdict
 from store.records import Image as ImageRecord
@@ -177,7 +177,11 @@ def verify_result(database: Database, image: ImageRecord, result: Result) -> Com
 
 def explain_failure(error: SafelightError) -> Comparison:
     """The verdict when the image could not be made again."""
-    where = "model" if isinstance(error, EngineError) else "request"
+    where = "request"
+    if isinstance(error, EngineError) or (
+        isinstance(error, RequestError) and error.field == "model"
+    ):
+        where = "model"
     if isinstance(error, EngineError) and error.kind not in (
         Failure.DAMAGED_MODEL,
         Failure.MODEL_GONE,

@@ -325,6 +325,13 @@ class Darkroom:
         self._registry.describe_losses(requests[0])  # refuses what cannot be sent at all
         return requests
 
+    def pin(self, image: Image) -> Request:
+        """The request of `image` with the revision of its model named, also where it did not.
+
+        What comes of it anew is then made by the same revision.
+        """
+        return self._registry.pin(image.request, image.environment)
+
     def describe_losses(self, draft: Draft) -> tuple[str, ...]:
         """What of `draft` its engine cannot honour, a sentence each, before anything is sent.
 
@@ -380,7 +387,7 @@ class Darkroom:
         _check_whole(image)
         capabilities = self.get_capabilities(image.request.engine)
         requests = resolve_variations(
-            image.request, capabilities, strength=strength, seed=seed, images=images
+            self.pin(image), capabilities, strength=strength, seed=seed, images=images
         )
         return await asyncio.to_thread(
             self._enqueue, requests, session, image.id, Relation.VARIATION
