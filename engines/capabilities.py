@@ -10,7 +10,6 @@ from store.errors import RequestError
 from store.limits import SIZE_MAXIMUM, SIZE_MINIMUM, SIZE_MULTIPLE, UPSCALED_MAXIMUM
 from store.request import Parameters, Request
 
-
 REVISION_MARK = "@"
 """Stands between a model and its revision in a name: `safelight-128-v1@3`."""
 

@@ -6,7 +6,6 @@ capabilities.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -58,11 +57,6 @@ class EngineRegistry:
     def get_spec(self, engine: str) -> EngineSpec[Any]:
         """What is known of `engine` without its settings. Raises `EngineError`."""
         return self._installed.get_spec(engine)
-
-    def list_variables(self, engines: Iterable[str]) -> tuple[str, ...]:
-        """The environment variables that the settings of `engines` come from."""
-        specs = [self._installed.find_spec(engine) for engine in dict.fromkeys(engines)]
-        return tuple(dict.fromkeys(v for spec in specs if spec is not None for v in spec.variables))
 
     def has_profiles(self, engine: str) -> bool:
         """Whether `engine` has host profiles."""

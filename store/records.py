@@ -144,6 +144,17 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     is_damaged: bool = False
 
 
+class Serving(msgspec.Struct, frozen=True, kw_only=True):
+    """What a process runs jobs with, or wants its jobs to be run with.
+
+    `program`: a digest of its code. `settings`: by engine a digest of what its settings come from;
+    nothing can be read back from it. Engines without settings are not in it.
+    """
+
+    program: str
+    settings: dict[str, str] = {}
+
+
 class Verification(msgspec.Struct, frozen=True, kw_only=True):
     """One comparison of a past image with itself made again. Never changed afterwards.
 

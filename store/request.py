@@ -340,8 +340,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Prompt stack, parameters and engine: complete, immutable, known by its digest.
 
     `engine` names the engine (`builtin`, `stability`), `model` what it runs
-    (`stable-diffusion-xl-1024-v1-0`, with a revision where it has any: `safelight-128-v1@3`). One request stands for one image. The stack needs a prompt
-    with a weight above 0, except where an image is only made larger.
+    (`stable-diffusion-xl-1024-v1-0`), with the revision where it has any (`safelight-128-v1@3`).
+    One request stands for one image. The stack needs a prompt with a weight above 0, except where
+    an image is only made larger.
     """
 
     format: int = REQUEST_FORMAT

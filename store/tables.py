@@ -83,7 +83,8 @@ class EnvironmentRow(SQLModel, table=True):
 class JobRow(SQLModel, table=True):
     """One image to be made. `wire` is the exact message that was about to be sent.
 
-    `epoch` is the fencing token of the worker that has or had it, 0 before the first.
+    `epoch` is the fencing token of the worker that has or had it, 0 before the first. `program` is
+    the number of the program that queued it, None where that was not recorded.
     """
 
     __tablename__: ClassVar[Any] = "job"
@@ -111,6 +112,18 @@ class JobRow(SQLModel, table=True):
     image_id: str | None = None
     verification_number: int | None = None
     profile: str | None = None
+    program: int | None = None
+
+
+class ProgramRow(SQLModel, table=True):
+    """A program that queued or ran jobs; a higher `number` is newer here. `digest`: of its code."""
+
+    __tablename__: ClassVar[Any] = "program"
+    __table_args__ = _NUMBERED
+
+    number: int | None = Field(default=None, primary_key=True)
+    digest: str = Field(unique=True)
+    created_at: float
 
 
 class ChargeRow(SQLModel, table=True):
@@ -209,9 +222,10 @@ class SessionRow(SQLModel, table=True):
 
 
 class MetaRow(SQLModel, table=True):
-    """Facts about the database itself: `schema_version`, `min_reader_version`, `epoch`.
+    """Facts about the database itself: `schema_version`, `min_reader_version`, `epoch` …
 
-    `epoch` is the newest worker's fencing token.
+    `epoch` is the newest worker's fencing token, or one higher where it was fenced off. `worker` is
+    what the newest worker runs jobs with, `settings of ENGINE` what its jobs ask for.
     """
 
     __tablename__: ClassVar[Any] = "meta"

@@ -69,14 +69,14 @@ RELEASED = (
         golden="4bb501b4b2898b1dc2cefa3bee338487dc430dedb27a7e6f117a59a663d60a83",
     ),
 )
-"""Every revision that was ever released, the newest of a model first. Lines are added, never changed.
+"""Every revision that was ever released, the newest of a model first: only added to.
 
 What was made before is not among them: revisions 1 and 2 of the model were given up when the next
 one came. The upscaler has not changed since it is there.
 """
 
 UNNAMED: Mapping[str, int] = {MODEL: 3, UPSCALE_MODEL: 1}
-"""What a request means that names a model without a revision, as all did before revisions had names.
+"""What a request means that names a model without a revision, as all once did.
 
 For ever: whatever revision is the newest. Where an image's record says that another one made it,
 it is that one.

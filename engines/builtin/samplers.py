@@ -253,4 +253,4 @@ FORMULAS: dict[str, Sampler] = {
     "k_dpmpp_2m": dpmpp_2m,
     "k_dpmpp_sde": dpmpp_sde,
 }
-"""Sampler names of the API and their formulas. A formula keeps its bits; another has another name."""
+"""Sampler names of the API and their formulas, which keep their bits: another has another name."""

@@ -1,8 +1,8 @@
 """The weights on board: in the package and in others, manifest, check, loading.
 
 A folder of weights has a `manifest.json` that names the format, the revision, every file with its
-SHA-256, the sizes of the networks and the methods. `model.npz` holds plain arrays; a matrix in int8 has a second array
-`NAME:scale` with one float32 factor a column.
+SHA-256, the sizes of the networks and the methods. `model.npz` holds plain arrays; a matrix in
+int8 has a second array `NAME:scale` with one float32 factor a column.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def _damaged(message: str) -> EngineError:
 
 
 class Board(msgspec.Struct, frozen=True, kw_only=True):
-    """The weights there are: their folders by number, and the packages that those not ours are from.
+    """The weights there are: their folders by number, and what packages brought those not ours.
 
     `problems`: why others cannot be used, a sentence each.
     """
@@ -78,7 +78,7 @@ def find_weights() -> Board:
     folders = {revision.bundle: FOLDERS / str(revision.bundle) for revision in RELEASED}
     packages: dict[int, str] = {}
     problems = []
-    for point in read_entry_points().select(group=GROUP):
+    for point in read_entry_points(GROUP):
         package = point.dist.name if point.dist is not None else point.value
         try:
             folder = _find_folder(point.module)
@@ -121,7 +121,7 @@ def make_capabilities() -> Capabilities:
 
 
 def load_model(name: str) -> Weights:
-    """The weights of the model `name`, checked. Raises `EngineError` where they are not on board."""
+    """The weights of the model `name`, checked. Raises `EngineError` when not on board."""
     number = find_bundle(name)
     folder = find_weights().folders.get(-1 if number is None else number)
     if number is None or folder is None:
@@ -139,9 +139,9 @@ def load_model(name: str) -> Weights:
             f"The weights in {folder.name} are of revision {weights.manifest.revision}, not "
             f"{number}."
         )
-    for revision in RELEASED:
-        if revision.bundle == number and weights.manifest.files != revision.files:
-            raise _damaged(f"The weights of {revision.name} are not those that were released.")
+    for released in RELEASED:
+        if released.bundle == number and weights.manifest.files != released.files:
+            raise _damaged(f"The weights of {released.name} are not those that were released.")
     return weights
 
 

@@ -68,7 +68,7 @@ class StabilitySpec(EngineSpec[StabilitySettings]):
                 except ValueError:
                     raise SettingsError(
                         f"{config.path}: [{place}] {field}: {name!r} is not a name of a model.",
-                        "Names have small letters, digits, '.', '_' and '-', and may end in a revision: @3.",
+                        "Names have small letters, digits, '.', '_' and '-', and may end in @3.",
                     ) from None
         return StabilitySettings(
             host=config.environ.get(HOST_VARIABLE) or section.host,
