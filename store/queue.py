@@ -47,6 +47,7 @@ from store.records import (
     Verification,
 )
 from store.request import Request
+from store.seals import seal_image, seal_verification
 from store.serving import ask, list_conditions, read_token, take_over
 from store.tables import (
     ImageRow,
@@ -235,6 +236,7 @@ def finish(db: Database, job: Job, fencing_token: int, result: Result) -> Image:
         row = _hold(write, job.id, fencing_token)
         image = _store_image(write, job, row, result, sha256)
         _end(write, row, result.warning)
+        seal_image(write, image.number or 0)
         stored = to_images(db.vault, write, [image])[0]
     _forget(db, job)
     return stored
@@ -272,6 +274,9 @@ def finish_comparison(
         )
         row.verification_number = verification.number
         _end(write, row, warning or (result.warning if result else None))
+        if child is not None:
+            seal_image(write, child.number or 0)
+        seal_verification(write, verification.number or 0)
         stored = to_verification(verification)
     _forget(db, job)
     return stored

@@ -158,7 +158,8 @@ class Serving(msgspec.Struct, frozen=True, kw_only=True):
 class Verification(msgspec.Struct, frozen=True, kw_only=True):
     """One comparison of a past image with itself made again. Never changed afterwards.
 
-    `first_difference` says where it began to differ (`step 7`, `model`, `request`, `file` …),
+    `first_difference` says where it began to differ (`step 7`, `model`, `request`, `file`, the
+    names of stored facts that were changed …),
     `detail` the same in a sentence. `psnr_db` compares the pixels (None when they are equal
     or one side is missing). `regenerated_id` is the child that was made, if one was kept.
     """
@@ -185,7 +186,8 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     parent found, where it was made again from it. `stages`, `environment` and `meta` (what
     the engine said besides) are filled by `history.get_image` only. `is_damaged`: the stored
     record does not fit its own digest, so `request` is only the best guess from what is left;
-    `integrity.check_record` names the fields.
+    `changes` names all that was changed in the record after it was written, and is filled by
+    `history.get_image` too.
     """
 
     number: int
@@ -218,6 +220,7 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     environment: EnvironmentRecord | None = None
     meta: dict[str, str] = {}
     is_damaged: bool = False
+    changes: tuple[str, ...] = ()
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):

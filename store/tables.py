@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from sqlalchemy import Index, text
 from sqlmodel import Field, SQLModel
 
 _NUMBERED: dict[str, Any] = {"sqlite_autoincrement": True}
@@ -69,6 +70,7 @@ class InputRow(SQLModel, table=True):
     height: int
     file_bytes: int
     created_at: float
+    seal: bytes | None = None
 
 
 class EnvironmentRow(SQLModel, table=True):
@@ -88,7 +90,12 @@ class JobRow(SQLModel, table=True):
     """
 
     __tablename__: ClassVar[Any] = "job"
-    __table_args__ = _NUMBERED
+    __table_args__ = (
+        Index(
+            "ix_job_parent_id", "parent_id", sqlite_where=text("verification_number IS NOT NULL")
+        ),
+        _NUMBERED,
+    )
 
     number: int | None = Field(default=None, primary_key=True)
     id: str = Field(unique=True)
@@ -133,7 +140,7 @@ class ChargeRow(SQLModel, table=True):
     __table_args__ = _NUMBERED
 
     number: int | None = Field(default=None, primary_key=True)
-    job_id: str = Field(foreign_key="job.id")
+    job_id: str = Field(foreign_key="job.id", index=True)
     credits: float
     created_at: float = Field(index=True)
 
@@ -166,6 +173,7 @@ class ImageRow(SQLModel, table=True):
     created_at: float
     meta: str
     prompt_text: str
+    seal: bytes | None = None
 
 
 class StageRow(SQLModel, table=True):
@@ -207,6 +215,7 @@ class VerificationRow(SQLModel, table=True):
     regenerated_id: str | None = Field(default=None, foreign_key="image.id")
     environment_digest: str | None = Field(default=None, foreign_key="environment.digest")
     created_at: float
+    seal: bytes | None = None
 
 
 class SessionRow(SQLModel, table=True):
