@@ -48,13 +48,14 @@ from store.records import (
 )
 from store.request import Request
 from store.seals import seal_image, seal_verification
-from store.serving import ask, list_conditions, read_token, take_over
+from store.serving import ask, has_taken_over, list_conditions, read_token, take_over
 from store.tables import (
     ImageRow,
     JobRow,
     RequestRow,
     StageRow,
     ThumbnailRow,
+    VerificationRow,
 )
 from store.vault import suffix_of
 
@@ -73,6 +74,8 @@ def recover(db: Database, *, paid_engines: Collection[str], serving: Serving | N
     A job that ended its worker twice is set aside.
     """
     with db.write() as write:
+        if serving is not None and not has_taken_over(write):
+            _seal_what_was_not(write)
         fencing_token = take_over(write, serving)
         orphans = write.exec(
             select(JobRow, RequestRow.engine)
@@ -415,6 +418,20 @@ def count_active(db: Database) -> int:
     statement = select(func.count()).select_from(JobRow).where(col(JobRow.state).in_(active))
     with db.read() as read:
         return read.exec(statement).one()
+
+
+def _seal_what_was_not(write: Session) -> None:
+    """Seal what the last worker of a version without seals stored after the history had them.
+
+    It ended the job that it ran. Only for the first worker that says what it is: later on a row
+    without a seal is one whose seal was taken away.
+    """
+    images = write.exec(select(ImageRow.number).where(col(ImageRow.seal).is_(None))).all()
+    for number in images:
+        seal_image(write, number or 0)
+    verdicts = select(VerificationRow.number).where(col(VerificationRow.seal).is_(None))
+    for number in write.exec(verdicts).all():
+        seal_verification(write, number or 0)
 
 
 def _recover(row: JobRow, is_paid: bool, has_answers: bool, fencing_token: int) -> None:

@@ -52,6 +52,11 @@ def take_over(write: Session, serving: Serving | None) -> int:
     return token
 
 
+def has_taken_over(session: Session) -> bool:
+    """Whether a worker that says what it runs jobs with was ever there."""
+    return session.get(MetaRow, _WORKER) is not None
+
+
 def ask(write: Session, wanted: Serving | None, engines: Iterable[str]) -> int | None:
     """What goes with jobs of `engines` that are queued in this transaction: their program's number.
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from store import queue
+from store import history, queue
 from store.database import Database
 from store.errors import StoreError, Superseded
+from store.integrity import check_record
 from store.records import JobState, Purpose, Serving
 from store.serving import count_waiting, is_served
 from tests.factories import make_request, make_result
@@ -148,3 +149,15 @@ def test_nothing_is_asked_for_by_jobs_that_are_not_put_in(met: Database) -> None
         queue.enqueue(met, [HOSTED], parent_id="abcdef", wanted=OTHER)
     assert queue.claim(met, token, OLD) is None
     assert is_served(met, OLD, ["stability"])
+
+
+def test_what_the_last_worker_without_seals_stored_is_sealed_once(db: Database) -> None:
+    """It was running a job while a newer program brought the seals to the history."""
+    [image] = make_images(db, [make_request()])
+    execute(db.directory, "UPDATE image SET seal = NULL")
+    assert check_record(db, history.get_image(db, image.id)) != []
+    begin(db, NEW)
+    assert check_record(db, history.get_image(db, image.id)) == []
+    execute(db.directory, "UPDATE image SET seal = NULL")
+    begin(db, NEW)
+    assert check_record(db, history.get_image(db, image.id)) != []
