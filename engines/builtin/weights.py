@@ -85,6 +85,8 @@ def find_weights() -> Board:
             manifest = read_manifest(folder)
             if manifest.model != MODEL:
                 raise _damaged(f"They are of another model, {manifest.model!r}.")
+            if manifest.revision < 1:
+                raise _damaged(f"There is no revision {manifest.revision}.")
             if manifest.revision in folders:
                 raise _damaged(f"Revision {manifest.revision} is on board already.")
             if unknown := find_unknown(manifest.methods):

@@ -84,7 +84,8 @@ def test_they_are_listed_used_by_name_and_missed_when_gone(packages: Path) -> No
         ("broken", {"revision": 3}, "Revision 3 is on board already."),
         ("broken", {"revision": 9, "model": "other"}, "They are of another model, 'other'."),
         ("broken", {"revision": 9, "format": 7}, "The model has format 7"),
-        ("broken", {"revision": "nine"}, "manifest.json is damaged"),
+        ("broken", {"revision": "nine"}, "The model's manifest.json is damaged"),
+        ("broken", {"revision": 0}, "There is no revision 0."),
         (
             "broken",
             {"revision": 9, "methods": {"guidance": "composed-9"}},
