@@ -119,17 +119,27 @@ def write(name: str, pipeline: Pipeline, requests: dict[str, Request], inputs: I
         file.write(json.dumps(digests, indent=1, sort_keys=True) + "\n")
 
 
+def list_held(model: str) -> set[str]:
+    """What the files of `model` hold: those of its release, and of samplers that came later."""
+    files = [file for file in FOLDER.glob("*.json") if file.stem.partition(" ")[0] == model]
+    return {name for file in files for name in json.loads(file.read_text())}
+
+
 def main() -> None:
-    """Write the files of the newest revisions that have none."""
+    """Write the files of the newest revisions that have none, and of samplers that have none."""
     pipeline = Pipeline(load_weights())
     inputs = Inputs()
-    made = {
-        CAPABILITIES.default_model: make_drawn(inputs),
-        CAPABILITIES.upscale_models[0]: make_enlarged(inputs),
-    }
+    model = CAPABILITIES.default_model
+    made = {model: make_drawn(inputs), CAPABILITIES.upscale_models[0]: make_enlarged(inputs)}
     for name, requests in made.items():
         if not (FOLDER / f"{name}.json").exists():
             write(name, pipeline, requests, inputs)
+    held = list_held(model)
+    for sampler in SAMPLERS:
+        names = (f"sampler {sampler}", f"initial image, {sampler}")
+        if not held.intersection(names):
+            later = {name: made[model][name] for name in names}
+            write(f"{model} sampler {sampler}", pipeline, later, inputs)
     pipeline.close()
 
 
