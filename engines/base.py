@@ -79,7 +79,8 @@ class Produced(msgspec.Struct, frozen=True, kw_only=True):
     """The image: the engine's own bytes, the seed that it says it used, how it ended.
 
     `data` is None when nothing was delivered (a withheld image). It may be damaged: who takes
-    it decodes it, so that it is decoded only once. `meta` is stored as is.
+    it decodes it, so that it is decoded only once. `meta` is stored as is. `environment`: what
+    decided this image, None for what the engine's `environment` says.
     """
 
     data: bytes | None
@@ -87,6 +88,7 @@ class Produced(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     finish_reason: FinishReason = FinishReason.SUCCESS
     meta: dict[str, str] = {}
+    environment: EnvironmentRecord | None = None
 
 
 EQUAL_BITS = "equal bits promised"
@@ -233,6 +235,14 @@ class EngineSpec(Protocol[_Own]):
     def estimate_cost(self, request: Request, settings: _Own) -> float | None:
         """The credits that `request` may cost; 0 where images are free, None if not known."""
         return 0.0
+
+    def name_model(self, request: Request, environment: EnvironmentRecord | None = None) -> str:
+        """The model that `request` means, with its revision, where models have revisions.
+
+        `environment`: what is recorded of the image that was made of it, None where there is none
+        yet. Names a revision also where it cannot be run any more.
+        """
+        return request.model
 
     def describe_losses(self, request: Request) -> tuple[str, ...]:
         """What of `request` the engine cannot honour, a sentence each; empty for nothing.

@@ -10,6 +10,15 @@ from store.errors import RequestError
 from store.limits import SIZE_MAXIMUM, SIZE_MINIMUM, SIZE_MULTIPLE, UPSCALED_MAXIMUM
 from store.request import Parameters, Request
 
+REVISION_MARK = "@"
+"""Stands between a model and its revision in a name: `safelight-128-v1@3`."""
+
+
+def split_name(name: str) -> tuple[str, int | None]:
+    """The model of a name and its revision, None where it names none."""
+    model, mark, number = name.partition(REVISION_MARK)
+    return (model, int(number)) if mark and number.isdecimal() else (name, None)
+
 
 class Sizes(msgspec.Struct, frozen=True, kw_only=True):
     """The sizes that an engine accepts, in pixels (width, height).
@@ -114,6 +123,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     models than `sizes`, `cfg_scale` and `takes`; ask `for_model`.
     `token_limit`: CLIP tokens a prompt may have before the rest falls off, None without one.
     `takes` names the optional parameters that it honours (`initial_image`, `mask` …).
+    `aliases`: other names of models and what they stand for now: a model that has revisions, for
+    one of them. Complete requests hold none of them, see `pin`.
     `upscale_models` are those that make an image larger instead of drawing one, to at most
     `upscale_side` pixels a side.
     `is_deterministic`: the same request gives the same pixels in the same environment;
@@ -137,6 +148,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     takes: tuple[str, ...] = ()
     takes_by_model: dict[str, tuple[str, ...]] = {}
     upscale_models: tuple[str, ...] = ()
+    aliases: dict[str, str] = {}
     upscale_side: int = UPSCALED_MAXIMUM
     is_deterministic: bool = True
     why_not: str = ""
@@ -147,9 +159,13 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
         """The model that is used when none is named."""
         return self.models[0]
 
+    def pin(self, model: str) -> str:
+        """The name that a complete request holds for `model`: with the revision, if it has any."""
+        return self.aliases.get(model, model)
+
     def for_model(self, name: str | None) -> Capabilities:
         """The same as the model `name` has it (None: the default model)."""
-        name = name or self.default_model
+        name = self.pin(name or self.default_model)
         return msgspec.structs.replace(
             self,
             sizes=self.sizes_by_model.get(name, self.sizes),
@@ -165,10 +181,10 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
         parameters = request.parameters
         self._check_extras(parameters, request.model)
         if parameters.upscale is not None:
-            _check_choice("model", request.model, self.upscale_models)
+            self._check_model(request.model, self.upscale_models)
             self._check_upscaled_size((parameters.width, parameters.height))
             return
-        _check_choice("model", request.model, self.models)
+        self._check_model(request.model, self.models)
         _check_choice("parameters.sampler", parameters.sampler, self.samplers)
         if parameters.style_preset is not None:
             _check_choice("parameters.style_preset", parameters.style_preset, self.style_presets)
@@ -183,6 +199,20 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
                 f"The engine {self.engine} takes at most {self.prompt_limit} prompts.",
                 "Switch some off.",
             )
+
+    def _check_model(self, name: str, known: tuple[str, ...]) -> None:
+        name = self.pin(name)
+        model, revision = split_name(name)
+        others = [number for own, number in map(split_name, known) if own == model]
+        if revision is not None and others and name not in known:
+            listed = ", ".join(str(number) for number in others)
+            raise RequestError(
+                "model",
+                name,
+                f"Revision {revision} of {model} is not on board; on board: {listed}.",
+                "Install the package of its weights, or choose another revision.",
+            )
+        _check_choice("model", name, known)
 
     def _check_extras(self, parameters: Parameters, model: str) -> None:
         takes = self.for_model(model).takes

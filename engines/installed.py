@@ -54,11 +54,23 @@ class Installed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @cache
+def read_entry_points(group: str) -> importlib.metadata.EntryPoints:
+    """What the packages of this Python offer in `group`; they are looked at once in a process."""
+    found: importlib.metadata.EntryPoints = _read_all().select(group=group)
+    return found
+
+
+@cache
+def _read_all() -> Any:
+    return importlib.metadata.entry_points()
+
+
+@cache
 def find_installed() -> Installed:
     """The engines of this Python; looked for once in a process."""
     specs: dict[str, EngineSpec[Any]] = {}
     problems: dict[str, str] = {}
-    points = importlib.metadata.entry_points(group=GROUP)
+    points = read_entry_points(GROUP)
     # Ours first, so that no other package can take their names.
     for point in sorted(points, key=lambda point: not point.value.startswith(_OURS)):
         name, package = point.name, point.dist.name if point.dist is not None else point.value

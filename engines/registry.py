@@ -6,14 +6,16 @@ capabilities.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
+
+import msgspec
 
 from engines.base import Engine, EngineError, EngineSpec, Failure, TokenizedPrompt
 from engines.capabilities import Capabilities
 from engines.installed import find_installed
 from engines.settings import Settings
 from store.errors import SafelightError
+from store.records import EnvironmentRecord
 from store.request import Request
 
 
@@ -55,11 +57,6 @@ class EngineRegistry:
     def get_spec(self, engine: str) -> EngineSpec[Any]:
         """What is known of `engine` without its settings. Raises `EngineError`."""
         return self._installed.get_spec(engine)
-
-    def list_variables(self, engines: Iterable[str]) -> tuple[str, ...]:
-        """The environment variables that the settings of `engines` come from."""
-        specs = [self._installed.find_spec(engine) for engine in dict.fromkeys(engines)]
-        return tuple(dict.fromkeys(v for spec in specs if spec is not None for v in spec.variables))
 
     def has_profiles(self, engine: str) -> bool:
         """Whether `engine` has host profiles."""
@@ -110,6 +107,12 @@ class EngineRegistry:
         from engines.cost import estimate_cost
 
         return estimate_cost(request, self.settings)
+
+    def pin(self, request: Request, environment: EnvironmentRecord | None = None) -> Request:
+        """`request` with the revision of its model named; see `EngineSpec.name_model`."""
+        spec = self._installed.find_spec(request.engine)
+        model = request.model if spec is None else spec.name_model(request, environment)
+        return request if model == request.model else msgspec.structs.replace(request, model=model)
 
     def has_losses(self, engine: str) -> bool:
         """Whether `engine` tells losses at all, so that who edits need not ask at every key."""

@@ -60,7 +60,7 @@ def resolve_draft(draft: Draft, capabilities: Capabilities) -> list[Request]:
     requests = [
         Request(
             engine=capabilities.engine,
-            model=draft.model or capabilities.default_model,
+            model=capabilities.pin(draft.model or capabilities.default_model),
             stack=stack,
             parameters=Parameters(
                 seed=following_seed(seed, offset),
@@ -133,7 +133,9 @@ def resolve_upscale(
     seed. Raises `RequestError`.
     """
     width, height = _choose_size(size, choices)
-    model = choices.model or next(iter(capabilities.upscale_models), capabilities.default_model)
+    model = capabilities.pin(
+        choices.model or next(iter(capabilities.upscale_models), capabilities.default_model)
+    )
     upscaler = choices.upscaler or ("esrgan" if model.startswith("esrgan") else "rgb")
     own = made_by.parameters if made_by is not None else None
     defaults: dict[str, Any] = {

@@ -13,7 +13,8 @@ from PIL import Image, ImageChops, ImageStat
 
 from engines.base import EngineError, Failure
 from store import history
-from store.errors import SafelightError, StoreError
+from store.errors import RequestError, SafelightError, StoreError
+from store.integrity import check_record, name_changes
 from store.pixels import digest_pixels, open_image
 from store.records import Comparison, EnvironmentRecord, Job, Purpose, Result, Stage, Verdict
 from store.records import Image as ImageRecord
@@ -65,31 +66,52 @@ def describe_environment_change(then: EnvironmentRecord, now: EnvironmentRecord)
     return "; ".join(changes)
 
 
-FILE_FINDINGS = frozenset({"file", "file_bytes", "size", "pixels_sha256"})
-"""Findings about the stored file: the record may still be proven without it."""
+FILE_FINDINGS = frozenset({"file", "pixels_sha256"})
+"""Findings that making the image again says more about: is it the file or the record?"""
+
+INPUT_NAMES = {
+    "initial_image": "initial image",
+    "mask": "mask",
+    "upscale": "image to make larger",
+}
+"""The files that a request starts from, in words."""
 
 
 def verify_record(database: Database, image: ImageRecord) -> Comparison | None:
-    """The verdict when the record itself was changed after it was written; else None.
+    """The verdict when the record was changed after it was written, or cannot be run; else None.
 
     Nothing is made again then: what would be made is not what was recorded.
     """
-    from store import integrity
+    return _judge_record(check_record(database, image))
 
-    findings = [
-        finding
-        for finding in integrity.check_record(database, image)
-        if finding.partition(":")[0] not in FILE_FINDINGS
-    ]
-    if not findings:
-        return None
-    named = [finding.partition(":")[0] for finding in findings]
-    fields = [name for name in named if name != "request"]
-    return Comparison(
-        verdict=Verdict.DIFFERENT,
-        first_difference=f"request: {', '.join(fields)}" if fields else named[0],
-        detail="The record was changed after it was written. " + "; ".join(findings) + ".",
-    )
+
+def _judge_record(findings: Sequence[str]) -> Comparison | None:
+    names = name_changes(findings)
+    if changed := [name for name in names if name not in FILE_FINDINGS | INPUT_NAMES.keys()]:
+        return Comparison(
+            verdict=Verdict.DIFFERENT,
+            first_difference=_join_names(changed),
+            detail=f"The record was changed after it was written. {'; '.join(findings)}.",
+        )
+    if lost := [INPUT_NAMES[name] for name in names if name in INPUT_NAMES]:
+        return Comparison(
+            verdict=Verdict.CANNOT_RUN,
+            first_difference=", ".join(lost),
+            detail=" ".join(
+                f"It starts from a file that is not as it was ({INPUT_NAMES[name]}): {said}"
+                for name, _, said in (finding.partition(": ") for finding in findings)
+                if name in INPUT_NAMES
+            ),
+        )
+    return None
+
+
+def _join_names(names: Sequence[str]) -> str:
+    """`request: steps, cfg_scale; width, meta`: what is the request's own, then the rest."""
+    asked = [name.removeprefix("request.") for name in names if name.startswith("request.")]
+    others = [name for name in names if not name.startswith("request.")]
+    parts = [f"request: {', '.join(asked)}"] if asked else []
+    return "; ".join([*parts, ", ".join(others)] if others else parts)
 
 
 def compare(
@@ -105,11 +127,11 @@ def compare(
     """The verdict on an image that was made again. `psnr_db` is kept when pixels differ."""
     difference = find_first_difference(stages_then, stages_now)
     if pixels_then == pixels_now and difference is None:
-        return Comparison(
-            verdict=Verdict.IDENTICAL,
-            pixels_sha256_now=pixels_now,
-            detail="Every pixel and every recorded stage is the same.",
+        stages = "every recorded stage is the same" if stages_then else "no stage was recorded"
+        said = (
+            f"Every pixel and {stages}." if stages_then else f"Every pixel is the same; {stages}."
         )
+        return Comparison(verdict=Verdict.IDENTICAL, pixels_sha256_now=pixels_now, detail=said)
     change = ""
     if environment_then is not None:
         change = describe_environment_change(environment_then, environment_now)
@@ -135,27 +157,36 @@ def find_obstacle(
     database: Database, registry: EngineRegistry, job: Job, image: ImageRecord
 ) -> Comparison | None:
     """Why `job` need not make `image` again, None when it should."""
-    if (comparison := verify_record(database, image)) is not None:
+    findings = check_record(database, image)
+    if (comparison := _judge_record(findings)) is not None:
         return comparison
     if job.purpose is Purpose.REGENERATE:
         return None
     capabilities = registry.get_capabilities(image.request.engine)
     if capabilities.is_deterministic:
         return None
+    if findings:
+        # Without another one beside it, this is all that will ever be known of the file.
+        return Comparison(
+            verdict=Verdict.DIFFERENT,
+            first_difference=_join_names(name_changes(findings)),
+            detail=f"{'; '.join(findings)}. It cannot be made again: {capabilities.why_not}",
+        )
     return Comparison(verdict=Verdict.NOT_VERIFIABLE, detail=capabilities.why_not)
 
 
 def verify_result(database: Database, image: ImageRecord, result: Result) -> Comparison:
     """How `result` compares with the recorded `image` and its file."""
     now = open_image(result.data)
-    damage = ""
+    damage, where = "", ""
     try:
         then = open_image(history.read_image(database, image))
     except StoreError as error:
-        then, damage = now, str(error)
+        then, damage, where = now, str(error), "file"
     else:
-        if digest_pixels(then) != image.pixels_sha256:
-            damage = "The pixels in the stored file are not those of the record."
+        pixels = digest_pixels(then)
+        if pixels != image.pixels_sha256:
+            damage, where = _find_liar(image.pixels_sha256, pixels, result.pixels_sha256)
     comparison = compare(
         pixels_then=image.pixels_sha256,
         pixels_now=result.pixels_sha256,
@@ -167,17 +198,38 @@ def verify_result(database: Database, image: ImageRecord, result: Result) -> Com
     )
     if not damage:
         return comparison
+    if where == "pixels_sha256":
+        return Comparison(
+            verdict=Verdict.DIFFERENT,
+            pixels_sha256_now=result.pixels_sha256,
+            first_difference=where,
+            detail=damage,
+        )
     return Comparison(
         verdict=Verdict.DIFFERENT,
         pixels_sha256_now=result.pixels_sha256,
-        first_difference="file",
+        first_difference=where,
         detail=f"{damage} Made again: {comparison.detail}",
     )
 
 
+def _find_liar(recorded: str, in_file: str, made: str) -> tuple[str, str]:
+    """Whether the record or the file is wrong about the pixels: in a sentence, by name."""
+    if made == recorded:
+        return "The pixels in the stored file are not those of the record.", "file"
+    said = "pixels_sha256 is not the digest of the pixels in the file, which is whole"
+    if made == in_file:
+        said += " and equal to what is made again"
+    return f"The record was changed after it was written: {said}.", "pixels_sha256"
+
+
 def explain_failure(error: SafelightError) -> Comparison:
     """The verdict when the image could not be made again."""
-    where = "model" if isinstance(error, EngineError) else "request"
+    where = "request"
+    if isinstance(error, EngineError) or (
+        isinstance(error, RequestError) and error.field == "model"
+    ):
+        where = "model"
     if isinstance(error, EngineError) and error.kind not in (
         Failure.DAMAGED_MODEL,
         Failure.MODEL_GONE,

@@ -47,5 +47,9 @@ class StoreError(SafelightError):
     """The data directory or its database cannot be used as asked."""
 
 
+class Superseded(StoreError):
+    """Another worker has taken over, or is to: this one claims nothing any more."""
+
+
 class NotFound(StoreError):
     """No row has this id, or more than one begins with it."""

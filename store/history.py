@@ -12,8 +12,10 @@ from sqlmodel import Session, col, select
 
 from store.database import Database
 from store.fulltext import parse_search
+from store.integrity import find_changes, name_changes
 from store.mapping import as_text, find_row, store_verification, to_images, to_verification
 from store.records import Comparison, EnvironmentRecord, Image, Stage, Verification
+from store.seals import seal_verification
 from store.tables import EnvironmentRow, ImageRow, StageRow, ThumbnailRow, VerificationRow
 from store.vault import suffix_of
 
@@ -72,7 +74,7 @@ def _match(statement: Any, search: str | None) -> tuple[Any, Any]:
 def get_image(db: Database, reference: str) -> Image:
     """The whole record of the image whose id begins with `reference` (`@1` is the newest).
 
-    Stages, environment and meta are filled. Raises `NotFound`.
+    Stages, environment, meta and changes are filled. Raises `NotFound`.
     """
     with db.read() as read:
         row = find_row(read, ImageRow, reference)
@@ -83,6 +85,7 @@ def get_image(db: Database, reference: str) -> Image:
             stages=_load_stages(read, image.number),
             environment=_load_environment(read, image.environment_digest),
             meta=meta or {},
+            changes=tuple(name_changes(find_changes(read, row))),
             is_damaged=image.is_damaged or meta is None,
         )
 
@@ -113,7 +116,9 @@ def add_verification(db: Database, image_id: str, comparison: Comparison) -> Ver
     """Add a comparison that no job made (a check of the record and file alone)."""
     with db.write() as write:
         image = find_row(write, ImageRow, image_id)
-        return to_verification(store_verification(write, image.id, comparison))
+        row = store_verification(write, image.id, comparison)
+        seal_verification(write, row.number or 0)
+        return to_verification(row)
 
 
 def _load_stages(read: Session, number: int) -> tuple[Stage, ...]:

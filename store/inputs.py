@@ -15,6 +15,7 @@ from sqlmodel import Session, col, select
 
 from store.errors import NotFound, RequestError
 from store.pixels import open_image
+from store.seals import seal_input
 from store.tables import InputRow
 from store.vault import suffix_of
 
@@ -52,6 +53,8 @@ def store_input(db: Database, data: bytes) -> Input:
                     created_at=time.time(),
                 )
             )
+            write.flush()
+            seal_input(write, sha256)
     return Input(sha256=sha256, mime=mime, width=image.width, height=image.height)
 
 

@@ -1,25 +1,60 @@
-"""Whether the database, its image files and the record of one image are whole, and where not."""
+"""Whether the database, its image files and the record of one image are whole, and where not.
+
+A finding is `name: sentence`. A column of the image goes by its own name (`width`), and so do its
+`stages`, its `thumbnail` and its `file`; what else belongs to it by the name of the other row and
+a point: `request.steps`, `request.prompts.2.text`, `job.attempts`, `mask.mime`,
+`verification.3.verdict`. `seal` is the seal itself (`store.seals`).
+"""
 
 from __future__ import annotations
 
 import hashlib
 import sqlite3
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
 from sqlmodel import Session, col, select
 
 from store.database import Database
-from store.errors import RequestError, StoreError
+from store.errors import NotFound, RequestError, StoreError
 from store.fulltext import check_index, list_missing_triggers
-from store.inputs import read_input
-from store.mapping import ABSENT, as_text, find_row, hash_text, load_prompt_rows, read_columns
+from store.mapping import (
+    ABSENT,
+    as_text,
+    find_row,
+    hash_text,
+    load_prompt_rows,
+    load_requests,
+    read_columns,
+    write_columns,
+)
 from store.pixels import digest_pixels, open_image
 from store.records import FinishReason, Image, Purpose
 from store.request import Parameters, Prompt, PromptStack, Request
+from store.seals import (
+    IMAGE_FACTS,
+    INPUT,
+    VERIFICATION_FACTS,
+    Sealed,
+    is_intact,
+    list_changes,
+    list_spans,
+    read_images,
+    read_inputs,
+    read_verifications,
+    unwrap,
+)
 from store.sqlite import explain
-from store.tables import EnvironmentRow, ImageRow, JobRow, PromptRow, RequestRow
+from store.tables import EnvironmentRow, ImageRow, InputRow, JobRow, PromptRow, RequestRow
 from store.vault import suffix_of
+
+ROLES = ("initial_image", "mask", "upscale")
+"""The parameters that name a file that a request starts from. A finding of such a name says that
+this file is missing or changed: of the record itself nothing is."""
+
+LISTED = 20
+"""How many images without a seal are named one by one."""
 
 
 def check_database(db: Database) -> list[str]:
@@ -39,6 +74,7 @@ def check_database(db: Database) -> list[str]:
             if not db.is_read_only:
                 findings += _check_index(connection)
             findings += _check_files(db, connection)
+            findings += _check_seals(db, connection)
         except sqlite3.Error as error:
             findings.append(str(explain(error, db.path)))
     return findings
@@ -78,28 +114,197 @@ def _check_files(db: Database, connection: sqlite3.Connection) -> list[str]:
         except StoreError as error:
             findings.append(f"The record of the image {image_id} names no file: {error}")
             continue
-        if not path.is_file():
+        # Under another ending it is there, and the type in the record is what was changed.
+        if not path.is_file() and db.vault.locate(sha256, suffix_of(mime)) is None:
             findings.append(f"The file of the image {image_id} is missing: {path}.")
+    for sha256, mime in connection.execute("SELECT sha256, mime FROM input"):
+        try:
+            if db.vault.locate(sha256, suffix_of(mime)) is None:
+                path = db.vault.path(sha256, suffix_of(mime))
+                findings.append(f"The file of the input image {sha256[:8]} is missing: {path}.")
+        except StoreError as error:
+            findings.append(f"The record of an input image names no file: {error}")
+    return findings
+
+
+def _check_seals(db: Database, connection: sqlite3.Connection) -> list[str]:
+    """What was changed in any record after it was written, one record a sentence."""
+    findings = []
+    bare: list[str] = []
+    for first, last in list_spans(connection):
+        for sealed in _list_broken(connection, first, last):
+            image_id = as_text(sealed.facts[1])
+            if sealed.seal is None:
+                bare.append(image_id)
+                continue
+            with db.read() as read:
+                row = read.get(ImageRow, sealed.key)
+                found = name_changes(find_changes(read, row)) if row else []
+            findings.append(_say_changed(f"The record of the image {image_id[:8]}", found))
+    findings += [
+        f"The record of the image {image_id[:8]} has no seal: what was changed in it is not known."
+        for image_id in bare[:LISTED]
+    ]
+    if len(bare) > LISTED:
+        findings.append(f"{len(bare) - LISTED:,} more records of images have no seal.")
+    for sealed in read_verifications(connection):
+        if changed := _list_verification_changes(sealed):
+            said = f"The verification {sealed.key} of the image {as_text(sealed.facts[1])[:8]}"
+            findings.append(_say_changed(said, changed))
+    findings += _check_lost_verifications(connection)
+    for digest, text in connection.execute("SELECT digest, json FROM environment"):
+        if hash_text(as_text(text)) != digest:
+            findings.append(_say_changed(f"The environment {as_text(digest)[:8]}", ["json"]))
+    for sealed in read_inputs(connection):
+        if changed := list_changes(INPUT, sealed):
+            said = f"The record of the input image {as_text(sealed.key)[:8]}"
+            findings.append(_say_changed(said, changed))
+    return findings
+
+
+def _say_changed(what: str, names: Sequence[str]) -> str:
+    return f"{what} was changed after it was written: {', '.join(names)}."
+
+
+def _list_broken(connection: sqlite3.Connection, first: int, last: int) -> list[Sealed]:
+    """The images between these numbers whose facts do not fit their seals."""
+    careful = connection.text_factory
+    # The plain reading is four times as fast, and stumbles over text that is no UTF-8.
+    for connection.text_factory in (str, careful):
+        try:
+            return [one for one in read_images(connection, first, last) if not is_intact(one)]
+        except sqlite3.OperationalError:
+            continue
+        finally:
+            connection.text_factory = careful
+    return []
+
+
+def _check_lost_verifications(connection: sqlite3.Connection) -> list[str]:
+    lost = connection.execute(
+        "SELECT job.verification_number, image.id FROM job JOIN image ON image.id = job.parent_id"
+        " WHERE job.verification_number IS NOT NULL AND NOT EXISTS"
+        " (SELECT 1 FROM verification WHERE number = job.verification_number)"
+    ).fetchall()
+    findings = [
+        f"The verification {number} of the image {as_text(image_id)[:8]} is missing."
+        for number, image_id in lost
+    ]
+    newest, given = connection.execute(
+        "SELECT (SELECT max(number) FROM verification),"
+        " (SELECT seq FROM sqlite_sequence WHERE name = 'verification')"
+    ).fetchone()
+    if (newest or 0) < (given or 0) and given not in {number for number, _ in lost}:
+        findings.append(f"The newest verification, of the number {given}, is missing.")
     return findings
 
 
 def check_record(db: Database, image: Image) -> list[str]:
-    """What is wrong with the record or the file of an image, one finding a line.
+    """What is wrong with the record or the files of an image, one finding a line.
 
-    Compares the stored request with its digest, its columns and prompt rows with the stored
-    request, the environment and the wire message with their digests, and the file with the
-    digests of its bytes and pixels. Empty when all fit. Raises `NotFound`.
+    Beside what `find_changes` says: whether the image's file, and the files that its request
+    starts from, are there and are those of the record. Empty when all fit. Raises `NotFound`.
     """
     with db.read() as read:
         row = find_row(read, ImageRow, image.id)
-        findings = _check_request(read, row)
-        findings += _check_words(row)
-        findings += _check_environment(read, row)
-        findings += _check_job(read, row)
-    return findings + _check_file(db, row) + _check_inputs(db, image)
+        known = _list_known(_find_sealed(read, row))
+        findings = find_changes(read, row)
+        inputs = _check_input_files(db, read, row)
+    names = {_name(finding) for finding in findings}
+    for finding in _check_file(db, row):
+        name = _name(finding)
+        if name in names:
+            # What the file says is more than that something is other than it was.
+            findings = [finding if _name(said) == name else said for said in findings]
+        elif not _follows(name, known):
+            findings.append(finding)
+    return findings + inputs
 
 
-def _check_request(read: Session, image: ImageRow) -> list[str]:
+def find_changes(read: Session, image: ImageRow) -> list[str]:
+    """What was changed in the stored record of an image, one finding a line; no file is read.
+
+    Compares its seal with all that belongs to it, the request's JSON with its digest, columns and
+    prompt rows, and the environment and the sent message with their digests. Its verifications
+    and the rows of the files that it starts from have seals of their own.
+    """
+    sealed = _find_sealed(read, image)
+    known = _list_known(sealed)
+    findings = _check_request(read, image, known)
+    findings += _check_words(image)
+    findings += _check_environment(read, image)
+    findings += _check_job(read, image, known)
+    findings += _check_input_rows(read, image)
+    findings += _check_verifications(read, image)
+    return findings + _check_seal(sealed, known, {_name(finding) for finding in findings})
+
+
+def name_changes(findings: Iterable[str]) -> list[str]:
+    """The names in findings, each once, in their order.
+
+    `request` for the whole request only where none of its fields is named.
+    """
+    names = list(dict.fromkeys(_name(finding) for finding in findings))
+    if any(name.startswith("request.") for name in names):
+        names = [name for name in names if name != "request"]
+    return names
+
+
+def _name(finding: str) -> str:
+    return finding.partition(":")[0]
+
+
+def _find_sealed(read: Session, image: ImageRow) -> Sealed:
+    number = image.number or 0
+    return next(read_images(unwrap(read), number, number))
+
+
+def _list_known(sealed: Sealed) -> list[str]:
+    """The facts of an image that its seal says were changed; empty when the seal is lost."""
+    changed = list_changes(IMAGE_FACTS, sealed)
+    return [] if changed == ["seal"] else changed
+
+
+def _follows(name: str, known: Sequence[str]) -> bool:
+    """Whether that something does not fit `name` only follows from what the seal names."""
+    return bool(known) and name not in known
+
+
+_CONSEQUENCES = {
+    "number": ("stages", "thumbnail"),
+    "job_id": ("job", "charges"),
+    "job": ("job", "charges"),
+    "request_digest": ("request",),
+}
+"""What looks changed because another row is referred to, by what was changed or is missing."""
+
+
+def _check_seal(sealed: Sealed, known: Sequence[str], found: set[str]) -> list[str]:
+    """What the seal names and no comparison found."""
+    if not known:
+        if sealed.seal is None:
+            return ["seal: there is none, so what was changed is not known"]
+        changed = list_changes(IMAGE_FACTS, sealed)
+        return [f"{name}: it does not fit what it was made of" for name in changed]
+    implied = {name for cause in (*known, *found) for name in _CONSEQUENCES.get(cause, ())}
+    if any(name.startswith("request.") for name in found):
+        implied.add("request")
+    findings = []
+    for name, value in zip(IMAGE_FACTS, sealed.facts, strict=True):
+        is_told = name in found or name in implied or name.partition(".")[0] in implied
+        if name in known and not is_told:
+            findings.append(f"{name}: {_quote(value)} is not what was written")
+    return findings
+
+
+def _quote(value: Any) -> str:
+    if value is None or isinstance(value, int | float | str):
+        text = repr(value)
+        return text if len(text) <= 60 else f"{text[:57]}..."
+    return "this"
+
+
+def _check_request(read: Session, image: ImageRow, known: Sequence[str]) -> list[str]:
     row = read.get(RequestRow, image.request_digest)
     if row is None:
         return [f"request: the record {image.request_digest} is missing"]
@@ -123,12 +328,24 @@ def _check_request(read: Session, image: ImageRow) -> list[str]:
             findings.append("request: the columns still fit the digest, so the JSON was changed")
         elif hash_text(text) != row.digest:
             findings.append("request: the columns do not fit the digest either")
-    if image.seed != row.seed:
+    elif "request" in known and "request_digest" not in known:
+        findings += _list_other_forms(read, row)
+    if image.seed != row.seed and not _follows("seed", known):
         findings.append(f"seed: the request has {row.seed!r}, the image {image.seed!r}")
     expected = "\n".join(as_text(prompt.text) for prompt in prompts)
-    if as_text(image.prompt_text) != expected:
+    if as_text(image.prompt_text) != expected and not _follows("prompt_text", known):
         findings.append("prompt_text: the search text is not that of the prompts")
     return findings
+
+
+def _list_other_forms(read: Session, row: RequestRow) -> list[str]:
+    """The columns that mean the same as the JSON and are written in another way."""
+    request, _ = load_requests(read, [row.digest])[row.digest]
+    return [
+        f"request.{name}: {_quote(getattr(row, name))} is not how it was written"
+        for name, value in write_columns(request.parameters).items()
+        if getattr(row, name) != value
+    ]
 
 
 def _compare_request(
@@ -161,6 +378,8 @@ def _compare_request(
             for name in Prompt.__struct_fields__
             if _differs(fields.get(name), getattr(prompt, name))
         ]
+        if prompt.position != place:
+            findings.append(_describe(f"prompts.{place}.position", place, prompt.position))
     return findings
 
 
@@ -169,7 +388,7 @@ def _differs(recorded: Any, column: Any) -> bool:
 
 
 def _describe(name: str, recorded: Any, column: Any) -> str:
-    return f"{name}: the record says {recorded!r}, the column says {column!r}"
+    return f"request.{name}: the record says {recorded!r}, the column says {column!r}"
 
 
 def _columns_fit(row: RequestRow, prompts: list[PromptRow]) -> bool:
@@ -217,46 +436,109 @@ def _check_environment(read: Session, image: ImageRow) -> list[str]:
     return []
 
 
-def _check_job(read: Session, image: ImageRow) -> list[str]:
+def _check_job(read: Session, image: ImageRow, known: Sequence[str]) -> list[str]:
     job = read.exec(select(JobRow).where(col(JobRow.id) == image.job_id)).first()
     if job is None:
         return [f"job: the record {image.job_id} is missing"]
     findings = []
-    if job.request_digest != image.request_digest:
+    if job.request_digest != image.request_digest and not _follows("job.request_digest", known):
         findings.append(
-            f"request: the image was made for {image.request_digest}, "
+            f"job.request_digest: the image was made for {image.request_digest}, "
             f"its job for {job.request_digest}"
         )
-    if job.wire is not None and hashlib.sha256(job.wire).hexdigest() != job.wire_sha256:
-        findings.append("wire: the stored message does not fit its digest")
+    if (
+        job.wire is not None
+        and hashlib.sha256(job.wire).hexdigest() != job.wire_sha256
+        and not _follows("job.wire", known)
+    ):
+        findings.append("job.wire: the stored message does not fit its digest")
     return findings
 
 
-def _check_inputs(db: Database, image: Image) -> list[str]:
+def _list_inputs(read: Session, image: ImageRow) -> list[tuple[str, str]]:
+    """The files that the image's request starts from: the parameter, the digest."""
+    digest = image.request_digest
+    parameters = load_requests(read, [digest])[digest][0].parameters
+    found = ((role, getattr(parameters, role)) for role in ROLES)
+    return [(role, value.sha256) for role, value in found if value is not None]
+
+
+def _check_input_rows(read: Session, image: ImageRow) -> list[str]:
+    return [
+        f"{role}.{name}: it is not what was written"
+        for role, sha256 in _list_inputs(read, image)
+        for sealed in read_inputs(unwrap(read), sha256)
+        for name in list_changes(INPUT, sealed)
+    ]
+
+
+def _check_input_files(db: Database, read: Session, image: ImageRow) -> list[str]:
     findings = []
-    for sha256 in image.request.parameters.inputs:
+    for role, sha256 in _list_inputs(read, image):
+        row = read.get(InputRow, sha256)
         try:
-            read_input(db, sha256)
+            if row is None:
+                raise NotFound(f"There is no input image {sha256[:8]}.", "Give its file again.")
+            suffix = suffix_of(as_text(row.mime))
+            found = db.vault.locate(sha256, suffix)
+            db.vault.get(sha256, found.suffix if found else suffix)
         except StoreError as error:
-            findings.append(f"input: {error.message}")
+            findings.append(f"{role}: {error.message}")
+    return findings
+
+
+def _list_verification_changes(sealed: Sealed) -> list[str]:
+    """Names of what was changed; of a job that is another one nothing more."""
+    changed = list_changes(VERIFICATION_FACTS, sealed)
+    if "job_id" in changed:
+        changed = [name for name in changed if not name.startswith("job.")]
+    return changed
+
+
+def _check_verifications(read: Session, image: ImageRow) -> list[str]:
+    connection = unwrap(read)
+    there = list(read_verifications(connection, image_id=image.id))
+    findings = [
+        f"verification.{sealed.key}.{name}: it is not what was written"
+        for sealed in there
+        for name in _list_verification_changes(sealed)
+    ]
+    numbers = {sealed.key for sealed in there}
+    findings += [
+        f"verification.{number}: there was one, and it is missing"
+        for (number,) in connection.execute(
+            "SELECT verification_number FROM job"
+            " WHERE parent_id = ? AND verification_number IS NOT NULL",
+            (image.id,),
+        )
+        if number not in numbers
+    ]
     return findings
 
 
 def _check_file(db: Database, row: ImageRow) -> list[str]:
-    try:
-        data = db.vault.get(row.file_sha256, suffix_of(row.mime))
-    except StoreError as error:
-        return [f"file: {error.message}"]
+    """What the image's file says of its record."""
+    suffix = suffix_of(as_text(row.mime))
     findings = []
-    if len(data) != row.file_bytes:
-        findings.append(_describe("file_bytes", len(data), row.file_bytes))
     try:
+        found = db.vault.locate(row.file_sha256, suffix)
+        if found is not None and found.suffix != suffix:
+            kind = found.suffix.removeprefix(".")
+            findings.append(f"mime: the record says {_quote(row.mime)}, the file is a .{kind}")
+        data = db.vault.get(row.file_sha256, found.suffix if found else suffix)
         decoded = open_image(data)
     except StoreError as error:
         return [*findings, f"file: {error.message}"]
-    if (decoded.width, decoded.height) != (row.width, row.height):
-        size = f"{decoded.width}x{decoded.height}"
-        findings.append(f"size: the file has {size}, the columns say {row.width}x{row.height}")
+    facts = (
+        ("file_bytes", len(data), row.file_bytes),
+        ("width", decoded.width, row.width),
+        ("height", decoded.height, row.height),
+    )
+    findings += [
+        f"{name}: the file has {there!r}, the record says {said!r}"
+        for name, there, said in facts
+        if there != said
+    ]
     if digest_pixels(decoded) != row.pixels_sha256:
         findings.append("pixels_sha256: the pixels of the file have another digest")
     return findings

@@ -34,6 +34,7 @@ UPSCALED_MAXIMUM = 8192
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+_MODEL = re.compile(_NAME.pattern + r"(@[1-9][0-9]{0,8})?")
 
 
 def draw_seed() -> int:
@@ -145,6 +146,15 @@ def check_name(field: str, value: object) -> str:
     """`value` itself when it is a name in lower case, else `RequestError`."""
     if not isinstance(value, str) or not _NAME.fullmatch(value):
         raise RequestError(field, value, f"{field.rpartition('.')[2]} {value!r} is not a name.")
+    return value
+
+
+def check_model(field: str, value: object) -> str:
+    """`value` itself when it is a name, maybe with a revision (`NAME@3`), else `RequestError`."""
+    if not isinstance(value, str) or not _MODEL.fullmatch(value):
+        raise RequestError(
+            field, value, f"{field.rpartition('.')[2]} {value!r} is not the name of a model."
+        )
     return value
 
 

@@ -3,7 +3,7 @@
 The one worker holds a lock for its life, so when it starts each running job is an orphan; no
 clock and no time limit takes part. It takes a fencing token, one higher than the last worker's,
 and only the worker with the newest token may claim and end jobs: one that was thought dead
-cannot end a job twice.
+cannot end a job twice. Which of them may run a job is in `serving.py`.
 
 The order of storing keeps promises through a power cut: first the file and the names that lead
 to it, then the row and the end of its job in one transaction, then the word that it is saved.
@@ -22,7 +22,7 @@ from sqlalchemy import func, update
 from sqlmodel import Session, col, select
 
 from store.database import Database
-from store.errors import StoreError
+from store.errors import StoreError, Superseded
 from store.inputs import check_inputs
 from store.mapping import (
     find_row,
@@ -35,15 +35,27 @@ from store.mapping import (
     to_jobs,
     to_verification,
 )
-from store.records import Comparison, Image, Job, JobState, Purpose, Relation, Result, Verification
+from store.records import (
+    Comparison,
+    Image,
+    Job,
+    JobState,
+    Purpose,
+    Relation,
+    Result,
+    Serving,
+    Verification,
+)
 from store.request import Request
+from store.seals import seal_image, seal_verification
+from store.serving import ask, has_taken_over, list_conditions, read_token, take_over
 from store.tables import (
     ImageRow,
     JobRow,
-    MetaRow,
     RequestRow,
     StageRow,
     ThumbnailRow,
+    VerificationRow,
 )
 from store.vault import suffix_of
 
@@ -51,10 +63,10 @@ ATTEMPTS = 2
 """A job that ended its worker this often is set aside."""
 
 
-def recover(db: Database, *, paid_engines: Collection[str]) -> int:
+def recover(db: Database, *, paid_engines: Collection[str], serving: Serving | None = None) -> int:
     """Put right what the last worker left, and return the new worker's fencing token.
 
-    Only while holding the worker's lock.
+    Only while holding the worker's lock. `serving`: what this worker runs jobs with.
 
     A running job of a free engine goes back to its place in the queue (or is cancelled, when
     that was asked for). One of a paid engine becomes unknown, because it may have been
@@ -62,8 +74,9 @@ def recover(db: Database, *, paid_engines: Collection[str]) -> int:
     A job that ended its worker twice is set aside.
     """
     with db.write() as write:
-        fencing_token = _read_fencing_token(write) + 1
-        write.merge(MetaRow(key="epoch", value=str(fencing_token)))
+        if serving is not None and not has_taken_over(write):
+            _seal_what_was_not(write)
+        fencing_token = take_over(write, serving)
         orphans = write.exec(
             select(JobRow, RequestRow.engine)
             .join(RequestRow, col(RequestRow.digest) == col(JobRow.request_digest))
@@ -101,10 +114,12 @@ def enqueue(
     parent_id: str | None = None,
     relation: Relation | None = None,
     profile: str | None = None,
+    wanted: Serving | None = None,
 ) -> list[Job]:
     """Put one job a request into the queue, all or none, in their order.
 
-    `parent_id` is the image that they came from, `relation` how, `profile` the host to ask.
+    `parent_id` is the image that they came from, `relation` how, `profile` the host to ask,
+    `wanted` what they are to be run with, or something newer (None: by any worker).
     Raises `NotFound` when there is no such image, `RequestError` when a file that one starts
     from is not kept.
     """
@@ -112,6 +127,7 @@ def enqueue(
         if parent_id is not None:
             parent_id = find_row(write, ImageRow, parent_id).id
         rows = []
+        program = ask(write, wanted, [request.engine for request in requests])
         for request in requests:
             check_inputs(write, request)
             row = JobRow(
@@ -124,6 +140,7 @@ def enqueue(
                 parent_id=parent_id,
                 relation=relation.value if relation else None,
                 profile=profile,
+                program=program,
             )
             write.add(row)
             # One after the other: the number is the place in the queue.
@@ -133,10 +150,16 @@ def enqueue(
 
 
 def enqueue_comparison(
-    db: Database, image_id: str, purpose: Purpose, *, profile: str | None = None
+    db: Database,
+    image_id: str,
+    purpose: Purpose,
+    *,
+    profile: str | None = None,
+    wanted: Serving | None = None,
 ) -> Job:
     """Put in a job that makes a past image again, to compare (and to keep, for REGENERATE).
 
+    `wanted`: as for `enqueue`.
     Raises `NotFound`, or `StoreError` when the stored request is damaged: what would be
     made is then not what was recorded.
     """
@@ -157,22 +180,23 @@ def enqueue_comparison(
             session=image.session,
             parent_id=image.id,
             profile=profile,
+            program=ask(write, wanted, [request.engine]),
         )
         write.add(row)
         write.flush()
         return to_jobs(write, [row], {})[0]
 
 
-def claim(db: Database, fencing_token: int) -> Job | None:
-    """Take the oldest waiting job to run it, None when there is none.
+def claim(db: Database, fencing_token: int, serving: Serving | None = None) -> Job | None:
+    """Take the oldest waiting job that `serving` may run (None: any), None when there is none.
 
-    Raises `StoreError` when a later worker has started.
+    Raises `Superseded` when a later worker has started, or who queued a job wants another one.
     """
     with db.write() as write:
         _check_fencing_token(write, fencing_token)
         oldest = (
             select(col(JobRow.number))
-            .where(col(JobRow.state) == JobState.WAITING.value)
+            .where(col(JobRow.state) == JobState.WAITING.value, *list_conditions(write, serving))
             .order_by(col(JobRow.number))
             .limit(1)
             .scalar_subquery()
@@ -215,6 +239,7 @@ def finish(db: Database, job: Job, fencing_token: int, result: Result) -> Image:
         row = _hold(write, job.id, fencing_token)
         image = _store_image(write, job, row, result, sha256)
         _end(write, row, result.warning)
+        seal_image(write, image.number or 0)
         stored = to_images(db.vault, write, [image])[0]
     _forget(db, job)
     return stored
@@ -252,6 +277,9 @@ def finish_comparison(
         )
         row.verification_number = verification.number
         _end(write, row, warning or (result.warning if result else None))
+        if child is not None:
+            seal_image(write, child.number or 0)
+        seal_verification(write, verification.number or 0)
         stored = to_verification(verification)
     _forget(db, job)
     return stored
@@ -331,9 +359,10 @@ def is_cancel_requested(db: Database, job_id: str) -> bool:
         return found is None or bool(found[0]) or found[1] != JobState.RUNNING.value
 
 
-def retry(db: Database, job_id: str) -> Job:
+def retry(db: Database, job_id: str, *, wanted: Serving | None = None) -> Job:
     """Let a job that ended without an image run again, with the same id and seed.
 
+    `wanted`: as for `enqueue`.
     For a paid engine it may be charged again: ask first. Answers of the last run are put
     aside, not thrown away. Raises `StoreError` for a job that is done or has not ended.
     """
@@ -351,6 +380,10 @@ def retry(db: Database, job_id: str) -> Job:
         row.cancel_requested = False
         row.error_kind = row.error = row.warning = None
         row.started_at = row.finished_at = None
+        engine = write.exec(
+            select(RequestRow.engine).where(col(RequestRow.digest) == row.request_digest)
+        ).first()
+        row.program = ask(write, wanted, [engine] if engine else [])
         write.add(row)
         write.flush()
         return to_jobs(write, [row], {})[0]
@@ -385,6 +418,20 @@ def count_active(db: Database) -> int:
     statement = select(func.count()).select_from(JobRow).where(col(JobRow.state).in_(active))
     with db.read() as read:
         return read.exec(statement).one()
+
+
+def _seal_what_was_not(write: Session) -> None:
+    """Seal what the last worker of a version without seals stored after the history had them.
+
+    It ended the job that it ran. Only for the first worker that says what it is: later on a row
+    without a seal is one whose seal was taken away.
+    """
+    images = write.exec(select(ImageRow.number).where(col(ImageRow.seal).is_(None))).all()
+    for number in images:
+        seal_image(write, number or 0)
+    verdicts = select(VerificationRow.number).where(col(VerificationRow.seal).is_(None))
+    for number in write.exec(verdicts).all():
+        seal_verification(write, number or 0)
 
 
 def _recover(row: JobRow, is_paid: bool, has_answers: bool, fencing_token: int) -> None:
@@ -427,16 +474,10 @@ def _hold(write: Session, job_id: str, fencing_token: int) -> JobRow:
     return row
 
 
-def _read_fencing_token(session: Session) -> int:
-    """The newest worker's fencing token, 0 before the first."""
-    row = session.get(MetaRow, "epoch")
-    return int(row.value) if row else 0
-
-
 def _check_fencing_token(session: Session, fencing_token: int) -> None:
-    """Raise `StoreError` when a later worker has started."""
-    if (newest := _read_fencing_token(session)) != fencing_token:
-        raise StoreError(
+    """Raise `Superseded` when a later worker has started or this one is fenced off."""
+    if (newest := read_token(session)) != fencing_token:
+        raise Superseded(
             f"Another worker has taken over (its fencing token is {newest}, "
             f"this one's {fencing_token})."
         )

@@ -144,10 +144,22 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     is_damaged: bool = False
 
 
+class Serving(msgspec.Struct, frozen=True, kw_only=True):
+    """What a process runs jobs with, or wants its jobs to be run with.
+
+    `program`: a digest of its code. `settings`: by engine a digest of what its settings come from;
+    nothing can be read back from it. Engines without settings are not in it.
+    """
+
+    program: str
+    settings: dict[str, str] = {}
+
+
 class Verification(msgspec.Struct, frozen=True, kw_only=True):
     """One comparison of a past image with itself made again. Never changed afterwards.
 
-    `first_difference` says where it began to differ (`step 7`, `model`, `request`, `file` …),
+    `first_difference` says where it began to differ (`step 7`, `model`, `request`, `file`, the
+    names of stored facts that were changed …),
     `detail` the same in a sentence. `psnr_db` compares the pixels (None when they are equal
     or one side is missing). `regenerated_id` is the child that was made, if one was kept.
     """
@@ -174,7 +186,8 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     parent found, where it was made again from it. `stages`, `environment` and `meta` (what
     the engine said besides) are filled by `history.get_image` only. `is_damaged`: the stored
     record does not fit its own digest, so `request` is only the best guess from what is left;
-    `integrity.check_record` names the fields.
+    `changes` names all that was changed in the record after it was written, and is filled by
+    `history.get_image` too.
     """
 
     number: int
@@ -207,6 +220,7 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     environment: EnvironmentRecord | None = None
     meta: dict[str, str] = {}
     is_damaged: bool = False
+    changes: tuple[str, ...] = ()
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):

@@ -27,6 +27,7 @@ from store.limits import (
     UPSCALED_MAXIMUM,
     check_cfg_scale,
     check_choice,
+    check_model,
     check_name,
     check_optional_text,
     check_seed,
@@ -339,8 +340,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Prompt stack, parameters and engine: complete, immutable, known by its digest.
 
     `engine` names the engine (`builtin`, `stability`), `model` what it runs
-    (`stable-diffusion-xl-1024-v1-0`). One request stands for one image. The stack needs a prompt
-    with a weight above 0, except where an image is only made larger.
+    (`stable-diffusion-xl-1024-v1-0`), with the revision where it has any (`safelight-128-v1@3`).
+    One request stands for one image. The stack needs a prompt with a weight above 0, except where
+    an image is only made larger.
     """
 
     format: int = REQUEST_FORMAT
@@ -366,7 +368,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
                 f"Use form {REQUEST_FORMAT}.",
             )
         check_name("engine", self.engine)
-        check_name("model", self.model)
+        check_model("model", self.model)
         if self.parameters.upscale is None:
             self.stack.check_drawable()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from sqlalchemy import Index, text
 from sqlmodel import Field, SQLModel
 
 _NUMBERED: dict[str, Any] = {"sqlite_autoincrement": True}
@@ -69,6 +70,7 @@ class InputRow(SQLModel, table=True):
     height: int
     file_bytes: int
     created_at: float
+    seal: bytes | None = None
 
 
 class EnvironmentRow(SQLModel, table=True):
@@ -83,11 +85,17 @@ class EnvironmentRow(SQLModel, table=True):
 class JobRow(SQLModel, table=True):
     """One image to be made. `wire` is the exact message that was about to be sent.
 
-    `epoch` is the fencing token of the worker that has or had it, 0 before the first.
+    `epoch` is the fencing token of the worker that has or had it, 0 before the first. `program` is
+    the number of the program that queued it, None where that was not recorded.
     """
 
     __tablename__: ClassVar[Any] = "job"
-    __table_args__ = _NUMBERED
+    __table_args__ = (
+        Index(
+            "ix_job_parent_id", "parent_id", sqlite_where=text("verification_number IS NOT NULL")
+        ),
+        _NUMBERED,
+    )
 
     number: int | None = Field(default=None, primary_key=True)
     id: str = Field(unique=True)
@@ -111,6 +119,18 @@ class JobRow(SQLModel, table=True):
     image_id: str | None = None
     verification_number: int | None = None
     profile: str | None = None
+    program: int | None = None
+
+
+class ProgramRow(SQLModel, table=True):
+    """A program that queued or ran jobs; a higher `number` is newer here. `digest`: of its code."""
+
+    __tablename__: ClassVar[Any] = "program"
+    __table_args__ = _NUMBERED
+
+    number: int | None = Field(default=None, primary_key=True)
+    digest: str = Field(unique=True)
+    created_at: float
 
 
 class ChargeRow(SQLModel, table=True):
@@ -120,7 +140,7 @@ class ChargeRow(SQLModel, table=True):
     __table_args__ = _NUMBERED
 
     number: int | None = Field(default=None, primary_key=True)
-    job_id: str = Field(foreign_key="job.id")
+    job_id: str = Field(foreign_key="job.id", index=True)
     credits: float
     created_at: float = Field(index=True)
 
@@ -153,6 +173,7 @@ class ImageRow(SQLModel, table=True):
     created_at: float
     meta: str
     prompt_text: str
+    seal: bytes | None = None
 
 
 class StageRow(SQLModel, table=True):
@@ -194,6 +215,7 @@ class VerificationRow(SQLModel, table=True):
     regenerated_id: str | None = Field(default=None, foreign_key="image.id")
     environment_digest: str | None = Field(default=None, foreign_key="environment.digest")
     created_at: float
+    seal: bytes | None = None
 
 
 class SessionRow(SQLModel, table=True):
@@ -209,9 +231,10 @@ class SessionRow(SQLModel, table=True):
 
 
 class MetaRow(SQLModel, table=True):
-    """Facts about the database itself: `schema_version`, `min_reader_version`, `epoch`.
+    """Facts about the database itself: `schema_version`, `min_reader_version`, `epoch` …
 
-    `epoch` is the newest worker's fencing token.
+    `epoch` is the newest worker's fencing token, or one higher where it was fenced off. `worker` is
+    what the newest worker runs jobs with, `settings of ENGINE` what its jobs ask for.
     """
 
     __tablename__: ClassVar[Any] = "meta"

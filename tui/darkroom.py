@@ -28,6 +28,7 @@ from engines.resolve import (
     resolve_variations,
 )
 from engines.worker.process import engage_worker, ensure_worker, find_worker
+from engines.worker.program import read_serving
 from store.errors import SafelightError, StoreError
 from store.records import (
     Draft,
@@ -36,6 +37,7 @@ from store.records import (
     JobState,
     Purpose,
     Relation,
+    Serving,
     Session,
     Verification,
 )
@@ -325,6 +327,13 @@ class Darkroom:
         self._registry.describe_losses(requests[0])  # refuses what cannot be sent at all
         return requests
 
+    def pin(self, image: Image) -> Request:
+        """The request of `image` with the revision of its model named, also where it did not.
+
+        What comes of it anew is then made by the same revision.
+        """
+        return self._registry.pin(image.request, image.environment)
+
     def describe_losses(self, draft: Draft) -> tuple[str, ...]:
         """What of `draft` its engine cannot honour, a sentence each, before anything is sent.
 
@@ -353,7 +362,7 @@ class Darkroom:
         from store import queue
 
         check_budget(self.database, requests, self.settings)
-        with self._engage_worker(requests):
+        with self._engage_worker(requests) as wanted:
             return queue.enqueue(
                 self.database,
                 requests,
@@ -361,6 +370,7 @@ class Darkroom:
                 parent_id=parent_id,
                 relation=relation,
                 profile=self._choose_profile(requests[0].engine),
+                wanted=wanted,
             )
 
     async def vary(
@@ -380,7 +390,7 @@ class Darkroom:
         _check_whole(image)
         capabilities = self.get_capabilities(image.request.engine)
         requests = resolve_variations(
-            image.request, capabilities, strength=strength, seed=seed, images=images
+            self.pin(image), capabilities, strength=strength, seed=seed, images=images
         )
         return await asyncio.to_thread(
             self._enqueue, requests, session, image.id, Relation.VARIATION
@@ -432,10 +442,9 @@ class Darkroom:
 
         return await asyncio.to_thread(spent_today, self.database)
 
-    def _engage_worker(self, requests: Sequence[Request]) -> AbstractContextManager[None]:
-        """What is queued within the block is run with the settings of this process, or newer."""
-        variables = self._registry.list_variables(request.engine for request in requests)
-        return engage_worker(self.directory, variables)
+    def _engage_worker(self, requests: Sequence[Request]) -> AbstractContextManager[Serving | None]:
+        """What is queued within the block is run by this program with its settings, or newer."""
+        return engage_worker(self.database, {request.engine for request in requests})
 
     async def regenerate(self, image_id: str) -> Job:
         """Queue a child of the image, made from its stored request and compared with it."""
@@ -467,8 +476,10 @@ class Darkroom:
         if purpose is Purpose.REGENERATE:
             check_budget(self.database, [request], self.settings)
         profile = self._choose_profile(request.engine)
-        with self._engage_worker([request]):
-            return queue.enqueue_comparison(self.database, image_id, purpose, profile=profile)
+        with self._engage_worker([request]) as wanted:
+            return queue.enqueue_comparison(
+                self.database, image_id, purpose, profile=profile, wanted=wanted
+            )
 
     async def cancel(self, job_id: str) -> Job:
         """Ask that the job stop within one step."""
@@ -487,8 +498,8 @@ class Darkroom:
         waited = queue.get_job(self.database, job_id)
         settings = self.settings.for_profile(waited.profile) if waited.profile else self.settings
         check_budget(self.database, [waited.request], settings)
-        with self._engage_worker([waited.request]):
-            return queue.retry(self.database, job_id)
+        with self._engage_worker([waited.request]) as wanted:
+            return queue.retry(self.database, job_id, wanted=wanted)
 
     async def get_worker_status(self) -> WorkerStatus:
         """Whether a worker runs for this data directory."""
@@ -556,9 +567,14 @@ def _revive_worker(directory: Path, database: Database) -> None:
     if database.is_read_only or find_worker(directory).is_running:
         return
     from store import queue
+    from store.serving import count_waiting
 
     try:
-        if queue.count_active(database):
+        # What waits for another program or other settings is left to those who have them.
+        if queue.count_active(database) and (
+            queue.list_jobs(database, states=[JobState.RUNNING], limit=1)
+            or count_waiting(database, read_serving(directory))[0]
+        ):
             ensure_worker(directory)
     except StoreError as error:
         logging.getLogger(__name__).warning("the worker was not replaced: %s", error)

@@ -179,7 +179,7 @@ class ImageScreen(Reasoned, Screen[None]):
     def action_copy_command(self) -> None:
         """Hand the command to the terminal's clipboard."""
         if self.image is not None:
-            command = make_command(self.image.request)
+            command = make_command(self.darkroom.pin(self.image))
             self.app.copy_to_clipboard(command)
             self.say(f"Sent to the terminal's clipboard: {command}")
 

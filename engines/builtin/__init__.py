@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from engines.base import Engine, EngineSpec, NoSettings, TokenizedPrompt
-from engines.builtin.models import CAPABILITIES
+from engines.builtin.models import CAPABILITIES, name_revision
 from engines.capabilities import Capabilities
+from store.records import EnvironmentRecord
+from store.request import Request
 
 
 class BuiltinSpec(EngineSpec[NoSettings]):
@@ -15,7 +17,9 @@ class BuiltinSpec(EngineSpec[NoSettings]):
 
     def get_capabilities(self, settings: NoSettings) -> Capabilities:
         """What it accepts."""
-        return CAPABILITIES
+        from engines.builtin.weights import make_capabilities
+
+        return make_capabilities()
 
     def open(self, settings: NoSettings, *, processes: int | None = None) -> Engine:
         """The engine; the model is loaded with the first image."""
@@ -31,9 +35,14 @@ class BuiltinSpec(EngineSpec[NoSettings]):
 
     def examine(self, settings: NoSettings) -> str:
         """The model, with every file checked."""
-        from engines.builtin.weights import check_files
+        from engines.builtin.weights import describe_weights
 
-        return check_files()
+        return describe_weights()
+
+    def name_model(self, request: Request, environment: EnvironmentRecord | None = None) -> str:
+        """The model with its revision: for one that is not named, the one that was recorded."""
+        recorded = None if environment is None else environment.values.get("engine revision")
+        return name_revision(request.model, recorded)
 
 
 SPEC = BuiltinSpec()

@@ -1,38 +1,17 @@
-"""Scalar and element-wise functions with the same bits on every machine.
+"""Element-wise functions with the same bits on every machine.
 
-System libraries differ in the last bit of exp, log and powers. Scalars go through `decimal`,
-which is exact by its specification. Arrays use only IEEE 754 basic operations, one ufunc each,
-so nothing can be fused or reordered.
+System libraries differ in the last bit of exp, log and powers. These use only IEEE 754 basic
+operations, one ufunc each, so nothing can be fused or reordered. `scalars.py` has single numbers.
 
 Images and latents are (height, width, channels); matrices are (inputs, outputs).
 """
 
 from __future__ import annotations
 
-from decimal import Context, Decimal
-
 import numpy as np
 from numpy.typing import NDArray
 
-_CONTEXT = Context(prec=25)
-
 Floats = NDArray[np.float32]
-
-
-def log(value: float) -> float:
-    """Natural logarithm of a positive number."""
-    return float(_CONTEXT.ln(Decimal(value)))
-
-
-def exp(value: float) -> float:
-    """e to the power of a number."""
-    return float(_CONTEXT.exp(Decimal(value)))
-
-
-def power(base: float, exponent: float) -> float:
-    """`base` (positive) to the power of a number."""
-    return float(_CONTEXT.power(Decimal(base), Decimal(exponent)))
-
 
 _LOG2_E = np.float32(1.44269504)
 _LN2_HIGH = np.float32(0.693359375)

@@ -8,10 +8,13 @@ from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from engines.base import EQUAL_BITS, Event, Run
+import msgspec
+
+from engines.base import EQUAL_BITS, Event, Produced, Run
+from engines.builtin.code import digest_code
 from engines.builtin.cpu import describe_kernels, find_kernel_problem
-from engines.builtin.models import CAPABILITIES
-from engines.builtin.weights import check_files, load_weights
+from engines.builtin.models import CAPABILITIES, find_bundle
+from engines.builtin.weights import check_files, find_weights, load_model, make_capabilities
 from engines.capabilities import Capabilities
 from store.records import EnvironmentRecord
 from store.request import Request
@@ -32,36 +35,34 @@ class BuiltinEngine:
     @property
     def capabilities(self) -> Capabilities:
         """What it accepts; cheap."""
-        return CAPABILITIES
+        return make_capabilities()
 
     def environment(self) -> EnvironmentRecord:
-        """Revision, weights, kernels and named methods. Loads the model; raises `EngineError`."""
+        """Revision, code, weights, kernels and named methods of the default model.
+
+        Loads it; raises `EngineError`. An image of another revision brings its own with it.
+        """
+        return self._describe(CAPABILITIES.default_model)
+
+    def _describe(self, model: str) -> EnvironmentRecord:
         import platform
 
         import numpy
         import PIL
 
-        from engines.builtin.guidance import GUIDANCE
-        from engines.builtin.img2img import INPAINTING
-        from engines.builtin.noise import NOISE, VARIATION
-        from engines.builtin.samplers import PARTIAL_SCHEDULE, SCHEDULE
-
         # The model in memory is the one that was read; the files may have changed since.
-        check_files()
-        manifest, problem = load_weights().manifest, find_kernel_problem()
+        weights = load_model(model)
+        check_files(find_weights().folders[weights.manifest.revision])
+        manifest, problem = weights.manifest, find_kernel_problem()
         return EnvironmentRecord(
             values={
                 "engine": "builtin",
                 "engine revision": str(manifest.revision),
+                "code": digest_code(),
                 "model": manifest.model,
                 "weights": manifest.files["model.npz"],
                 "vocabulary": manifest.files["vocabulary.txt"],
-                "guidance": GUIDANCE,
-                "noise": NOISE,
-                "schedule": SCHEDULE,
-                "partial schedule": PARTIAL_SCHEDULE,
-                "inpainting": INPAINTING,
-                "variation": VARIATION,
+                **manifest.methods,
                 "kernels": describe_kernels(),
                 "machine": platform.machine(),
                 "numpy": numpy.__version__,
@@ -77,7 +78,9 @@ class BuiltinEngine:
     async def generate(self, request: Request, run: Run) -> AsyncGenerator[Event, None]:
         """Make the image of `request`; each step runs in the engine's thread."""
         loop = asyncio.get_running_loop()
-        pipeline = await loop.run_in_executor(self._thread, self._load)
+        pipeline = await loop.run_in_executor(self._thread, self._load, request.model)
+        own = find_bundle(request.model) == find_bundle(CAPABILITIES.default_model)
+        environment = None if own else self._describe(request.model)
         events = pipeline.generate(request, run.read_input)
         try:
             while True:
@@ -85,6 +88,8 @@ class BuiltinEngine:
                 event = await asyncio.shield(work)
                 if event is None:
                     return
+                if isinstance(event, Produced):
+                    event = msgspec.structs.replace(event, environment=environment)
                 yield event
         finally:
             # A step that runs cannot be broken off: the thread closes the generator after it.
@@ -102,9 +107,14 @@ class BuiltinEngine:
             self._pipeline.close()
             self._pipeline = None
 
-    def _load(self) -> Pipeline:
+    def _load(self, model: str) -> Pipeline:
+        """The pipeline of `model`. One is kept: that of another revision makes way for it."""
+        weights = load_model(model)
+        if self._pipeline is not None and self._pipeline.weights is not weights:
+            self._pipeline.close()
+            self._pipeline = None
         if self._pipeline is None:
             from engines.builtin.pipeline import Pipeline
 
-            self._pipeline = Pipeline(load_weights(), self._processes)
+            self._pipeline = Pipeline(weights, self._processes)
         return self._pipeline

@@ -23,13 +23,13 @@ which keeps large scales and weights from burning. Terms are added in an order o
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from engines.builtin.elementary import Floats
+from engines.builtin.methods import GUIDANCE
 
-GUIDANCE = "composed-3"
 RESCALE = 0.7
 EMPHASIS = 2.5
 STRONG = 2.5
@@ -90,3 +90,9 @@ def compose(
     if found > wanted:
         guided *= np.float32(RESCALE * wanted / found + 1 - RESCALE)
     return guided
+
+
+Guidance = Callable[[Floats, Sequence[tuple[float, Floats]], float, float], Floats]
+
+GUIDANCES: Mapping[str, Guidance] = {GUIDANCE: compose}
+"""The ways to compose predictions, by name."""

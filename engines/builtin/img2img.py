@@ -37,7 +37,6 @@ from engines.builtin.pixels import (
 from engines.builtin.samplers import Denoise
 from store.request import InitialImage, Mask, Parameters
 
-INPAINTING = "kept-latent-1"
 _FACTOR = 8
 
 

@@ -25,8 +25,6 @@ from numpy.typing import NDArray
 from engines.builtin.elementary import Floats, log_of_unit
 from store.request import Variation
 
-NOISE = "philox-1"
-
 _A = (-39.69683028665376, 220.9460984245205, -275.9285104469687,
       138.3577518672690, -30.66479806614716, 2.506628277459239)  # fmt: skip
 _B = (-54.47609879822406, 161.5858368580409, -155.6989798598866,
@@ -71,9 +69,6 @@ def draw_noise(seed: int, stream: Stream, step: int, shape: tuple[int, ...]) -> 
     raw = bits.random_raw(int(np.prod(shape)))
     uniform = ((raw >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
     return invert_normal(uniform).astype(np.float32).reshape(shape)
-
-
-VARIATION = "linear-variance-1"
 
 
 class Draws:

@@ -14,22 +14,30 @@ from functools import cached_property
 import numpy as np
 from PIL import Image
 
-from engines.base import NO_FILES, Event, Produced, Progressed, StageReached, Warned
+from engines.base import (
+    NO_FILES,
+    EngineError,
+    Event,
+    Failure,
+    Produced,
+    Progressed,
+    StageReached,
+    Warned,
+)
 from engines.builtin.autoencoder import Decoder, Encoder
 from engines.builtin.cpu import use_own_threads
 from engines.builtin.denoiser import Denoiser
 from engines.builtin.elementary import Floats
-from engines.builtin.guidance import GUIDANCE, compose
-from engines.builtin.img2img import INPAINTING, Img2Img, encode_img2img, read_img2img
+from engines.builtin.guidance import GUIDANCES, Guidance
+from engines.builtin.img2img import Img2Img, encode_img2img, read_img2img
+from engines.builtin.methods import find_unknown
 from engines.builtin.models import NATIVE_SIZES, STYLE_WORDS, UPSCALE_MODEL
-from engines.builtin.noise import NOISE, VARIATION, Draws, Stream
+from engines.builtin.noise import Draws, Stream
 from engines.builtin.parallel.denoise import Predictor
 from engines.builtin.parallel.group import ProcessGroup
 from engines.builtin.pixels import ReadInput, Size, encode_png, fit
 from engines.builtin.samplers import (
     FORMULAS,
-    PARTIAL_SCHEDULE,
-    SCHEDULE,
     Denoise,
     make_sigmas,
     to_time,
@@ -70,10 +78,18 @@ class Pipeline:
     ) -> None:
         """`processes`: one for each processor when None, four at most; they decide the speed only.
 
-        The others are started with the first image. `group`: these processes instead.
+        The others are started with the first image. `group`: these processes instead. Raises
+        `EngineError` where the weights ask for a method that is not here.
         """
+        if unknown := find_unknown(weights.manifest.methods):
+            name = weights.manifest.name
+            raise EngineError(
+                Failure.MODEL_GONE,
+                f"{name} asks for {unknown}, which this program does not have.",
+                "Update Safelight.",
+            )
         use_own_threads()
-        self._weights = weights
+        self.weights = weights
         self._text = TextEncoder(weights)
         self._denoiser = Denoiser(weights)
         self._decoder = Decoder(weights)
@@ -91,11 +107,11 @@ class Pipeline:
 
     @cached_property
     def _encoder(self) -> Encoder:
-        return Encoder(self._weights)
+        return Encoder(self.weights)
 
     @cached_property
     def _upscaler(self) -> Upscaler:
-        return Upscaler(self._weights)
+        return Upscaler(self.weights)
 
     def generate(
         self, request: Request, read_input: ReadInput = NO_FILES.read
@@ -115,7 +131,7 @@ class Pipeline:
         yield from self._draw(request, img2img)
 
     def _draw(self, request: Request, img2img: Img2Img | None) -> Generator[Event, None, None]:
-        parameters = request.parameters
+        parameters, methods = request.parameters, self.weights.manifest.methods
         wanted = (parameters.width, parameters.height)
         made = choose_native_size(*wanted)
         active = [(k, p) for k, p in enumerate(request.stack.prompts, 1) if p.is_active]
@@ -144,6 +160,7 @@ class Pipeline:
             ),
             [(p.weight, p.text) for _, p in active],
             parameters.cfg_scale,
+            GUIDANCES[methods["guidance"]],
         )
         x = noise * np.float32(sigmas[0])
         predict: Denoise = guess.predict
@@ -167,18 +184,18 @@ class Pipeline:
         meta = {
             "made at": f"{made[0]}x{made[1]}",
             "resizing": _describe_resizing(made, wanted),
-            "guidance": GUIDANCE,
-            "noise": NOISE,
-            "schedule": SCHEDULE,
+            "guidance": methods["guidance"],
+            "noise": methods["noise"],
+            "schedule": methods["schedule"],
         }
         if img2img is not None:
             meta |= img2img.describe()
             meta["steps"] = f"{len(sigmas) - 1} of {parameters.steps}"
-            meta["partial schedule"] = PARTIAL_SCHEDULE
+            meta["partial schedule"] = methods["partial schedule"]
         if parameters.mask is not None:
-            meta["inpainting"] = INPAINTING
+            meta["inpainting"] = methods["inpainting"]
         if parameters.variation is not None:
-            meta["variation"] = VARIATION
+            meta["variation"] = methods["variation"]
         yield Produced(data=encode_png(image), mime="image/png", seed=parameters.seed, meta=meta)
 
     def _resize(self, image: Image.Image, wanted: Size) -> Image.Image:
@@ -201,20 +218,25 @@ class _Guess:
     """The guided predictor of one image: the prompts as one batch, then composed."""
 
     def __init__(
-        self, predictor: Predictor, prompts: list[tuple[float, str]], scale: float
+        self,
+        predictor: Predictor,
+        prompts: list[tuple[float, str]],
+        scale: float,
+        compose: Guidance,
     ) -> None:
         """`prompts`: (weight, text) of each but the empty one, which comes first in the batch."""
         self._predictor = predictor
-        self._weights = [weight for weight, _ in prompts]
+        self.weights = [weight for weight, _ in prompts]
         self._order = sorted(range(len(prompts)), key=lambda k: prompts[k])
         self._scale = scale
+        self._compose = compose
 
     def predict(self, x: Floats, sigma: float) -> Floats:
         """Clean data from data with noise of level `sigma`."""
         t = to_time(sigma)
         empty, *denoised = self._predictor.predict(x * np.float32(t), t)
-        terms = [(self._weights[k], denoised[k]) for k in self._order]
-        return compose(empty, terms, self._scale, t)
+        terms = [(self.weights[k], denoised[k]) for k in self._order]
+        return self._compose(empty, terms, self._scale, t)
 
 
 def _choose_sigmas(request: Request) -> list[float]:

@@ -1,5 +1,7 @@
 """The samplers and their noise schedules, over a predictor of denoised data.
 
+Reading this module loads no numpy: it is also the one list of the samplers' names.
+
 Sigma is the deviation of the noise beside denoised data of deviation 1; the network's time is
 t = 1 / (1 + sigma), 0 for noise and 1 for denoised. Each sampler is a generator: it takes one
 step at a time and yields (x, denoised): the noisy data after the step and the denoised data
@@ -21,13 +23,13 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
-import numpy as np
+from engines.builtin.scalars import log, power, single
 
-from engines.builtin.elementary import Floats, log, power
+if TYPE_CHECKING:
+    from engines.builtin.elementary import Floats
 
-SCHEDULE = "karras-3"
-PARTIAL_SCHEDULE = "share-1"
 SIGMA_MAXIMUM = 60.0
 SIGMA_MINIMUM = 0.03
 RHO = 3.0
@@ -74,20 +76,20 @@ def make_sigmas(sampler: str, steps: int, start: float = 1.0, end: float = 0.0) 
     return [*levels[:kept], 0.0]
 
 
-Denoise = Callable[[Floats, float], Floats]
-Noise = Callable[[int, int], Floats]
-Steps = Iterator[tuple[Floats, Floats]]
-Sampler = Callable[[Denoise, Floats, Sequence[float], Noise], Steps]
+Denoise = Callable[["Floats", float], "Floats"]
+Noise = Callable[[int, int], "Floats"]
+Steps = Iterator[tuple["Floats", "Floats"]]
+Sampler = Callable[[Denoise, "Floats", Sequence[float], Noise], Steps]
 
 
 def _blend(share: float, x: Floats, denoised: Floats) -> Floats:
     """`share` x + (1 - share) denoised: the noise of `x` shrunk to that share."""
-    return np.float32(share) * x + np.float32(1 - share) * denoised
+    return single(share) * x + single(1 - share) * denoised
 
 
 def _slope(x: Floats, denoised: Floats, sigma: float) -> Floats:
     """dx / dsigma."""
-    return (x - denoised) * np.float32(1 / sigma)
+    return (x - denoised) * single(1 / sigma)
 
 
 def _split(high: float, low: float) -> tuple[float, float]:
@@ -111,7 +113,7 @@ def euler_ancestral(denoise: Denoise, x: Floats, sigmas: Sequence[float], noise:
         down, up = _split(high, low)
         x = _blend(down / high, x, denoised)
         if low > 0:
-            x = x + np.float32(up) * noise(step, 0)
+            x = x + single(up) * noise(step, 0)
         yield x, denoised
 
 
@@ -123,9 +125,9 @@ def heun(denoise: Denoise, x: Floats, sigmas: Sequence[float], noise: Noise) -> 
             x = denoised
         else:
             slope = _slope(x, denoised, high)
-            guess = x + slope * np.float32(low - high)
+            guess = x + slope * single(low - high)
             end = _slope(guess, denoise(guess, low), low)
-            x = x + (slope + end) * np.float32((low - high) / 2)
+            x = x + (slope + end) * single((low - high) / 2)
         yield x, denoised
 
 
@@ -133,7 +135,7 @@ def _midpoint(denoise: Denoise, x: Floats, denoised: Floats, high: float, low: f
     """A second-order step by the slope at the geometric mean of the levels."""
     middle = (high * low) ** 0.5
     guess = _blend(middle / high, x, denoised)
-    return x + _slope(guess, denoise(guess, middle), middle) * np.float32(low - high)
+    return x + _slope(guess, denoise(guess, middle), middle) * single(low - high)
 
 
 def dpm_2(denoise: Denoise, x: Floats, sigmas: Sequence[float], noise: Noise) -> Steps:
@@ -152,7 +154,7 @@ def dpm_2_ancestral(denoise: Denoise, x: Floats, sigmas: Sequence[float], noise:
             x = denoised
         else:
             down, up = _split(high, low)
-            x = _midpoint(denoise, x, denoised, high, down) + np.float32(up) * noise(step, 0)
+            x = _midpoint(denoise, x, denoised, high, down) + single(up) * noise(step, 0)
         yield x, denoised
 
 
@@ -178,7 +180,7 @@ def lms(denoise: Denoise, x: Floats, sigmas: Sequence[float], noise: Noise) -> S
             x = denoised
         else:
             for k, slope in enumerate(slopes):
-                x = x + slope * np.float32(_lagrange_integral(nodes, k, high, low))
+                x = x + slope * single(_lagrange_integral(nodes, k, high, low))
         yield x, denoised
 
 
@@ -192,7 +194,7 @@ def dpmpp_2s_ancestral(denoise: Denoise, x: Floats, sigmas: Sequence[float], noi
             down, up = _split(high, low)
             middle = (high * down) ** 0.5
             better = denoise(_blend(middle / high, x, denoised), middle)
-            x = _blend(down / high, x, better) + np.float32(up) * noise(step, 0)
+            x = _blend(down / high, x, better) + single(up) * noise(step, 0)
         yield x, denoised
 
 
@@ -208,7 +210,7 @@ def dpmpp_2m(denoise: Denoise, x: Floats, sigmas: Sequence[float], noise: Noise)
             width = log(high / low)
             better = denoised
             if previous is not None:
-                share = np.float32(width / (2 * before))
+                share = single(width / (2 * before))
                 better = denoised + share * (denoised - previous)
             x, before = _blend(low / high, x, better), width
         previous = denoised
@@ -228,13 +230,13 @@ def dpmpp_sde(denoise: Denoise, x: Floats, sigmas: Sequence[float], noise: Noise
             middle = (high * low) ** 0.5
             first, second = noise(step, 0), noise(step, 1)
             down, up = _split(high, middle)
-            guess = _blend(down / high, x, denoised) + np.float32(up) * first
+            guess = _blend(down / high, x, denoised) + single(up) * first
             better = denoise(guess, middle)
             down, up = _split(high, low)
             early = ((high - middle) / (high - low)) ** 0.5
             late = ((middle - low) / (high - low)) ** 0.5
-            fresh: Floats = np.float32(early) * first + np.float32(late) * second
-            x = _blend(down / high, x, better) + np.float32(up) * fresh
+            fresh: Floats = single(early) * first + single(late) * second
+            x = _blend(down / high, x, better) + single(up) * fresh
         yield x, denoised
 
 
@@ -251,4 +253,4 @@ FORMULAS: dict[str, Sampler] = {
     "k_dpmpp_2m": dpmpp_2m,
     "k_dpmpp_sde": dpmpp_sde,
 }
-"""Sampler names of the API and their formulas."""
+"""Sampler names of the API and their formulas, which keep their bits: another has another name."""

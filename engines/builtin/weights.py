@@ -1,13 +1,14 @@
-"""The weights in the package: manifest, check, loading.
+"""The weights on board: in the package and in others, manifest, check, loading.
 
-`weights/manifest.json` names the format, the revision, every file with its SHA-256, and the
-sizes of the networks. `model.npz` holds plain arrays; a matrix in int8 has a second array
-`NAME:scale` with one float32 factor a column.
+A folder of weights has a `manifest.json` that names the format, the revision, every file with its
+SHA-256, the sizes of the networks and the methods. `model.npz` holds plain arrays; a matrix in
+int8 has a second array `NAME:scale` with one float32 factor a column.
 """
 
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -16,17 +17,31 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 from engines.base import EngineError, Failure
+from engines.builtin.methods import find_unknown
+from engines.builtin.models import CAPABILITIES, MODEL, RELEASED, find_bundle
+from engines.capabilities import REVISION_MARK, Capabilities, split_name
+from engines.installed import read_entry_points
 
 if TYPE_CHECKING:
     from engines.builtin.elementary import Floats
 
 FORMAT = 1
-FOLDER = Path(__file__).with_name("weights")
+FOLDERS = Path(__file__).with_name("weights")
+FOLDER = FOLDERS / str(RELEASED[0].bundle)
 MANIFEST = "manifest.json"
+
+GROUP = "safelight.weights"
+"""Entry points of packages that hold weights: each names a Python package, of which nothing is run.
+
+Its folder holds what a folder in `weights/` does.
+"""
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What belongs to the model: `files` maps names to SHA-256, `sizes` names to numbers."""
+    """What belongs to the model: `files` maps names to SHA-256, `sizes` names to numbers.
+
+    `methods`: the named methods that it needs, by what they are for (`methods.py`).
+    """
 
     format: int
     model: str
@@ -34,10 +49,102 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     pictures: int
     files: dict[str, str]
     sizes: dict[str, int]
+    methods: dict[str, str] = {}
+
+    @property
+    def name(self) -> str:
+        """How requests name it: `MODEL@REVISION`."""
+        return f"{self.model}{REVISION_MARK}{self.revision}"
 
 
 def _damaged(message: str) -> EngineError:
     return EngineError(Failure.DAMAGED_MODEL, message, "Install Safelight again.")
+
+
+class Board(msgspec.Struct, frozen=True, kw_only=True):
+    """The weights there are: their folders by number, and what packages brought those not ours.
+
+    `problems`: why others cannot be used, a sentence each.
+    """
+
+    folders: dict[int, Path]
+    packages: dict[int, str]
+    problems: tuple[str, ...]
+
+
+@cache
+def find_weights() -> Board:
+    """The weights of this program and of other packages; looked for once in a process."""
+    folders = {revision.bundle: FOLDERS / str(revision.bundle) for revision in RELEASED}
+    packages: dict[int, str] = {}
+    problems = []
+    for point in read_entry_points(GROUP):
+        package = point.dist.name if point.dist is not None else point.value
+        try:
+            folder = _find_folder(point.module)
+            manifest = read_manifest(folder)
+            if manifest.model != MODEL:
+                raise _damaged(f"They are of another model, {manifest.model!r}.")
+            if manifest.revision < 1:
+                raise _damaged(f"There is no revision {manifest.revision}.")
+            if manifest.revision in folders:
+                raise _damaged(f"Revision {manifest.revision} is on board already.")
+            if unknown := find_unknown(manifest.methods):
+                raise _damaged(f"They ask for {unknown}, which this program does not have.")
+        except EngineError as error:
+            problems.append(
+                f"The weights of the package {package} cannot be used. {error.message} Install it "
+                "again, or remove it."
+            )
+            continue
+        folders[manifest.revision], packages[manifest.revision] = folder, package
+    return Board(folders=folders, packages=packages, problems=tuple(problems))
+
+
+def _find_folder(module: str) -> Path:
+    """The folder of a Python package, without running it. Raises `EngineError`."""
+    try:
+        # Of a package inside another one the outer one would be run.
+        spec = None if "." in module else importlib.util.find_spec(module)
+    except (ImportError, ValueError):
+        spec = None
+    places = list(spec.submodule_search_locations or ()) if spec is not None else []
+    if not places:
+        raise _damaged(f"There is no package {module!r} with a folder.")
+    return Path(places[0])
+
+
+@cache
+def make_capabilities() -> Capabilities:
+    """What the revisions on board accept, those of other packages behind ours."""
+    others = sorted(find_weights().packages, reverse=True)
+    names = tuple(f"{MODEL}{REVISION_MARK}{number}" for number in others)
+    return msgspec.structs.replace(CAPABILITIES, models=(*CAPABILITIES.models, *names))
+
+
+def load_model(name: str) -> Weights:
+    """The weights of the model `name`, checked. Raises `EngineError` when not on board."""
+    number = find_bundle(name)
+    folder = find_weights().folders.get(-1 if number is None else number)
+    if number is None or folder is None:
+        model, revision = split_name(name)
+        raise EngineError(
+            Failure.MODEL_GONE,
+            f"Revision {revision} of {model} is not on board."
+            if revision is not None
+            else f"There is no model {name!r} on board.",
+            f"On board: {', '.join((*make_capabilities().models, *CAPABILITIES.upscale_models))}.",
+        )
+    weights = load_weights(folder)
+    if weights.manifest.revision != number:
+        raise _damaged(
+            f"The weights in {folder.name} are of revision {weights.manifest.revision}, not "
+            f"{number}."
+        )
+    for released in RELEASED:
+        if released.bundle == number and weights.manifest.files != released.files:
+            raise _damaged(f"The weights of {released.name} are not those that were released.")
+    return weights
 
 
 def read_manifest(folder: Path = FOLDER) -> Manifest:
@@ -73,6 +180,25 @@ def check_files(folder: Path = FOLDER) -> str:
     manifest = read_manifest(folder)
     total = sum(len(read_checked(manifest, name, folder)) for name in manifest.files)
     return f"{manifest.model}, revision {manifest.revision}, {total / 2**20:.1f} MiB, intact"
+
+
+def describe_weights() -> str:
+    """One line about all weights on board, every file checked. Raises `EngineError` for ours."""
+    board = find_weights()
+    said = []
+    for number, folder in board.folders.items():
+        package = board.packages.get(number)
+        try:
+            found = check_files(folder)
+        except EngineError as error:
+            if package is None:
+                raise
+            found = f"{MODEL}, revision {number}: {error.message}"
+        made_by = [own.name for own in RELEASED if own.bundle == number and own.model != MODEL]
+        said.append(found + "".join(f", with {name}" for name in made_by))
+        if package is not None:
+            said[-1] += f" (package {package})"
+    return "; ".join((*said, *board.problems))
 
 
 class Arrays(Mapping[str, "Floats"]):

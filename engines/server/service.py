@@ -95,8 +95,9 @@ class _ClientLeft(Exception):
 class GenerationService:
     """Makes the images of one engine, `places` at a time, for any number of clients.
 
-    `models` maps each engine id that clients may ask for to the model that answers:
-    the engine's own models, the engine's name and `names`. These mean its default model, but
+    `models` maps each engine id that clients may ask for to the model that answers: the engine's
+    own models, with their revisions and without, the engine's name and `names`. These mean its
+    default model, but
     the ids of the hosted service's upscalers mean the model that makes images larger.
     Beyond the requests in work, `queue` requests may wait; more are refused.
     """
@@ -113,8 +114,12 @@ class GenerationService:
         own = engine.capabilities
         models = (*own.models, *own.upscale_models)
         aliases = {name: _find_model(name, own) for name in (own.engine, *names)}
-        self.models = aliases | {model: model for model in models}
-        self.offered = tuple(dict.fromkeys((*models, *names)))
+        self.models = aliases | own.aliases | {model: model for model in models}
+        # Without the revision: what clients have written down stays an engine id of the list.
+        shown = {model: alias for alias, model in own.aliases.items()}
+        self.offered = tuple(
+            dict.fromkeys((*(shown.get(model, model) for model in models), *names))
+        )
         self.queue = queue
         self._limit = queue + places
         self._taken = 0

@@ -25,7 +25,7 @@ from engines.stability.models import (
     estimate_credits,
     make_capabilities,
 )
-from store.limits import check_name
+from store.limits import check_model
 from store.request import Request
 
 HOST_VARIABLE = "STABILITY_HOST"
@@ -64,11 +64,11 @@ class StabilitySpec(EngineSpec[StabilitySettings]):
         for field, listed in (("models", names), ("upscale_models", section.upscale_models)):
             for name in listed:
                 try:
-                    check_name(field, name)
+                    check_model(field, name)
                 except ValueError:
                     raise SettingsError(
                         f"{config.path}: [{place}] {field}: {name!r} is not a name of a model.",
-                        "Names have small letters, digits, '.', '_' and '-'.",
+                        "Names have small letters, digits, '.', '_' and '-', and may end in @3.",
                     ) from None
         return StabilitySettings(
             host=config.environ.get(HOST_VARIABLE) or section.host,

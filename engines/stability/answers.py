@@ -16,6 +16,7 @@ import msgspec
 from google.protobuf.message import DecodeError
 
 from engines.base import EngineError, Event, Failure, Produced, Progressed, Warned
+from engines.capabilities import split_name
 from engines.remote import (
     KEPT,
     META_LIMIT,
@@ -247,7 +248,8 @@ class Answers:
             other = clean_text(answer.request_id, 60)
             warnings.append(f"The answer belongs to another request ({other}).")
         made_by = clean_text(answer.meta.engine_id, 60)
-        if made_by and made_by != self._request.model:
+        # A server may say which revision it took for a model that was asked for without one.
+        if made_by and self._request.model not in (made_by, split_name(made_by)[0]):
             warnings.append(f"The server says that {made_by} made it, not {self._request.model}.")
         if len(self._images) > 1:
             warnings.append(f"The server sent {len(self._images)} images; the first is kept.")

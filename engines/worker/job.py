@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from engines.registry import EngineRegistry
     from store.database import Database
+    from store.request import Request
 
 
 PROGRESS_SECONDS = 0.05
@@ -124,18 +125,19 @@ class JobExecution:
     async def _work(self) -> None:
         job = self._job
         if job.purpose is Purpose.GENERATE:
-            engine = self._get_engine()
-            result = await self._make(engine)
+            request = self._registry.pin(job.request)
+            result = await self._make(self._get_engine(request), request)
             queue.finish(self._database, job, self._fencing_token, result)
         else:
             await self._compare()
 
-    def _get_engine(self) -> Engine:
-        engine = self._registry.get_engine(self._job.request.engine)
-        engine.capabilities.check(self._job.request)
+    def _get_engine(self, request: Request) -> Engine:
+        engine = self._registry.get_engine(request.engine)
+        engine.capabilities.check(request)
         return engine
 
-    async def _make(self, engine: Engine) -> Result:
+    async def _make(self, engine: Engine, request: Request) -> Result:
+        """The image of `request`: that of the job, its model pinned to a revision."""
         job = self._job
         environment = engine.environment()
         spool = self._database.vault.spool
@@ -144,14 +146,14 @@ class JobExecution:
             spool=lambda data: spool(job.id, data),
             inputs=_KeptFiles(self._database),
         )
-        message = engine.wire_message(job.request, run)
-        check_budget(self._database, [job.request], self._registry.settings, is_queued=True)
+        message = engine.wire_message(request, run)
+        check_budget(self._database, [request], self._registry.settings, is_queued=True)
         if message is not None:
             queue.record_wire(self._database, job.id, message)
-        if price := self._registry.estimate_cost(job.request):
+        if price := self._registry.estimate_cost(request):
             charges.add_charge(self._database, job.id, price)
         try:
-            async with contextlib.aclosing(engine.generate(job.request, run)) as events:
+            async with contextlib.aclosing(engine.generate(request, run)) as events:
                 async for event in events:
                     self._take(event)
             result = await asyncio.to_thread(self._build_result, environment)
@@ -172,7 +174,7 @@ class JobExecution:
 
         False when the answers tell neither.
         """
-        engine = self._get_engine()
+        engine = self._get_engine(self._registry.pin(self._job.request))
         for event in engine.recover(self._job.request, answers):
             self._take(event)
         if self._produced is None:
@@ -223,7 +225,7 @@ class JobExecution:
             image,
             warning=said,
             seconds=round(time.monotonic() - self._began, 3),
-            environment=environment,
+            environment=produced.environment or environment,
             stages=tuple(self._stages),
             meta=self._describe_cost(produced),
         )
@@ -246,7 +248,8 @@ class JobExecution:
         result = None
         if comparison is None:
             try:
-                result = await self._make(self._get_engine())
+                request = self._registry.pin(job.request, image.environment)
+                result = await self._make(self._get_engine(request), request)
             except SafelightError as error:
                 comparison = explain_failure(error)
             else:

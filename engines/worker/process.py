@@ -2,7 +2,8 @@
 
 Whether one runs is decided by a lock that the kernel frees when its process ends, never
 by a process id or a clock. A second lock is held while somebody starts a worker or a worker
-decides to leave, so that no job is queued between its last look and its end.
+decides to leave, so that no job is queued between its last look and its end. A third one is held by
+the worker that waits until another one, which may not run what was queued, has ended its job.
 """
 
 from __future__ import annotations
@@ -12,30 +13,32 @@ import fcntl
 import hashlib
 import json
 import os
-import secrets
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from engines.installed import find_installed
 from engines.keys import KEYS_FOLDER
+from engines.worker.program import read_serving
 from store.errors import StoreError
 from store.folder import find_config_file
+from store.records import Serving
+from store.serving import is_served
+
+if TYPE_CHECKING:
+    from store.database import Database
 
 LOCK_NAME = "worker.lock"
 STARTUP_NAME = "startup.lock"
+TURN_NAME = "turn.lock"
 LOG_NAME = "worker.log"
-CONFIGURATION = "configuration"
-"""Stands among the variables for where the configuration file is."""
-
 START_SECONDS = 20.0
-LEAVE_SECONDS = 60.0
+ALREADY_RUNNING = 3
+"""Exit status when another worker has the data directory, or waits to have it."""
 
 
 class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,15 +83,15 @@ def try_startup_lock(directory: Path) -> Iterator[bool]:
 class WorkerLock:
     """The lock that makes a process the worker of `directory`; held until the process ends."""
 
-    def __init__(self, directory: Path) -> None:
-        self._path = directory / LOCK_NAME
+    def __init__(self, directory: Path, name: str = LOCK_NAME) -> None:
+        self._path = directory / name
         self._descriptor: int | None = None
 
-    def acquire(self, seconds: float = 2.0) -> bool:
+    def acquire(self, serving: Serving, seconds: float = 2.0) -> bool:
         """Take the lock and note who holds it. False when another worker has it.
 
         Somebody who merely looks holds the lock for an instant, so it is tried for
-        `seconds`.
+        `seconds`. `serving`: what the holder runs jobs with.
         """
         descriptor = _open_lock(self._path)
         deadline = time.monotonic() + seconds
@@ -101,12 +104,16 @@ class WorkerLock:
                     os.close(descriptor)
                     return False
                 time.sleep(0.02)
-        salt = secrets.token_hex(8)
-        note = {"pid": os.getpid(), "salt": salt, "variables": fingerprint_variables(salt)}
+        note = {"pid": os.getpid(), "serving": name_serving(serving)}
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(note).encode(), 0)
         self._descriptor = descriptor
         return True
+
+    def is_held_by_like(self, serving: Serving) -> bool:
+        """Whether another process holds it that runs jobs with the same."""
+        found = _find_holder(self._path)
+        return found is not None and found.get("serving") == name_serving(serving)
 
     def is_in_place(self) -> bool:
         """Whether the locked file is still the one in the folder, so that others see the lock."""
@@ -125,19 +132,9 @@ class WorkerLock:
             self._descriptor = None
 
 
-def fingerprint_variables(salt: str, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """A salted digest of each environment variable that the settings of an engine come from.
-
-    Also of where the configuration is. It tells a client whether the running worker speaks for
-    the same account; nothing can be read back from it.
-    """
-    specs = find_installed().specs.values()
-    values = {name: environ.get(name, "") for spec in specs for name in spec.variables}
-    values[CONFIGURATION] = str(find_config_file(environ))
-    return {
-        name: hashlib.sha256(f"{salt}\0{value}".encode()).hexdigest()[:16]
-        for name, value in values.items()
-    }
+def name_serving(serving: Serving) -> str:
+    """A short name of what a process runs jobs with, equal where that is."""
+    return hashlib.sha256(msgspec.json.encode(serving, order="sorted")).hexdigest()[:32]
 
 
 def fingerprint_files(environ: Mapping[str, str] = os.environ) -> str:
@@ -154,27 +151,31 @@ def fingerprint_files(environ: Mapping[str, str] = os.environ) -> str:
     return digest.hexdigest()
 
 
-def _read_note(directory: Path) -> dict[str, Any]:
+def _find_holder(path: Path) -> dict[str, Any] | None:
+    """What the holder of a lock has noted, None where nobody holds it. Makes nothing."""
     try:
-        note = json.loads((directory / LOCK_NAME).read_text() or "{}")
-    except (OSError, ValueError):
-        return {}
-    return note if isinstance(note, dict) else {}
-
-
-def find_worker(directory: Path) -> WorkerStatus:
-    """Whether a worker runs for `directory`. Makes nothing."""
-    try:
-        descriptor = os.open(directory / LOCK_NAME, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
-        return WorkerStatus(is_running=False)
+        return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return WorkerStatus(is_running=True, process_id=_read_note(directory).get("pid"))
+        try:
+            note = json.loads(path.read_text() or "{}")
+        except (OSError, ValueError):
+            return {}
+        return note if isinstance(note, dict) else {}
     finally:
         os.close(descriptor)
-    return WorkerStatus(is_running=False)
+    return None
+
+
+def find_worker(directory: Path, name: str = LOCK_NAME) -> WorkerStatus:
+    """Whether a worker runs for `directory`; under `TURN_NAME` whether one waits. Makes nothing."""
+    note = _find_holder(directory / name)
+    if note is None:
+        return WorkerStatus(is_running=False)
+    return WorkerStatus(is_running=True, process_id=note.get("pid"))
 
 
 def ensure_worker(directory: Path) -> WorkerStatus:
@@ -183,18 +184,20 @@ def ensure_worker(directory: Path) -> WorkerStatus:
     Raises `StoreError` when none comes up; its log says why.
     """
     with hold_startup_lock(directory):
-        return _start(directory)
+        status = find_worker(directory)
+        return status if status.is_running else _start(directory)
 
 
 @contextlib.contextmanager
-def engage_worker(directory: Path, variables: Iterable[str] = ()) -> Iterator[None]:
-    """Have what is queued within the block run by a worker that has our settings.
+def engage_worker(database: Database, engines: Collection[str]) -> Iterator[Serving | None]:
+    """Have what is queued within the block run by a worker of our program and settings, or newer.
 
-    `variables`: the environment variables that the engines of these jobs read. A worker that was
-    started with others is asked to leave *before* the block, so that it cannot take the jobs; one
-    is started after it. Changes of the configuration file a worker follows by itself. Raises
-    `StoreError` when none comes up; its log says why.
+    Gives what is to be said to the queue, which fences off a worker that may not run jobs of
+    `engines` for us. Such a one ends the job that it runs; ours is there at once and waits for
+    that. Changes of the configuration file a worker follows by itself. Raises `StoreError` when
+    none comes up; its log says why.
     """
+    directory = database.directory
     with contextlib.ExitStack() as stack:
         is_held = False
         # Whoever may not write here hears that better from what is tried in the block.
@@ -202,53 +205,32 @@ def engage_worker(directory: Path, variables: Iterable[str] = ()) -> Iterator[No
             stack.enter_context(hold_startup_lock(directory))
             is_held = True
         if not is_held:
-            yield
+            yield None
             return
-        status = find_worker(directory)
-        if status.is_running and not _speaks_for(directory, variables):
-            _ask_to_leave(directory, status)
-        yield
-        _start(directory)
+        wanted = read_serving(directory)
+        yield wanted
+        if not find_worker(directory).is_running or not is_served(database, wanted, engines):
+            _start(directory)
 
 
 def _start(directory: Path) -> WorkerStatus:
-    """Start a worker unless one runs; the startup lock is held."""
-    status = find_worker(directory)
-    if status.is_running:
-        return status
+    """Start a worker, which has its lock or waits for it when this returns.
+
+    The startup lock is held.
+    """
     process = _spawn(directory)
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
-        status = find_worker(directory)
-        if status.is_running and status.process_id is not None:
-            return status
+        for name in (LOCK_NAME, TURN_NAME):
+            status = find_worker(directory, name)
+            if status.is_running and status.process_id == process.pid:
+                return find_worker(directory)
+        if process.poll() == ALREADY_RUNNING:
+            return find_worker(directory)
         if process.poll() is not None:
             break
         time.sleep(0.02)
     raise StoreError("The worker did not start.", f"Its log says why: {directory / LOG_NAME}")
-
-
-def _speaks_for(directory: Path, variables: Iterable[str]) -> bool:
-    """Whether the running worker has the same of these environment variables as this process."""
-    wanted = tuple(variables)
-    if not wanted:
-        return True
-    note = _read_note(directory)
-    salt, has = note.get("salt"), note.get("variables")
-    if not isinstance(salt, str) or not isinstance(has, dict):
-        return False
-    own = fingerprint_variables(salt)
-    return all(has.get(name) == own.get(name) for name in (*wanted, CONFIGURATION))
-
-
-def _ask_to_leave(directory: Path, status: WorkerStatus) -> None:
-    if status.process_id is None:
-        return
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(status.process_id, signal.SIGTERM)
-    deadline = time.monotonic() + LEAVE_SECONDS
-    while find_worker(directory).is_running and time.monotonic() < deadline:
-        time.sleep(0.05)
 
 
 def _spawn(directory: Path) -> subprocess.Popen[bytes]:

@@ -13,15 +13,24 @@ from engines.base import Failure
 from engines.registry import EngineRegistry
 from engines.settings import Settings, load_user_settings
 from engines.worker.job import JobExecution
-from engines.worker.process import WorkerLock, fingerprint_files, try_startup_lock
+from engines.worker.process import (
+    ALREADY_RUNNING,
+    TURN_NAME,
+    WorkerLock,
+    fingerprint_files,
+    try_startup_lock,
+)
+from engines.worker.program import read_serving
 from store import queue
 from store.database import Database
-from store.errors import SafelightError
+from store.errors import SafelightError, Superseded
 from store.records import Job, JobState
+from store.serving import count_waiting
 
 LOOK_SECONDS = 0.1
-ALREADY_RUNNING = 3
-"""Exit status when another worker has the data directory."""
+TURN_SECONDS = 0.05
+LOOKING_SECONDS = 2.0
+"""How long a lock may be held by those who merely look."""
 
 log = logging.getLogger("safelight.worker")
 
@@ -36,13 +45,17 @@ class Worker:
         self._directory = directory
         self._read_settings = read_settings
         self._load_settings()
+        self._serving = read_serving(directory)
         self._lock = WorkerLock(directory)
         self._is_leaving = False
         self._execution: JobExecution | None = None
 
     async def run(self) -> int:
-        """Run jobs until idle for the configured minutes or told to leave (SIGTERM)."""
-        if not self._lock.acquire():
+        """Run jobs until idle for the configured minutes or told to leave (SIGTERM).
+
+        Where another worker runs that may not take what was queued, wait for it to leave.
+        """
+        if not await self._take_turn():
             log.info("another worker has this data directory")
             return ALREADY_RUNNING
         loop = asyncio.get_running_loop()
@@ -56,6 +69,40 @@ class Worker:
             database.close()
             self._lock.release()
         return 0
+
+    async def _take_turn(self) -> bool:
+        """Take the lock; False when that is not needed: a worker like this one is there."""
+        turn = WorkerLock(self._directory, TURN_NAME)
+        if self._lock.acquire(self._serving, 0):
+            return True
+        while not turn.acquire(self._serving, 0):
+            if turn.is_held_by_like(self._serving):
+                return False
+            await asyncio.sleep(TURN_SECONDS)
+        try:
+            return await self._await_lock()
+        finally:
+            turn.release()
+
+    async def _await_lock(self) -> bool:
+        database = await asyncio.to_thread(Database.open, self._directory)
+        began = time.monotonic()
+        try:
+            while not self._lock.acquire(self._serving, 0):
+                # Somebody who merely looks holds the lock for an instant.
+                if time.monotonic() - began > LOOKING_SECONDS and (
+                    self._lock.is_held_by_like(self._serving)
+                    or not await asyncio.to_thread(self._is_wanted, database)
+                ):
+                    return False
+                await asyncio.sleep(TURN_SECONDS)
+        finally:
+            database.close()
+        return True
+
+    def _is_wanted(self, database: Database) -> bool:
+        """Whether a job waits that this worker may run."""
+        return count_waiting(database, self._serving)[0] > 0
 
     def _load_settings(self) -> None:
         # The files first: what is written while they are read is noticed at the next job.
@@ -85,20 +132,30 @@ class Worker:
 
     async def _run_jobs(self, database: Database) -> None:
         fencing_token = queue.recover(
-            database, paid_engines=self._find_registry(self._settings.profile).paid_engines
+            database,
+            paid_engines=self._find_registry(self._settings.profile).paid_engines,
+            serving=self._serving,
         )
         for orphan in queue.list_spooled(database, fencing_token):
             self._recover(database, fencing_token, orphan)
         busy_at = time.monotonic()
         while not self._is_leaving:
             version = await asyncio.to_thread(database.data_version)
-            job = await asyncio.to_thread(queue.claim, database, fencing_token)
+            try:
+                job = await asyncio.to_thread(queue.claim, database, fencing_token, self._serving)
+            except Superseded as error:
+                log.info("leaving: %s", error)
+                return
             if job is not None:
                 await self._run_job(database, fencing_token, job)
                 busy_at = time.monotonic()
-            elif time.monotonic() - busy_at > self._idle_seconds:
+            elif (
+                time.monotonic() - busy_at > self._idle_seconds
+                or count_waiting(database, self._serving)[1]
+            ):
+                # What waits may be for another program or other settings only.
                 with try_startup_lock(self._directory) as is_held:
-                    if is_held and queue.count_active(database) == 0:
+                    if is_held and count_waiting(database, self._serving)[0] == 0:
                         self._lock.release()
                         return
                 await asyncio.sleep(LOOK_SECONDS)

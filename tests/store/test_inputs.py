@@ -54,7 +54,7 @@ def test_a_lost_or_changed_file_is_named_by_the_record(db: Database) -> None:
     path = db.vault.path(found.sha256, ".png")
     path.write_bytes(draw("blue"))
     [finding] = integrity.check_record(db, image)
-    assert finding.startswith("input: The image file")
+    assert finding.startswith("initial_image: The image file")
     assert "was changed" in finding
     path.unlink()
     [finding] = integrity.check_record(db, image)

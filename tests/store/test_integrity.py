@@ -82,7 +82,10 @@ def test_a_changed_column_of_any_parameter_is_named(db: Database, image: Image, 
     if field == "seed":
         execute(db.directory, "UPDATE image SET seed = ?", now)
     findings = integrity.check_record(db, image)
-    assert findings == [f"{field}: the record says {then!r}, the column says {now!r}"]
+    expected = [f"request.{field}: the record says {then!r}, the column says {now!r}"]
+    if field == "seed":
+        expected.append(f"seed: {now!r} is not what was written")
+    assert findings == expected
     # The JSON fits its digest, so it is the truth and the record can still be used.
     assert history.get_image(db, image.id).request == image.request
 
@@ -90,27 +93,28 @@ def test_a_changed_column_of_any_parameter_is_named(db: Database, image: Image, 
 def test_the_sentence_is_the_one_that_people_will_see(db: Database, image: Image) -> None:
     execute(db.directory, "UPDATE request SET cfg_scale = 9")
     [finding] = integrity.check_record(db, image)
-    assert finding == "cfg_scale: the record says 8.0, the column says 9.0"
+    assert finding == "request.cfg_scale: the record says 8.0, the column says 9.0"
 
 
 @pytest.mark.parametrize("field", Prompt.__struct_fields__)
 def test_a_changed_prompt_row_is_named(db: Database, image: Image, field: str) -> None:
     now = alter(getattr(image.request.stack.prompts[1], field))
     execute(db.directory, f"UPDATE prompt SET {field} = ? WHERE position = 2", now)
-    findings = integrity.check_record(db, image)
-    assert findings[0].startswith(f"prompts.2.{field}: the record says")
+    [finding] = integrity.check_record(db, image)
+    assert finding.startswith(f"request.prompts.2.{field}: the record says")
 
 
 @pytest.mark.parametrize("field", ["engine", "model"])
 def test_a_changed_engine_or_model_is_named(db: Database, image: Image, field: str) -> None:
     execute(db.directory, f"UPDATE request SET {field} = 'other'")
     [finding] = integrity.check_record(db, image)
-    assert finding.startswith(f"{field}: ")
+    assert finding.startswith(f"request.{field}: ")
 
 
 def test_a_missing_prompt_row_is_named(db: Database, image: Image) -> None:
     execute(db.directory, "DELETE FROM prompt WHERE position = 2")
-    assert "prompts: the record says 2, the column says 1" in integrity.check_record(db, image)
+    [finding] = integrity.check_record(db, image)
+    assert finding == "request.prompts: the record says 2, the column says 1"
 
 
 def test_changed_json_is_told_from_changed_columns(db: Database, image: Image) -> None:
@@ -118,7 +122,7 @@ def test_changed_json_is_told_from_changed_columns(db: Database, image: Image) -
     findings = integrity.check_record(db, image)
     assert findings == [
         "request: the stored JSON does not fit its digest",
-        "cfg_scale: the record says 9.0, the column says 8.0",
+        "request.cfg_scale: the record says 9.0, the column says 8.0",
         "request: the columns still fit the digest, so the JSON was changed",
     ]
 
@@ -195,9 +199,9 @@ def test_facts_about_the_pixels_are_checked_against_the_file(db: Database, image
     )
     findings = integrity.check_record(db, image)
     assert [finding.split(":")[0] for finding in findings] == [
-        "file_bytes",
-        "size",
+        "width",
         "pixels_sha256",
+        "file_bytes",
     ]
     with Picture.open(io.BytesIO(history.read_image(db, image))) as picture:
         assert picture.size == (128, 192)
@@ -213,5 +217,6 @@ def test_a_changed_environment_or_message_is_named(db: Database, image: Image) -
     execute(db.directory, "UPDATE job SET wire = x'00', wire_sha256 = 'x'")
     assert integrity.check_record(db, image) == [
         "environment: the stored JSON does not fit its digest",
-        "wire: the stored message does not fit its digest",
+        "job.wire: the stored message does not fit its digest",
+        "job.wire_sha256: 'x' is not what was written",
     ]

@@ -98,7 +98,7 @@ def show(
             record = await darkroom.get_image(image)
             verifications = await darkroom.list_verifications(record.id)
             wire = await darkroom.read_wire(record.job_id)
-            command = make_command(record.request, await name_inputs(darkroom, record))
+            command = make_command(darkroom.pin(record), await name_inputs(darkroom, record))
         if as_command:
             print_line(command)
         elif as_json:

@@ -424,6 +424,15 @@ class Model(Choice):
         """The engine's models, the default one first."""
         return context.capabilities.models
 
+    def read(self, context: Context) -> Any:
+        """The model with its revision, also where the draft names none."""
+        value = super().read(context)
+        return value if value is None else context.capabilities.pin(value)
+
+    def parse_value(self, text: str, context: Context) -> Any:
+        """A model; without a revision it is the engine's own choice of one."""
+        return super().parse_value(context.capabilities.pin(text), context)
+
 
 # The fields of an initial image, its mask and a variation
 

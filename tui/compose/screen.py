@@ -589,7 +589,8 @@ class ComposeScreen(ImageScreen):
 
     def load_image(self, image: Image, parts: str) -> None:
         """Take `parts` of what made `image` into the draft; the undo takes it back."""
-        self.editor.change(drafts.merge_draft(self.draft, image, parts), f"loading {parts}")
+        pinned = msgspec.structs.replace(image, request=self.darkroom.pin(image))
+        self.editor.change(drafts.merge_draft(self.draft, pinned, parts), f"loading {parts}")
         self.say(f"Loaded {parts} of {image.id[:4]}; u takes it back.")
 
     # Starting from an image

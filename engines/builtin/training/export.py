@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from engines.builtin.methods import METHODS
 from engines.builtin.models import MODEL
 from engines.builtin.training.loop import load
 from engines.builtin.training.networks import Shape
@@ -217,6 +218,7 @@ def main() -> None:
     manifest = Manifest(
         format=FORMAT, model=MODEL, revision=args.revision, files={},
         pictures=int(state["step"]) * int(state.get("batch", 128)), sizes=shape.as_dict(),
+        methods={purpose: names[-1] for purpose, names in METHODS.items()},
     )  # fmt: skip
     full = write(args.out, pack(arrays), vocabulary.words, manifest)
     size = sum((args.out / name).stat().st_size for name in full.files)

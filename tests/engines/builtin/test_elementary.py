@@ -9,10 +9,11 @@ import math
 import numpy as np
 import pytest
 
-from engines.builtin.elementary import Floats, exp, exp_in_place, log, log_of_unit, power
+from engines.builtin.elementary import Floats, exp_in_place, log_of_unit
 from engines.builtin.guidance import compose, emphasize, keep_perpendicular
 from engines.builtin.noise import Stream, draw_noise, invert_normal
 from engines.builtin.samplers import make_sigmas
+from engines.builtin.scalars import exp, log, power
 
 
 def test_noise_is_gaussian_and_keyed() -> None:

@@ -16,11 +16,10 @@ from engines.base import Produced, Progressed
 from engines.builtin.models import CAPABILITIES, SAMPLERS, STYLE_WORDS
 from engines.builtin.pipeline import Pipeline, choose_native_size
 from engines.builtin.weights import read_manifest
-from tests.engines.builtin.golden import make_requests
+from tests.engines.builtin.golden import EARLIER, make_requests
 from tests.engines.builtin.making import pixels, run, stages, warnings
 from tests.factories import BASE, make_quick_request
 
-GOLDEN = Path(__file__).with_name("golden.json")
 ROOT = Path(__file__).parents[3]
 
 SCRIPT = """
@@ -41,9 +40,8 @@ SIMD = " ".join(np._core._multiarray_umath.__cpu_dispatch__)  # type: ignore[att
 
 
 def test_golden_digests(pipeline: Pipeline) -> None:
-    golden = json.loads(GOLDEN.read_text())
+    golden = json.loads(EARLIER.read_text())
     revision = str(read_manifest().revision)
-    assert revision in golden, "a new revision needs its digests: see the model card"
     requests, inputs = make_requests()
     assert set(golden[revision]) == set(requests)
     for name, digests in golden[revision].items():

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
 
-from engines.worker import process
-from engines.worker.process import WorkerLock, engage_worker, find_worker
+from engines.worker.process import find_worker
 from engines.worker.worker import Worker
 from store import queue
 from store.database import Database
@@ -83,46 +82,3 @@ async def test_a_file_that_cannot_be_read_fails_no_job(home: Path, resident: Dat
         while find_worker(home).is_running:
             await asyncio.sleep(0.05)
     assert queue.get_job(resident, job.id).state is JobState.WAITING
-
-
-class Leaver:
-    """Stands for the signal that a worker gets: it lets go of its lock."""
-
-    def __init__(self, lock: WorkerLock) -> None:
-        self.lock = lock
-        self.asked: list[int] = []
-
-    def kill(self, process_id: int, number: int) -> None:
-        self.asked.append(number)
-        self.lock.release()
-
-
-@pytest.fixture
-def leaver(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Leaver]:
-    """A worker of another key, and no program that is started."""
-    monkeypatch.setenv("STABILITY_KEY", "sk-of-the-worker")
-    lock = WorkerLock(home)
-    assert lock.acquire()
-    monkeypatch.setenv("STABILITY_KEY", "sk-of-the-client")
-    found = Leaver(lock)
-    monkeypatch.setattr(os, "kill", found.kill)
-    monkeypatch.setattr(process, "_start", lambda directory: find_worker(directory))
-    yield found
-    lock.release()
-
-
-def test_a_worker_of_another_key_leaves_before_the_job_is_queued(
-    home: Path, leaver: Leaver
-) -> None:
-    with engage_worker(home, ("STABILITY_HOST", "STABILITY_KEY")):
-        assert leaver.asked == [signal.SIGTERM]
-        assert not find_worker(home).is_running
-
-
-def test_it_stays_for_engines_that_read_no_variable_or_the_same_ones(
-    home: Path, leaver: Leaver
-) -> None:
-    for variables in ((), ("STABILITY_HOST",)):
-        with engage_worker(home, variables):
-            assert leaver.asked == []
-            assert find_worker(home).is_running

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shlex
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -72,7 +73,7 @@ def run_command(request: Request, inputs: dict[str, str]) -> list[Any]:
     assert words[0] == "safelight"
     with (
         mock.patch.object(EngineRegistry, "get_capabilities", return_value=accept(request)),
-        mock.patch.object(Darkroom, "_engage_worker"),
+        mock.patch.object(Darkroom, "_engage_worker", return_value=nullcontext()),
     ):
         words[2:2] = ["--no-wait", "--json"]
         done = CliRunner().invoke(make_app(), words[1:])
@@ -155,7 +156,7 @@ def list_jobs() -> list[Job]:
 
 def refuse(*arguments: str) -> str:
     """What a command says on standard error when it ends with status 2 and queues nothing."""
-    with mock.patch.object(Darkroom, "_engage_worker"):
+    with mock.patch.object(Darkroom, "_engage_worker", return_value=nullcontext()):
         done = CliRunner().invoke(make_app(), list(arguments))
     assert done.exit_code == 2, done.output
     assert done.stdout == ""
@@ -165,7 +166,7 @@ def refuse(*arguments: str) -> str:
 
 def test_an_engine_that_does_not_make_the_size_says_what_it_takes(home: Path) -> None:
     start = draw(home / "start.png", (300, 200))
-    with mock.patch.object(Darkroom, "_engage_worker"):
+    with mock.patch.object(Darkroom, "_engage_worker", return_value=nullcontext()):
         done = CliRunner().invoke(make_app(), ["generate", "sky", "-i", start, "--no-wait"])
     assert "makes no 300x200; the nearest is 320x192" in done.stderr
     (job,) = list_jobs()
@@ -223,7 +224,7 @@ def test_bad_upscales_and_variations_are_named(home: Path, monkeypatch: pytest.M
         (("vary", "@1"), "no image @1"),
     ):
         assert words in refuse(*arguments)
-    with mock.patch.object(Darkroom, "_engage_worker"):
+    with mock.patch.object(Darkroom, "_engage_worker", return_value=nullcontext()):
         done = CliRunner().invoke(make_app(), ["upscale", path, "-W", "450", "--no-wait"])
     assert done.exit_code == 0
     (job,) = list_jobs()

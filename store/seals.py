@@ -1,0 +1,322 @@
+"""Seals: over each row that is never changed, one digest of its facts and a short check a fact.
+
+The digest tells that something was changed, the checks tell what. They find accidents and edits by
+hand; whoever knows this module can make a seal anew, so they prove nothing against a forger.
+
+A seal is one byte for its form, the SHA-256, and the last three bytes of the CRC-32 of each fact.
+The SHA-256 is taken over all facts, followed by the checks. Facts are hashed as MessagePack: NULL
+as nil, whole numbers in the shortest form, FLOAT as 64 bits, text as str, BLOB as bin, rows as
+arrays. A form is never changed: facts that come later are another form.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+import zlib
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlmodel import Session
+
+FORM = 1
+HEAD = 1 + hashlib.sha256().digest_size
+CHECK_BYTES = 3
+
+IMAGE = (
+    "number",
+    "id",
+    "job_id",
+    "request_digest",
+    "environment_digest",
+    "parent_id",
+    "relation",
+    "purpose",
+    "session",
+    "seed",
+    "width",
+    "height",
+    "mime",
+    "pixels_sha256",
+    "file_sha256",
+    "file_bytes",
+    "finish_reason",
+    "warning",
+    "seconds",
+    "created_at",
+    "meta",
+    "prompt_text",
+)
+JOB = (
+    "number",
+    "id",
+    "request_digest",
+    "purpose",
+    "state",
+    "created_at",
+    "started_at",
+    "finished_at",
+    "epoch",
+    "attempts",
+    "cancel_requested",
+    "session",
+    "parent_id",
+    "relation",
+    "wire",
+    "wire_sha256",
+    "error_kind",
+    "error",
+    "warning",
+    "image_id",
+    "verification_number",
+    "profile",
+)
+REQUEST = (
+    "digest",
+    "json",
+    "engine",
+    "model",
+    "seed",
+    "steps",
+    "cfg_scale",
+    "sampler",
+    "width",
+    "height",
+    "style_preset",
+    "format",
+    "initial_image",
+    "mask",
+    "variation",
+    "guidance",
+    "weight_method",
+    "adapter",
+    "fine_tunes",
+    "content_credentials",
+    "upscale",
+)
+PROMPT = ("position", "text", "weight", "enabled")
+STAGE = ("position", "name", "step", "sha256")
+CHARGE = ("number", "credits", "created_at")
+VERIFICATION = (
+    "number",
+    "image_id",
+    "job_id",
+    "verdict",
+    "pixels_sha256_then",
+    "pixels_sha256_now",
+    "first_difference",
+    "detail",
+    "psnr_db",
+    "regenerated_id",
+    "environment_digest",
+    "created_at",
+)
+INPUT = ("sha256", "mime", "width", "height", "file_bytes", "created_at")
+
+_OF_JOB = tuple(f"job.{name}" for name in JOB)
+IMAGE_FACTS = (*IMAGE, "stages", "thumbnail", "request", *_OF_JOB, "charges")
+"""What the seal of an image covers: its row, its stages, its thumbnail, its request with columns
+and prompts, its job, and what that cost."""
+VERIFICATION_FACTS = (*VERIFICATION, "previous", *_OF_JOB)
+"""`previous`: the number of the verification of the same image that came before."""
+
+
+class Sealed(NamedTuple):
+    """A row with its seal (as it is stored, so None or anything) and its facts in their order.
+
+    `key`: the number of an image or verification, the digest of an input.
+    """
+
+    key: Any
+    seal: Any
+    facts: list[Any]
+
+
+def _columns(table: str, names: Sequence[str]) -> str:
+    return ", ".join(f"{table}.{name}" for name in names)
+
+
+_IMAGES = (
+    f"SELECT image.seal, {_columns('image', IMAGE)}, thumbnail.data,"
+    f" {_columns('request', REQUEST)}, {_columns('job', JOB)} FROM image"
+    " LEFT JOIN thumbnail ON thumbnail.image_number = image.number"
+    " LEFT JOIN request ON request.digest = image.request_digest"
+    " LEFT JOIN job ON job.id = image.job_id"
+    " WHERE image.number BETWEEN ? AND ? ORDER BY image.number"
+)
+_STAGES = (
+    f"SELECT image_number, {_columns('stage', STAGE)} FROM stage"
+    " WHERE image_number BETWEEN ? AND ? ORDER BY image_number, position"
+)
+_PROMPTS = (
+    f"SELECT image.number, {_columns('prompt', PROMPT)} FROM image"
+    " JOIN prompt ON prompt.request_digest = image.request_digest"
+    " WHERE image.number BETWEEN ? AND ? ORDER BY image.number, prompt.position"
+)
+_CHARGES = (
+    f"SELECT image.number, {_columns('charge', CHARGE)} FROM image"
+    " JOIN charge ON charge.job_id = image.job_id"
+    " WHERE image.number BETWEEN ? AND ? ORDER BY image.number, charge.number"
+)
+_VERIFICATIONS = (
+    f"SELECT verification.seal, {_columns('verification', VERIFICATION)},"
+    " (SELECT max(earlier.number) FROM verification AS earlier"
+    " WHERE earlier.image_id = verification.image_id AND earlier.number < verification.number),"
+    f" {_columns('job', JOB)} FROM verification LEFT JOIN job ON job.id = verification.job_id"
+)
+_INPUTS = f"SELECT seal, {_columns('input', INPUT)} FROM input"
+
+
+def read_images(connection: sqlite3.Connection, first: int, last: int) -> Iterator[Sealed]:
+    """The images with these numbers and all between, in their order; a thousand a call at most."""
+    span = (first, last)
+    stages = _gather(connection, _STAGES, span)
+    prompts = _gather(connection, _PROMPTS, span)
+    charges = _gather(connection, _CHARGES, span)
+    data = len(IMAGE) + 1
+    request, job = data + 1, data + 1 + len(REQUEST)
+    for row in connection.execute(_IMAGES, span):
+        number = row[1]
+        own = [*row[1:data], stages.get(number, ()), row[data]]
+        own.append((row[request:job], prompts.get(number, ())))
+        own += row[job:]
+        own.append(charges.get(number, ()))
+        yield Sealed(number, row[0], own)
+
+
+def _gather(
+    connection: sqlite3.Connection, statement: str, span: tuple[int, int]
+) -> dict[int, list[tuple[Any, ...]]]:
+    found: dict[int, list[tuple[Any, ...]]] = {}
+    for number, *values in connection.execute(statement, span):
+        found.setdefault(number, []).append(tuple(values))
+    return found
+
+
+def read_verifications(
+    connection: sqlite3.Connection, *, image_id: str | None = None, number: int | None = None
+) -> Iterator[Sealed]:
+    """Verifications in the order of their numbers: all, those of an image, or one."""
+    condition = ""
+    values: tuple[str | int, ...] = ()
+    if image_id is not None:
+        condition, values = " WHERE verification.image_id = ?", (image_id,)
+    elif number is not None:
+        condition, values = " WHERE verification.number = ?", (number,)
+    statement = f"{_VERIFICATIONS}{condition} ORDER BY verification.number"
+    for seal, *facts in connection.execute(statement, values):
+        yield Sealed(facts[0], seal, facts)
+
+
+def read_inputs(connection: sqlite3.Connection, sha256: str | None = None) -> Iterator[Sealed]:
+    """Kept files that requests start from: all, or that of one digest."""
+    condition, values = (" WHERE sha256 = ?", (sha256,)) if sha256 is not None else ("", ())
+    for seal, *facts in connection.execute(_INPUTS + condition, values):
+        yield Sealed(facts[0], seal, facts)
+
+
+def make_seal(facts: Sequence[Any]) -> bytes:
+    """The seal of a row with these facts."""
+    checks = b"".join(_check(fact) for fact in facts)
+    return bytes((FORM,)) + _digest(facts, checks) + checks
+
+
+def is_intact(sealed: Sealed) -> bool:
+    """Whether all facts are those that were sealed, and the seal is whole. Microseconds."""
+    seal = sealed.seal
+    if not isinstance(seal, bytes) or seal[:1] != bytes((FORM,)):
+        return False
+    return seal[1:HEAD] == _digest(sealed.facts, seal[HEAD:])
+
+
+def list_changes(names: Sequence[str], sealed: Sealed) -> list[str]:
+    """The names of the facts that are not those that were sealed; `seal` for the seal itself.
+
+    `names` are those of the facts, in their order. Empty when nothing was changed. `seal` too
+    when something was changed and no check tells what.
+    """
+    if is_intact(sealed):
+        return []
+    seal, now = sealed.seal, make_seal(sealed.facts)
+    if not isinstance(seal, bytes) or len(seal) != len(now) or seal[0] != FORM:
+        return ["seal"]
+    if seal[1:HEAD] == now[1:HEAD]:
+        # The facts give the digest: it is the checks that were changed.
+        return ["seal"]
+    places = range(HEAD, len(now), CHECK_BYTES)
+    changed = [
+        name
+        for name, place in zip(names, places, strict=True)
+        if seal[place : place + CHECK_BYTES] != now[place : place + CHECK_BYTES]
+    ]
+    return changed or ["seal"]
+
+
+def _digest(facts: Sequence[Any], checks: bytes) -> bytes:
+    return hashlib.sha256(msgspec.msgpack.encode(facts) + checks).digest()
+
+
+def _check(fact: Any) -> bytes:
+    return zlib.crc32(msgspec.msgpack.encode(fact)).to_bytes(4)[-CHECK_BYTES:]
+
+
+# Sealing
+
+
+def seal_image(write: Session, number: int) -> None:
+    """Seal the image with this number: the last thing in the transaction that stores it."""
+    connection = unwrap(write)
+    for sealed in read_images(connection, number, number):
+        _write(connection, "image", "number", sealed)
+
+
+def seal_verification(write: Session, number: int) -> None:
+    """Seal this verification: the last thing in the transaction that stores it."""
+    connection = unwrap(write)
+    for sealed in read_verifications(connection, number=number):
+        _write(connection, "verification", "number", sealed)
+
+
+def seal_input(write: Session, sha256: str) -> None:
+    """Seal the row of a kept file."""
+    connection = unwrap(write)
+    for sealed in read_inputs(connection, sha256):
+        _write(connection, "input", "sha256", sealed)
+
+
+def seal_all(connection: sqlite3.Connection) -> None:
+    """Seal every row as it is now, for the change that brings seals to a history."""
+    for first, last in list_spans(connection):
+        for sealed in list(read_images(connection, first, last)):
+            _write(connection, "image", "number", sealed)
+    for sealed in list(read_verifications(connection)):
+        _write(connection, "verification", "number", sealed)
+    for sealed in list(read_inputs(connection)):
+        _write(connection, "input", "sha256", sealed)
+
+
+def list_spans(connection: sqlite3.Connection, size: int = 500) -> Iterator[tuple[int, int]]:
+    """The numbers of all images in spans of at most `size` images: first and last."""
+    last: int | None = -(2**63)
+    while last is not None:
+        first, last = connection.execute(
+            "SELECT min(number), max(number) FROM"
+            " (SELECT number FROM image WHERE number > ? ORDER BY number LIMIT ?)",
+            (last, size),
+        ).fetchone()
+        if last is not None:
+            yield first, last
+
+
+def unwrap(session: Session) -> sqlite3.Connection:
+    """The connection to SQLite under a session, within its transaction."""
+    connection: Any = session.connection().connection.dbapi_connection
+    assert isinstance(connection, sqlite3.Connection)
+    return connection
+
+
+def _write(connection: sqlite3.Connection, table: str, key: str, sealed: Sealed) -> None:
+    connection.execute(
+        f"UPDATE {table} SET seal = ? WHERE {key} = ?", (make_seal(sealed.facts), sealed.key)
+    )
