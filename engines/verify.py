@@ -87,31 +87,21 @@ def verify_record(database: Database, image: ImageRecord) -> Comparison | None:
 
 def _judge_record(findings: Sequence[str]) -> Comparison | None:
     names = name_changes(findings)
+    lost = [INPUT_NAMES[name] for name in names if name in INPUT_NAMES]
     if changed := [name for name in names if name not in FILE_FINDINGS | INPUT_NAMES.keys()]:
         return Comparison(
             verdict=Verdict.DIFFERENT,
-            first_difference=_join_names(changed),
+            first_difference=", ".join([*changed, *lost]),
             detail=f"The record was changed after it was written. {'; '.join(findings)}.",
         )
-    if lost := [INPUT_NAMES[name] for name in names if name in INPUT_NAMES]:
-        return Comparison(
-            verdict=Verdict.CANNOT_RUN,
-            first_difference=", ".join(lost),
-            detail=" ".join(
-                f"It starts from a file that is not as it was ({INPUT_NAMES[name]}): {said}"
-                for name, _, said in (finding.partition(": ") for finding in findings)
-                if name in INPUT_NAMES
-            ),
-        )
-    return None
-
-
-def _join_names(names: Sequence[str]) -> str:
-    """`request: steps, cfg_scale; width, meta`: what is the request's own, then the rest."""
-    asked = [name.removeprefix("request.") for name in names if name.startswith("request.")]
-    others = [name for name in names if not name.startswith("request.")]
-    parts = [f"request: {', '.join(asked)}"] if asked else []
-    return "; ".join([*parts, ", ".join(others)] if others else parts)
+    if not lost:
+        return None
+    told = (finding.partition(": ") for finding in findings)
+    return Comparison(
+        verdict=Verdict.CANNOT_RUN,
+        first_difference=", ".join(lost),
+        detail=" ".join(f"{INPUT_NAMES.get(name, name)}: {said}" for name, _, said in told),
+    )
 
 
 def compare(
@@ -169,7 +159,7 @@ def find_obstacle(
         # Without another one beside it, this is all that will ever be known of the file.
         return Comparison(
             verdict=Verdict.DIFFERENT,
-            first_difference=_join_names(name_changes(findings)),
+            first_difference=", ".join(name_changes(findings)),
             detail=f"{'; '.join(findings)}. It cannot be made again: {capabilities.why_not}",
         )
     return Comparison(verdict=Verdict.NOT_VERIFIABLE, detail=capabilities.why_not)
