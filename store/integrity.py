@@ -330,7 +330,7 @@ def _check_seal(sealed: Sealed, known: Sequence[str], found: set[str]) -> list[s
 
 def _describe_change(name: str, value: Any) -> str:
     if name == "stages":
-        return f"the {len(value)} that are there are not those that were written"
+        return f"the {len(value.splitlines())} that are there are not those that were written"
     if value is None or isinstance(value, int | float | str):
         return f"{_quote(value)} is not what was written"
     return "it is not what was written"

@@ -46,6 +46,13 @@ GOLDEN = (
 )
 """Whoever changes it makes every image of every history one that was changed."""
 
+COVERED = {
+    "image": "de09542f4733210f",
+    "verification": "4b884903f50aea00",
+    "input": "745dd5cf8f8b204b",
+}
+"""The beginnings of the seals of known rows: the same holds for them."""
+
 REFERRING = ("_id", "_digest", "_number", "sha256", "_then")
 
 Row = dict[str, Any]
@@ -420,6 +427,37 @@ def test_a_seal_is_the_same_on_every_machine() -> None:
     other = sealed._replace(facts=[1, -70_000, "", 0.5, "é猫", b"\x00\xff", [], None])
     assert not seals.is_intact(other)
     assert seals.list_changes(names, other) == ["c", "g", "h"]
+
+
+def test_what_a_seal_covers_is_never_another(tmp_path: Path) -> None:
+    """A row of each table that holds, in each column of the first form, a value of its own."""
+    keys = {"job_id": "job.id", "request_digest": "request.digest", "image_number": 1}
+    rows = {
+        "image": ("number", *seals.IMAGE[1:], "seal"),
+        "job": seals.JOB,
+        "request": seals.REQUEST,
+        "prompt": ("request_digest", *seals.PROMPT),
+        "stage": ("image_number", "position", "name", "step", "sha256"),
+        "thumbnail": ("image_number", "data"),
+        "charge": ("job_id", *seals.CHARGE),
+        "verification": (*seals.VERIFICATION, "seal"),
+        "input": (*seals.INPUT, "seal"),
+    }
+    with closing(sqlite3.connect(":memory:")) as connection:
+        for table, columns in rows.items():
+            named = ", ".join(columns)
+            connection.execute(f"CREATE TABLE {table} ({named})")
+            values = [keys.get(name, f"{table}.{name}") for name in columns]
+            if table == "image":
+                values[0] = 1
+            marks = ", ".join("?" * len(values))
+            connection.execute(f"INSERT INTO {table} VALUES ({marks})", values)
+        made = {
+            "image": next(seals.read_images(connection, 1, 1)),
+            "verification": next(seals.read_verifications(connection)),
+            "input": next(seals.read_inputs(connection)),
+        }
+    assert {name: seals.make_seal(one.facts)[1:9].hex() for name, one in made.items()} == COVERED
 
 
 def test_a_seal_is_small(gallery: Gallery) -> None:
