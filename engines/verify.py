@@ -117,10 +117,7 @@ def compare(
     """The verdict on an image that was made again. `psnr_db` is kept when pixels differ."""
     difference = find_first_difference(stages_then, stages_now)
     if pixels_then == pixels_now and difference is None:
-        stages = "every recorded stage is the same" if stages_then else "no stage was recorded"
-        said = (
-            f"Every pixel and {stages}." if stages_then else f"Every pixel is the same; {stages}."
-        )
+        said = f"Every pixel {_describe_equal_stages(stages_then, stages_now)}"
         return Comparison(verdict=Verdict.IDENTICAL, pixels_sha256_now=pixels_now, detail=said)
     change = ""
     if environment_then is not None:
@@ -141,6 +138,17 @@ def compare(
         detail=f"The pixels differ; the first difference is at: {where}.{because}",
         psnr_db=psnr_db,
     )
+
+
+def _describe_equal_stages(then: Sequence[Stage], now: Sequence[Stage]) -> str:
+    """`and every recorded stage is the same.`, or how many of them there are on both sides."""
+    there = {(stage.name, stage.step) for stage in now}
+    common = sum((stage.name, stage.step) in there for stage in then)
+    if not common:
+        return "is the same; there was no stage to compare."
+    if common < len(then):
+        return f"is the same, and so are the {common} of {len(then)} stages that were made again."
+    return "and every recorded stage is the same."
 
 
 def find_obstacle(

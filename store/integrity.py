@@ -241,7 +241,7 @@ def check_record(db: Database, image: Image) -> list[str]:
         if name in names:
             # What the file says is more than that something is other than it was.
             findings = [finding if _name(said) == name else said for said in findings]
-        elif not _follows(name, known):
+        elif "file_sha256" not in known if name == "file" else not _follows(name, known):
             findings.append(finding)
     return findings + lost
 
