@@ -87,31 +87,21 @@ def verify_record(database: Database, image: ImageRecord) -> Comparison | None:
 
 def _judge_record(findings: Sequence[str]) -> Comparison | None:
     names = name_changes(findings)
+    lost = [INPUT_NAMES[name] for name in names if name in INPUT_NAMES]
     if changed := [name for name in names if name not in FILE_FINDINGS | INPUT_NAMES.keys()]:
         return Comparison(
             verdict=Verdict.DIFFERENT,
-            first_difference=_join_names(changed),
+            first_difference=", ".join([*changed, *lost]),
             detail=f"The record was changed after it was written. {'; '.join(findings)}.",
         )
-    if lost := [INPUT_NAMES[name] for name in names if name in INPUT_NAMES]:
-        return Comparison(
-            verdict=Verdict.CANNOT_RUN,
-            first_difference=", ".join(lost),
-            detail=" ".join(
-                f"It starts from a file that is not as it was ({INPUT_NAMES[name]}): {said}"
-                for name, _, said in (finding.partition(": ") for finding in findings)
-                if name in INPUT_NAMES
-            ),
-        )
-    return None
-
-
-def _join_names(names: Sequence[str]) -> str:
-    """`request: steps, cfg_scale; width, meta`: what is the request's own, then the rest."""
-    asked = [name.removeprefix("request.") for name in names if name.startswith("request.")]
-    others = [name for name in names if not name.startswith("request.")]
-    parts = [f"request: {', '.join(asked)}"] if asked else []
-    return "; ".join([*parts, ", ".join(others)] if others else parts)
+    if not lost:
+        return None
+    told = (finding.partition(": ") for finding in findings)
+    return Comparison(
+        verdict=Verdict.CANNOT_RUN,
+        first_difference=", ".join(lost),
+        detail=" ".join(f"{INPUT_NAMES.get(name, name)}: {said}" for name, _, said in told),
+    )
 
 
 def compare(
@@ -127,10 +117,7 @@ def compare(
     """The verdict on an image that was made again. `psnr_db` is kept when pixels differ."""
     difference = find_first_difference(stages_then, stages_now)
     if pixels_then == pixels_now and difference is None:
-        stages = "every recorded stage is the same" if stages_then else "no stage was recorded"
-        said = (
-            f"Every pixel and {stages}." if stages_then else f"Every pixel is the same; {stages}."
-        )
+        said = f"Every pixel {_describe_equal_stages(stages_then, stages_now)}"
         return Comparison(verdict=Verdict.IDENTICAL, pixels_sha256_now=pixels_now, detail=said)
     change = ""
     if environment_then is not None:
@@ -153,6 +140,17 @@ def compare(
     )
 
 
+def _describe_equal_stages(then: Sequence[Stage], now: Sequence[Stage]) -> str:
+    """`and every recorded stage is the same.`, or how many of them there are on both sides."""
+    there = {(stage.name, stage.step) for stage in now}
+    common = sum((stage.name, stage.step) in there for stage in then)
+    if not common:
+        return "is the same; there was no stage to compare."
+    if common < len(then):
+        return f"is the same, and so are the {common} of {len(then)} stages that were made again."
+    return "and every recorded stage is the same."
+
+
 def find_obstacle(
     database: Database, registry: EngineRegistry, job: Job, image: ImageRecord
 ) -> Comparison | None:
@@ -169,7 +167,7 @@ def find_obstacle(
         # Without another one beside it, this is all that will ever be known of the file.
         return Comparison(
             verdict=Verdict.DIFFERENT,
-            first_difference=_join_names(name_changes(findings)),
+            first_difference=", ".join(name_changes(findings)),
             detail=f"{'; '.join(findings)}. It cannot be made again: {capabilities.why_not}",
         )
     return Comparison(verdict=Verdict.NOT_VERIFIABLE, detail=capabilities.why_not)

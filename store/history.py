@@ -74,7 +74,7 @@ def _match(statement: Any, search: str | None) -> tuple[Any, Any]:
 def get_image(db: Database, reference: str) -> Image:
     """The whole record of the image whose id begins with `reference` (`@1` is the newest).
 
-    Stages, environment, meta and changes are filled. Raises `NotFound`.
+    Stages, environment and meta are filled. Raises `NotFound`.
     """
     with db.read() as read:
         row = find_row(read, ImageRow, reference)
@@ -85,9 +85,16 @@ def get_image(db: Database, reference: str) -> Image:
             stages=_load_stages(read, image.number),
             environment=_load_environment(read, image.environment_digest),
             meta=meta or {},
-            changes=tuple(name_changes(find_changes(read, row))),
             is_damaged=image.is_damaged or meta is None,
         )
+
+
+def check_image(db: Database, reference: str) -> Image:
+    """As `get_image`, with the names of what was changed in the record after it was written."""
+    image = get_image(db, reference)
+    with db.read() as read:
+        findings = find_changes(read, find_row(read, ImageRow, image.id))
+    return msgspec.structs.replace(image, changes=tuple(name_changes(findings)))
 
 
 def get_thumbnails(db: Database, numbers: Collection[int]) -> dict[int, bytes]:

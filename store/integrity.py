@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -114,17 +115,40 @@ def _check_files(db: Database, connection: sqlite3.Connection) -> list[str]:
         except StoreError as error:
             findings.append(f"The record of the image {image_id} names no file: {error}")
             continue
-        # Under another ending it is there, and the type in the record is what was changed.
-        if not path.is_file() and db.vault.locate(sha256, suffix_of(mime)) is None:
-            findings.append(f"The file of the image {image_id} is missing: {path}.")
+        if not path.is_file():
+            findings.append(_say_missing(db, f"image {image_id}", path, sha256))
     for sha256, mime in connection.execute("SELECT sha256, mime FROM input"):
         try:
-            if db.vault.locate(sha256, suffix_of(mime)) is None:
-                path = db.vault.path(sha256, suffix_of(mime))
-                findings.append(f"The file of the input image {sha256[:8]} is missing: {path}.")
+            path = db.vault.path(sha256, suffix_of(mime))
         except StoreError as error:
             findings.append(f"The record of an input image names no file: {error}")
-    return findings
+            continue
+        if not path.is_file():
+            findings.append(_say_missing(db, f"input image {sha256[:8]}", path, sha256))
+    return findings + _check_lost_inputs(connection)
+
+
+def _check_lost_inputs(connection: sqlite3.Connection) -> list[str]:
+    kept = {sha256 for (sha256,) in connection.execute("SELECT sha256 FROM input")}
+    columns = ", ".join(ROLES)
+    condition = " OR ".join(f"{role} IS NOT NULL" for role in ROLES)
+    wanted: set[str] = set()
+    for texts in connection.execute(f"SELECT {columns} FROM request WHERE {condition}"):
+        for text in filter(None, texts):
+            try:
+                wanted.add(msgspec.json.decode(as_text(text), type=dict[str, Any])["sha256"])
+            except (msgspec.DecodeError, KeyError, UnicodeError):
+                continue  # the request's own check names it
+    return [
+        f"The record of the input image {as_text(sha256)[:8]} is missing."
+        for sha256 in sorted(wanted - kept, key=as_text)
+    ]
+
+
+def _say_missing(db: Database, what: str, path: Path, sha256: str) -> str:
+    if (found := db.vault.locate(sha256)) is not None:
+        return f"The file of the {what} has not the ending that the record's mime says: {found}."
+    return f"The file of the {what} is missing: {path}."
 
 
 def _check_seals(db: Database, connection: sqlite3.Connection) -> list[str]:
@@ -207,18 +231,19 @@ def check_record(db: Database, image: Image) -> list[str]:
     """
     with db.read() as read:
         row = find_row(read, ImageRow, image.id)
+        inputs = _list_inputs(read, row)
         known = _list_known(_find_sealed(read, row))
-        findings = find_changes(read, row)
-        inputs = _check_input_files(db, read, row)
+        findings = _find_changes(read, row, inputs)
+        lost = _check_input_files(db, read, inputs, {_name(finding) for finding in findings})
     names = {_name(finding) for finding in findings}
-    for finding in _check_file(db, row):
+    for finding in _check_file(db, row, is_mime_changed="mime" in known):
         name = _name(finding)
         if name in names:
             # What the file says is more than that something is other than it was.
             findings = [finding if _name(said) == name else said for said in findings]
-        elif not _follows(name, known):
+        elif "file_sha256" not in known if name == "file" else not _follows(name, known):
             findings.append(finding)
-    return findings + inputs
+    return findings + lost
 
 
 def find_changes(read: Session, image: ImageRow) -> list[str]:
@@ -228,13 +253,19 @@ def find_changes(read: Session, image: ImageRow) -> list[str]:
     prompt rows, and the environment and the sent message with their digests. Its verifications
     and the rows of the files that it starts from have seals of their own.
     """
+    return _find_changes(read, image, _list_inputs(read, image))
+
+
+def _find_changes(read: Session, image: ImageRow, inputs: Sequence[tuple[str, str]]) -> list[str]:
     sealed = _find_sealed(read, image)
     known = _list_known(sealed)
     findings = _check_request(read, image, known)
     findings += _check_words(image)
-    findings += _check_environment(read, image)
-    findings += _check_job(read, image, known)
-    findings += _check_input_rows(read, image)
+    if "environment_digest" not in known:
+        findings += _check_environment(read, image)
+    if "job_id" not in known:
+        findings += _check_job(read, image, known)
+    findings += _check_input_rows(read, inputs)
     findings += _check_verifications(read, image)
     return findings + _check_seal(sealed, known, {_name(finding) for finding in findings})
 
@@ -293,19 +324,27 @@ def _check_seal(sealed: Sealed, known: Sequence[str], found: set[str]) -> list[s
     for name, value in zip(IMAGE_FACTS, sealed.facts, strict=True):
         is_told = name in found or name in implied or name.partition(".")[0] in implied
         if name in known and not is_told:
-            findings.append(f"{name}: {_quote(value)} is not what was written")
+            findings.append(f"{name}: {_describe_change(name, value)}")
     return findings
 
 
-def _quote(value: Any) -> str:
+def _describe_change(name: str, value: Any) -> str:
+    if name == "stages":
+        return f"the {len(value.splitlines())} that are there are not those that were written"
     if value is None or isinstance(value, int | float | str):
-        text = repr(value)
-        return text if len(text) <= 60 else f"{text[:57]}..."
-    return "this"
+        return f"{_quote(value)} is not what was written"
+    return "it is not what was written"
+
+
+def _quote(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _check_request(read: Session, image: ImageRow, known: Sequence[str]) -> list[str]:
     row = read.get(RequestRow, image.request_digest)
+    if row is None and "request_digest" in known:
+        return []
     if row is None:
         return [f"request: the record {image.request_digest} is missing"]
     prompts = load_prompt_rows(read, row.digest)
@@ -369,17 +408,24 @@ def _compare_request(
     stack = recorded.get("stack")
     listed = stack.get("prompts") if isinstance(stack, dict) else None
     entries: list[Any] = listed if isinstance(listed, list) else []
+    by_position = {prompt.position: prompt for prompt in prompts}
+    places = range(1, len(entries) + 1)
     if len(entries) != len(prompts):
         findings.append(_describe("prompts", len(entries), len(prompts)))
-    for place, (entry, prompt) in enumerate(zip(entries, prompts, strict=False), 1):
+    elif by_position.keys() != set(places):
+        findings += [
+            f"request.prompts.{place}.position: there is no prompt at it"
+            for place in places
+            if place not in by_position
+        ]
+    for place, entry in zip(places, entries, strict=True):
         fields = entry if isinstance(entry, dict) else {}
+        prompt = by_position.get(place)
         findings += [
             _describe(f"prompts.{place}.{name}", fields.get(name), getattr(prompt, name))
             for name in Prompt.__struct_fields__
-            if _differs(fields.get(name), getattr(prompt, name))
+            if prompt is not None and _differs(fields.get(name), getattr(prompt, name))
         ]
-        if prompt.position != place:
-            findings.append(_describe(f"prompts.{place}.position", place, prompt.position))
     return findings
 
 
@@ -463,69 +509,77 @@ def _list_inputs(read: Session, image: ImageRow) -> list[tuple[str, str]]:
     return [(role, value.sha256) for role, value in found if value is not None]
 
 
-def _check_input_rows(read: Session, image: ImageRow) -> list[str]:
+def _check_input_rows(read: Session, inputs: Sequence[tuple[str, str]]) -> list[str]:
     return [
         f"{role}.{name}: it is not what was written"
-        for role, sha256 in _list_inputs(read, image)
+        for role, sha256 in inputs
         for sealed in read_inputs(unwrap(read), sha256)
         for name in list_changes(INPUT, sealed)
     ]
 
 
-def _check_input_files(db: Database, read: Session, image: ImageRow) -> list[str]:
+def _check_input_files(
+    db: Database, read: Session, inputs: Sequence[tuple[str, str]], changed: set[str]
+) -> list[str]:
     findings = []
-    for role, sha256 in _list_inputs(read, image):
+    for role, sha256 in inputs:
         row = read.get(InputRow, sha256)
         try:
             if row is None:
                 raise NotFound(f"There is no input image {sha256[:8]}.", "Give its file again.")
             suffix = suffix_of(as_text(row.mime))
-            found = db.vault.locate(sha256, suffix)
-            db.vault.get(sha256, found.suffix if found else suffix)
+            if f"{role}.mime" in changed and (found := db.vault.locate(sha256)):
+                suffix = found.suffix
+            db.vault.get(sha256, suffix)
         except StoreError as error:
             findings.append(f"{role}: {error.message}")
     return findings
 
 
 def _list_verification_changes(sealed: Sealed) -> list[str]:
-    """Names of what was changed; of a job that is another one nothing more."""
+    """Names of what was changed; of a job that is another one or missing nothing more."""
     changed = list_changes(VERIFICATION_FACTS, sealed)
-    if "job_id" in changed:
+    facts = dict(zip(VERIFICATION_FACTS, sealed.facts, strict=True))
+    is_lost = facts["job_id"] is not None and facts["job.id"] is None
+    if "job_id" in changed or is_lost:
         changed = [name for name in changed if not name.startswith("job.")]
+        changed += ["job"] if is_lost and "job_id" not in changed else []
     return changed
 
 
 def _check_verifications(read: Session, image: ImageRow) -> list[str]:
     connection = unwrap(read)
     there = list(read_verifications(connection, image_id=image.id))
-    findings = [
-        f"verification.{sealed.key}.{name}: it is not what was written"
-        for sealed in there
-        for name in _list_verification_changes(sealed)
-    ]
+    findings: list[str] = []
+    gaps: list[str] = []
+    for sealed in there:
+        for name in _list_verification_changes(sealed):
+            said = f"verification.{sealed.key}.{name}: it is not what was written"
+            (gaps if name == "previous" else findings).append(said)
     numbers = {sealed.key for sealed in there}
+    jobs = {sealed.facts[VERIFICATION_FACTS.index("job_id")] for sealed in there}
     findings += [
         f"verification.{number}: there was one, and it is missing"
-        for (number,) in connection.execute(
-            "SELECT verification_number FROM job"
+        for job_id, number in connection.execute(
+            "SELECT id, verification_number FROM job"
             " WHERE parent_id = ? AND verification_number IS NOT NULL",
             (image.id,),
         )
-        if number not in numbers
+        if job_id not in jobs and number not in numbers
     ]
-    return findings
+    # What came before one is also another when that one was changed itself.
+    return findings or gaps
 
 
-def _check_file(db: Database, row: ImageRow) -> list[str]:
+def _check_file(db: Database, row: ImageRow, *, is_mime_changed: bool) -> list[str]:
     """What the image's file says of its record."""
     suffix = suffix_of(as_text(row.mime))
     findings = []
     try:
-        found = db.vault.locate(row.file_sha256, suffix)
-        if found is not None and found.suffix != suffix:
-            kind = found.suffix.removeprefix(".")
-            findings.append(f"mime: the record says {_quote(row.mime)}, the file is a .{kind}")
-        data = db.vault.get(row.file_sha256, found.suffix if found else suffix)
+        if is_mime_changed and (found := db.vault.locate(row.file_sha256)):
+            suffix = found.suffix
+            findings.append(f"mime: the file is a {suffix}, the record says {_quote(row.mime)}")
+        data = db.vault.get(row.file_sha256, suffix)
         decoded = open_image(data)
     except StoreError as error:
         return [*findings, f"file: {error.message}"]

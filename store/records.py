@@ -158,10 +158,10 @@ class Serving(msgspec.Struct, frozen=True, kw_only=True):
 class Verification(msgspec.Struct, frozen=True, kw_only=True):
     """One comparison of a past image with itself made again. Never changed afterwards.
 
-    `first_difference` says where it began to differ (`step 7`, `model`, `request`, `file`, the
-    names of stored facts that were changed …),
-    `detail` the same in a sentence. `psnr_db` compares the pixels (None when they are equal
-    or one side is missing). `regenerated_id` is the child that was made, if one was kept.
+    `first_difference` says where it began to differ (`step 7`, `model`, `file`, the names of what
+    was changed in the record, the input that is missing …), `detail` the same in a sentence.
+    `psnr_db` compares the pixels (None when they are equal or one side is missing).
+    `regenerated_id` is the child that was made, if one was kept.
     """
 
     number: int
@@ -187,7 +187,7 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     the engine said besides) are filled by `history.get_image` only. `is_damaged`: the stored
     record does not fit its own digest, so `request` is only the best guess from what is left;
     `changes` names all that was changed in the record after it was written, and is filled by
-    `history.get_image` too.
+    `history.check_image` only.
     """
 
     number: int

@@ -84,13 +84,10 @@ class Vault:
             )
         return data
 
-    def locate(self, sha256: str, suffix: str) -> Path | None:
-        """The file of this digest, also where it has another ending than `suffix`."""
-        for ending in dict.fromkeys((suffix, *_SUFFIXES.values())):
-            path = self.path(sha256, ending)
-            if path.is_file():
-                return path
-        return None
+    def locate(self, sha256: str) -> Path | None:
+        """The file of this digest, whatever its ending. Raises `StoreError` for no digest."""
+        paths = (self.path(sha256, suffix) for suffix in _SUFFIXES.values())
+        return next((path for path in paths if path.is_file()), None)
 
     def remove_leftovers(self, older_than: float = LEFTOVER_SECONDS) -> int:
         """Remove unfinished files older than this many seconds; how many there were."""

@@ -246,6 +246,12 @@ class Darkroom:
 
         return await asyncio.to_thread(history.get_image, self.database, reference)
 
+    async def check_image(self, reference: str) -> Image:
+        """As `get_image`, with the names of what was changed in the record."""
+        from store import history
+
+        return await asyncio.to_thread(history.check_image, self.database, reference)
+
     async def read_image(self, image: Image) -> bytes:
         """The stored file. Raises `StoreError` when it is missing or damaged."""
         from store import history
@@ -462,8 +468,9 @@ class Darkroom:
         from engines.verify import verify_record
         from store import history
 
-        image = history.get_image(self.database, image_id)
-        if image.is_damaged and (comparison := verify_record(self.database, image)) is not None:
+        image = history.check_image(self.database, image_id)
+        is_changed = image.is_damaged or bool(image.changes)
+        if is_changed and (comparison := verify_record(self.database, image)) is not None:
             history.add_verification(self.database, image.id, comparison)
             return None
         return self._enqueue_comparison(image.id, Purpose.VERIFY)

@@ -83,9 +83,13 @@ class Certainty(NamedTuple):
 def find_certainty(image: Image, newest: Verification | None = None) -> Certainty:
     """How sure `image` is, by its `newest` verification where that is known already.
 
-    One that was made again and never verified itself is as sure as the comparison with its
-    parent was: `identical to 0239`.
+    One whose record was changed after it was written is sure of nothing, whatever was found
+    before: `differs at width`. One that was made again and never verified itself is as sure as
+    the comparison with its parent was: `identical to 0239`.
     """
+    if image.changes:
+        words = describe_verdict(Verdict.DIFFERENT, ", ".join(image.changes))
+        return Certainty(Verdict.DIFFERENT, words)
     if newest is not None:
         return Certainty(newest.verdict, describe_verdict(newest.verdict, newest.first_difference))
     if image.verdict is None and image.comparison is not None and image.parent_id is not None:
@@ -93,6 +97,11 @@ def find_certainty(image: Image, newest: Verification | None = None) -> Certaint
         words = describe_comparison(image.comparison, difference, image.parent_id)
         return Certainty(image.comparison, words)
     return Certainty(image.verdict, describe_verdict(image.verdict, image.first_difference))
+
+
+def describe_changes(image: Image) -> str:
+    """What was changed in the record: `changed after it was written: width, meta`; or ""."""
+    return f"changed after it was written: {', '.join(image.changes)}" if image.changes else ""
 
 
 def describe_comparison(verdict: Verdict, first_difference: str | None, image_id: str) -> str:

@@ -23,5 +23,6 @@ def migrate(connection: sqlite3.Connection) -> None:
     seal_all(connection)
     # A worker that was started before knows no seals: it takes no further job.
     connection.execute(
-        "UPDATE meta SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT) WHERE key = 'epoch'"
+        "UPDATE meta SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT)"
+        " WHERE key = 'epoch' AND value <> '0'"
     )

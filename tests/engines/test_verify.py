@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from engines.verify import compare, measure_psnr
-from store.records import Comparison, EnvironmentRecord, Stage, Verdict
+from engines.registry import EngineRegistry
+from engines.settings import Settings
+from engines.verify import compare, find_obstacle, measure_psnr, verify_record, verify_result
+from store import history, queue
+from store.database import Database
+from store.records import Comparison, EnvironmentRecord, Purpose, Stage, Verdict
+from store.records import Image as ImageRecord
+from tests.factories import make_hosted_request, make_request, make_result
+from tests.store.helpers import execute, make_images
 
 AROUND = EnvironmentRecord(values={"engine revision": "1", "kernels": "Haswell"})
 STAGES = (
@@ -66,7 +75,11 @@ def test_a_difference_is_named_where_it_began(position: int, name: str) -> None:
 
 
 def test_pixels_alone_are_compared_when_the_engine_knows_no_stages() -> None:
-    assert judge((), pixels_now="p").verdict is Verdict.IDENTICAL
+    same = judge((), pixels_now="p")
+    assert same.verdict is Verdict.IDENTICAL
+    assert "no stage to compare" in same.detail
+    assert "1 of 5 stages" in judge(STAGES[:1]).detail
+    assert "every recorded stage" in judge(STAGES).detail
     assert judge((), pixels_now="q").first_difference == "pixels"
 
 
@@ -81,3 +94,62 @@ def test_psnr_of_a_known_error() -> None:
     assert measure_psnr(one, other) == round(20 * math.log10(255 / 10), 2)
     assert measure_psnr(one, one) is None
     assert measure_psnr(one, Image.new("RGB", (8, 4))) is None
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    with Database.open(tmp_path / "data") as opened:
+        yield opened
+
+
+def find_why_not(database: Database, image: ImageRecord) -> Comparison | None:
+    job = queue.enqueue_comparison(database, image.id, Purpose.VERIFY)
+    return find_obstacle(database, EngineRegistry(Settings()), job, image)
+
+
+def test_the_file_of_an_image_that_cannot_be_made_again_is_looked_at(database: Database) -> None:
+    [image] = make_images(database, [make_hosted_request()])
+    whole = find_why_not(database, image)
+    assert whole is not None
+    assert whole.verdict is Verdict.NOT_VERIFIABLE
+    image.path.unlink()
+    lost = find_why_not(database, image)
+    assert lost is not None
+    assert (lost.verdict, lost.first_difference) == (Verdict.DIFFERENT, "file")
+    assert str(image.path) in lost.detail
+
+
+def test_a_record_that_is_wrong_about_the_pixels_is_told_from_a_file_that_is(
+    database: Database,
+) -> None:
+    [image] = make_images(database, [make_request()])
+    result = make_result()
+    assert verify_result(database, image, result).verdict is Verdict.IDENTICAL
+
+    execute(database.directory, "UPDATE image SET pixels_sha256 = ?", "0" * 64)
+    wrong = history.get_image(database, image.id)
+    assert find_why_not(database, wrong) is None  # making it again says which of both is wrong
+    record = verify_result(database, wrong, result)
+    assert (record.verdict, record.first_difference) == (Verdict.DIFFERENT, "pixels_sha256")
+    assert "equal to what is made again" in record.detail
+    other = verify_result(database, wrong, make_result("red"))
+    assert other.first_difference == "pixels_sha256"
+    assert "equal to what is made again" not in other.detail
+
+    execute(database.directory, "UPDATE image SET pixels_sha256 = ?", image.pixels_sha256)
+    image.path.write_bytes(make_result("red").data)
+    file = verify_result(database, image, result)
+    assert (file.verdict, file.first_difference) == (Verdict.DIFFERENT, "file")
+
+
+def test_all_that_was_changed_is_named_at_once(database: Database) -> None:
+    [image] = make_images(database, [make_request()])
+    assert verify_record(database, image) is None
+    execute(database.directory, "UPDATE image SET width = 9, session = 'x'")
+    execute(database.directory, "UPDATE request SET steps = 9")
+    image.path.unlink()
+    comparison = verify_record(database, image)
+    assert comparison is not None
+    assert comparison.verdict is Verdict.DIFFERENT
+    assert comparison.first_difference == "request.steps, session, width"
+    assert "is missing" in comparison.detail

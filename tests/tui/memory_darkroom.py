@@ -153,6 +153,9 @@ class MemoryDarkroom(Darkroom):
                 return image
         raise NotFound(f"No image {reference}.")
 
+    async def check_image(self, reference: str) -> Image:
+        return await self.get_image(reference)
+
     async def read_image(self, image: Image) -> bytes:
         if image.id not in self.files:
             raise StoreError(f"The file {image.path} is missing.")

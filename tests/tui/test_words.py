@@ -62,6 +62,14 @@ def test_an_image_made_again_is_compared_with_the_first_by_its_id() -> None:
     assert "0239" in compare(Verdict.NOT_VERIFIABLE)
 
 
+def test_an_image_whose_record_was_changed_is_sure_of_nothing() -> None:
+    image = make_image(verdict=Verdict.IDENTICAL, changes=("stages", "request.steps"))
+    certainty = words.find_certainty(image)
+    assert certainty == (Verdict.DIFFERENT, "differs at stages, request.steps")
+    assert words.describe_changes(image) == "changed after it was written: stages, request.steps"
+    assert words.describe_changes(make_image()) == ""
+
+
 @pytest.mark.parametrize("state", [state for state in JobState if state.is_final])
 def test_every_job_that_made_nothing_has_one_advice_with_the_key_in_use(state: JobState) -> None:
     assert "_" not in words.name_state(state)

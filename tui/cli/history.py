@@ -21,6 +21,7 @@ from tui.shell_command import make_command
 from tui.text import show_first_prompt
 from tui.words import (
     LABELS,
+    describe_changes,
     describe_extras,
     describe_lineage,
     describe_verdict,
@@ -95,7 +96,7 @@ def show(
 
     async def work() -> None:
         async with open_darkroom() as darkroom:
-            record = await darkroom.get_image(image)
+            record = await darkroom.check_image(image)
             verifications = await darkroom.list_verifications(record.id)
             wire = await darkroom.read_wire(record.job_id)
             command = make_command(darkroom.pin(record), await name_inputs(darkroom, record))
@@ -114,6 +115,7 @@ def show(
                     "stages": msgspec.to_builtins(record.stages),
                     "verifications": msgspec.to_builtins(verifications),
                     "meta": record.meta,
+                    "changes": record.changes,
                     "command": command,
                 }
             )
@@ -146,6 +148,8 @@ def _print_record(image: Image, verifications: list[Verification]) -> None:
         print_line(f"{label:<9} {text}")
 
     tell("image", image.id)
+    if changes := describe_changes(image):
+        tell("record", changes)
     tell("made", f"{show_moment(image.created_at)}, {write_seconds(image.seconds)}")
     tell("lineage", describe_lineage(image))
     for place, prompt in enumerate(image.request.stack.prompts):

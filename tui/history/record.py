@@ -25,6 +25,7 @@ from tui.text import show_safely
 from tui.widgets.text_lines import hang
 from tui.words import (
     STYLES,
+    describe_changes,
     describe_extras,
     describe_lineage,
     describe_purpose,
@@ -192,6 +193,8 @@ def _describe_certainty(
     verdict, words = find_certainty(image, newest)
     sign = mark_verdict(verdict, has_unicode=has_unicode)
     lines = [_line("verdict", (f"{sign} {show_safely(words)}", STYLES[verdict]))]
+    if changes := describe_changes(image):
+        lines.append(_line("record", (show_safely(changes), "bold $role-negative")))
     if newest and newest.detail:
         lines.append(_line("", show_safely(newest.detail)))
     if newest and newest.psnr_db is not None:

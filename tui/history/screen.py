@@ -262,7 +262,7 @@ class HistoryScreen(ImageScreen):
             return
         identity = self.image.id
         try:
-            image = await self.darkroom.get_image(identity)
+            image = await self.darkroom.check_image(identity)
             verifications = await self.darkroom.list_verifications(identity)
             jobs = await self.darkroom.list_jobs(limit=_JOBS_READ)
         except SafelightError as error:

@@ -62,6 +62,16 @@ async def test_a_damaged_record_says_that_it_may_not_be_what_was_run() -> None:
         assert "answer id: a1" in screen.record.text
 
 
+async def test_what_was_changed_in_a_record_is_named_and_nothing_is_proven() -> None:
+    darkroom = MemoryDarkroom()
+    image = darkroom.add_image(changes=("width", "meta"))
+    darkroom.add_verification(image, Verdict.IDENTICAL)
+    async with open_history(darkroom) as (pilot, screen):
+        await wait_in_app(pilot, lambda: "changed after it" in screen.record.text, "the warning")
+        assert "changed after it was written: width, meta" in screen.record.text
+        assert "differs at width, meta" in screen.record.text.splitlines()[0]
+
+
 @pytest.mark.parametrize("size", [WIDE, NARROW, (61, 20)])
 async def test_no_end_of_a_long_line_of_the_record_is_lost(size: tuple[int, int]) -> None:
     darkroom = MemoryDarkroom()
