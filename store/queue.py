@@ -113,7 +113,7 @@ def enqueue(
             parent_id = find_row(write, ImageRow, parent_id).id
         rows = []
         for request in requests:
-            check_inputs(write, request)
+            check_inputs(db, write, request)
             row = JobRow(
                 id=uuid.uuid4().hex,
                 request_digest=store_request(write, request),

@@ -15,7 +15,12 @@ from typing import NamedTuple
 from store.errors import StoreError
 from store.folder import create_file, sync
 from store.fulltext import create_triggers
-from store.migrations import m0001_first_schema, m0002_initial_images, m0003_charges
+from store.migrations import (
+    m0001_first_schema,
+    m0002_initial_images,
+    m0003_charges,
+    m0004_input_notes,
+)
 from store.sqlite import APPLICATION_ID, explain
 
 
@@ -37,6 +42,7 @@ MIGRATIONS = (
         m0002_initial_images.migrate,
     ),
     Migration(3, "charges", m0003_charges.MIN_READER_VERSION, m0003_charges.migrate),
+    Migration(4, "input notes", m0004_input_notes.MIN_READER_VERSION, m0004_input_notes.migrate),
 )
 
 VERSION = MIGRATIONS[-1].number
