@@ -14,7 +14,7 @@ PROFILE_LIMIT = 8 * 1024 * 1024
 NAME_LIMIT = 60
 """Characters of a profile's name that are told."""
 
-_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
+_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}
 """The mode of Pillow's that a profile's colour space is applied to."""
 
 _SAME_COLOUR = 2
@@ -41,7 +41,7 @@ def convert_to_srgb(image: Image, data: bytes) -> tuple[Image, str] | None:
         if not _fits(space, image.mode):
             what = "grey" if image.mode in ("1", "L") else image.mode
             raise ProfileError(f"is for {_clean(space)}, its pixels are {what}")
-        if space != "CMYK" and _moves_nothing(profile, space):
+        if space in ("RGB", "GRAY") and _moves_nothing(profile, space):
             return None
         return _transform(profile, image.convert(_MODES[space])), _name(profile)
     except _DAMAGED:
@@ -63,7 +63,7 @@ def _fits(space: str, mode: str) -> bool:
     """
     if space == "RGB":
         return mode not in ("CMYK", "LAB")
-    return (space, mode) in (("GRAY", "1"), ("GRAY", "L"), ("CMYK", "CMYK"))
+    return (space, mode) in (("GRAY", "1"), ("GRAY", "L"), ("CMYK", "CMYK"), ("Lab", "LAB"))
 
 
 def _transform(profile: ImageCms.ImageCmsProfile, image: Image) -> Image:

@@ -18,10 +18,8 @@ import hashlib
 import io
 import re
 import struct
-import threading
-import warnings
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 from PIL import Image as Pillow
@@ -63,7 +61,6 @@ _TYPE_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 
 """Bytes of a value by the number of its type in a TIFF directory."""
 
 _VISIBLE, _DARK, _LIGHT, _NEARLY_ALL = 128, 32, 224, 0.98
-_listening = threading.Lock()
 
 
 class Input(msgspec.Struct, frozen=True, kw_only=True):
@@ -209,7 +206,7 @@ def _read(data: bytes, role: Role, formats: tuple[str, ...]) -> _File:
     Pillow.init()
     known = tuple(name for name in formats if name in Pillow.OPEN)
     kinds = "PNG, JPEG or WebP" if formats == FORMATS else INPUT_KINDS
-    pages = _check_directories(data) if data[:2] in (b"II", b"MM") else 1
+    pages = _check_directories(data).total if data[:2] in (b"II", b"MM") else 1
     with reading(data, known, kinds) as image:
         kind = "JPEG" if image.format == "MPO" else str(image.format)
         has_more = pages > 1 or (kind != "TIFF" and _count_frames(image) > 1)
@@ -290,20 +287,18 @@ def _find_depth(image: Image, data: bytes) -> int:
 def _read_orientation(image: Image) -> tuple[int, bool]:
     """The EXIF orientation of a loaded image, 1 where it has none, and whether it is damaged.
 
-    Pillow finds it in EXIF and XMP data. What it would warn about counts as damage where no
-    orientation is found.
+    Pillow finds it in EXIF and XMP data.
     """
+    is_whole = True
     try:
         if data := _find_exif(image):
-            _check_directories(data)
-        with _listening, warnings.catch_warnings(record=True) as said:
-            warnings.simplefilter("always")
-            value = image.getexif().get(_ORIENTATION)
+            is_whole = _check_directories(data).is_whole
+        value = image.getexif().get(_ORIENTATION)
     except Exception:  # noqa: BLE001 (Pillow's reader of EXIF data raises whatever it meets)
         return 1, True
     if isinstance(value, int) and 1 <= value <= 8:
         return value, False
-    return 1, bool(said) and value is None
+    return 1, value is None and not is_whole
 
 
 def _find_exif(image: Image) -> bytes:
@@ -316,8 +311,15 @@ def _find_exif(image: Image) -> bytes:
     return re.sub(rb"^(Exif\0\0){1,2}", b"", found)
 
 
-def _check_directories(data: bytes) -> int:
-    """How many directories a TIFF file or EXIF data have. Raises `StoreError` for too much.
+class _Directories(NamedTuple):
+    """What was seen of the directories of a TIFF file or of EXIF data."""
+
+    total: int
+    is_whole: bool
+
+
+def _check_directories(data: bytes) -> _Directories:
+    """How many directories there are. Raises `StoreError` for too much.
 
     A directory of 65,535 entries may point 65,535 times at the whole file; Pillow would copy all
     of it. So what the entries point at together is no more than twice the file.
@@ -333,15 +335,15 @@ def _check_directories(data: bytes) -> int:
             seen.add(place)
             (entries,) = struct.unpack_from(order + count, data, place)
             place += struct.calcsize(order + count)
-            for number in range(min(entries, 65536)):
+            for number in range(entries):
                 _, kind, values = struct.unpack_from(order + entry, data, place + step * number)
                 pointed += values * _TYPE_SIZES.get(kind, 1)
             if pointed > 2 * len(data) + 65536 or len(seen) > _PAGES_LIMIT:
                 raise StoreError("The directories of the image file hold more than the file.")
             (place,) = struct.unpack_from(order + head, data, place + step * entries)
     except struct.error:
-        pass  # It is cut off, which its reader will tell.
-    return max(1, len(seen))
+        return _Directories(len(seen), False)  # what is cut off is for its reader to tell
+    return _Directories(len(seen), bool(seen))
 
 
 def _turn(image: Image, orientation: int) -> Image:

@@ -193,7 +193,7 @@ async def test_varying_makes_as_many_children_as_images_says(tmp_path: Path) -> 
 
 async def test_an_image_is_made_larger_by_the_chosen_model(tmp_path: Path) -> None:
     darkroom = DeskDarkroom(tmp_path, START)
-    image = darkroom.add_image()
+    image = darkroom.add_image(data=make_png(1, 128))
     async with running(darkroom) as (app, pilot):
         await wait_for(lambda: app.compose_screen.making.image, "the image")
         await pilot.press("e")
