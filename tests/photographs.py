@@ -44,6 +44,8 @@ def encode(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
     """The file of `image`; WebP without loss."""
     if kind == "WEBP":
         options = {"lossless": True, "exact": True} | options
+    if kind == "AVIF":
+        options = {"quality": 98, "subsampling": "4:4:4"} | options
     image.save(file := io.BytesIO(), kind, **options)
     return file.getvalue()
 
