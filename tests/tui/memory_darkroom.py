@@ -44,6 +44,7 @@ class MemoryDarkroom(Darkroom):
         self.images: list[Image] = []
         self.files: dict[str, bytes] = {}
         self.inputs: dict[str, bytes] = {}
+        self.facts: dict[str, Input] = {}
         self.jobs: list[Job] = []
         self.verifications: list[Verification] = []
         self.calls: list[tuple[str, str]] = []
@@ -194,10 +195,13 @@ class MemoryDarkroom(Darkroom):
 
     async def keep_input(self, decoded: DecodedInput) -> Input:
         self.inputs[decoded.sha256] = decoded.data
+        self.facts[decoded.sha256] = decoded
         return decoded
 
     async def get_input(self, sha256: str) -> Input:
-        return decode_input(await self.read_input(sha256))
+        if sha256 not in self.facts:
+            raise NotFound(f"There is no input image {sha256[:8]}.", "Give its file again.")
+        return self.facts[sha256]
 
     async def read_input(self, sha256: str) -> bytes:
         if sha256 not in self.inputs:
