@@ -29,6 +29,7 @@ from store.colours import ProfileError, convert_to_srgb, is_srgb
 from store.errors import StoreError
 from store.limits import INPUT_KINDS
 from store.pixels import FILE_LIMIT, FORMATS, open_image, reading
+from store.tiff import decode_tiff
 
 Role = Literal["initial image", "mask", "image to make larger", "image"]
 """What an image is to a request, as sentences name it; `image` where that is not known yet."""
@@ -211,13 +212,11 @@ def _read(data: bytes, role: Role, formats: tuple[str, ...]) -> _File:
         kind = "JPEG" if image.format == "MPO" else str(image.format)
         has_more = pages > 1 or (kind != "TIFF" and _count_frames(image) > 1)
         depth = _find_depth(image, data)
+        if kind == "TIFF":
+            _refuse_raw(image)
+            image = decode_tiff(data)
         image.load()
         orientation, is_damaged = _read_orientation(image)
-        if kind == "TIFF" and _DNG_VERSION in getattr(image, "tag_v2", {}):
-            raise StoreError(
-                "This is a raw photograph (DNG), of which only a preview could be read.",
-                "Develop it with a photo program and save it as TIFF, PNG or JPEG.",
-            )
         if image.mode.startswith("F") or _is_wide(image):
             raise StoreError(
                 f"The {role} has 32 bits a channel, whose range nothing tells.",
@@ -245,6 +244,14 @@ def _read(data: bytes, role: Role, formats: tuple[str, ...]) -> _File:
         if kind == "PNG":
             _note_unread_colours(file, image, data)
     return file
+
+
+def _refuse_raw(image: Image) -> None:
+    if _DNG_VERSION in getattr(image, "tag_v2", {}):
+        raise StoreError(
+            "This is a raw photograph (DNG), of which only a preview could be read.",
+            "Develop it with a photo program and save it as TIFF, PNG or JPEG.",
+        )
 
 
 def _is_wide(image: Image) -> bool:

@@ -60,6 +60,7 @@ _DAMAGED = (
     LookupError,
     TypeError,
     ArithmeticError,
+    RuntimeError,
     struct.error,
     zlib.error,
     Image.DecompressionBombError,

@@ -357,7 +357,7 @@ def declare(width: int, height: int) -> bytes:
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not a readable PNG"),
         (encode(draw())[:-60], "not a readable PNG"),
         (make_photograph()[:-300], "not a readable PNG"),
-        (encode(draw(), "TIFF", compression="tiff_lzw")[:-60], "not a readable PNG"),
+        (encode(draw(), "TIFF", compression="tiff_lzw")[:-60], "TIFF|not a readable PNG"),
         (declare(9000, 9000), "9000 x 9000 pixels, too many"),
         (declare(30_000, 30_000), "exceeds limit"),
         (b"MM\0*\0\0\0\x08" + make_exif_bomb()[14:], "hold more than the file"),
@@ -493,6 +493,24 @@ def test_what_was_decoded_is_plain(name: str, capfd: pytest.CaptureFixture[str])
     assert image.mode in ("L", "RGB", "LA")
     assert not {"exif", "icc_profile", "xmp"} & image.info.keys()
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_damaged_tiff_file_is_refused_quietly(capfd: pytest.CaptureFixture[str]) -> None:
+    """libtiff itself would write to the terminal."""
+    data = bytearray(encode(draw(), "TIFF", compression="tiff_lzw"))
+    data[40:60] = b"\xff" * 20
+    with pytest.raises(StoreError, match="TIFF file is damaged"):
+        decode_input(bytes(data))
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate", "jpeg", "packbits"])
+def test_compressed_tiff_files_are_read(compression: str) -> None:
+    found = decode_input(encode(draw(), "TIFF", compression=compression))
+    assert measure(found.data, draw()) <= (60 if compression == "jpeg" else 0)
+    if compression != "jpeg":
+        palette = encode(draw().quantize(8), "TIFF", compression=compression)
+        assert measure(decode_input(palette).data, draw()) <= 3
 
 
 def test_text_in_a_file_stays_at_home() -> None:
