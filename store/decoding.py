@@ -16,17 +16,16 @@ from __future__ import annotations
 
 import hashlib
 import io
-import re
-import struct
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import msgspec
 from PIL import Image as Pillow
-from PIL.Image import Image, Transpose
+from PIL.Image import Image
 
 from store.colours import ProfileError, convert_to_srgb, is_srgb
 from store.errors import StoreError
+from store.exif import check_directories, may_be_turned, read_orientation, turn
 from store.limits import INPUT_KINDS
 from store.pixels import FILE_LIMIT, FORMATS, open_image, reading
 from store.tiff import decode_tiff
@@ -39,28 +38,9 @@ WIRE_FORMATS = FORMATS
 
 INPUT_FORMATS = (*FORMATS, "GIF", "BMP", "TIFF", "AVIF")
 _HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
-_ORIENTATION = 0x0112
 _BITS_PER_SAMPLE = 258
 _DNG_VERSION = 50706
-_TURNS = {
-    2: Transpose.FLIP_LEFT_RIGHT,
-    3: Transpose.ROTATE_180,
-    4: Transpose.FLIP_TOP_BOTTOM,
-    5: Transpose.TRANSPOSE,
-    6: Transpose.ROTATE_270,
-    7: Transpose.TRANSVERSE,
-    8: Transpose.ROTATE_90,
-}
-"""What turns an image upright, by the value of the EXIF tag `Orientation` (1: it is)."""
-
 _PLAIN_MODES = ("1", "L", "LA", "P", "RGB", "RGBA")
-_ORIENTATION_MARKS = (b"Exif", b"eXIf", b"EXIF", b"Orientation", b"Raw profile type")
-"""One of them is in every file that says how it is turned."""
-
-_PAGES_LIMIT = 1000
-_TYPE_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 16: 8}
-"""Bytes of a value by the number of its type in a TIFF directory."""
-
 _VISIBLE, _DARK, _LIGHT, _NEARLY_ALL = 128, 32, 224, 0.98
 
 
@@ -128,8 +108,8 @@ def open_upright(data: bytes) -> Image:
     For images that are kept already, in whatever form. Raises `StoreError`.
     """
     image = open_image(data)
-    orientation, _ = _read_orientation(image)
-    return to_eight_bits(_turn(image, orientation))
+    orientation, _ = read_orientation(image)
+    return to_eight_bits(turn(image, orientation))
 
 
 def measure_upright(data: bytes, size: tuple[int, int]) -> tuple[int, int]:
@@ -137,9 +117,7 @@ def measure_upright(data: bytes, size: tuple[int, int]) -> tuple[int, int]:
 
     `size` is how it is stored; a file without an orientation is not decoded. Raises `StoreError`.
     """
-    if not any(mark in data for mark in _ORIENTATION_MARKS):
-        return size
-    return open_upright(data).size
+    return open_upright(data).size if may_be_turned(data) else size
 
 
 def to_eight_bits(image: Image) -> Image:
@@ -207,7 +185,7 @@ def _read(data: bytes, role: Role, formats: tuple[str, ...]) -> _File:
     Pillow.init()
     known = tuple(name for name in formats if name in Pillow.OPEN)
     kinds = "PNG, JPEG or WebP" if formats == FORMATS else INPUT_KINDS
-    pages = _check_directories(data).total if data[:2] in (b"II", b"MM") else 1
+    pages = check_directories(data).total if data[:2] in (b"II", b"MM") else 1
     with reading(data, known, kinds) as image:
         kind = "JPEG" if image.format == "MPO" else str(image.format)
         has_more = pages > 1 or (kind != "TIFF" and _count_frames(image) > 1)
@@ -216,14 +194,14 @@ def _read(data: bytes, role: Role, formats: tuple[str, ...]) -> _File:
             _refuse_raw(image)
             image = decode_tiff(data)
         image.load()
-        orientation, is_damaged = _read_orientation(image)
+        orientation, is_damaged = read_orientation(image)
         if image.mode.startswith("F") or _is_wide(image):
             raise StoreError(
                 f"The {role} has 32 bits a channel, whose range nothing tells.",
                 "Save it with 8 or 16 bits a channel.",
             )
         profile = image.info.get("icc_profile") or b""
-        plain = to_eight_bits(_turn(image, orientation))
+        plain = to_eight_bits(turn(image, orientation))
         file = _File(plain, kind, role, profile if isinstance(profile, bytes) else b"")
         if orientation != 1:
             file.change(f"The {role} was turned upright (EXIF orientation {orientation}).")
@@ -289,72 +267,6 @@ def _find_depth(image: Image, data: bytes) -> int:
     if image.format == "AVIF" and (place := data.find(b"pixi", 0, 4096)) > 0:
         return max(data[place + 9 : place + 9 + data[place + 8]], default=8)
     return 8
-
-
-def _read_orientation(image: Image) -> tuple[int, bool]:
-    """The EXIF orientation of a loaded image, 1 where it has none, and whether it is damaged.
-
-    Pillow finds it in EXIF and XMP data.
-    """
-    is_whole = True
-    try:
-        if data := _find_exif(image):
-            is_whole = _check_directories(data).is_whole
-        value = image.getexif().get(_ORIENTATION)
-    except Exception:  # noqa: BLE001 (Pillow's reader of EXIF data raises whatever it meets)
-        return 1, True
-    if isinstance(value, int) and 1 <= value <= 8:
-        return value, False
-    return 1, value is None and not is_whole
-
-
-def _find_exif(image: Image) -> bytes:
-    """The EXIF data of a loaded image, from their first directory on."""
-    found = image.info.get("exif")
-    if found is None and (text := image.info.get("Raw profile type exif")):
-        found = bytes.fromhex("".join(str(text).split("\n")[3:]))
-    if not isinstance(found, bytes):
-        return b""
-    return re.sub(rb"^(Exif\0\0){1,2}", b"", found)
-
-
-class _Directories(NamedTuple):
-    """What was seen of the directories of a TIFF file or of EXIF data."""
-
-    total: int
-    is_whole: bool
-
-
-def _check_directories(data: bytes) -> _Directories:
-    """How many directories there are. Raises `StoreError` for too much.
-
-    A directory of 65,535 entries may point 65,535 times at the whole file; Pillow would copy all
-    of it. So what the entries point at together is no more than twice the file.
-    """
-    order = "<" if data[:2] == b"II" else ">"
-    is_big = data[2:3] == b"+"  # as Pillow tells it
-    head, entry, count, step = ("Q", "HHQ", "Q", 20) if is_big else ("I", "HHI", "H", 12)
-    seen: set[int] = set()
-    pointed = 0
-    try:
-        (place,) = struct.unpack_from(order + head, data, 8 if is_big else 4)
-        while place and place not in seen and place < len(data):
-            seen.add(place)
-            (entries,) = struct.unpack_from(order + count, data, place)
-            place += struct.calcsize(order + count)
-            for number in range(entries):
-                _, kind, values = struct.unpack_from(order + entry, data, place + step * number)
-                pointed += values * _TYPE_SIZES.get(kind, 1)
-            if pointed > 2 * len(data) + 65536 or len(seen) > _PAGES_LIMIT:
-                raise StoreError("The directories of the image file hold more than the file.")
-            (place,) = struct.unpack_from(order + head, data, place + step * entries)
-    except struct.error:
-        return _Directories(len(seen), False)  # what is cut off is for its reader to tell
-    return _Directories(len(seen), bool(seen))
-
-
-def _turn(image: Image, orientation: int) -> Image:
-    return image.transpose(_TURNS[orientation]) if orientation in _TURNS else image
 
 
 def _split_transparency(image: Image) -> tuple[Image | None, Image]:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from PIL import Image, UnidentifiedImageError
 
 from store.errors import StoreError
+from store.exif import check_jpeg
 
 FORMATS = ("PNG", "JPEG", "WEBP")
 """The formats of images that engines make. What comes in may be of more: `store.decoding`.
@@ -78,6 +79,7 @@ def reading(
     """
     if len(data) > FILE_LIMIT:
         raise StoreError(f"The image file has {len(data):,} bytes, more than {FILE_LIMIT:,}.")
+    check_jpeg(data)
     try:
         image = Image.open(io.BytesIO(data), formats=formats)
         if image.width * image.height > PIXEL_LIMIT:

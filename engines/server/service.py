@@ -144,8 +144,8 @@ class GenerationService:
     async def generate(self, data: bytes, context: Any) -> None:
         """Answer the serialised request `data`: empty answers while it works, then the images."""
         try:
-            order = await asyncio.to_thread(self._read, data)
             with self._take_place():
+                order = await asyncio.to_thread(self._read, data)
                 await self._answer(order, context)
         except _ClientLeft:
             return

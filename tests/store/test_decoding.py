@@ -373,6 +373,38 @@ def test_what_is_no_image_or_too_large_is_refused(data: bytes, said: str) -> Non
         decode_input(data)
 
 
+def add_segments(*segments: tuple[int, bytes]) -> bytes:
+    """A JPEG with further segments behind its head."""
+    data, body = encode(draw(), "JPEG"), b""
+    for marker, segment in segments:
+        body += bytes((0xFF, marker)) + struct.pack(">H", len(segment) + 2) + segment
+    return data[:2] + body + data[2:]
+
+
+def list_entries(count: int, said: int | None = None) -> bytes:
+    """The directory of a TIFF file whose entries point at 60,000 bytes each."""
+    entries = b"".join(struct.pack(">HHII", tag, 7, 60_000, 8) for tag in range(count))
+    return b"MM\0*\0\0\0\x08" + struct.pack(">H", said or count) + entries
+
+
+def test_what_a_jpeg_points_at_is_bounded_before_it_is_opened() -> None:
+    """EXIF data in one and in more segments, cut off too, and the index of further images."""
+    bomb = make_exif_bomb()
+    parts = [b"Exif\0\0" + bomb[6:][at : at + 60_000] for at in range(0, len(bomb), 60_000)]
+    for data in (
+        add_segments((0xE1, b"Exif\0\0" + list_entries(5000))),
+        add_segments((0xE1, b"Exif\0\0" + list_entries(5000, 65_535))),
+        add_segments(*((0xE1, part) for part in parts)),
+        add_segments((0xE2, b"MPF\0" + list_entries(5000))),
+    ):
+        with pytest.raises(StoreError, match="hold more than the file"):
+            decode_input(data)
+        with pytest.raises(StoreError, match="hold more than the file"):
+            open_image(data)
+    small = add_segments((0xE1, b"Exif\0\0" + list_entries(1) + bytes(4)))
+    assert decode_input(small).data == small
+
+
 def test_a_raw_photograph_is_refused() -> None:
     tags = Image.Exif()
     tags[50706] = b"\1\4\0\0"
