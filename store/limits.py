@@ -31,6 +31,9 @@ SIZE_MULTIPLE = 32
 UPSCALED_MAXIMUM = 8192
 """Longest side of an image that is made larger, in pixels."""
 
+INPUT_KINDS = "PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF"
+"""The kinds of image files that a request may start from, as they are told."""
+
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")

@@ -5,15 +5,20 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import warnings
+import struct
+import zlib
 from collections.abc import Iterator
 
 from PIL import Image, UnidentifiedImageError
 
 from store.errors import StoreError
+from store.exif import check_jpeg
 
 FORMATS = ("PNG", "JPEG", "WEBP")
-"""The only formats that are ever opened: Pillow would start Ghostscript for others."""
+"""The formats of images that engines make. What comes in may be of more: `store.decoding`.
+
+Others are never opened: Pillow would start Ghostscript for some.
+"""
 
 FILE_LIMIT = 64 * 1024 * 1024
 PIXEL_LIMIT = 64 * 1024 * 1024
@@ -24,7 +29,7 @@ def open_image(data: bytes) -> Image.Image:
 
     Raises `StoreError` when it is none, is damaged, or is larger.
     """
-    with _reading(data) as image:
+    with reading(data) as image:
         image.load()
     return image
 
@@ -34,7 +39,7 @@ def identify_image(data: bytes) -> tuple[str, tuple[int, int]]:
 
     The rest is not looked at. Raises `StoreError` as `open_image` does.
     """
-    with _reading(data) as image:
+    with reading(data) as image:
         # Pillow calls a JPEG with further images in it MPO.
         return image.format if image.format in FORMATS else "JPEG", image.size
 
@@ -48,26 +53,46 @@ def is_whole(data: bytes) -> bool:
     return True
 
 
+_DAMAGED = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    LookupError,
+    TypeError,
+    ArithmeticError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+"""What Pillow's readers raise for files that are damaged on purpose or by accident."""
+
+
 @contextlib.contextmanager
-def _reading(data: bytes) -> Iterator[Image.Image]:
-    """The image in `data`, not decoded yet; what fails with it is told as a `StoreError`."""
+def reading(
+    data: bytes, formats: tuple[str, ...] = FORMATS, kinds: str = "PNG, JPEG or WebP"
+) -> Iterator[Image.Image]:
+    """The image in `data`, of one of Pillow's `formats`, not decoded yet.
+
+    What fails with it in the block is told as a `StoreError`, with `kinds` for the formats.
+    """
     if len(data) > FILE_LIMIT:
         raise StoreError(f"The image file has {len(data):,} bytes, more than {FILE_LIMIT:,}.")
+    check_jpeg(data)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(data), formats=FORMATS)
-            if image.width * image.height > PIXEL_LIMIT:
-                raise StoreError(
-                    f"The image has {image.width} x {image.height} pixels, too many to open."
-                )
-            yield image
+        image = Image.open(io.BytesIO(data), formats=formats)
+        if image.width * image.height > PIXEL_LIMIT:
+            raise StoreError(
+                f"The image has {image.width} x {image.height} pixels, too many to open."
+            )
+        yield image
     except UnidentifiedImageError:
-        raise StoreError("This is not a readable PNG, JPEG or WebP image.") from None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise StoreError(f"This is not a readable PNG, JPEG or WebP image: {error}.") from None
+        raise StoreError(f"This is not a readable {kinds} image.") from None
     except Image.DecompressionBombWarning as error:
         raise StoreError(f"The image is too large to open: {error}.") from None
+    except _DAMAGED as error:
+        raise StoreError(f"This is not a readable {kinds} image: {error}.") from None
 
 
 def digest_pixels(image: Image.Image) -> str:

@@ -129,7 +129,7 @@ def enqueue(
         rows = []
         program = ask(write, wanted, [request.engine for request in requests])
         for request in requests:
-            check_inputs(write, request)
+            check_inputs(db, write, request)
             row = JobRow(
                 id=uuid.uuid4().hex,
                 request_digest=store_request(write, request),

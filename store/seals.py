@@ -94,7 +94,7 @@ VERIFICATION = (
     "environment_digest",
     "created_at",
 )
-INPUT = ("sha256", "mime", "width", "height", "file_bytes", "created_at")
+INPUT = ("sha256", "mime", "width", "height", "file_bytes", "created_at", "notes")
 
 _OF_JOB = tuple(f"job.{name}" for name in JOB)
 IMAGE_FACTS = (*IMAGE, "stages", "thumbnail", "request", *_OF_JOB, "charges")

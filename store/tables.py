@@ -60,7 +60,10 @@ class PromptRow(SQLModel, table=True):
 
 
 class InputRow(SQLModel, table=True):
-    """The file of an image that requests start from: initial image, mask, image to enlarge."""
+    """The file of an image that requests start from: initial image, mask, image to enlarge.
+
+    `notes`: what was changed or lost when it came in, a JSON list of sentences, NULL for nothing.
+    """
 
     __tablename__: ClassVar[Any] = "input"
 
@@ -70,6 +73,7 @@ class InputRow(SQLModel, table=True):
     height: int
     file_bytes: int
     created_at: float
+    notes: str | None = None
     seal: bytes | None = None
 
 

@@ -48,7 +48,7 @@ from tui.abilities import Upscaler
 if TYPE_CHECKING:
     from engines.settings import Settings
     from store.database import Database
-    from store.inputs import Input
+    from store.decoding import DecodedInput, Input, Role
     from store.sessions import DraftWriter
 
 FIRST_SESSION = "main"
@@ -198,11 +198,26 @@ class Darkroom:
 
     # Input files
 
-    async def add_input(self, data: bytes) -> Input:
-        """Keep an image file that a request starts from. Raises `StoreError` if it is none."""
+    async def add_input(self, data: bytes, role: Role = "initial image") -> Input:
+        """Decode an image file that a request starts from, and keep it.
+
+        Raises `StoreError` if it is none.
+        """
         from store import inputs
 
-        return await asyncio.to_thread(inputs.store_input, self.database, data)
+        return await asyncio.to_thread(inputs.store_input, self.database, data, role)
+
+    async def keep_input(self, decoded: DecodedInput) -> Input:
+        """Keep an image that was decoded. Raises `StoreError`."""
+        from store import inputs
+
+        return await asyncio.to_thread(inputs.keep_input, self.database, decoded)
+
+    async def recall_input(self, data: bytes) -> DecodedInput | None:
+        """The kept file that is equal to `data`; None when none is."""
+        from store import inputs
+
+        return await asyncio.to_thread(inputs.recall_input, self.database, data)
 
     async def get_input(self, sha256: str) -> Input:
         """The facts of a kept file. Raises `NotFound`."""
@@ -402,32 +417,44 @@ class Darkroom:
             self._enqueue, requests, session, image.id, Relation.VARIATION
         )
 
-    def resolve_upscale(self, source: Image | Input, choices: UpscaleChoices) -> Request:
-        """The complete request that makes `source` larger. Raises `RequestError`."""
-        made_by = None
-        if isinstance(source, Image):
-            _check_whole(source)
-            made_by = source.request
+    def resolve_upscale(
+        self, source: Input, choices: UpscaleChoices, image: Image | None = None
+    ) -> Request:
+        """The complete request that makes `source` larger, which is the file of `image` if given.
+
+        Raises `RequestError`.
+        """
+        if image is not None:
+            _check_whole(image)
         return resolve_upscale(
-            source.file_sha256 if isinstance(source, Image) else source.sha256,
+            source.sha256,
             (source.width, source.height),
-            made_by,
+            None if image is None else image.request,
             choices,
             self.get_capabilities(choices.engine or self.default_engine),
         )
 
+    async def enlarge(
+        self, image: Image, choices: UpscaleChoices | None = None, session: str | None = None
+    ) -> Job:
+        """Queue a larger one of a past image, as its child."""
+        from store.decoding import decode_input
+
+        data = await self.read_image(image)
+        source = await asyncio.to_thread(decode_input, data, "image to make larger")
+        return await self.upscale(source, choices, session, image)
+
     async def upscale(
         self,
-        source: Image | Input,
+        source: DecodedInput,
         choices: UpscaleChoices | None = None,
         session: str | None = None,
+        image: Image | None = None,
     ) -> Job:
-        """Queue a larger one of a past image, as its child, or of a kept file."""
-        request = self.resolve_upscale(source, choices or UpscaleChoices())
-        parent_id = None
-        if isinstance(source, Image):
-            await self.add_input(await self.read_image(source))
-            parent_id = source.id
+        """Queue a larger one of a file, as a child of `image` where that has the file."""
+        request = self.resolve_upscale(source, choices or UpscaleChoices(), image)
+        await self.keep_input(source)
+        parent_id = None if image is None else image.id
         (job,) = await asyncio.to_thread(
             self._enqueue, [request], session, parent_id, Relation.UPSCALE if parent_id else None
         )

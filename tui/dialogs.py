@@ -18,6 +18,7 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from store.errors import SafelightError
+from store.limits import INPUT_KINDS
 from tui.keys import Hint
 from tui.paths import complete_path, parse_path
 from tui.terminal.detect import get_display
@@ -30,7 +31,7 @@ Take = Callable[[Path], Awaitable[None]]
 """Takes the file; raises `SafelightError` with what is wrong with it."""
 
 KEYS_WIDTH = 14
-_FORMATS = "A PNG, JPEG or WebP file."
+_FORMATS = f"A {INPUT_KINDS} file."
 
 
 class ChoiceScreen(ModalScreen[str | None]):

@@ -169,7 +169,7 @@ class ImageScreen(Reasoned, Screen[None]):
                 return
             upscaler = names[chosen]
             choices = UpscaleChoices(engine=upscaler.engine, model=upscaler.model, factor=FACTOR)
-            work = self.darkroom.upscale(image, choices, session=self.session)
+            work = self.darkroom.enlarge(image, choices, session=self.session)
             await self.queue(image, work, f"Making {image.id[:4]} larger.")
 
         size = f"{image.width * FACTOR} x {image.height * FACTOR}"

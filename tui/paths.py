@@ -8,7 +8,7 @@ from pathlib import Path
 
 from store.errors import StoreError
 
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".mpo")
 _ENTRIES_READ = 5000
 _QUOTES = "'\""
 

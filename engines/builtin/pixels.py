@@ -14,8 +14,8 @@ from PIL import Image, ImageOps
 
 from engines.base import EngineError, Failure
 from engines.builtin.elementary import Floats
+from store.decoding import lay_over_white, open_upright
 from store.errors import StoreError
-from store.pixels import open_image
 
 Size = tuple[int, int]
 ReadInput = Callable[[str], bytes]
@@ -31,23 +31,13 @@ def encode_png(image: Image.Image) -> bytes:
 
 
 def _open(read_input: ReadInput, sha256: str, what: str) -> Image.Image:
-    """The decoded file, turned upright. Raises `EngineError`."""
+    """The decoded file, as it looks. Raises `EngineError`."""
     try:
-        image = open_image(read_input(sha256))
-        turned: Image.Image = ImageOps.exif_transpose(image)
+        return open_upright(read_input(sha256))
     except StoreError as error:
         raise EngineError(
             Failure.INVALID_REQUEST, f"The {what} cannot be used: {error.message}", error.hint
         ) from None
-    except (OSError, ValueError, SyntaxError) as error:
-        raise EngineError(
-            Failure.INVALID_REQUEST,
-            f"The {what} cannot be used: its EXIF data is damaged: {error}.",
-            "Save it again without them.",
-        ) from None
-    if turned.mode.startswith(("I", "F")):
-        return Image.fromarray((np.asarray(turned, np.float64) / 257).clip(0, 255).astype(np.uint8))
-    return turned
 
 
 def read_image(read_input: ReadInput, sha256: str, what: str) -> Image.Image:
@@ -56,7 +46,7 @@ def read_image(read_input: ReadInput, sha256: str, what: str) -> Image.Image:
     if not image.has_transparency_data:
         return image.convert("RGB")
     over = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", over.size, "white"), over).convert("RGB")
+    return lay_over_white(over.convert("RGB"), over.getchannel("A"))
 
 
 def read_mask(read_input: ReadInput, sha256: str, size: Size) -> Image.Image:

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import uuid
 from collections.abc import Coroutine, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import grpc
 import grpc.aio
@@ -17,10 +17,17 @@ from engines.capabilities import Capabilities
 from engines.remote import clean_text
 from engines.server.completion import complete_message
 from engines.stability.answers import Newest, cancel, is_asked_for, make_artifact
-from engines.stability.messages import Files, SentFiles, parse_message, read_requests
+from engines.stability.images import decode_artifacts
+from engines.stability.messages import (
+    IMAGE_FIELD,
+    Files,
+    SentFiles,
+    parse_message,
+    read_requests,
+)
 from engines.stability.models import UPSCALER_RULES
 from engines.stability.protocol import WARNING_HEADER, Message, dashboard, generation, listing
-from engines.stability.unsupported import name_field
+from engines.stability.unsupported import check_supported, name_field
 from store.errors import RequestError
 from store.records import FinishReason
 from store.request import Request
@@ -88,6 +95,15 @@ class Refused(Exception):
         self.text = text
 
 
+class _Order(NamedTuple):
+    """What one call asks for: `notes` say what was changed or lost of its images."""
+
+    requests: list[Request]
+    files: Files
+    run_id: str
+    notes: tuple[str, ...]
+
+
 class _ClientLeft(Exception):
     """The client of a call is gone: there is nobody to tell anything."""
 
@@ -133,9 +149,9 @@ class GenerationService:
     async def generate(self, data: bytes, context: Any) -> None:
         """Answer the serialised request `data`: empty answers while it works, then the images."""
         try:
-            requests, files, run_id = await asyncio.to_thread(self._read, data)
             with self._take_place():
-                await self._answer(requests, files, run_id, context)
+                order = await asyncio.to_thread(self._read, data)
+                await self._answer(order, context)
         except _ClientLeft:
             return
         except Refused as refused:
@@ -193,7 +209,7 @@ class GenerationService:
         """The model that the answer names as its maker."""
         return request.model
 
-    def _read(self, data: bytes) -> tuple[list[Request], Files, str]:
+    def _read(self, data: bytes) -> _Order:
         capabilities = self._engine.capabilities
         try:
             message = parse_message(data)
@@ -202,13 +218,15 @@ class GenerationService:
                 name = clean_text(message.engine_id, 100)
                 raise Refused(Code.NOT_FOUND, f"Unknown engine: {name!r}. Known: {known}.")
             message.engine_id = self.models[message.engine_id]
+            check_supported(message)
+            notes = decode_artifacts(message, IMAGE_FIELD)
             parts = complete_message(message, capabilities)
             requests, files = read_requests(parts, capabilities.engine)
             for request in requests:
                 capabilities.check(request)
         except RequestError as error:
             raise Refused(Code.INVALID_ARGUMENT, f"{name_field(error)}: {error}") from None
-        return requests, files, message.request_id
+        return _Order(requests, files, message.request_id, notes)
 
     @contextlib.contextmanager
     def _take_place(self) -> Iterator[None]:
@@ -223,13 +241,13 @@ class GenerationService:
         finally:
             self._taken -= 1
 
-    async def _answer(
-        self, requests: list[Request], files: Files, run_id: str, context: Any
-    ) -> None:
-        stream = _Stream(context, run_id)
+    async def _answer(self, order: _Order, context: Any) -> None:
+        stream = _Stream(context, order.run_id)
+        for note in order.notes:
+            stream.add_warning(note)
         await stream.write()  # so that the client knows that it was accepted
-        for index, request in enumerate(requests):
-            produced = await stream.await_result(self._make(request, files, stream))
+        for index, request in enumerate(order.requests):
+            produced = await stream.await_result(self._make(request, order.files, stream))
             artifacts = self.make_artifacts(produced, index)
             node = produced.meta.get(NODE_KEY, "")
             await stream.write(artifacts, self.name_model(request), node)

@@ -14,6 +14,8 @@ import msgspec
 from PIL import Image, ImageOps
 
 from engines.stability.models import SIZES, check_initial_size, check_mask_size, check_upscale_input
+from engines.stability.protocol import Message, generation
+from store.decoding import WIRE_FORMATS, Role, decode_input
 from store.errors import RequestError, StoreError
 from store.pixels import open_image
 from store.request import Request
@@ -85,6 +87,26 @@ def prepare_images(request: Request, read_input: ReadInput) -> SentImages:
         upscale = _prepare(read_input(parameters.upscale.sha256), "image")
         check_upscale_input(request.model, upscale.size)
     return SentImages(initial_image=initial, mask=mask, upscale=upscale)
+
+
+def decode_artifacts(message: Message, field: str) -> tuple[str, ...]:
+    """Bring the images in a client's `message` into their plain form, in place.
+
+    What was changed or lost, a sentence each. Raises `RequestError`, said of `field`.
+    """
+    roles: dict[int, Role] = {generation.ARTIFACT_IMAGE: "image", generation.ARTIFACT_MASK: "mask"}
+    notes: list[str] = []
+    for prompt in message.prompt:
+        artifact = prompt.artifact
+        if prompt.WhichOneof("prompt") != "artifact" or artifact.type not in roles:
+            continue
+        try:
+            decoded = decode_input(artifact.binary, roles[artifact.type], formats=WIRE_FORMATS)
+        except StoreError as error:
+            raise RequestError(field, None, error.message, error.hint) from None
+        artifact.binary = decoded.data
+        notes += decoded.notes
+    return tuple(notes)
 
 
 def measure(data: bytes, field: str) -> tuple[int, int]:

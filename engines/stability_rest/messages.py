@@ -89,7 +89,7 @@ def build_message(
             len(file.data),
             f"The file of the initial image has {len(file.data):,} bytes; {request.model} takes "
             f"{MESSAGE_LIMIT:,} in all.",
-            "Make it smaller, or save it as JPEG or WebP.",
+            "Make it smaller, or save it upright and in sRGB as JPEG or WebP.",
         )
     headers = (
         ("accept", "application/json"),

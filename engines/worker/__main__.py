@@ -25,6 +25,8 @@ def main() -> int:
         level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
     )
 
+    logging.captureWarnings(True)
+
     from engines.worker.worker import Worker
     from store.errors import SafelightError
 

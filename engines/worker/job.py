@@ -21,7 +21,7 @@ from engines.cost import check_budget, describe_cost, show_credits
 from engines.verify import explain_failure, find_obstacle, verify_result
 from store import charges, history, queue
 from store.errors import SafelightError, StoreError
-from store.inputs import read_input
+from store.inputs import list_notes, read_input
 from store.pixels import digest_pixels, make_thumbnail, open_image
 from store.records import (
     EnvironmentRecord,
@@ -68,6 +68,7 @@ class JobExecution:
         self._fencing_token = fencing_token
         self._stages: list[Stage] = []
         self._warnings: list[str] = []
+        self._notes: tuple[str, ...] = ()
         self._produced: Produced | None = None
         self._began = time.monotonic()
         self._reported = 0.0
@@ -139,6 +140,7 @@ class JobExecution:
     async def _make(self, engine: Engine, request: Request) -> Result:
         """The image of `request`: that of the job, its model pinned to a revision."""
         job = self._job
+        self._notes = list_notes(self._database, job.request)
         environment = engine.environment()
         spool = self._database.vault.spool
         run = Run(
@@ -175,6 +177,7 @@ class JobExecution:
         False when the answers tell neither.
         """
         engine = self._get_engine(self._registry.pin(self._job.request))
+        self._notes = list_notes(self._database, self._job.request)
         for event in engine.recover(self._job.request, answers):
             self._take(event)
         if self._produced is None:
@@ -223,7 +226,7 @@ class JobExecution:
         return make_result(
             produced,
             image,
-            warning=said,
+            warning=" ".join((*self._notes, *self._warnings)) or None,
             seconds=round(time.monotonic() - self._began, 3),
             environment=produced.environment or environment,
             stages=tuple(self._stages),

@@ -19,8 +19,9 @@ from store.migrations import (
     m0001_first_schema,
     m0002_initial_images,
     m0003_charges,
-    m0004_seals,
-    m0005_programs,
+    m0004_input_notes,
+    m0005_seals,
+    m0006_programs,
 )
 from store.sqlite import APPLICATION_ID, explain
 
@@ -43,8 +44,9 @@ MIGRATIONS = (
         m0002_initial_images.migrate,
     ),
     Migration(3, "charges", m0003_charges.MIN_READER_VERSION, m0003_charges.migrate),
-    Migration(4, "seals", m0004_seals.MIN_READER_VERSION, m0004_seals.migrate),
-    Migration(5, "programs", m0005_programs.MIN_READER_VERSION, m0005_programs.migrate),
+    Migration(4, "input notes", m0004_input_notes.MIN_READER_VERSION, m0004_input_notes.migrate),
+    Migration(5, "seals", m0005_seals.MIN_READER_VERSION, m0005_seals.migrate),
+    Migration(6, "programs", m0006_programs.MIN_READER_VERSION, m0006_programs.migrate),
 )
 
 VERSION = MIGRATIONS[-1].number

@@ -16,9 +16,9 @@ from PIL import Image as Pillow
 
 from engines.capabilities import Capabilities
 from engines.settings import Settings
+from store.decoding import DecodedInput, Input, Role, decode_input
 from store.errors import NotFound, StoreError
-from store.inputs import Input
-from store.pixels import make_thumbnail, open_image
+from store.pixels import make_thumbnail
 from store.records import (
     EnvironmentRecord,
     Image,
@@ -44,6 +44,7 @@ class MemoryDarkroom(Darkroom):
         self.images: list[Image] = []
         self.files: dict[str, bytes] = {}
         self.inputs: dict[str, bytes] = {}
+        self.facts: dict[str, Input] = {}
         self.jobs: list[Job] = []
         self.verifications: list[Verification] = []
         self.calls: list[tuple[str, str]] = []
@@ -192,14 +193,18 @@ class MemoryDarkroom(Darkroom):
     def get_capabilities(self, engine: str) -> Capabilities:
         return {"builtin": CAPABILITIES, "stability": HOSTED}[engine]
 
-    async def add_input(self, data: bytes) -> Input:
-        image = open_image(data)
-        sha256 = hashlib.sha256(data).hexdigest()
-        self.inputs[sha256] = data
-        return Input(sha256=sha256, mime="image/png", width=image.width, height=image.height)
+    async def add_input(self, data: bytes, role: Role = "initial image") -> Input:
+        return await self.keep_input(decode_input(data, role))
+
+    async def keep_input(self, decoded: DecodedInput) -> Input:
+        self.inputs[decoded.sha256] = decoded.data
+        self.facts[decoded.sha256] = decoded
+        return decoded
 
     async def get_input(self, sha256: str) -> Input:
-        return await self.add_input(await self.read_input(sha256))
+        if sha256 not in self.facts:
+            raise NotFound(f"There is no input image {sha256[:8]}.", "Give its file again.")
+        return self.facts[sha256]
 
     async def read_input(self, sha256: str) -> bytes:
         if sha256 not in self.inputs:

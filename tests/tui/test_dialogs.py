@@ -81,7 +81,7 @@ async def test_a_path_is_asked_for_until_it_is_taken(tmp_path: Path) -> None:
         await press(pilot, "x", "enter")
         assert "! That is [red]no image." in read_screen(app)
         await press(pilot, "backspace", "h")
-        assert "A PNG, JPEG or WebP file." in read_screen(app)
+        assert "A PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF file." in read_screen(app)
         await press(pilot, "tab")
         assert field.value == f"{tmp_path}/harbour.png"
         await press(pilot, "enter")

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
 import typer
 
 from engines.resolve import VARIATION_STRENGTH, UpscaleChoices, make_initial_image
+from store.decoding import DecodedInput
 from store.errors import RequestError
-from store.inputs import Input
 from store.limits import check_seed
-from store.records import Draft, Image, Relation
+from store.records import Draft, Relation
 from store.request import CONTENT_CREDENTIALS, Mask, Prompt, Request
 from tui.cli import options
 from tui.cli.inputs import (
@@ -98,12 +99,14 @@ def generate(
             images=images,
         )
         async with open_darkroom() as darkroom:
-            given = []
+            given: list[DecodedInput] = []
             if init_image is not None:
-                start = await read_image(darkroom, init_image, "parameters.initial_image")
+                start = await read_image(
+                    darkroom, init_image, "initial image", "parameters.initial_image"
+                )
                 schedule = (start_schedule, end_schedule, image_strength)
                 draft = _start_from(darkroom, draft, start, schedule)
-                given.append(start)
+                given.append(start.file)
             elif (start_schedule, end_schedule, image_strength) != (None, None, None):
                 raise RequestError(
                     "parameters.start_schedule",
@@ -112,24 +115,30 @@ def generate(
                     "Give --init-image too.",
                 )
             if mask_image is not None:
-                mask = await read_image(darkroom, mask_image, "parameters.mask")
+                mask = await read_image(
+                    darkroom,
+                    mask_image,
+                    "mask",
+                    "parameters.mask",
+                    replaces=mask_replaces.value,
+                )
                 draft = msgspec.structs.replace(
                     draft,
                     mask=Mask(
-                        sha256=mask.sha256,
+                        sha256=mask.file.sha256,
                         replaces=mask_replaces.value,
                         area_init=masked_area_init.value,
                     ),
                 )
-                given.append(mask)
+                given.append(mask.file)
             requests = darkroom.resolve(draft)
-            losses = darkroom.describe_losses(draft)
+            losses = (*list_notes(given), *darkroom.describe_losses(draft))
             for text in losses:
                 print_note(f"note: {text}")
             print_cost(darkroom, requests)
             make_folder(output)
             for each in given:
-                await darkroom.add_input(each.data)
+                await darkroom.keep_input(each)
             jobs = await darkroom.generate(draft)
             return await finish_jobs(
                 darkroom, jobs, output, no_wait=no_wait, as_json=as_json, losses=losses
@@ -146,7 +155,7 @@ def _start_from(
 ) -> Draft:
     """`draft` with `given` as its initial image, in its size where none was asked for."""
     sizes = darkroom.get_capabilities(draft.engine).for_model(draft.model).sizes
-    size = (given.width, given.height)
+    size = (given.file.width, given.file.height)
     nearest = sizes.find_nearest(size)
     if nearest != size and draft.width is None and draft.height is None:
         print_note(
@@ -156,12 +165,17 @@ def _start_from(
     parent = given.image.id if given.image else None
     return msgspec.structs.replace(
         draft,
-        initial_image=make_initial_image(given.sha256, *schedule),
+        initial_image=make_initial_image(given.file.sha256, *schedule),
         width=nearest[0] if draft.width is None else draft.width,
         height=nearest[1] if draft.height is None else draft.height,
         parent_id=parent,
         relation=Relation.INITIAL_IMAGE if parent else None,
     )
+
+
+def list_notes(files: Sequence[DecodedInput]) -> tuple[str, ...]:
+    """What was changed or lost of the files that came in, a sentence each."""
+    return tuple(dict.fromkeys(note for file in files for note in file.notes))
 
 
 def vary(
@@ -258,17 +272,21 @@ def upscale(
             or None,
         )
         async with open_darkroom() as darkroom:
-            sources: list[Image | Input] = []
+            given: list[GivenImage] = []
             requests: list[Request] = []
             for word in images:
-                given = await read_image(darkroom, word, "parameters.upscale")
-                size = Input(sha256=given.sha256, mime="", width=given.width, height=given.height)
-                requests.append(darkroom.resolve_upscale(given.image or size, choices))
-                sources.append(given.image or await darkroom.add_input(given.data))
+                one = await read_image(darkroom, word, "image to make larger", "parameters.upscale")
+                requests.append(darkroom.resolve_upscale(one.file, choices, one.image))
+                given.append(one)
+            losses = list_notes([one.file for one in given])
+            for text in losses:
+                print_note(f"note: {text}")
             print_cost(darkroom, requests)
             make_folder(output)
-            jobs = [await darkroom.upscale(source, choices) for source in sources]
-            return await finish_jobs(darkroom, jobs, output, no_wait=no_wait, as_json=as_json)
+            jobs = [await darkroom.upscale(one.file, choices, image=one.image) for one in given]
+            return await finish_jobs(
+                darkroom, jobs, output, no_wait=no_wait, as_json=as_json, losses=losses
+            )
 
     raise typer.Exit(run_command(work(), as_json=as_json))
 

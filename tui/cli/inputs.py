@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,9 +9,9 @@ from pathlib import Path
 import msgspec
 
 from engines.resolve import VARIATION_STRENGTH
+from store.decoding import DecodedInput, Role, decode_input
 from store.errors import RequestError, StoreError
-from store.limits import draw_seed
-from store.pixels import open_image
+from store.limits import INPUT_KINDS, draw_seed
 from store.records import DraftPrompt, Image
 from store.request import Adapter, FineTune, Guidance, Prompt, Variation
 from tui.cli.options import AdapterInitType, AdapterType
@@ -26,22 +25,19 @@ _ID = re.compile(r"@[0-9]+|[0-9a-f]{1,32}")
 
 
 class GivenImage(msgspec.Struct, frozen=True, kw_only=True):
-    """An image that a command names: its file's bytes, digest and size in pixels.
+    """An image that a command names: what comes in of it, and `image`, its record if it has one."""
 
-    `image` is its record when it is one of the history.
-    """
-
-    data: bytes
-    sha256: str
-    width: int
-    height: int
+    file: DecodedInput
     image: Image | None
 
 
-async def read_image(darkroom: Darkroom, word: str, field: str) -> GivenImage:
+async def read_image(
+    darkroom: Darkroom, word: str, role: Role, field: str, *, replaces: str = "black"
+) -> GivenImage:
     """The image that `word` names: a file, else an id, its beginning, or `@1` of the history.
 
-    Raises `RequestError` (of `field`) or `StoreError`.
+    A file that is kept already and is named where it lies, as `show --command` does, stays what it
+    was. `replaces` is a mask's. Raises `RequestError` (of `field`) or `StoreError`.
     """
     record = None
     if not word.startswith("@") and _exists(word):
@@ -57,19 +53,26 @@ async def read_image(darkroom: Darkroom, word: str, field: str) -> GivenImage:
             field,
             word,
             f"There is no file {word!r}.",
-            "Give a PNG, JPEG or WebP file, or an image of the history (its id, or @1).",
+            f"Give a {INPUT_KINDS} file, or an image of the history (its id, or @1).",
         )
+    kept = await darkroom.recall_input(data)
+    if kept is not None and (
+        record is not None or _is_file(word, await darkroom.find_input(kept.sha256))
+    ):
+        return GivenImage(file=kept, image=record)
     try:
-        opened = open_image(data)
+        decoded = decode_input(data, role, replaces=replaces)
     except StoreError as error:
         raise RequestError(field, word, f"{word}: {error.message}", error.hint) from None
-    return GivenImage(
-        data=data,
-        sha256=hashlib.sha256(data).hexdigest(),
-        width=opened.width,
-        height=opened.height,
-        image=record,
-    )
+    return GivenImage(file=decoded, image=record)
+
+
+def _is_file(word: str, path: Path) -> bool:
+    """Whether `word` names the file at `path`."""
+    try:
+        return Path(word).samefile(path)
+    except OSError:
+        return False
 
 
 def _exists(word: str) -> bool:

@@ -172,7 +172,7 @@ MaskImageOption = Annotated[
     typer.Option(
         "--mask-image",
         metavar="FILE|ID",
-        help="Which part is made anew; as large as the initial image.",
+        help="Which part is made anew: its black, or its holes. As large as the initial image.",
         rich_help_panel=START,
     ),
 ]

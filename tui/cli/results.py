@@ -141,6 +141,7 @@ def describe_image(image: Image, path: Path | None = None) -> dict[str, Any]:
         "path": str(path or image.path),
         "finish_reason": image.finish_reason.value,
         "seconds": image.seconds,
+        "warning": image.warning,
     }
 
 

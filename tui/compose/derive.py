@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -15,30 +16,49 @@ from tui.compose.mask_canvas import MaskCanvas
 from tui.darkroom import Darkroom
 from tui.paths import read_image_file
 
+if TYPE_CHECKING:
+    from store.decoding import Input, Role
+
 PAINTED = "painted"
 
 
 class InitialImages:
     """Puts images and masks into the draft. Its methods raise `SafelightError`.
 
-    Knows no widget. `sizes` are the width and height in pixels of kept files, by digest.
+    Knows no widget. `inputs` are the facts of the kept files that were met, by digest.
     """
 
     def __init__(self, editor: DraftEditor, darkroom: Darkroom) -> None:
         self._editor = editor
         self._darkroom = darkroom
-        self.sizes: dict[str, tuple[int, int]] = {}
+        self.inputs: dict[str, Input] = {}
+
+    @property
+    def sizes(self) -> dict[str, tuple[int, int]]:
+        """Width and height in pixels of the kept files, by digest."""
+        return {sha256: (found.width, found.height) for sha256, found in self.inputs.items()}
+
+    def list_notes(self, draft: Draft) -> tuple[str, ...]:
+        """What was changed or lost when the images of `draft` came in, as far as is known."""
+        parts = (draft.initial_image, draft.mask)
+        found = (self.inputs.get(part.sha256) for part in parts if part is not None)
+        return tuple(dict.fromkeys(note for each in found if each for note in each.notes))
+
+    async def _add(self, data: bytes, role: Role = "initial image") -> Input:
+        found = await self._darkroom.add_input(data, role)
+        self.inputs[found.sha256] = found
+        return found
 
     async def start_from(self, image: Image) -> None:
         """Start from a past image; the undo takes it out."""
-        found = await self._darkroom.add_input(await self._darkroom.read_image(image))
+        found = await self._add(await self._darkroom.read_image(image))
         draft = drafts.start_from(self._editor.draft, found.sha256, image.id[:8], image)
         size = (found.width, found.height)
         self._editor.change(self._fit_size(draft, size), f"starting from {image.id[:4]}")
 
     async def take_file(self, path: Path) -> None:
         """Start from an image file."""
-        found = await self._darkroom.add_input(await asyncio.to_thread(read_image_file, path))
+        found = await self._add(await asyncio.to_thread(read_image_file, path))
         draft = drafts.start_from(self._editor.draft, found.sha256, path.name)
         draft = self._fit_size(draft, (found.width, found.height))
         self._editor.change(draft, f"starting from {path.name}")
@@ -52,11 +72,11 @@ class InitialImages:
         return msgspec.structs.replace(draft, width=size[0], height=size[1])
 
     async def learn_size(self, sha256: str) -> tuple[int, int]:
-        """The size of a kept file, remembered."""
-        if sha256 not in self.sizes:
-            found = await self._darkroom.get_input(sha256)
-            self.sizes = {**self.sizes, sha256: (found.width, found.height)}
-        return self.sizes[sha256]
+        """The size of a kept file, as it looks; remembered with its other facts."""
+        if sha256 not in self.inputs:
+            self.inputs[sha256] = await self._darkroom.get_input(sha256)
+        found = self.inputs[sha256]
+        return found.width, found.height
 
     async def make_canvas(self) -> tuple[bytes, MaskCanvas]:
         """The initial image of the draft, and a canvas with the mask that there is."""
@@ -85,7 +105,7 @@ class InitialImages:
         if initial is None:
             return
         wanted = await self.learn_size(initial.sha256)
-        found = await self._darkroom.add_input(data)
+        found = await self._add(data, "mask")
         if (found.width, found.height) != wanted:
             raise StoreError(
                 f"The mask has {found.width} x {found.height} pixels, the initial image "
@@ -100,9 +120,11 @@ class InitialImages:
         self._editor.change(draft, "the mask")
 
     async def read_initial(self) -> bytes | None:
-        """The initial image of the draft, its size learnt; None without one."""
-        initial = self._editor.draft.initial_image
+        """The initial image of the draft, its size and its mask's learnt; None without one."""
+        initial, mask = self._editor.draft.initial_image, self._editor.draft.mask
         if initial is None:
             return None
         await self.learn_size(initial.sha256)
+        if mask is not None:
+            await self.learn_size(mask.sha256)
         return await self._darkroom.read_input(initial.sha256)

@@ -29,11 +29,11 @@ class MaskCanvas:
         """
         from PIL import Image
 
-        from store.pixels import open_image
+        from store.decoding import open_upright
 
         self._image: PillowImage = Image.new("L", (width, height), _KEPT)
         if data is not None:
-            self._image = open_image(data).convert("L").resize((width, height))
+            self._image = open_upright(data).convert("L").resize((width, height))
         self._undo: list[PillowImage] = []
         self._grid: list[list[bool]] = []
         self.columns, self.rows = 1, 1

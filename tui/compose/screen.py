@@ -263,8 +263,11 @@ class ComposeScreen(ImageScreen):
         self.refresh_bindings()
 
     def _show_losses(self) -> None:
-        """Say what the engine cannot honour of the draft, before it is sent."""
-        losses = self.darkroom.describe_losses(self.draft)
+        """Say what was lost of its images and what the engine cannot honour, before it is sent."""
+        losses = (
+            *self._initial_images.list_notes(self.draft),
+            *self.darkroom.describe_losses(self.draft),
+        )
         self.making = msgspec.structs.replace(self.making, losses=losses)
 
     def _show_header(self) -> None:
@@ -291,6 +294,7 @@ class ComposeScreen(ImageScreen):
         except SafelightError as error:
             self._parameters.explain(get_field("from"), str(error))
         self.sizes = self._initial_images.sizes
+        self._show_losses()
         self._parameters.show_origin(data)
 
     async def _show_error(self, error: SafelightError) -> None:

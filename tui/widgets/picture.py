@@ -213,10 +213,13 @@ def _draw_data(data: bytes, size: Size, display: Display) -> list[Row]:
 
 
 def open_for_display(data: bytes) -> PillowImage:
-    """The decoded image. Raises `StoreError` when it cannot be shown. Call it in a thread."""
-    from store.pixels import open_image
+    """The decoded image, as it looks; call it in a thread.
 
-    return open_image(data)
+    Raises `StoreError` when it cannot be shown.
+    """
+    from store.decoding import open_upright
+
+    return open_upright(data)
 
 
 # Real pixels

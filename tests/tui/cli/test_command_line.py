@@ -178,7 +178,10 @@ def test_an_engine_that_does_not_make_the_size_says_what_it_takes(home: Path) ->
     [
         ("-i none.png", "no file 'none.png'"),
         ("-i @7", "There is no image @7"),
-        ("-i text.txt", "text.txt: This is not a readable PNG, JPEG or WebP image"),
+        (
+            "-i text.txt",
+            "text.txt: This is not a readable PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF image.",
+        ),
         ("-i huge.png", f"more than {FILE_LIMIT:,}"),
         ("-i .", "is not a file"),
         ("--mask-image a.png", "a mask needs an initial image"),

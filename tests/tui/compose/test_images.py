@@ -12,14 +12,16 @@ from textual.widgets import Input
 from store.pixels import open_image
 from store.records import Draft, DraftPrompt, JobState, Relation
 from store.request import InitialImage, Mask, Variation
-from tests.factories import HOSTED, make_png, make_request
+from tests.factories import HOSTED, make_plain, make_png, make_request
+from tests.photographs import draw, encode, make_photograph
 from tests.screens import join_lines, read_screen
 from tests.tui.desk_darkroom import DeskDarkroom, with_place
 from tests.tui.pilot import running
 from tests.waiting import wait_for
 from tui.abilities import explain_start
 from tui.app import SafelightApp
-from tui.compose.mask import MaskScreen
+from tui.compose.draft import start_from
+from tui.compose.mask import MaskGrid, MaskScreen
 from tui.compose.parameter_row import ParameterRow
 from tui.dialogs import PathScreen
 
@@ -172,6 +174,68 @@ async def test_a_mask_must_have_the_size_of_the_image(tmp_path: Path) -> None:
         assert mask.area_init == "random"
 
 
+async def test_a_photograph_is_taken_as_it_looks(tmp_path: Path) -> None:
+    """Its size, what was done to it, its mask and the mask's editor."""
+    size = (128, 192)
+    (tmp_path / "phone.jpg").write_bytes(make_photograph(6, size=size))
+    (tmp_path / "stored.png").write_bytes(make_plain("white", size[::-1]))
+    (tmp_path / "upright.png").write_bytes(make_plain("white", size))
+    holes = draw(size).convert("RGBA")
+    holes.paste((0, 0, 0, 0), (0, 0, 128, 96))
+    (tmp_path / "holes.png").write_bytes(encode(holes))
+    darkroom = DeskDarkroom(tmp_path, START)
+    async with running(darkroom) as (app, pilot):
+
+        async def take(name: str) -> None:
+            await wait_for(lambda: isinstance(app.screen, PathScreen), "the question")
+            app.screen.query_one(Input).value = f"{tmp_path}/{name}"
+            await pilot.press("enter")
+
+        await pilot.press("I")
+        await take("phone.jpg")
+        await wait_for(lambda: darkroom.draft.initial_image, "the initial image")
+        await wait_for(lambda: is_shown(app, "128x192"), "its size")
+        draft = darkroom.draft
+        assert (draft.width, draft.height) == size
+        assert is_shown(app, "from phone.jpg")
+        await wait_for(lambda: is_shown(app, "turned upright (EXIF"), "the note")
+        initial = draft.initial_image
+        assert initial is not None
+        assert open_image(darkroom.inputs[initial.sha256]).size == size
+
+        await pilot.press("m", "enter")
+        await wait_for(lambda: isinstance(app.screen, MaskScreen), "the editor")
+        grid = app.screen.query_one(MaskGrid)
+        assert grid.canvas.size == size
+        await wait_for(lambda: grid.canvas.rows > 1, "the grid")
+        assert grid.canvas.rows > grid.canvas.columns / 2  # a cell is twice as high as wide
+        await pilot.press("escape", "m", "end", "enter")
+        await take("stored.png")
+        await wait_for(lambda: is_shown(app, "192 x 128"), "the refusal")
+        await take("upright.png")
+        await wait_for(lambda: darkroom.draft.mask, "the mask")
+
+        await pilot.press("m", "down", "enter")
+        await take("holes.png")
+        await wait_for(lambda: is_shown(app, "The mask is transparent in places"), "the note")
+        mask = darkroom.draft.mask
+        assert mask is not None
+        values = open_image(darkroom.inputs[mask.sha256])
+        assert (values.getpixel((5, 5)), values.getpixel((5, 190))) == (0, 255)
+        await pilot.press("m", "enter")
+        await wait_for(lambda: isinstance(app.screen, MaskScreen), "the editor")
+        await wait_for(lambda: "50% is made anew" in read_screen(app), "the share")
+
+
+async def test_what_was_lost_of_an_image_is_told_again_in_the_next_session(tmp_path: Path) -> None:
+    darkroom = DeskDarkroom(tmp_path, START)
+    found = await darkroom.add_input(make_photograph(6, size=(128, 192)))
+    darkroom.sessions["main"] = start_from(START, found.sha256, "phone.jpg")
+    async with running(darkroom) as (app, _):
+        await wait_for(lambda: is_shown(app, "turned upright (EXIF"), "the note")
+        assert is_shown(app, "from phone.jpg")
+
+
 async def test_varying_makes_as_many_children_as_images_says(tmp_path: Path) -> None:
     darkroom = DeskDarkroom(tmp_path, msgspec.structs.replace(START, images=2))
     image = darkroom.add_image(make_request("castle", seed=9))
@@ -193,7 +257,7 @@ async def test_varying_makes_as_many_children_as_images_says(tmp_path: Path) -> 
 
 async def test_an_image_is_made_larger_by_the_chosen_model(tmp_path: Path) -> None:
     darkroom = DeskDarkroom(tmp_path, START)
-    image = darkroom.add_image()
+    image = darkroom.add_image(data=make_png(1, 128))
     async with running(darkroom) as (app, pilot):
         await wait_for(lambda: app.compose_screen.making.image, "the image")
         await pilot.press("e")
