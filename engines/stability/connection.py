@@ -27,13 +27,9 @@ from engines.remote import (
 from engines.stability.answers import ASK, cancel
 from engines.stability.errors import explain_status
 from engines.stability.models import ENGINE
-from engines.stability.protocol import (
-    MESSAGE_LIMIT,
-    METADATA_LIMIT,
-    WARNING_HEADER,
-    generation_grpc,
-)
+from engines.stability.protocol import MESSAGE_LIMIT, METADATA_LIMIT, WARNING_HEADER
 
+_GENERATE = "/gooseai.GenerationService/Generate"
 _LIST_ENGINES = "/gooseai.EnginesService/ListEngines"
 
 OPTIONS = (
@@ -143,24 +139,13 @@ async def find_reason(channel: Any) -> str:
 _WARNINGS_LIMIT = 10
 
 
-class _RawChannel:
-    """A channel whose stubs take and give bytes.
+def start_call(channel: Any, message: bytes, call: Call, end: float, key: Secret | None) -> Any:
+    """Send `message` on `channel`; `end` is the time of the loop by which all must be done.
 
-    So the request that is sent is the one that was stored, and an answer that cannot be
+    Bytes are sent and come: the request is the one that was stored, and an answer that cannot be
     decoded is not lost.
     """
-
-    def __init__(self, channel: Any) -> None:
-        self._channel = channel
-
-    def unary_stream(self, method: str, **_: Any) -> Any:
-        return self._channel.unary_stream(method)
-
-
-def start_call(channel: Any, message: bytes, call: Call, end: float, key: Secret | None) -> Any:
-    """Send `message` on `channel`; `end` is the time of the loop by which all must be done."""
-    stub = generation_grpc.GenerationServiceStub(_RawChannel(channel))
-    return stub.Generate(
+    return channel.unary_stream(_GENERATE)(
         message,
         timeout=max(0.0, end - asyncio.get_running_loop().time()),
         metadata=list_metadata(call.target, key),

@@ -19,6 +19,9 @@ from engines.stability.protocol import Message, generation
 from store.request import Adapter, Guidance, Request
 from tests.engines.stability.files import Shelf, make_file, make_mask_file
 from tests.factories import make_hosted_request
+from tests.sdk import needs_sdk
+
+pytestmark = needs_sdk
 
 Differences = dict[str, str]
 
