@@ -24,7 +24,9 @@ texts that `make_texts` makes once they are cleaned."""
 
 MERGES_SHA256 = "d308b7377a8ceaa9707a21614fe8c831b9196e197b7aeb69833359362907af02"
 
-JAPANESE = "夜空に浮かぶ美しい日本の町、アニメ風、高精細、星空、雲、月明かり、静かな川、桜の木、提灯、" * 3
+JAPANESE = (
+    "夜空に浮かぶ美しい日本の町、アニメ風、高精細、星空、雲、月明かり、静かな川、桜の木、提灯、" * 3
+)
 CHINESE = "城堡在山上，月光，湖水，" * 12
 THAI = "ท้องฟ้ายามค่ำคืน" * 8
 URL = "https://example.com/" + "a1b2" * 60
@@ -63,10 +65,13 @@ def test_start_and_end_count(text: str, count: int) -> None:
 @pytest.mark.parametrize(
     ("typed", "read"),
     [
-        ("the knight’s “last” stand", "the knight's \"last\" stand"),
+        ("the knight’s “last” stand", 'the knight\'s "last" stand'),
         ("ＦＵＬＬ　ＷＩＤＴＨ　１２３", "full width 123"),
         ("ｶﾀｶﾅ", "カタカナ"),
-        (unicodedata.normalize("NFD", "crème brûlée, Ångström, 가구, が"), "crème brûlée, ångström, 가구, が"),
+        (
+            unicodedata.normalize("NFD", "crème brûlée, Ångström, 가구, が"),
+            "crème brûlée, ångström, 가구, が",
+        ),
         ("salt &amp; pepper", "salt & pepper"),
         ("salt &amp;amp; pepper", "salt & pepper"),
         ("<b>a &lt; b</b>", "<b>a < b</b>"),

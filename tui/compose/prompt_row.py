@@ -199,9 +199,7 @@ class PromptRow(Vertical):
             warning = (f"{glyphs.warning} ", "bold $role-negative")
             return Content.assemble(warning, show_safely(self._explanation))
         if count is not None and count.is_over:
-            return self._describe_dropped(
-                text, len(count.kept), f"after {count.limit} tokens"
-            )
+            return self._describe_dropped(text, len(count.kept), f"after {count.limit} tokens")
         if reading.kept is not None:
             return self._describe_dropped(text, reading.kept, "that this model does not read")
         if reading.unknown and self._is_current:

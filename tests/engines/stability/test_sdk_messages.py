@@ -14,6 +14,7 @@ import msgspec
 import pytest
 from PIL import Image
 
+from engines.stability.descriptors import is_repeated
 from engines.stability.messages import build_message
 from engines.stability.protocol import Message, generation
 from store.request import Adapter, Guidance, Request
@@ -143,7 +144,7 @@ def find_differences(ours: Message, other: Message, prefix: str = "") -> Iterato
             ]
             if left != right or has[0] != has[1]:
                 yield path
-        elif field.label == field.LABEL_REPEATED:
+        elif is_repeated(field):
             if [_name_kind(part) for part in left] != [_name_kind(part) for part in right]:
                 yield path
                 continue
