@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import grpc
-import grpc.aio
-
 from engines.keys import Secret
+from engines.quiet_grpc import grpc
 from engines.remote import (
     CONNECT_SECONDS,
     Call,
@@ -64,7 +61,6 @@ def open_channel(
     encryption. Otherwise it is `make_metadata` that carries it. Raises `EngineError`.
     """
     check_key_travels_safely(target, key)
-    silence_grpc()
     options = (*OPTIONS, ("grpc.min_reconnect_backoff_ms", int((seconds + 1) * 1000)))
     if not target.is_tls:
         # A proxy would carry the plain text off this machine.
@@ -83,15 +79,6 @@ def make_metadata(target: Target, key: Secret | None) -> tuple[tuple[str, str], 
     if key is None or target.is_tls:
         return ()
     return (("authorization", HeaderText(f"Bearer {key.reveal()}")),)
-
-
-def silence_grpc() -> None:
-    """Keep gRPC from writing to the terminal: a trace would show headers with the key.
-
-    gRPC reads both variables when the first channel or server of the process is made.
-    """
-    os.environ.pop("GRPC_TRACE", None)
-    os.environ["GRPC_VERBOSITY"] = "NONE"
 
 
 class _Bearer:

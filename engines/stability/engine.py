@@ -12,12 +12,11 @@ import importlib.metadata
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any
 
-import grpc
-import grpc.aio
 import msgspec
 
 from engines.base import EngineError, Event, Failure, Produced, Run, Warned
 from engines.capabilities import Capabilities
+from engines.quiet_grpc import grpc
 from engines.remote import (
     CONNECT_SECONDS,
     Call,
