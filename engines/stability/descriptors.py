@@ -49,11 +49,3 @@ def load_messages(file: str) -> Any:
         names[name] = EnumTypeWrapper(enumeration)
         names.update((value.name, value.number) for value in enumeration.values)
     return SimpleNamespace(**names)
-
-
-def is_repeated(field: Any) -> bool:
-    """Whether a field, given by its descriptor, has any number of values."""
-    # The one is new in protobuf 6, the other is gone in 7.
-    if hasattr(field, "is_repeated"):
-        return bool(field.is_repeated)
-    return bool(field.label == field.LABEL_REPEATED)

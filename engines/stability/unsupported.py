@@ -11,7 +11,6 @@ from typing import Any
 
 from google.protobuf.unknown_fields import UnknownFieldSet
 
-from engines.stability.descriptors import is_repeated
 from engines.stability.protocol import Message, generation
 from store.errors import RequestError
 
@@ -125,7 +124,7 @@ def _check(message: Message, prefix: str) -> None:
         elif path == "prompt.artifact" and not _is_image(value):
             raise _refuse(path, _REASONS[path])
         elif path in _OPEN:
-            for part in value if is_repeated(descriptor) else (value,):
+            for part in (value,) if hasattr(value, "ListFields") else value:
                 _check(part, f"{path}.")
         elif path not in _HARMLESS or not _HARMLESS[path](value):
             raise _refuse(path, _REASONS.get(path, "It would have no effect here."))

@@ -45,7 +45,11 @@ async def call(
     metadata = () if token is None else (("authorization", token),)
     async with grpc.aio.insecure_channel(server.host) as channel:
         sent = open_method(channel, method, type(message), answer)(message, metadata=metadata)
-        return [one async for one in sent] if method.endswith("Generate") else [await sent]
+        try:
+            return [one async for one in sent] if method.endswith("Generate") else [await sent]
+        finally:
+            # gRPC goes on with a call whose reader is cancelled just when it has been sent.
+            sent.cancel()
 
 
 async def generate(server: Server, message: Message, token: str | None = None) -> list[Any]:

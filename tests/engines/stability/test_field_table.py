@@ -10,7 +10,6 @@ import pytest
 from engines.base import Produced, Run
 from engines.builtin.engine import BuiltinEngine
 from engines.builtin.models import CAPABILITIES, MODEL
-from engines.stability.descriptors import is_repeated
 from engines.stability.messages import UNSAID, build_message, parse_message, read_request, serialize
 from engines.stability.protocol import Message, generation
 from store.errors import RequestError
@@ -20,6 +19,7 @@ from tests.engines.stability.field_rows import ROWS, Claim, Row
 from tests.engines.stability.field_table import (
     FILE,
     is_honoured,
+    is_repeated,
     list_fields,
     list_leaves,
     make_table,

@@ -14,10 +14,10 @@ import msgspec
 import pytest
 from PIL import Image
 
-from engines.stability.descriptors import is_repeated
 from engines.stability.messages import build_message
 from engines.stability.protocol import Message, generation
 from store.request import Adapter, Guidance, Request
+from tests.engines.stability.field_table import is_repeated
 from tests.engines.stability.files import Shelf, make_file, make_mask_file
 from tests.factories import make_hosted_request
 from tests.sdk import needs_sdk
