@@ -17,15 +17,13 @@ from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any, Self
 
-import grpc
-import grpc.aio
 import msgspec
 
 from engines.base import Engine, EngineError, Failure
 from engines.keys import Secret, check_key, read_key_file
+from engines.quiet_grpc import grpc
 from engines.remote import Target, find_target
 from engines.server.service import QUEUE_LENGTH, DashboardService, GenerationService
-from engines.stability.connection import silence_grpc
 from engines.stability.protocol import MESSAGE_LIMIT, Message, dashboard, listing
 
 RECEIVE_LIMIT = 24 * 1024 * 1024
@@ -73,7 +71,6 @@ class StabilityServer:
 
     async def start(self) -> None:
         """Listen; `address` has the port then. Raises `EngineError` when it cannot."""
-        silence_grpc()
         self._server = grpc.aio.server(
             options=self.list_options(),
             maximum_concurrent_rpcs=self._service.queue + 1 + OTHER_CALLS,
@@ -245,7 +242,6 @@ async def serve(engine: Engine, settings: ServerSettings, announce: Callable[[st
     After the signal no call is taken; images in work have 30 seconds to be finished, and a
     second signal ends them at once. Raises `EngineError`, for a damaged model too.
     """
-    silence_grpc()
     target = find_listening_target(settings)
     credentials = read_credentials(settings)
     await asyncio.to_thread(engine.environment)

@@ -9,11 +9,9 @@ import uuid
 from collections.abc import Coroutine, Iterator, Sequence
 from typing import Any, NamedTuple
 
-import grpc
-import grpc.aio
-
 from engines.base import Engine, EngineError, Failure, Produced, Progressed, Run, Warned
 from engines.capabilities import Capabilities
+from engines.quiet_grpc import grpc
 from engines.remote import clean_text
 from engines.server.completion import complete_message
 from engines.stability.answers import Newest, cancel, is_asked_for, make_artifact

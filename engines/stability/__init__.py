@@ -1,4 +1,4 @@
-"""Stability AI over gRPC: the messages of `stability-sdk`, built, sent and read by us."""
+"""Stability AI over gRPC: the messages of its protocol, built, sent and read by us."""
 
 from __future__ import annotations
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import grpc
-import grpc.aio
 import msgspec
 
 from engines.base import EngineError, Failure
+from engines.quiet_grpc import grpc
 from engines.remote import (
     Call,
     Target,

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import grpc
-import grpc.aio
-
 from engines.keys import Secret
+from engines.quiet_grpc import grpc
 from engines.remote import (
     CONNECT_SECONDS,
     Call,
@@ -27,13 +24,9 @@ from engines.remote import (
 from engines.stability.answers import ASK, cancel
 from engines.stability.errors import explain_status
 from engines.stability.models import ENGINE
-from engines.stability.protocol import (
-    MESSAGE_LIMIT,
-    METADATA_LIMIT,
-    WARNING_HEADER,
-    generation_grpc,
-)
+from engines.stability.protocol import MESSAGE_LIMIT, METADATA_LIMIT, WARNING_HEADER
 
+_GENERATE = "/gooseai.GenerationService/Generate"
 _LIST_ENGINES = "/gooseai.EnginesService/ListEngines"
 
 OPTIONS = (
@@ -68,7 +61,6 @@ def open_channel(
     encryption. Otherwise it is `make_metadata` that carries it. Raises `EngineError`.
     """
     check_key_travels_safely(target, key)
-    silence_grpc()
     options = (*OPTIONS, ("grpc.min_reconnect_backoff_ms", int((seconds + 1) * 1000)))
     if not target.is_tls:
         # A proxy would carry the plain text off this machine.
@@ -87,15 +79,6 @@ def make_metadata(target: Target, key: Secret | None) -> tuple[tuple[str, str], 
     if key is None or target.is_tls:
         return ()
     return (("authorization", HeaderText(f"Bearer {key.reveal()}")),)
-
-
-def silence_grpc() -> None:
-    """Keep gRPC from writing to the terminal: a trace would show headers with the key.
-
-    gRPC reads both variables when the first channel or server of the process is made.
-    """
-    os.environ.pop("GRPC_TRACE", None)
-    os.environ["GRPC_VERBOSITY"] = "NONE"
 
 
 class _Bearer:
@@ -143,24 +126,13 @@ async def find_reason(channel: Any) -> str:
 _WARNINGS_LIMIT = 10
 
 
-class _RawChannel:
-    """A channel whose stubs take and give bytes.
+def start_call(channel: Any, message: bytes, call: Call, end: float, key: Secret | None) -> Any:
+    """Send `message` on `channel`; `end` is the time of the loop by which all must be done.
 
-    So the request that is sent is the one that was stored, and an answer that cannot be
+    Bytes are sent and come: the request is the one that was stored, and an answer that cannot be
     decoded is not lost.
     """
-
-    def __init__(self, channel: Any) -> None:
-        self._channel = channel
-
-    def unary_stream(self, method: str, **_: Any) -> Any:
-        return self._channel.unary_stream(method)
-
-
-def start_call(channel: Any, message: bytes, call: Call, end: float, key: Secret | None) -> Any:
-    """Send `message` on `channel`; `end` is the time of the loop by which all must be done."""
-    stub = generation_grpc.GenerationServiceStub(_RawChannel(channel))
-    return stub.Generate(
+    return channel.unary_stream(_GENERATE)(
         message,
         timeout=max(0.0, end - asyncio.get_running_loop().time()),
         metadata=list_metadata(call.target, key),

@@ -1,7 +1,7 @@
 """The engine `stability`: one request out, one image back, over gRPC.
 
-The generated stub of `stability-sdk` is used on `grpc.aio` with messages of our own; its
-client class is not. Nothing is ever sent twice: what failed after sending may be paid for.
+The protocol's messages travel as bytes over `grpc.aio`. Nothing is ever sent twice: what failed
+after sending may be paid for.
 """
 
 from __future__ import annotations
@@ -12,12 +12,11 @@ import importlib.metadata
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any
 
-import grpc
-import grpc.aio
 import msgspec
 
 from engines.base import EngineError, Event, Failure, Produced, Run, Warned
 from engines.capabilities import Capabilities
+from engines.quiet_grpc import grpc
 from engines.remote import (
     CONNECT_SECONDS,
     Call,
@@ -38,6 +37,7 @@ from engines.stability.connection import (
     read_answer,
     start_call,
 )
+from engines.stability.descriptors import SOURCE
 from engines.stability.errors import explain_status, explain_unreachable
 from engines.stability.messages import Outgoing, build_message, prepare_message, serialize
 from engines.stability.models import ENGINE, StabilitySettings, make_capabilities
@@ -48,7 +48,7 @@ from store.request import Request
 TAIL_SECONDS = 10.0
 """How long the end of the stream is awaited once the image is there."""
 
-_PACKAGES = ("stability-sdk", "grpcio", "protobuf")
+_PACKAGES = ("grpcio", "protobuf")
 
 
 class StabilityEngine:
@@ -70,12 +70,14 @@ class StabilityEngine:
         The model is in each request. Raises `EngineError` when the host is no address.
         """
         target = find_target(self._settings.host, self._settings.tls)
+        protocol, version = SOURCE
         versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
         return EnvironmentRecord(
             values={
                 "engine": ENGINE,
                 "host": target.address,
                 "tls": "on" if target.is_tls else "off",
+                protocol: version,
                 **versions,
             }
         )

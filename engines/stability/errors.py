@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import grpc
-
 from engines.base import EngineError, Failure
+from engines.quiet_grpc import grpc
 from engines.remote import (
     Call,
     Target,

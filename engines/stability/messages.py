@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from google.protobuf import struct_pb2
 from google.protobuf.message import DecodeError
 
 from engines.base import Run
@@ -395,8 +394,9 @@ def prepare_message(request: Request, run: Run) -> Outgoing:
         requested_type=generation.ARTIFACT_IMAGE,
         prompt=[*(_build_prompt(prompt) for prompt in active), *_build_inputs(inputs)],
         image=build_image(request, inputs),
-        extras=_build_extras(request.parameters.style_preset),
     )
+    if request.parameters.style_preset is not None:
+        message.extras.update({EXTRAS_KEY: {PRESET_KEY: request.parameters.style_preset}})
     notes = (*describe_losses(request), *inputs.notes)
     return Outgoing(message, notes, inputs.digests)
 
@@ -568,14 +568,6 @@ def _read_mask(data: bytes, initial: tuple[int, int] | None, image: Message) -> 
 def _read_upscale(sha256: str, number: int) -> Upscale:
     word = UPSCALER_NAMES.find_word("image.transform.upscaler", number)
     return Upscale(sha256=sha256, upscaler=word)
-
-
-def _build_extras(style_preset: str | None) -> Message | None:
-    if style_preset is None:
-        return None
-    extras = struct_pb2.Struct()
-    extras.update({EXTRAS_KEY: {PRESET_KEY: style_preset}})
-    return extras
 
 
 def _read_preset(message: Message) -> str | None:

@@ -1,8 +1,4 @@
-"""The protocol: the generated messages of `stability-sdk`, its numbers for words, its floats.
-
-Importing the package appends folders to `sys.path` (its generated modules import each other as
-top-level modules); they are taken out again, so that no name of ours can be shadowed. Its `client`
-and `api` modules, which set logging levels, are never imported.
+"""The protocol: its messages, its numbers for words, its floats.
 
 Floats are of 32 bits: 1.3 travels as 1.2999999523162842. Reading takes the shortest decimal that
 travels as the same number, so what a person types with up to six digits comes back exactly.
@@ -11,37 +7,20 @@ travels as the same number, so what a person types with up to six digits comes b
 from __future__ import annotations
 
 import struct
-import sys
 from collections.abc import Iterable
 from typing import Any
 
+from engines.stability.descriptors import load_messages
 from engines.stability.models import SAMPLERS
 from store.errors import RequestError
 from store.request import ADAPTERS, GUIDANCE_PRESETS, UPSCALERS
 
-_path = list(sys.path)
-import stability_sdk.interfaces.gooseai.dashboard.dashboard_pb2 as dashboard  # noqa: E402
-import stability_sdk.interfaces.gooseai.engines.engines_pb2 as listing  # noqa: E402
-import stability_sdk.interfaces.gooseai.generation.generation_pb2 as generation  # noqa: E402
-import stability_sdk.interfaces.gooseai.generation.generation_pb2_grpc as generation_grpc  # noqa: E402
-
-sys.path[:] = _path
-
-__all__ = [
-    "MESSAGE_LIMIT",
-    "METADATA_LIMIT",
-    "PREVIEWS_HEADER",
-    "PREVIEW_MAGIC",
-    "WARNING_HEADER",
-    "Message",
-    "dashboard",
-    "generation",
-    "generation_grpc",
-    "listing",
-]
+generation = load_messages("generation.proto")
+listing = load_messages("engines.proto")
+dashboard = load_messages("dashboard.proto")
 
 Message = Any
-"""A protobuf message; the generated modules have no types."""
+"""A protobuf message; its class is made while the program runs and has no types."""
 
 WARNING_HEADER = "safelight-warning-bin"
 """The trailing metadata in which our server tells what an engine warns of, UTF-8, repeated."""

@@ -1,9 +1,9 @@
-"""What our client costs over a raw call of the stub, for images of 1.5 MB on loopback.
+"""What our client costs over a raw call of gRPC, for images of 1.5 MB on loopback.
 
     python -m tests.benchmarks.client_overhead [--pairs 40] [--slow-pairs 10] [--seconds 1.0]
 
 Both sides speak to one server in a process of its own, in turns, the order changing from pair
-to pair. Raw: the generated stub on a channel of its own for each call, as a program makes that
+to pair. Raw: the method on a channel of its own for each call, as a program makes that
 wants one image, until the stream has ended. Ours: `generate` of the engine, with a spool that
 writes and syncs as a job's does, until the image is handed over; and until its bytes are there.
 The first table has a server that answers at once, so that nothing hides the cost; the second
@@ -29,20 +29,20 @@ from engines.stability.connection import OPTIONS
 from engines.stability.engine import StabilityEngine
 from engines.stability.messages import build_message
 from engines.stability.models import StabilitySettings
-from engines.stability.protocol import generation_grpc
 from store.pixels import digest_pixels, make_thumbnail, open_image
 from store.vault import Vault
 from tests.benchmarks.service import MODEL, make_service_request, serving
+from tests.engines.server.plain_client import open_method
 
 Times = dict[str, list[float]]
 
 
 async def call_raw(host: str, seed: int) -> bytes:
-    """The image by the generated stub and nothing else."""
+    """The image by gRPC and nothing else."""
     data = b""
     async with grpc.aio.insecure_channel(host, options=OPTIONS) as channel:
-        stub = generation_grpc.GenerationServiceStub(channel)
-        async for answer in stub.Generate(build_message(make_service_request(seed), Run(id="raw"))):
+        generate = open_method(channel)
+        async for answer in generate(build_message(make_service_request(seed), Run(id="raw"))):
             for artifact in answer.artifacts:
                 data = artifact.binary
     return data

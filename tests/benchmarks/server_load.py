@@ -23,8 +23,8 @@ import msgspec
 from engines.base import Run
 from engines.stability.connection import OPTIONS
 from engines.stability.messages import build_message
-from engines.stability.protocol import generation_grpc
 from tests.benchmarks.service import make_picture, make_service_request, serving
+from tests.engines.server.plain_client import open_method
 
 CLIENTS = (1, 8, 64)
 QUEUE = 64
@@ -42,12 +42,12 @@ async def run_client(host: str, seeds: range, size: int, load: Load) -> None:
     """Ask for the image of each seed, one after the other, over one connection."""
     async with grpc.aio.insecure_channel(host, options=OPTIONS) as channel:
         await channel.channel_ready()
-        stub = generation_grpc.GenerationServiceStub(channel)
+        generate = open_method(channel)
         for seed in seeds:
             began = time.perf_counter()
             found: list[tuple[int, int]] = []
             try:
-                async for answer in stub.Generate(
+                async for answer in generate(
                     build_message(make_service_request(seed), Run(id=str(seed)))
                 ):
                     found += [(one.seed, len(one.binary)) for one in answer.artifacts]

@@ -29,9 +29,15 @@ PACKAGES = (
     "sqlmodel",
     "stability-sdk",
     "grpcio",
+    "protobuf",
+    "tokenizers",
     "httpx",
     "textual-image",
 )
+
+
+OPTIONAL = ("stability-sdk",)
+"""What is missing with newer versions of Python, and nothing here needs."""
 
 
 def doctor(as_json: JsonOption = False) -> None:
@@ -88,7 +94,8 @@ def _describe_program() -> dict[str, Any]:
         try:
             facts[package] = version(package)
         except PackageNotFoundError:
-            facts[package] = "not installed as a package"
+            is_needed = package not in OPTIONAL
+            facts[package] = f"not installed{' as a package' if is_needed else ' (not needed)'}"
     return facts
 
 

@@ -21,6 +21,9 @@ from tui.words import write_weight
 EXAMPLE = "beautiful night sky above a japanese town, anime style"
 WEIGHT_CHARACTERS = 12
 DROPPED_SHOWN = 6
+DROPPED_CHARACTERS = 120
+"""How much is shown of what falls off: words, and characters at most."""
+
 UNKNOWN_STYLE = "underline $role-quiet"
 BAR_SIDE = 5
 """Cells of a weight's bar on each side of its middle."""
@@ -196,9 +199,9 @@ class PromptRow(Vertical):
             warning = (f"{glyphs.warning} ", "bold $role-negative")
             return Content.assemble(warning, show_safely(self._explanation))
         if count is not None and count.is_over:
-            return self._describe_dropped(count.dropped, f"after {count.limit} tokens")
+            return self._describe_dropped(text, len(count.kept), f"after {count.limit} tokens")
         if reading.kept is not None:
-            return self._describe_dropped(text[reading.kept :], "that this model does not read")
+            return self._describe_dropped(text, reading.kept, "that this model does not read")
         if reading.unknown and self._is_current:
             words = dict.fromkeys(text[start:end] for start, end in reading.unknown)
             named = ", ".join(list(words)[:DROPPED_SHOWN])
@@ -207,14 +210,21 @@ class PromptRow(Vertical):
             return Content.styled(said, "$role-quiet")
         return Content("")
 
-    def _describe_dropped(self, dropped: str, where: str) -> Content:
+    def _describe_dropped(self, text: str, border: int, where: str) -> Content:
+        kept, dropped = text[:border], text[border:]
         words = dropped.split()
-        noun = "word falls" if len(words) == 1 else "words fall"
-        more = self._glyphs.ellipsis if len(words) > DROPPED_SHOWN else ""
+        shown = " ".join(words[:DROPPED_SHOWN])
+        if kept[-1:].strip() and dropped[:1].strip():
+            # A script without spaces, or a long URL: its words cannot be counted.
+            number, noun = len("".join(words)), "character"
+        else:
+            number, noun = len(words), "word"
+        falls = f"{noun} falls" if number == 1 else f"{noun}s fall"
+        is_more = len(words) > DROPPED_SHOWN or len(shown) > DROPPED_CHARACTERS
         return Content.assemble(
-            (f"{self._glyphs.warning} {len(words)} {noun} off {where}: ", "$role-negative"),
-            (show_safely(" ".join(words[:DROPPED_SHOWN])), "strike $role-quiet"),
-            (more, "$role-quiet"),
+            (f"{self._glyphs.warning} {number} {falls} off {where}: ", "$role-negative"),
+            (show_safely(shown[:DROPPED_CHARACTERS]), "strike $role-quiet"),
+            (self._glyphs.ellipsis if is_more else "", "$role-quiet"),
         )
 
     # Typing

@@ -31,7 +31,6 @@ from engines.server.server import (
     free_socket,
     read_credentials,
 )
-from engines.stability.connection import silence_grpc
 
 APPLICATION = "safelight"
 
@@ -52,7 +51,6 @@ async def serve(
     Otherwise like `engines.server.server.serve`: `make_engine` is called here too, as every
     engine of the fleet must have the environment that this one has. Raises `EngineError`.
     """
-    silence_grpc()
     target = _choose_port(find_listening_target(settings))
     read_credentials(settings)
     _check_cluster_key(settings, fleet)

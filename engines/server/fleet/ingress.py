@@ -7,11 +7,11 @@ import contextlib
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
-import grpc
 import msgspec
 
 from engines.base import EngineError, Event, Failure, Run
 from engines.capabilities import Capabilities
+from engines.quiet_grpc import grpc
 from engines.server.fleet.replica import Failed, write_log
 from engines.server.server import REQUESTS, list_behaviours
 from engines.server.service import GenerationService

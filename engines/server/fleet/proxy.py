@@ -14,11 +14,10 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-import grpc
-import grpc.aio
 import msgspec
 
 from engines.keys import Secret
+from engines.quiet_grpc import grpc
 from engines.server.server import (
     REQUESTS,
     SERVICES,
@@ -30,7 +29,6 @@ from engines.server.server import (
     listen,
     read_credentials,
 )
-from engines.stability.connection import silence_grpc
 
 VARIABLE = "SAFELIGHT_FLEET"
 """Tells the processes of the fleet how the proxy listens: `Listening` as JSON."""
@@ -108,7 +106,6 @@ def stop(proxy: object, seconds: float) -> bool:
 
 def _listen(server: Any, address: str) -> None:
     settings = _read_settings()
-    silence_grpc()
     target = find_listening_target(settings)
     free_socket(target)
     setattr(server, _MARK, listen(server, target.address, read_credentials(settings)))

@@ -23,18 +23,28 @@ def make_message(**image: Any) -> Message:
     )
 
 
+def open_method(
+    channel: Any,
+    method: str = "GenerationService/Generate",
+    request: Any = generation.Request,
+    answer: Any = generation.Answer,
+) -> Any:
+    """What calls `method` with a message, as a generated stub has it."""
+    make = channel.unary_stream if method.endswith("Generate") else channel.unary_unary
+    return make(
+        f"/gooseai.{method}",
+        request_serializer=request.SerializeToString,
+        response_deserializer=answer.FromString,
+    )
+
+
 async def call(
     server: Server, method: str, message: Message, answer: Any, token: str | None = None
 ) -> list[Any]:
     """The answers to one call of a plain client."""
     metadata = () if token is None else (("authorization", token),)
     async with grpc.aio.insecure_channel(server.host) as channel:
-        make = channel.unary_stream if method.endswith("Generate") else channel.unary_unary
-        sent = make(
-            f"/gooseai.{method}",
-            request_serializer=type(message).SerializeToString,
-            response_deserializer=answer.FromString,
-        )(message, metadata=metadata)
+        sent = open_method(channel, method, type(message), answer)(message, metadata=metadata)
         try:
             return [one async for one in sent] if method.endswith("Generate") else [await sent]
         finally:

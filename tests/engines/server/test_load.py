@@ -11,9 +11,10 @@ import grpc.aio
 from engines.base import Run
 from engines.stability.connection import OPTIONS
 from engines.stability.messages import build_message
-from engines.stability.protocol import generation, generation_grpc
+from engines.stability.protocol import generation
 from tests.engines.hosted import Serve
 from tests.engines.painter import Painter, paint
+from tests.engines.server.plain_client import open_method
 from tests.factories import make_hosted_request
 from tests.waiting import wait_for
 
@@ -23,8 +24,8 @@ CLIENTS = 64
 async def ask(host: str, seed: int, came: list[int]) -> Any:
     """The artifact for `seed` over a connection of its own, or the status that refused it."""
     async with grpc.aio.insecure_channel(host, options=OPTIONS) as channel:
-        stub = generation_grpc.GenerationServiceStub(channel)
-        stream = stub.Generate(build_message(make_hosted_request(seed=seed), Run(id=str(seed))))
+        generate = open_method(channel)
+        stream = generate(build_message(make_hosted_request(seed=seed), Run(id=str(seed))))
         found = []
         try:
             async for answer in stream:

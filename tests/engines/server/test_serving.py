@@ -28,6 +28,7 @@ from store.request import Request
 from tests.engines.hosted import collect, make_engine
 from tests.factories import make_hosted_request
 from tests.journeys.program import Program
+from tests.sdk import needs_sdk
 from tests.waiting import SECONDS
 
 SDXL = "stable-diffusion-xl-1024-v1-0"
@@ -123,6 +124,7 @@ def make(program: Program, *arguments: str) -> Any:
     return image["pixels_sha256"]
 
 
+@needs_sdk
 def test_a_program_of_the_documentation_gets_the_pixels_of_generate(
     served: Served, program: Program, tmp_path: Path
 ) -> None:
@@ -136,6 +138,7 @@ def test_a_program_of_the_documentation_gets_the_pixels_of_generate(
         assert digest_file(file) == make(program, *prompts, *same, *size)
 
 
+@needs_sdk
 async def test_the_sdks_own_command_saves_what_the_engine_makes(
     served: Served, tmp_path: Path
 ) -> None:
@@ -157,6 +160,7 @@ image.save("image.png")
 """
 
 
+@needs_sdk
 def test_the_sdks_context_works(served: Served, tmp_path: Path) -> None:
     run_client(served, tmp_path, "-c", CONTEXT)
     assert open_image((tmp_path / "image.png").read_bytes()).size == (128, 128)

@@ -52,6 +52,14 @@ _CELLS = {
 }
 
 
+def is_repeated(field: Any) -> bool:
+    """Whether a field, given by its descriptor, has any number of values."""
+    # The one is new in protobuf 6, the other is gone in 7.
+    if hasattr(field, "is_repeated"):
+        return bool(field.is_repeated)
+    return bool(field.label == field.LABEL_REPEATED)
+
+
 def list_fields() -> Iterator[str]:
     """The path of each field of a request that holds a value, or of what has a row as a whole."""
     whole = {row.path for row in ROWS}

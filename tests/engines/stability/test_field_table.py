@@ -19,6 +19,7 @@ from tests.engines.stability.field_rows import ROWS, Claim, Row
 from tests.engines.stability.field_table import (
     FILE,
     is_honoured,
+    is_repeated,
     list_fields,
     list_leaves,
     make_table,
@@ -67,7 +68,7 @@ def get_values(message: Message, path: str) -> list[Any]:
         field = found[0].DESCRIPTOR.fields_by_name[name] if found else None
         parts: list[Any] = []
         for one in found:
-            if field.label == field.LABEL_REPEATED:  # type: ignore[union-attr]
+            if is_repeated(field):
                 parts += getattr(one, name)
             elif not field.has_presence or one.HasField(name):  # type: ignore[union-attr]
                 parts.append(getattr(one, name))
@@ -122,7 +123,7 @@ def set_value(message: Message, path: str, value: Any = None) -> None:
     *names, leaf = path.split(".")
     for name in names:
         field = message.DESCRIPTOR.fields_by_name[name]
-        if field.label != field.LABEL_REPEATED:
+        if not is_repeated(field):
             message = getattr(message, name)
             message.SetInParent()
         elif name == "prompt" and path.startswith("prompt.artifact"):
@@ -138,7 +139,7 @@ def set_value(message: Message, path: str, value: Any = None) -> None:
         value = ODD.get(kind, 1 if field.enum_type or field.type not in (1, 2) else 0.5)
     if field.message_type is not None:
         getattr(message, leaf).SetInParent()
-    elif field.label == field.LABEL_REPEATED:
+    elif is_repeated(field):
         getattr(message, leaf).append(value)
     else:
         setattr(message, leaf, value)

@@ -18,6 +18,7 @@ from store.errors import RequestError
 from store.limits import CFG_SCALE_MAXIMUM, SEED_MAXIMUM
 from store.request import Parameters, Prompt, PromptStack, Request
 from tests.factories import make_hosted_request
+from tests.sdk import needs_sdk
 
 texts = st.text(
     st.characters(exclude_categories=["Cc", "Cs"]) | st.sampled_from("\n\t"),
@@ -157,6 +158,7 @@ list(inference.generate(
 """
 
 
+@needs_sdk
 def test_it_differs_from_the_clients_own_message_only_where_that_is_wrong() -> None:
     """The SDK's client sends an adapter that nobody asked for, and says not what it wants."""
     command = [sys.executable, "-c", SDK]

@@ -17,8 +17,12 @@ from PIL import Image
 from engines.stability.messages import build_message
 from engines.stability.protocol import Message, generation
 from store.request import Adapter, Guidance, Request
+from tests.engines.stability.field_table import is_repeated
 from tests.engines.stability.files import Shelf, make_file, make_mask_file
 from tests.factories import make_hosted_request
+from tests.sdk import needs_sdk
+
+pytestmark = needs_sdk
 
 Differences = dict[str, str]
 
@@ -140,7 +144,7 @@ def find_differences(ours: Message, other: Message, prefix: str = "") -> Iterato
             ]
             if left != right or has[0] != has[1]:
                 yield path
-        elif field.label == field.LABEL_REPEATED:
+        elif is_repeated(field):
             if [_name_kind(part) for part in left] != [_name_kind(part) for part in right]:
                 yield path
                 continue

@@ -23,7 +23,10 @@ from tests.engines.painter import EVERYTHING, Painter
 from tests.engines.stability.files import Shelf, make_file, make_mask_file
 from tests.engines.stability.server import Server
 from tests.factories import make_hosted_request
+from tests.sdk import needs_sdk
 from tests.waiting import SECONDS
+
+pytestmark = needs_sdk
 
 NAMES = (
     "stable-diffusion-xl-1024-v1-0",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from engines.tokens import count_tokens
 from store.records import Draft, DraftPrompt
 from tests.screens import join_lines, read_screen
 from tests.tui.desk_darkroom import DeskDarkroom, with_place
@@ -154,6 +155,16 @@ async def test_words_beyond_the_limit_are_counted_and_struck(tmp_path: Path) -> 
         await wait_for(lambda: "fall off" in read_screen(app), "the count")
         assert "82/77" in read_screen(app)
         assert "5 words fall off after 77 tokens" in read_screen(app)
+
+
+async def test_a_text_without_spaces_is_struck_where_its_tokens_end(tmp_path: Path) -> None:
+    text = "城堡在山上，月光，湖水，" * 12
+    draft = with_place(Draft(prompts=(DraftPrompt(text=text),), seed=5))
+    async with running(DeskDarkroom(tmp_path, draft)) as (app, _):
+        await wait_for(lambda: "fall off" in read_screen(app), "the count")
+        kept = count_tokens(text).kept
+        assert kept
+        assert f"{len(text) - len(kept)} characters fall off after 77 tokens" in read_screen(app)
 
 
 async def test_a_paste_keeps_its_control_characters_visible_and_harmless(tmp_path: Path) -> None:

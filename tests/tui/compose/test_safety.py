@@ -30,7 +30,10 @@ HOSTILE = [
     "\x9b31m",
     "a\u202eb\u200bc",
 ]
-SLOW = ("sqlmodel", "sqlalchemy", "numpy", "grpc", "chafa", "PIL", "stability_sdk")
+SLOW = (
+    *("sqlmodel", "sqlalchemy", "numpy", "grpc", "chafa", "PIL", "stability_sdk"),
+    *("google.protobuf", "tokenizers", "ftfy"),
+)
 
 
 def test_nothing_slow_is_imported_before_the_first_paint() -> None:

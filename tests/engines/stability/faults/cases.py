@@ -35,7 +35,8 @@ class Ends(msgspec.Struct, frozen=True, kw_only=True):
 class Case(msgspec.Struct, frozen=True, kw_only=True):
     """One fault. `options` are the settings of the engine, `key` what it sends.
 
-    `or_ends`: how it ends as well, where gRPC's own threads decide what is seen first.
+    `or_ends`: how it ends as well, where gRPC's own threads decide what is seen first, or its
+    version does.
     """
 
     name: str
