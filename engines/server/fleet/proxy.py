@@ -19,12 +19,12 @@ import grpc.aio
 import msgspec
 
 from engines.keys import Secret
+from engines.server.access import find_key_problem
 from engines.server.server import (
     REQUESTS,
     SERVICES,
     ServerSettings,
     find_key,
-    find_key_problem,
     find_listening_target,
     free_socket,
     listen,
