@@ -26,7 +26,7 @@ import h11
 
 from engines.keys import Secret
 from engines.server.access import KEYLESS, find_key_problem, find_service
-from engines.server.service import WRITE_SECONDS
+from engines.server.service import WEB_HEADER, WRITE_SECONDS
 from engines.stability.protocol import MESSAGE_LIMIT, WARNING_HEADER
 
 HEAD_LIMIT = 16 * 1024
@@ -46,10 +46,35 @@ _TIMEOUT = re.compile(r"(\d{1,8})([HMSmun])", re.ASCII)
 _UNITS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 
 _OF_HTTP = frozenset(
-    "accept accept-charset accept-encoding accept-language cache-control connection content-length "
-    "content-type cookie dnt expect forwarded host keep-alive origin pragma priority "
-    "proxy-authorization referer te trailer transfer-encoding upgrade user-agent via "
-    "x-grpc-web x-user-agent".split()
+    [
+        "accept",
+        "accept-charset",
+        "accept-encoding",
+        "accept-language",
+        "cache-control",
+        "connection",
+        "content-length",
+        "content-type",
+        "cookie",
+        "dnt",
+        "expect",
+        "forwarded",
+        "host",
+        "keep-alive",
+        "origin",
+        "pragma",
+        "priority",
+        "proxy-authorization",
+        "referer",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "user-agent",
+        "via",
+        "x-grpc-web",
+        "x-user-agent",
+    ]
 )
 """Headers that are not for the call."""
 
@@ -57,6 +82,14 @@ _PREFIX = 5
 _TRAILERS = 0x80
 
 Code = grpc.StatusCode
+_CODES = {
+    400: Code.FAILED_PRECONDITION,
+    403: Code.PERMISSION_DENIED,
+    404: Code.UNIMPLEMENTED,
+    405: Code.UNIMPLEMENTED,
+    408: Code.DEADLINE_EXCEEDED,
+    415: Code.INVALID_ARGUMENT,
+}
 Headers = list[tuple[str, str]]
 
 
@@ -266,7 +299,7 @@ class _Exchange:
     async def refuse(self, status: int, headers: Headers, text: str) -> None:
         """Answer with a line of text, when there is no answer yet."""
         if self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            await self.respond(status, [*headers, ("content-type", "text/plain")], text)
+            await self.respond(status, [*headers, *describe_refusal(status, text)], text)
 
     async def _begin(self, status: int, headers: Headers) -> None:
         fields = [*headers, ("connection", "close"), ("x-content-type-options", "nosniff")]
@@ -291,6 +324,15 @@ class _Exchange:
         while (event := self._http.next_event()) is h11.NEED_DATA:
             self._http.receive_data(await self._reader.read(65536))
         return event
+
+
+def describe_refusal(status: int, text: str) -> Headers:
+    """The headers of an answer of HTTP that is `text`; clients of gRPC-Web read them alone."""
+    return [
+        ("content-type", "text/plain; charset=utf-8"),
+        ("grpc-status", str(_CODES.get(status, Code.UNKNOWN).value[0])),
+        ("grpc-message", _encode_message(text)),
+    ]
 
 
 def _find_header(request: Any, name: str) -> str | None:
@@ -336,10 +378,10 @@ def _check_request(request: Any, path: str) -> bool:
 
 def _read_metadata(request: Any) -> tuple[tuple[str, str | bytes], ...]:
     """What the headers say to the call. Raises `Refusal` for a value that gRPC cannot carry."""
-    found: list[tuple[str, str | bytes]] = []
+    found: list[tuple[str, str | bytes]] = [(WEB_HEADER, "1")]
     for raw_name, raw_value in request.headers:
         name, value = raw_name.decode("ascii"), raw_value.decode("latin-1")
-        if name in _OF_HTTP or name.startswith(("sec-", "grpc-", "access-control-")):
+        if name in (*_OF_HTTP, WEB_HEADER) or name.startswith(("sec-", "grpc-", "access-control-")):
             continue
         try:
             if not _NAME.fullmatch(name) or not (value.isascii() and value.isprintable()):
@@ -379,13 +421,17 @@ def _decode_text(body: bytearray) -> bytes:
 
 
 def _list_trailers(code: Any, text: str | None, metadata: Any) -> bytes:
-    """The lines that end a call. `text` is percent-encoded, as gRPC has it."""
+    """The lines that end a call."""
     lines = [f"grpc-status: {code.value[0]}"]
     if text:
-        safe = "".join(chr(c) for c in range(0x20, 0x7F) if chr(c) != "%")
-        lines.append(f"grpc-message: {quote(text, safe=safe)}")
+        lines.append(f"grpc-message: {_encode_message(text)}")
     for name, value in metadata or ():
         if isinstance(value, bytes):
             value = base64.b64encode(value).decode().rstrip("=")
         lines.append(f"{name}: {value}")
     return "".join(f"{line}\r\n" for line in lines).encode("ascii", "replace")
+
+
+def _encode_message(text: str) -> str:
+    """`text` percent-encoded, as gRPC has it: what is printable stays."""
+    return quote(text, safe="".join(chr(c) for c in range(0x20, 0x7F) if chr(c) != "%"))

@@ -20,7 +20,7 @@ import grpc
 import grpc.aio
 
 from engines.base import EngineError, Failure
-from engines.server.grpc_web import Gateway
+from engines.server.grpc_web import Gateway, describe_refusal
 from engines.server.service import WRITE_SECONDS
 
 FIRST_SECONDS = 10.0
@@ -44,10 +44,9 @@ _METHODS = (b"GET ", b"POST", b"PUT ", b"HEAD", b"OPTI", b"DELE", b"PATC")
 # TLS: an alert, fatal, "protocol version".
 _ALERT = b"\x15\x03\x01\x00\x02\x02\x46"
 
-NO_TLS_HERE = "This port speaks no TLS."
 TLS_HERE = (
-    "This port speaks TLS. Use a channel with TLS and trust the server's certificate; "
-    "stability-sdk does so where the host ends in 443."
+    "This port speaks TLS: use a channel with TLS (https:// for gRPC-Web) and trust the server's "
+    "certificate. stability-sdk uses TLS where the host ends in 443."
 )
 
 _log = logging.getLogger("safelight.serve")
@@ -186,11 +185,14 @@ class Listener:
             "where the host ends in 443).",
         )
         if start in _METHODS:
-            body = f"{TLS_HERE} A web page begins with https://.\n"
-            writer.write(
-                "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\nconnection: close\r\n"
-                f"content-length: {len(body)}\r\n\r\n{body}".encode()
+            headers = "".join(
+                f"{name}: {text}\r\n" for name, text in describe_refusal(400, TLS_HERE)
             )
+            writer.write(
+                f"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n{headers}"
+                f"content-length: {len(TLS_HERE) + 1}\r\n\r\n{TLS_HERE}\n".encode()
+            )
+            await _linger(reader, writer)
         elif _HTTP2.startswith(start) and self._stray is not None:
             if ipaddress.ip_address(peer[0].partition("%")[0]).is_loopback:
                 await _join(reader, writer, start, self._stray.address)
@@ -291,7 +293,10 @@ async def _open_streams(
     reader = asyncio.StreamReader(_CHUNK, loop)
     protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
     transport, _ = await loop.connect_accepted_socket(
-        lambda: protocol, client.dup(), ssl=tls, ssl_handshake_timeout=FIRST_SECONDS if tls else None
+        lambda: protocol,
+        client.dup(),
+        ssl=tls,
+        ssl_handshake_timeout=FIRST_SECONDS if tls else None,
     )
     return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
 
