@@ -6,6 +6,8 @@ import socket
 
 from engines.server.server import TLS_PORT, ServerSettings
 
+_EVERY_ADDRESS = ("0.0.0.0", "[::]")  # noqa: S104 (read, not bound)
+
 _SDK_PORT = "443"
 """What a host ends in where stability-sdk uses TLS, and sends its key."""
 
@@ -53,6 +55,6 @@ def list_hindrances(address: str, settings: ServerSettings) -> list[str]:
 def _find_reachable(address: str) -> str:
     """`address` as clients write it: every address of this machine is none of them."""
     host, colon, port = address.rpartition(":")
-    if host in ("0.0.0.0", "[::]"):
+    if host in _EVERY_ADDRESS:
         return f"{socket.gethostname()}{colon}{port}"
     return address

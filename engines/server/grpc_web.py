@@ -46,35 +46,13 @@ _TIMEOUT = re.compile(r"(\d{1,8})([HMSmun])", re.ASCII)
 _UNITS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 
 _OF_HTTP = frozenset(
-    [
-        "accept",
-        "accept-charset",
-        "accept-encoding",
-        "accept-language",
-        "cache-control",
-        "connection",
-        "content-length",
-        "content-type",
-        "cookie",
-        "dnt",
-        "expect",
-        "forwarded",
-        "host",
-        "keep-alive",
-        "origin",
-        "pragma",
-        "priority",
-        "proxy-authorization",
-        "referer",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        "user-agent",
-        "via",
-        "x-grpc-web",
-        "x-user-agent",
-    ]
+    (
+        *("accept", "accept-charset", "accept-encoding", "accept-language", "cache-control"),
+        *("connection", "content-length", "content-type", "cookie", "dnt", "expect", "forwarded"),
+        *("host", "keep-alive", "origin", "pragma", "priority", "proxy-authorization", "referer"),
+        *("te", "trailer", "transfer-encoding", "upgrade", "user-agent", "via"),
+        *("x-grpc-web", "x-user-agent", WEB_HEADER),
+    )
 )
 """Headers that are not for the call."""
 
@@ -89,6 +67,7 @@ _CODES = {
     405: Code.UNIMPLEMENTED,
     408: Code.DEADLINE_EXCEEDED,
     415: Code.INVALID_ARGUMENT,
+    431: Code.RESOURCE_EXHAUSTED,
 }
 Headers = list[tuple[str, str]]
 
@@ -202,16 +181,19 @@ class Gateway:
         body = bytearray()
         async for part in exchange.read_body():
             body += part
-            if len(body) > (-(-most // 3) * 4 + 4 if is_text else most):
-                raise Refusal(
-                    Code.RESOURCE_EXHAUSTED, f"A message has at most {self._limit:,} bytes."
-                )
+            if len(body) > (2 * most if is_text else most):
+                raise self._refuse_size()
         data = _decode_text(body) if is_text else bytes(body)
+        if len(data) > most:
+            raise self._refuse_size()
         if len(data) < _PREFIX or len(data) - _PREFIX != int.from_bytes(data[1:_PREFIX], "big"):
             raise Refusal(Code.INVALID_ARGUMENT, "The body is not one message of gRPC-Web.")
         if data[0] != 0:
             raise Refusal(Code.UNIMPLEMENTED, "A message that is compressed is not understood.")
         return data[_PREFIX:]
+
+    def _refuse_size(self) -> Refusal:
+        return Refusal(Code.RESOURCE_EXHAUSTED, f"A message has at most {self._limit:,} bytes.")
 
     def _open(self, path: str) -> Any:
         if self._channel is None:
@@ -243,6 +225,8 @@ class _Exchange:
         event = await self._read()
         if not isinstance(event, h11.Request):
             raise Fault(400, "There is no request.")
+        if sum(len(name) + len(value) for name, value in event.headers) > HEAD_LIMIT:
+            raise Fault(431, f"The headers of a request have at most {HEAD_LIMIT:,} bytes.")
         return event
 
     async def read_body(self) -> AsyncIterator[bytes]:
@@ -381,7 +365,7 @@ def _read_metadata(request: Any) -> tuple[tuple[str, str | bytes], ...]:
     found: list[tuple[str, str | bytes]] = [(WEB_HEADER, "1")]
     for raw_name, raw_value in request.headers:
         name, value = raw_name.decode("ascii"), raw_value.decode("latin-1")
-        if name in (*_OF_HTTP, WEB_HEADER) or name.startswith(("sec-", "grpc-", "access-control-")):
+        if name in _OF_HTTP or name.startswith(("sec-", "grpc-", "access-control-")):
             continue
         try:
             if not _NAME.fullmatch(name) or not (value.isascii() and value.isprintable()):

@@ -194,7 +194,7 @@ class Listener:
             )
             await _linger(reader, writer)
         elif _HTTP2.startswith(start) and self._stray is not None:
-            if ipaddress.ip_address(peer[0].partition("%")[0]).is_loopback:
+            if _is_near(peer[0]):
                 await _join(reader, writer, start, self._stray.address)
             else:
                 # Welcomed, it would send its key and its prompts for everybody to read.
@@ -343,6 +343,12 @@ def _make_goaway(text: str) -> bytes:
     data = text.encode()
     payload = bytes(4) + (0xC).to_bytes(4, "big") + data
     return len(payload).to_bytes(3, "big") + b"\x07\x00" + bytes(4) + payload
+
+
+def _is_near(peer: str) -> bool:
+    """Whether what is sent to `peer`, an address, stays on this machine."""
+    address = ipaddress.ip_address(peer.partition("%")[0])
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
 def _name_peer(client: socket.socket) -> str:
