@@ -154,15 +154,17 @@ async def test_no_more_connections_than_there_are_places(
 
 
 async def test_a_client_that_leaves_stops_its_image() -> None:
-    async with listening(Painter(is_held=True)) as (listener, server):
-        async with grpc.aio.insecure_channel(listener.address) as channel:
-            call = channel.unary_stream("/gooseai.GenerationService/Generate")(
-                make_message().SerializeToString()
-            )
-            await call.read()
-            call.cancel()
-            async with asyncio.timeout(20):
-                await server.cancelled.wait()
+    async with (
+        listening(Painter(is_held=True)) as (listener, server),
+        grpc.aio.insecure_channel(listener.address) as channel,
+    ):
+        call = channel.unary_stream("/gooseai.GenerationService/Generate")(
+            make_message().SerializeToString()
+        )
+        await call.read()
+        call.cancel()
+        async with asyncio.timeout(20):
+            await server.cancelled.wait()
 
 
 async def test_what_is_on_its_way_arrives_when_the_server_ends() -> None:
