@@ -12,8 +12,13 @@ _SDK_PORT = "443"
 """What a host ends in where stability-sdk uses TLS, and sends its key."""
 
 
-def list_uses(address: str, settings: ServerSettings, name: str) -> list[str]:
-    """How to use the server at `address`, which answers for the engine id `name`: a line each."""
+def list_uses(
+    address: str, settings: ServerSettings, name: str, *, has_web: bool = True
+) -> list[str]:
+    """How to use the server at `address`, which answers for the engine id `name`: a line each.
+
+    `has_web`: whether it answers gRPC-Web at its port.
+    """
     host = _find_reachable(address)
     has_key = settings.key is not None
     key = 'os.environ["STABILITY_KEY"]' if has_key else '"any"'
@@ -23,7 +28,7 @@ def list_uses(address: str, settings: ServerSettings, name: str) -> list[str]:
         f"  its command:   STABILITY_HOST={host} STABILITY_KEY={variable} "
         f"python -m stability_sdk generate --engine {name} …",
     ]
-    if not address.startswith("unix:"):
+    if has_web and not address.startswith("unix:"):
         scheme = "http" if settings.certificate is None else "https"
         lines.append(f"  gRPC-Web:      {scheme}://{host}")
     return lines

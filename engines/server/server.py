@@ -14,7 +14,7 @@ import socket
 import ssl
 import stat
 import tempfile
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -253,7 +253,7 @@ async def serve(engine: Engine, settings: ServerSettings, announce: Callable[[st
     """
     silence_grpc()
     target = find_listening_target(settings)
-    check_origins(settings.origins)
+    check_origins(settings)
     credentials = read_credentials(settings)
     await asyncio.to_thread(engine.environment)
     free_socket(target)
@@ -300,15 +300,25 @@ def make_listener(target: Target, inner: str, settings: ServerSettings) -> Liste
     )
 
 
-def check_origins(origins: Sequence[str]) -> None:
-    """Raise `EngineError` for what is no origin of a web page."""
-    for origin in origins:
+def check_origins(settings: ServerSettings, *, has_web: bool = True) -> None:
+    """Raise `EngineError` for what is no origin of a web page, and where there is no gRPC-Web.
+
+    `has_web`: whether the server answers it at a port; at a socket none does.
+    """
+    for origin in settings.origins:
         if origin != "*" and not _ORIGIN.fullmatch(origin):
             raise EngineError(
                 Failure.INSECURE,
                 f"{origin!r} is not the origin of a web page.",
                 "Write it as a browser does: https://example.org or http://localhost:8080, or *.",
             )
+    if settings.origins and (settings.host.startswith("unix:") or not has_web):
+        where = "at a socket" if has_web else "by the fleet of a cluster"
+        raise EngineError(
+            Failure.UNREACHABLE,
+            f"gRPC-Web is not answered {where}, so no web page can call.",
+            "Leave --web-origin out.",
+        )
 
 
 def find_key(path: Path | None) -> Secret | None:

@@ -162,7 +162,8 @@ def _serve(name: str | None, settings: ServerSettings, fleet: Fleet | None) -> N
     def announce(address: str) -> None:
         print_line(f"serving {engine} ({capabilities.default_model}) at {address}")
         name = settings.names[0] if settings.names else capabilities.default_model
-        for line in list_uses(address, settings, name):
+        has_web = fleet is None or fleet.address is None
+        for line in list_uses(address, settings, name, has_web=has_web):
             print_line(line)
         for line in list_hindrances(address, settings):
             _log.warning(line)

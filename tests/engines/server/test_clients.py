@@ -74,13 +74,13 @@ def test_the_help_names_the_argument_and_no_variable_that_is_not_read(program: P
 
 @pytest.mark.parametrize("origin", ["*", "https://example.org", "http://localhost:8080"])
 def test_an_origin_is_written_as_a_browser_does(origin: str) -> None:
-    check_origins((origin,))
+    check_origins(ServerSettings(origins=(origin,)))
 
 
 @pytest.mark.parametrize("origin", ["", "example.org", "https://example.org/", "null", "http://*"])
 def test_what_is_no_origin_is_refused(program: Program, origin: str) -> None:
     with pytest.raises(EngineError, match="not the origin of a web page"):
-        check_origins((origin,))
+        check_origins(ServerSettings(origins=(origin,)))
     refused = program.run("serve", "--port", "0", "--web-origin", origin, status=2)
     assert "https://example.org" in refused.stderr
 
@@ -94,3 +94,11 @@ def test_each_size_of_the_models_that_the_server_may_stand_for_is_made(model: st
     ]
     assert len(known) > 5
     assert [size for size in known if not CAPABILITIES.sizes.accepts(size)] == []
+
+
+def test_an_origin_where_no_page_can_call_is_refused() -> None:
+    origins = ("https://example.org",)
+    with pytest.raises(EngineError, match="not answered at a socket"):
+        check_origins(ServerSettings(host="unix:/run/server.sock", origins=origins))
+    with pytest.raises(EngineError, match="by the fleet of a cluster"):
+        check_origins(ServerSettings(origins=origins), has_web=False)

@@ -33,7 +33,7 @@ def frame(data: bytes, flag: int = 0) -> bytes:
 
 def parse(body: bytes) -> tuple[list[bytes], dict[str, str]]:
     """The messages in the body of an answer, and what ends it."""
-    messages = []
+    messages: list[bytes] = []
     while body:
         flag, size = body[0], int.from_bytes(body[1:5], "big")
         part, body = body[5 : 5 + size], body[5 + size :]

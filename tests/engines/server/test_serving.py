@@ -91,12 +91,17 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 def run_client(
-    served: Served, folder: Path, *command: str, host: str = "", status: int = 0, **variables: str
+    served: Served,
+    folder: Path,
+    *command: str,
+    host: str = "",
+    status: int = 0,
+    variables: dict[str, str] | None = None,
 ) -> str:
     """What a client of the SDK prints; it knows no more than the host."""
     environ = {**os.environ, "STABILITY_HOST": host or served.address, "STABILITY_KEY": "any"}
     environ.pop("PYTHONPATH", None)
-    environ |= variables
+    environ |= variables or {}
     done = subprocess.run(
         [sys.executable, "-P", *command],
         cwd=folder,
@@ -211,9 +216,9 @@ def test_the_sdk_uses_tls_and_its_key_where_the_port_ends_in_443(
     trust = {"GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": str(authority)}
     with serving(home, *arguments) as running:
         program = find_line(running)
-        wrong = run_client(running, tmp_path, "-c", program, status=1, **trust)
+        wrong = run_client(running, tmp_path, "-c", program, status=1, variables=trust)
         assert "UNAUTHENTICATED" in wrong
-        run_client(running, tmp_path, "-c", program, STABILITY_KEY=KEY, **trust)
+        run_client(running, tmp_path, "-c", program, variables=trust | {"STABILITY_KEY": KEY})
         assert open_image((tmp_path / "image.png").read_bytes()).size == (128, 128)
         running.end()
         assert running.process.communicate()[1] == ""  # nothing hinders the SDK
@@ -222,9 +227,8 @@ def test_the_sdk_uses_tls_and_its_key_where_the_port_ends_in_443(
 def test_the_sdk_at_a_port_of_tls_that_does_not_end_in_443_is_told_what_to_set(
     home: Path, certificate: Path, tmp_path: Path
 ) -> None:
-    tls = ("--certificate", str(certificate / "cert.pem"))
-    tls += ("--private-key", str(certificate / "key.pem"))
-    with serving(home, "--port", "0", *tls) as running:
+    files = (str(certificate / "cert.pem"), "--private-key", str(certificate / "key.pem"))
+    with serving(home, "--port", "0", "--certificate", *files) as running:
         failed = run_client(running, tmp_path, "-c", find_line(running), status=1)
         assert "This port speaks TLS" in failed
         assert "where the host ends in 443" in failed
