@@ -181,16 +181,16 @@ class Gateway:
         body = bytearray()
         async for part in exchange.read_body():
             body += part
-            if len(body) > (2 * most if is_text else most):
+            if len(body) > (most * 3 // 2 + 8 if is_text else most):
                 raise self._refuse_size()
-        data = _decode_text(body) if is_text else bytes(body)
+        data = _decode_text(body) if is_text else body
         if len(data) > most:
             raise self._refuse_size()
         if len(data) < _PREFIX or len(data) - _PREFIX != int.from_bytes(data[1:_PREFIX], "big"):
             raise Refusal(Code.INVALID_ARGUMENT, "The body is not one message of gRPC-Web.")
         if data[0] != 0:
             raise Refusal(Code.UNIMPLEMENTED, "A message that is compressed is not understood.")
-        return data[_PREFIX:]
+        return bytes(memoryview(data)[_PREFIX:])
 
     def _refuse_size(self) -> Refusal:
         return Refusal(Code.RESOURCE_EXHAUSTED, f"A message has at most {self._limit:,} bytes.")

@@ -37,6 +37,7 @@ CONNECTIONS = 256
 """Connections at once, besides one for each request that may wait."""
 
 _CHUNK = 64 * 1024
+_PAUSE_SECONDS = 0.1
 _TLS = b"\x16"
 _HTTP2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _METHODS = (b"GET ", b"POST", b"PUT ", b"HEAD", b"OPTI", b"DELE", b"PATC")
@@ -75,23 +76,20 @@ class Listener:
         self._connections = connections
         self._log = _Log()
         self._stray: _Stray | None = None if tls is None else _Stray(f"{inner}-stray")
-        self._doors: list[socket.socket] = []
         self._accepting: list[asyncio.Task[None]] = []
         self._open: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Listen; `address` has the port then. Raises `EngineError` when it cannot."""
-        self._doors, self.address = _open_doors(self.address)
         if self._stray is not None:
             await self._stray.start()
-        self._accepting = [asyncio.create_task(self._accept(door)) for door in self._doors]
+        doors, self.address = _open_doors(self.address)
+        self._accepting = [asyncio.create_task(self._accept(door)) for door in doors]
 
     def stop(self) -> None:
         """Let nobody in any more."""
         for task in self._accepting:
             task.cancel()
-        for door in self._doors:
-            door.close()
 
     async def close(self) -> None:
         """End what is open, when what is on its way was taken, or a few seconds later."""
@@ -108,30 +106,36 @@ class Listener:
 
     async def _accept(self, door: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        while True:
-            try:
-                client, _ = await loop.sock_accept(door)
-            except OSError as error:
-                self._log.note("accept", f"A connection was not taken: {error.strerror}.")
-                await asyncio.sleep(0.1)  # too many open files, most likely
-                continue
-            if len(self._open) >= self._connections:
-                client.close()
-                self._log.note("many", f"There are {self._connections} connections: no more now.")
-                continue
-            client.setblocking(False)
-            task = asyncio.create_task(self._take(client))
-            self._open.add(task)
-            task.add_done_callback(self._open.discard)
+        with door:
+            while True:
+                try:
+                    client, _ = await loop.sock_accept(door)
+                except OSError as error:
+                    self._log.note("accept", f"A connection was not taken: {error.strerror}.")
+                    await asyncio.sleep(_PAUSE_SECONDS)  # too many open files, most likely
+                    continue
+                if len(self._open) >= self._connections:
+                    client.close()
+                    text = f"There are {self._connections} connections: no more now."
+                    self._log.note("many", text)
+                    continue
+                task = asyncio.create_task(self._take(client))
+                self._open.add(task)
+                task.add_done_callback(self._open.discard)
 
     async def _take(self, client: socket.socket) -> None:
-        with contextlib.suppress(OSError, ssl.SSLError, TimeoutError, EOFError), client:
-            async with asyncio.timeout(FIRST_SECONDS):
-                first = await _peek(client)
-            if first == _TLS and self._tls is None:
-                await self._refuse_tls(client)
-            elif first:
-                await self._serve(client, is_tls=first == _TLS)
+        with client:
+            try:
+                async with asyncio.timeout(FIRST_SECONDS):
+                    first = await _peek(client)
+                if first == _TLS and self._tls is None:
+                    await self._refuse_tls(client)
+                elif first:
+                    await self._serve(client, is_tls=first == _TLS)
+            except (OSError, EOFError):
+                pass  # it left, took too long, or does not trust the certificate
+            except Exception:  # noqa: BLE001 (logged; the client is hung up)
+                _log.exception("A connection failed.")
 
     async def _serve(self, client: socket.socket, *, is_tls: bool) -> None:
         async with asyncio.timeout(FIRST_SECONDS):
@@ -352,4 +356,7 @@ def _is_near(peer: str) -> bool:
 
 
 def _name_peer(client: socket.socket) -> str:
-    return str(client.getpeername()[0])
+    try:
+        return str(client.getpeername()[0])
+    except OSError:
+        return "an address"  # it has left
