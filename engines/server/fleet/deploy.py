@@ -79,7 +79,6 @@ async def serve(
         contextlib.redirect_stdout(sys.stderr),
         tempfile.TemporaryDirectory(prefix="safelight-") as folder,
         contextlib.ExitStack() as cluster,
-        Ending() as ending,
     ):
         if has_web and not target.address.startswith("unix:"):
             inner = f"unix:{folder}/grpc"
@@ -93,6 +92,7 @@ async def serve(
             listener = None
             listening = _describe(settings, fleet, target)
         cluster.enter_context(connect(listening, fleet))
+        ending = cluster.enter_context(Ending())  # Ray has taken the signals when it has begun
         work = _start_thread(_deploy, make_engine, served)
         asked = asyncio.ensure_future(ending.is_asked.wait())
         await asyncio.wait({work, asked}, return_when=asyncio.FIRST_COMPLETED)
