@@ -20,8 +20,8 @@ import grpc.aio
 import msgspec
 
 from engines.keys import Secret
-from engines.server.access import find_key_problem
-from engines.server.discovery import Discovery
+from engines.server.access import HEALTH, find_key_problem
+from engines.server.discovery import REFLECTION, Discovery
 from engines.server.server import (
     REQUESTS,
     SERVICES,
@@ -96,8 +96,10 @@ def add_services(servicer: object, server: Any) -> None:
     _Server.server, _Server.loop = server, asyncio.get_running_loop()
     key = _read_settings().key
     _Server.discovery = Discovery(SERVICES)
-    # Ray's own method would hand these calls to the replicas.
-    grpc.aio.Server.add_generic_rpc_handlers(server, _Server.discovery.list_handlers(_protect(key)))
+    for name in (HEALTH, *REFLECTION):
+        server.add_passthrough_service(name)  # else Ray would hand these calls to the replicas
+    for handler in _Server.discovery.list_handlers(_protect(key)):
+        server.add_generic_rpc_handlers((handler,))
     for service, methods in SERVICES.items():
         server.add_generic_rpc_handlers((_Guard(service, methods, key),))
 
