@@ -121,6 +121,10 @@ STYLE_WORDS = {
 NATIVE_SIZES = ((128, 128), (192, 128), (128, 192))
 """Sizes (width, height) that the network itself makes; others are resized from these."""
 
+SIDE_HIGH = 4096
+PIXELS_HIGH = 1536 * 1536
+"""The largest side and image: every size that the hosted service's models take is among them."""
+
 UPSCALED_SIZES = ((256, 256), (384, 256), (256, 384))
 """What the upscaler makes of the native sizes."""
 
@@ -146,6 +150,8 @@ CAPABILITIES = Capabilities(
         default=(128, 128),
         suggested=(*NATIVE_SIZES, *UPSCALED_SIZES, (512, 512), (1024, 1024)),
         native=(*NATIVE_SIZES, *UPSCALED_SIZES),
+        high=SIDE_HIGH,
+        pixels_high=PIXELS_HIGH,
     ),
     takes=("initial_image", "mask", "variation", "upscale"),
     upscale_side=UPSCALE_SIDE,

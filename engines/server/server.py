@@ -6,14 +6,15 @@ Where it listens, TLS, access keys, signals.
 from __future__ import annotations
 
 import asyncio
-import hmac
 import logging
 import os
+import re
 import signal
 import socket
 import ssl
 import stat
-from collections.abc import Awaitable, Callable, Iterable
+import tempfile
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,13 +24,17 @@ from engines.base import Engine, EngineError, Failure
 from engines.keys import Secret, check_key, read_key_file
 from engines.quiet_grpc import grpc
 from engines.remote import Target, find_target
+from engines.server.access import find_key_problem
+from engines.server.discovery import Discovery
+from engines.server.grpc_web import Gateway
+from engines.server.listener import CONNECTIONS, Listener
 from engines.server.service import QUEUE_LENGTH, DashboardService, GenerationService
 from engines.stability.protocol import MESSAGE_LIMIT, Message, dashboard, listing
 
 RECEIVE_LIMIT = 24 * 1024 * 1024
 """Bytes of a request: an initial image of 1024x1024 and its mask, even without compression."""
 
-OTHER_CALLS = 16
+OTHER_CALLS = 32
 """Calls that may be open besides the requests in work and in the queue."""
 
 SERVICES = {
@@ -67,6 +72,7 @@ class StabilityServer:
         self._service = service
         self._key = key
         self._credentials = credentials
+        self._discovery = Discovery(SERVICES)
         self._server: Any = None
 
     async def start(self) -> None:
@@ -81,6 +87,7 @@ class StabilityServer:
 
     async def stop(self, seconds: float | None = None) -> None:
         """Take no more calls; give those in work `seconds` (None: no time), then end them."""
+        self._discovery.stop()
         await self._server.stop(seconds)
 
     async def wait(self) -> None:
@@ -114,12 +121,13 @@ class StabilityServer:
 
     def _list_handlers(self) -> tuple[Any, ...]:
         behaviours = list_behaviours(self._service)
-        return tuple(
+        own = tuple(
             grpc.method_handlers_generic_handler(
                 service, {name: self._handle(behaviours[name], name) for name in methods}
             )
             for service, methods in SERVICES.items()
         )
+        return own + self._discovery.list_handlers(self._guard)
 
     def _handle(self, behaviour: Behaviour, name: str) -> Any:
         guarded, request = self._guard(behaviour), REQUESTS.get(name)
@@ -138,17 +146,6 @@ def list_behaviours(generation: GenerationService) -> dict[str, Behaviour]:
         "GetMe": account.get_me,
         "GetOrganization": account.get_organization,
     }
-
-
-def find_key_problem(key: Secret | None, metadata: Iterable[tuple[str, str | bytes]]) -> str:
-    """What is wrong with the access key in the `metadata` of a call; "" when nothing is."""
-    if key is None:
-        return ""
-    sent = dict(metadata).get("authorization", "")
-    data = sent if isinstance(sent, bytes) else sent.encode()
-    if hmac.compare_digest(data, f"Bearer {key.reveal()}".encode()):
-        return ""
-    return f"The access key {'is not the right one' if data else 'is missing'}."
 
 
 def listen(server: Any, address: str, credentials: Any) -> str:
@@ -185,9 +182,13 @@ KEY_VARIABLE = "SAFELIGHT_SERVE_KEY"
 
 HOST = "127.0.0.1"
 PORT = 50051
+TLS_PORT = 50443
+"""With TLS: stability-sdk uses it, and sends its key, only where the host ends in 443."""
 
 END_SECONDS = 30.0
 """How long images in work may take to be finished when the server ends."""
+
+_ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:[0-9]{1,5})?")
 
 BUSY = "Ending when the images in work are finished; once more ends them too."
 
@@ -197,18 +198,20 @@ _log = logging.getLogger("safelight.serve")
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How to serve.
 
-    `host`: an address of this machine or `unix:/path`; `port`: 0 for a free one. `names`:
-    further engine ids that the engine answers for. `queue`: how many requests may wait.
-    `certificate` and `private_key`: PEM files that turn TLS on. `key`: what clients must send.
+    `host`: an address of this machine or `unix:/path`; `port`: 0 for a free one, None for the
+    usual one. `names`: further engine ids that the engine answers for. `queue`: how many requests
+    may wait. `certificate` and `private_key`: PEM files that turn TLS on. `key`: what clients must
+    send. `origins`: those of web pages that may call, `*` for all.
     """
 
     host: str = HOST
-    port: int = PORT
+    port: int | None = None
     names: tuple[str, ...] = ()
     queue: int = QUEUE_LENGTH
     certificate: Path | None = None
     private_key: Path | None = None
     key: Secret | None = None
+    origins: tuple[str, ...] = ()
 
 
 def find_listening_target(settings: ServerSettings) -> Target:
@@ -223,8 +226,11 @@ def find_listening_target(settings: ServerSettings) -> Target:
             Failure.UNREACHABLE, f"The host {host!r} has a port in it.", "Give it as --port."
         )
     name = f"[{host}]" if ":" in host and not host.startswith("[") else host
-    target = find_target(f"{name}:{settings.port or 1}")
-    address = f"{target.address.rpartition(':')[0]}:{settings.port}"
+    port = settings.port
+    if port is None:
+        port = TLS_PORT if is_tls else PORT
+    target = find_target(f"{name}:{port or 1}")
+    address = f"{target.address.rpartition(':')[0]}:{port}"
     if not target.is_local and not (is_tls and settings.key is not None):
         raise EngineError(
             Failure.INSECURE,
@@ -243,17 +249,29 @@ async def serve(engine: Engine, settings: ServerSettings, announce: Callable[[st
     second signal ends them at once. Raises `EngineError`, for a damaged model too.
     """
     target = find_listening_target(settings)
+    check_origins(settings)
     credentials = read_credentials(settings)
     await asyncio.to_thread(engine.environment)
     free_socket(target)
     service = GenerationService(engine, names=settings.names, queue=settings.queue)
-    server = StabilityServer(service, target.address, key=settings.key, credentials=credentials)
-    with Ending() as ending:
+    with Ending() as ending, tempfile.TemporaryDirectory(prefix="safelight-") as folder:
+        if target.address.startswith("unix:"):
+            server = StabilityServer(
+                service, target.address, key=settings.key, credentials=credentials
+            )
+            listener = None
+        else:
+            server = StabilityServer(service, f"unix:{folder}/grpc", key=settings.key)
+            listener = make_listener(target, server.address, settings)
         await server.start()
         try:
-            announce(server.address)
+            if listener is not None:
+                await listener.start()
+            announce(server.address if listener is None else listener.address)
             await ending.is_asked.wait()
         finally:
+            if listener is not None:
+                listener.stop()
             if service.is_busy:
                 _log.warning(BUSY)
             patient = asyncio.ensure_future(server.stop(END_SECONDS))
@@ -261,7 +279,42 @@ async def serve(engine: Engine, settings: ServerSettings, announce: Callable[[st
             if not patient.done():
                 await server.stop()
             await patient
+            if listener is not None:
+                await listener.close()
             await engine.close()
+
+
+def make_listener(target: Target, inner: str, settings: ServerSettings) -> Listener:
+    """What listens at `target` before a server of services that listens at the socket `inner`."""
+    gateway = Gateway(inner, limit=RECEIVE_LIMIT, origins=settings.origins, key=settings.key)
+    return Listener(
+        target.address,
+        inner,
+        gateway,
+        tls=read_tls(settings),
+        connections=settings.queue + CONNECTIONS,
+    )
+
+
+def check_origins(settings: ServerSettings, *, has_web: bool = True) -> None:
+    """Raise `EngineError` for what is no origin of a web page, and where there is no gRPC-Web.
+
+    `has_web`: whether the server answers it at a port; at a socket none does.
+    """
+    for origin in settings.origins:
+        if origin != "*" and not _ORIGIN.fullmatch(origin):
+            raise EngineError(
+                Failure.INSECURE,
+                f"{origin!r} is not the origin of a web page.",
+                "Write it as a browser does: https://example.org or http://localhost:8080, or *.",
+            )
+    if settings.origins and (settings.host.startswith("unix:") or not has_web):
+        where = "at a socket" if has_web else "by the fleet of a cluster"
+        raise EngineError(
+            Failure.UNREACHABLE,
+            f"gRPC-Web is not answered {where}, so no web page can call.",
+            "Leave --web-origin out.",
+        )
 
 
 def find_key(path: Path | None) -> Secret | None:
@@ -306,7 +359,30 @@ class Ending:
 
 
 def read_credentials(settings: ServerSettings) -> Any:
-    """What TLS needs, None without it. Raises `EngineError` for files that are not usable."""
+    """What gRPC needs for TLS, None without it. Raises `EngineError` for unusable files."""
+    files = _find_files(settings)
+    if files is None:
+        return None
+    _make_context(*files)
+    certificate, key = (_read(path) for path in files)
+    return grpc.ssl_server_credentials([(key, certificate)])
+
+
+def read_tls(settings: ServerSettings) -> ssl.SSLContext | None:
+    """TLS for a listener, None without it. Raises `EngineError` for files that are not usable.
+
+    Clients of gRPC offer HTTP/2 alone; a browser, which offers both, is to come with HTTP/1.1.
+    """
+    files = _find_files(settings)
+    if files is None:
+        return None
+    context = _make_context(*files)
+    context.set_alpn_protocols(["http/1.1", "h2"])
+    return context
+
+
+def _find_files(settings: ServerSettings) -> tuple[Path, Path] | None:
+    """The certificate and the private key."""
     if settings.certificate is None and settings.private_key is None:
         return None
     if settings.certificate is None or settings.private_key is None:
@@ -315,24 +391,29 @@ def read_credentials(settings: ServerSettings) -> Any:
             "TLS needs a certificate and its private key.",
             "Give both: --certificate FILE --private-key FILE.",
         )
-    key, certificate = (_read(path) for path in (settings.private_key, settings.certificate))
-    if settings.private_key.stat().st_mode & 0o007:
+    return settings.certificate, settings.private_key
+
+
+def _make_context(certificate: Path, private_key: Path) -> ssl.SSLContext:
+    for path in (private_key, certificate):
+        _read(path)
+    if private_key.stat().st_mode & 0o007:
         raise EngineError(
             Failure.INSECURE,
-            f"Everybody may read the private key {settings.private_key}.",
-            f"Run: chmod 600 {settings.private_key}",
+            f"Everybody may read the private key {private_key}.",
+            f"Run: chmod 600 {private_key}",
         )
     try:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(settings.certificate, settings.private_key, password="")
+        context.load_cert_chain(certificate, private_key, password="")
     except (ssl.SSLError, ValueError) as error:
         raise EngineError(
             Failure.INSECURE,
-            f"{settings.certificate} and {settings.private_key} are not a certificate and its "
+            f"{certificate} and {private_key} are not a certificate and its "
             f"private key: {getattr(error, 'reason', None) or error}.",
             "Both are PEM files; the key has no passphrase.",
         ) from None
-    return grpc.ssl_server_credentials([(key, certificate)])
+    return context
 
 
 def _read(path: Path) -> bytes:

@@ -66,6 +66,12 @@ KEEPALIVE_SECONDS = 10.0
 WRITE_SECONDS = 300.0
 """How long a client may leave an answer untaken."""
 
+WEB_HEADER = "safelight-web"
+"""The metadata, with the value `1`, of calls that came over gRPC-Web.
+
+`stability-client`, which speaks that, takes no image without a classification beside it.
+"""
+
 NODE_KEY = "node id"
 """In `Produced.meta`: which of several makers of the same images made this one."""
 
@@ -207,6 +213,18 @@ class GenerationService:
         """The model that the answer names as its maker."""
         return request.model
 
+    def _describe_resizing(self, request: Request) -> str:
+        """That an image of this size is another one resized; "" when it is none."""
+        own = self._engine.capabilities.for_model(request.model).sizes
+        size = (request.parameters.width, request.parameters.height)
+        if request.parameters.upscale is not None or not own.native or size in own.native:
+            return ""
+        natives = ", ".join(f"{width}x{height}" for width, height in own.native)
+        return (
+            f"{request.model} draws {natives}: this image is one of these, resized to "
+            f"{size[0]}x{size[1]}."
+        )
+
     def _read(self, data: bytes) -> _Order:
         capabilities = self._engine.capabilities
         try:
@@ -245,6 +263,8 @@ class GenerationService:
             stream.add_warning(note)
         await stream.write()  # so that the client knows that it was accepted
         for index, request in enumerate(order.requests):
+            if note := self._describe_resizing(request):
+                stream.add_warning(note)
             produced = await stream.await_result(self._make(request, order.files, stream))
             artifacts = self.make_artifacts(produced, index)
             node = produced.meta.get(NODE_KEY, "")
@@ -276,6 +296,12 @@ def _find_model(name: str, own: Capabilities) -> str:
     return own.default_model
 
 
+def _make_classification() -> Message:
+    """What a classifier said that has no categories: the image passes."""
+    classifier = generation.ClassifierParameters(realized_action=generation.ACTION_PASSTHROUGH)
+    return generation.Artifact(type=generation.ARTIFACT_CLASSIFICATIONS, classifier=classifier)
+
+
 class _Stream:
     """The answers to one call, in their order."""
 
@@ -287,6 +313,8 @@ class _Stream:
         self._warnings: list[bytes] = []
         self.progress = Newest()
         self._wants_previews = is_asked_for(context.invocation_metadata())
+        is_web = (WEB_HEADER, "1") in tuple(context.invocation_metadata())
+        self._beside = [_make_classification()] if is_web else []
 
     def add_warning(self, text: str) -> None:
         """Tell the client `text` at the end of the call, for which the answers have no place."""
@@ -307,7 +335,7 @@ class _Stream:
             answer = generation.Answer(
                 answer_id=f"{self.id}-{self._count}",
                 request_id=self._run_id,
-                artifacts=[] if artifact is None else [artifact],
+                artifacts=[] if artifact is None else [artifact, *self._beside],
             )
             if model:
                 answer.meta.engine_id = model

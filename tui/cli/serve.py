@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from engines.server.server import ServerSettings
 
 
+_log = logging.getLogger("safelight.serve")
+
+
 def serve(
     engine: Annotated[
         str | None,
@@ -30,8 +33,14 @@ def serve(
         str, typer.Option("--host", help="Where to listen: an address, or unix:/path.")
     ] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option("--port", min=0, max=65535, help="The port; 0 for a free one.")
-    ] = 50051,
+        int | None,
+        typer.Option(
+            "--port",
+            min=0,
+            max=65535,
+            help="The port; 0 for a free one. 50051 if omitted, with TLS 50443.",
+        ),
+    ] = None,
     names: Annotated[
         list[str] | None,
         typer.Option("--as", metavar="ID", help="Answer for this engine id too; repeatable."),
@@ -48,6 +57,15 @@ def serve(
     key_file: Annotated[
         Path | None,
         typer.Option("--key-file", help="A file (mode 0600) with the key that clients must send."),
+    ] = None,
+    web_origins: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--web-origin",
+            metavar="ORIGIN",
+            help="Pages of this origin (https://example.org; * for all) may call over gRPC-Web; "
+            "repeatable.",
+        ),
     ] = None,
     fleet: Annotated[
         int | None,
@@ -66,8 +84,15 @@ def serve(
 ) -> None:
     """Serve an engine to programs of the Stability API.
 
-    Clients of the API work unchanged: set STABILITY_HOST to the printed address. Nothing is
-    recorded here; a Safelight that uses the server records its images as always.
+    Clients of the API work when they are told the printed address. Programs that use stability-sdk
+    give it as host=: StabilityInference(host="127.0.0.1:50051", key="any", engine=ID). The class
+    does not read STABILITY_HOST; python -m stability_sdk and Safelight do. gRPC-Web, reflection and
+    health are answered at the same port. Nothing is recorded here; a Safelight that uses the server
+    records its images as always.
+
+    stability-sdk uses TLS, and sends its key, only where the host ends in 443: with TLS the port is
+    50443 if none is given. Clients that are no browser may use gRPC-Web at once; pages in a browser
+    only from each --web-origin.
 
     Every user of this machine can reach a port on 127.0.0.1: where that matters, listen on
     unix:/path or set a key. The key is in the variable SAFELIGHT_SERVE_KEY or in --key-file,
@@ -94,6 +119,7 @@ def serve(
             certificate=certificate,
             private_key=private_key,
             key=find_key(key_file),
+            origins=tuple(web_origins or ()),
         )
         _serve(engine, settings, _find_fleet(fleet, address, key_file))
     except SafelightError as error:
@@ -119,6 +145,7 @@ def _find_fleet(size: int | None, address: str | None, key_file: Path | None) ->
 def _serve(name: str | None, settings: ServerSettings, fleet: Fleet | None) -> None:
     from engines.base import EngineError, Failure
     from engines.registry import EngineRegistry, make_engine
+    from engines.server.clients import list_hindrances, list_uses
     from engines.server.server import serve as serve_engine
     from engines.settings import load_user_settings
 
@@ -134,6 +161,12 @@ def _serve(name: str | None, settings: ServerSettings, fleet: Fleet | None) -> N
 
     def announce(address: str) -> None:
         print_line(f"serving {engine} ({capabilities.default_model}) at {address}")
+        name = settings.names[0] if settings.names else capabilities.default_model
+        has_web = fleet is None or fleet.address is None
+        for line in list_uses(address, settings, name, has_web=has_web):
+            print_line(line)
+        for line in list_hindrances(address, settings):
+            _log.warning(line)
 
     if fleet is None:
         asyncio.run(serve_engine(registry.get_engine(engine), settings, announce))

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import socket
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -27,8 +28,10 @@ from engines.server.server import (
     KEY_VARIABLE,
     Ending,
     ServerSettings,
+    check_origins,
     find_listening_target,
     free_socket,
+    make_listener,
     read_credentials,
 )
 
@@ -51,6 +54,8 @@ async def serve(
     Otherwise like `engines.server.server.serve`: `make_engine` is called here too, as every
     engine of the fleet must have the environment that this one has. Raises `EngineError`.
     """
+    has_web = fleet.address is None
+    check_origins(settings, has_web=has_web)
     target = _choose_port(find_listening_target(settings))
     read_credentials(settings)
     _check_cluster_key(settings, fleet)
@@ -70,22 +75,41 @@ async def serve(
     with (
         # Ray tells what happens to its processes, and that is no output of this program.
         contextlib.redirect_stdout(sys.stderr),
-        connect(_describe(settings, fleet, target), fleet),
-        Ending() as ending,
+        tempfile.TemporaryDirectory(prefix="safelight-") as folder,
+        contextlib.ExitStack() as cluster,
     ):
+        if has_web and not target.address.startswith("unix:"):
+            inner = f"unix:{folder}/grpc"
+            listener = make_listener(target, inner, settings)
+            plain = msgspec.structs.replace(
+                settings, host=inner, certificate=None, private_key=None, origins=()
+            )
+            listening = _describe(plain, fleet, find_listening_target(plain))
+        else:
+            # The processes of a cluster need not be this user's, who alone could use a socket.
+            listener = None
+            listening = _describe(settings, fleet, target)
+        cluster.enter_context(connect(listening, fleet))
+        ending = cluster.enter_context(Ending())  # Ray has taken the signals when it has begun
         work = _start_thread(_deploy, make_engine, served)
         asked = asyncio.ensure_future(ending.is_asked.wait())
         await asyncio.wait({work, asked}, return_when=asyncio.FIRST_COMPLETED)
         if not work.done():
             return
         ingress = work.result()
+        if listener is not None:
+            await listener.start()
         with contextlib.redirect_stdout(out):
             announce(target.address)
         await asked
+        if listener is not None:
+            listener.stop()
         patient = asyncio.ensure_future(_end(ingress))
         await ending.hurry(patient)
         if not patient.cancel():
             patient.result()
+        if listener is not None:
+            await listener.close()
 
 
 def _start_thread(work: Callable[..., Any], *arguments: Any) -> asyncio.Future[Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,13 @@ import msgspec
 
 from engines.keys import Secret
 from engines.quiet_grpc import grpc
+from engines.server.access import HEALTH, find_key_problem
+from engines.server.discovery import REFLECTION, Discovery
 from engines.server.server import (
     REQUESTS,
     SERVICES,
     ServerSettings,
     find_key,
-    find_key_problem,
     find_listening_target,
     free_socket,
     listen,
@@ -78,6 +80,7 @@ class _Server:
     """Ray's gRPC server, in the process that has it."""
 
     server: Any = None
+    discovery: Discovery
     loop: asyncio.AbstractEventLoop
     end: Future[None] | None = None
 
@@ -90,6 +93,11 @@ def add_services(servicer: object, server: Any) -> None:
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     _Server.server, _Server.loop = server, asyncio.get_running_loop()
     key = _read_settings().key
+    _Server.discovery = Discovery(SERVICES)
+    for name in (HEALTH, *REFLECTION):
+        server.add_passthrough_service(name)  # else Ray would hand these calls to the replicas
+    for handler in _Server.discovery.list_handlers(_protect(key)):
+        server.add_generic_rpc_handlers((handler,))
     for service, methods in SERVICES.items():
         server.add_generic_rpc_handlers((_Guard(service, methods, key),))
 
@@ -100,8 +108,27 @@ def stop(proxy: object, seconds: float) -> bool:
     To be called in the proxy's process until it returns True: all answers are delivered.
     """
     if _Server.end is None:
-        _Server.end = asyncio.run_coroutine_threadsafe(_Server.server.stop(seconds), _Server.loop)
+        _Server.end = asyncio.run_coroutine_threadsafe(_stop(seconds), _Server.loop)
     return _Server.end.done()
+
+
+async def _stop(seconds: float) -> None:
+    _Server.discovery.stop()
+    await _Server.server.stop(seconds)
+
+
+def _protect(key: Secret | None) -> Callable[[Any], Any]:
+    """Makes a behaviour one that asks for the key first."""
+
+    def protect(behaviour: Any) -> Any:
+        async def answer(request: Any, context: Any) -> None:
+            if problem := find_key_problem(key, context.invocation_metadata()):
+                await context.abort(grpc.StatusCode.UNAUTHENTICATED, problem)
+            await behaviour(request, context)
+
+        return answer
+
+    return protect
 
 
 def _listen(server: Any, address: str) -> None:

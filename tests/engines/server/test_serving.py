@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -18,10 +19,11 @@ import grpc.aio
 import msgspec
 import pytest
 
-from engines.base import EngineError, Failure, Produced, Run
+from engines.base import EngineError, Failure, Produced, Run, Warned
 from engines.builtin.engine import BuiltinEngine
 from engines.builtin.models import MODEL
 from engines.stability.messages import build_message, serialize
+from engines.stability.models import SIZES
 from engines.stability.protocol import generation
 from store.pixels import digest_pixels, open_image
 from store.request import Request
@@ -44,6 +46,9 @@ class Served:
     def __init__(self, process: subprocess.Popen[str], line: str) -> None:
         self.process = process
         self.address = line.rpartition(" ")[2].strip()
+        assert process.stdout is not None
+        count = 2 if self.address.startswith("unix:") else 3
+        self.uses = [process.stdout.readline().strip() for _ in range(count)]
 
     def end(self, number: int = signal.SIGTERM) -> int:
         """Its exit status after the signal."""
@@ -68,7 +73,7 @@ def serving(home: Path, *arguments: str, **environ: str) -> Iterator[Served]:
         assert line.startswith("serving builtin"), process.communicate()
         served = Served(process, line)
         # The SDK's client takes every port that ends in 443 for one with TLS.
-        if not served.address.endswith("443"):
+        if not served.address.endswith("443") or served.address.endswith(arguments):
             break
         served.end()
     try:
@@ -86,10 +91,18 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield running
 
 
-def run_client(served: Served, folder: Path, *command: str) -> str:
+def run_client(
+    served: Served,
+    folder: Path,
+    *command: str,
+    host: str = "",
+    status: int = 0,
+    variables: dict[str, str] | None = None,
+) -> str:
     """What a client of the SDK prints; it knows no more than the host."""
-    environ = {**os.environ, "STABILITY_HOST": served.address, "STABILITY_KEY": "any"}
+    environ = {**os.environ, "STABILITY_HOST": host or served.address, "STABILITY_KEY": "any"}
     environ.pop("PYTHONPATH", None)
+    environ |= variables or {}
     done = subprocess.run(
         [sys.executable, "-P", *command],
         cwd=folder,
@@ -100,7 +113,7 @@ def run_client(served: Served, folder: Path, *command: str) -> str:
         timeout=SECONDS,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == status, done.stderr
     return done.stderr
 
 
@@ -166,6 +179,103 @@ def test_the_sdks_context_works(served: Served, tmp_path: Path) -> None:
     assert open_image((tmp_path / "image.png").read_bytes()).size == (128, 128)
 
 
+LINE = """
+import os
+from stability_sdk import client
+api = {}
+answers = api.generate("town", width=128, height=128, steps=3)
+(image,) = [artifact for answer in answers for artifact in answer.artifacts]
+open("image.png", "wb").write(image.binary)
+"""
+
+
+def find_line(served: Served) -> str:
+    """The program around the line that `serve` prints for users of the SDK."""
+    name, _, line = served.uses[0].partition(": ")
+    assert name == "stability-sdk"
+    return LINE.format(line.strip())
+
+
+def test_the_line_that_is_printed_works_as_it_stands(served: Served, tmp_path: Path) -> None:
+    run_client(served, tmp_path, "-c", find_line(served), host="grpc.invalid:1")
+    assert open_image((tmp_path / "image.png").read_bytes()).size == (128, 128)
+    assert served.uses[2].split() == ["gRPC-Web:", f"http://{served.address}"]
+
+
+def find_sdk_port() -> int:
+    """A free port that ends in 443."""
+    for port in range(10_443, 65_000, 1000):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port that ends in 443 is free")
+
+
+def test_the_sdk_uses_tls_and_its_key_where_the_port_ends_in_443(
+    home: Path, certificate: Path, key_file: Path, tmp_path: Path
+) -> None:
+    authority = certificate / "cert.pem"
+    tls = ("--certificate", str(authority), "--private-key", str(certificate / "key.pem"))
+    arguments = ("--port", str(find_sdk_port()), *tls, "--key-file", str(key_file))
+    trust = {"GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": str(authority)}
+    with serving(home, *arguments) as running:
+        program = find_line(running)
+        wrong = run_client(running, tmp_path, "-c", program, status=1, variables=trust)
+        assert "UNAUTHENTICATED" in wrong
+        run_client(running, tmp_path, "-c", program, variables=trust | {"STABILITY_KEY": KEY})
+        assert open_image((tmp_path / "image.png").read_bytes()).size == (128, 128)
+        running.end()
+        assert running.process.communicate()[1] == ""  # nothing hinders the SDK
+
+
+def test_the_sdk_at_a_port_of_tls_that_does_not_end_in_443_is_told_what_to_set(
+    home: Path, certificate: Path, tmp_path: Path
+) -> None:
+    files = (str(certificate / "cert.pem"), "--private-key", str(certificate / "key.pem"))
+    with serving(home, "--port", "0", "--certificate", *files) as running:
+        failed = run_client(running, tmp_path, "-c", find_line(running), status=1)
+        assert "This port speaks TLS" in failed
+        assert "where the host ends in 443" in failed
+        running.end()
+        errors = running.process.communicate()[1]
+        assert "for it, give --port 50443." in errors
+        assert "127.0.0.1 speaks without TLS" in errors
+
+
+SDXL_SIZES = SIZES[SDXL].only
+
+
+def test_the_sizes_of_sdxl_are_those_of_generate(
+    served: Served, program: Program, tmp_path: Path
+) -> None:
+    text = """
+import os
+from stability_sdk import client
+api = client.StabilityInference(host=os.environ["STABILITY_HOST"], key="any")
+for width, height in SIZES:
+    for answer in api.generate("town", width=width, height=height, steps=2, seed=7):
+        for artifact in answer.artifacts:
+            open(f"{width}x{height}.png", "wb").write(artifact.binary)
+"""
+    run_client(served, tmp_path, "-c", text.replace("SIZES", repr(SDXL_SIZES)))
+    for width, height in SDXL_SIZES:
+        file = tmp_path / f"{width}x{height}.png"
+        assert open_image(file.read_bytes()).size == (width, height)
+    sampler = ("-A", "k_dpmpp_2m", "-s", "2", "-S", "7", "-C", "7")
+    pixels = make(program, "town", *sampler, "-W", "1344", "-H", "768")
+    assert digest_file(tmp_path / "1344x768.png") == pixels
+
+
+async def test_that_a_size_was_resized_is_said(served: Served) -> None:
+    engine = make_engine(served.address, models=(MODEL,))
+    for size, words in (((192, 128), []), ((1344, 768), ["resized to 1344x768"])):
+        request = make_hosted_request(MODEL, width=size[0], height=size[1], steps=10)
+        events = await collect(engine, request)
+        said = [event.text for event in events if isinstance(event, Warned)]
+        assert len(said) == len(words)
+        assert all(word in text for word, text in zip(words, said, strict=True))
+
+
 @pytest.fixture
 def key_file(home: Path) -> Path:
     path = home / "key"
@@ -200,7 +310,9 @@ async def test_beyond_this_machine_with_tls_and_key_until_a_signal(
         assert answer.artifacts[0].seed == message.image.seed[0]
         out, errors = await asyncio.to_thread(running.process.communicate)
         assert (running.process.returncode, out) == (0, "")
-        assert errors.splitlines() == [
+        told, *rest = errors.splitlines()
+        assert told.endswith("only where the host ends in 443: for it, give --port 50443.")
+        assert rest == [
             "safelight: Ending when the images in work are finished; once more ends them too."
         ]
 

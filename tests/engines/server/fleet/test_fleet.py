@@ -10,6 +10,7 @@ from pathlib import Path
 
 import grpc
 import grpc.aio
+import httpx
 import pytest
 
 from engines.base import Progressed
@@ -179,6 +180,23 @@ async def test_refusals_and_the_other_services(fleet: Running) -> None:
         assert user.organizations[0].organization.payment_info.balance == 0
 
 
+async def test_web_pages_probes_and_generic_clients_are_answered_too(fleet: Running) -> None:
+    async with httpx.AsyncClient() as client:
+        answer = await client.post(
+            f"http://{fleet.address}/gooseai.EnginesService/ListEngines",
+            content=bytes(5),
+            headers={"content-type": "application/grpc-web+proto"},
+        )
+    assert MODEL.encode() in answer.content
+    assert b"grpc-status: 0\r\n" in answer.content
+    async with grpc.aio.insecure_channel(fleet.address) as channel:
+        assert await channel.unary_unary("/grpc.health.v1.Health/Check")(b"") == b"\x08\x01"
+        call = channel.stream_stream("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo")()
+        await call.write(b"\x3a\x00")  # list_services
+        assert b"gooseai.GenerationService" in await call.read()
+        call.cancel()
+
+
 async def test_a_signal_ends_it_when_the_images_are_done(fleet: Running, witness: Witness) -> None:
     witness.hold()
     async with grpc.aio.insecure_channel(fleet.address) as channel:
@@ -189,7 +207,7 @@ async def test_a_signal_ends_it_when_the_images_are_done(fleet: Running, witness
                 code, _ = await Call(other, generation.Request()).fail()
                 if code is Code.UNAVAILABLE:
                     break
-        assert not work.done()
+        assert not work.done(), work
         witness.go_on()
         assert len(await work) == 1
         _, errors = await asyncio.to_thread(fleet.process.communicate)
@@ -224,8 +242,9 @@ async def test_the_command_beyond_this_machine_and_ctrl_c(
             (answer,) = await Call(channel, ask_for("run-1"), key=KEY).run()
         assert digest(answer) == await draw(make_hosted_request(MODEL, steps=4))
         async with grpc.aio.insecure_channel(host) as channel:
-            code, _ = await Call(channel, ask_for("run-1"), key=KEY).fail()
-            assert code is Code.UNAVAILABLE
+            code, text = await Call(channel, ask_for("run-1"), key=KEY).fail()
+            assert code is Code.FAILED_PRECONDITION
+            assert "This port speaks TLS" in text
         status, errors = await asyncio.to_thread(fleet.end, signal.SIGINT)
         assert status == 0
         assert KEY not in errors
