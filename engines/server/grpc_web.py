@@ -22,8 +22,8 @@ from urllib.parse import quote, urlsplit
 
 import h11
 
-from engines.quiet_grpc import grpc
 from engines.keys import Secret
+from engines.quiet_grpc import grpc
 from engines.server.access import KEYLESS, find_key_problem, find_service
 from engines.server.service import WEB_HEADER, WRITE_SECONDS
 from engines.stability.protocol import MESSAGE_LIMIT, WARNING_HEADER

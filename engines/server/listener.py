@@ -16,9 +16,8 @@ import socket
 import ssl
 from typing import Any
 
-
-from engines.quiet_grpc import grpc
 from engines.base import EngineError, Failure
+from engines.quiet_grpc import grpc
 from engines.server.grpc_web import Gateway, describe_refusal
 from engines.server.service import WRITE_SECONDS
 
