@@ -194,14 +194,14 @@ def _list_broken(connection: sqlite3.Connection, first: int, last: int) -> list[
     """The images between these numbers whose facts do not fit their seals."""
     careful = connection.text_factory
     # The plain reading is four times as fast, and stumbles over text that is no UTF-8.
-    for connection.text_factory in (str, careful):
-        try:
-            return [one for one in read_images(connection, first, last) if not is_intact(one)]
-        except sqlite3.OperationalError:
-            continue
-        finally:
-            connection.text_factory = careful
-    return []
+    connection.text_factory = str
+    try:
+        return [one for one in read_images(connection, first, last) if not is_intact(one)]
+    except sqlite3.OperationalError:
+        connection.text_factory = careful
+        return [one for one in read_images(connection, first, last) if not is_intact(one)]
+    finally:
+        connection.text_factory = careful
 
 
 def _check_lost_verifications(connection: sqlite3.Connection) -> list[str]:
