@@ -15,6 +15,7 @@ import pytest
 
 from engines.base import Engine, EngineError, Failure, Produced, Progressed, Run, StageReached
 from engines.builtin import cpu as kernels
+from engines.builtin.code import digest_code
 from engines.builtin.cpu import describe_kernels, find_kernel_problem
 from engines.builtin.engine import BuiltinEngine
 from engines.builtin.weights import FOLDER, check_files, load_weights
@@ -89,6 +90,8 @@ async def test_cancelling_the_task_stops_it(engine: BuiltinEngine) -> None:
 def test_environment_names_what_decides(engine: BuiltinEngine) -> None:
     values = engine.environment().values
     assert values["equal bits promised"] == "yes"
+    assert values["engine revision"] == "3"
+    assert values["code"] == digest_code()
     assert values["kernels"] == describe_kernels()
     assert values["noise"] == "philox-1"
     assert values["guidance"] == "composed-3"

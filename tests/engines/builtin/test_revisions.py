@@ -8,11 +8,13 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from engines.base import EngineError, Failure
 from engines.builtin import SPEC, code
+from engines.builtin.engine import BuiltinEngine
 from engines.builtin.methods import METHODS, find_unknown
 from engines.builtin.models import (
     CAPABILITIES,
@@ -27,6 +29,8 @@ from engines.builtin.models import (
 from engines.builtin.pipeline import Pipeline
 from engines.builtin.weights import FOLDERS, load_model, load_weights, read_manifest
 from engines.resolve import UpscaleChoices, resolve_draft, resolve_upscale
+from engines.server.service import GenerationService
+from engines.verify import compare
 from store.errors import RequestError
 from store.records import Draft, DraftPrompt, EnvironmentRecord
 from store.request import Request
@@ -235,3 +239,30 @@ def test_changed_code_has_another_digest(tmp_path: Path) -> None:
     code.digest_code.cache_clear()
     sampler.unlink()
     assert "not known" in code.digest_code(tmp_path)
+
+
+def test_clients_of_the_server_may_name_a_revision_or_none() -> None:
+    service = GenerationService(BuiltinEngine(1))
+    for name in (MODEL, "safelight-128-v1@3", "builtin"):
+        assert service.models[name] == "safelight-128-v1@3"
+    for name in (UPSCALE_MODEL, "safelight-upscale-x2@1"):
+        assert service.models[name] == "safelight-upscale-x2@1"
+    assert "safelight-128-v1@2" not in service.models
+    assert service.offered == (MODEL, UPSCALE_MODEL), "the list stays as clients know it"
+
+
+def test_changed_code_is_named_where_the_pixels_differ() -> None:
+    then, now = (
+        EnvironmentRecord(values={"engine revision": "3", "code": code})
+        for code in ("1" * 64, "2" * 64)
+    )
+    facts: dict[str, Any] = {
+        "pixels_then": "a",
+        "stages_then": (),
+        "stages_now": (),
+        "environment_then": then,
+        "environment_now": now,
+        "psnr_db": 30.0,
+    }
+    assert f"code: {'1' * 64} → {'2' * 64}" in compare(pixels_now="b", **facts).detail
+    assert "code" not in compare(pixels_now="a", **facts).detail
