@@ -167,7 +167,7 @@ class Listener:
         """End a client that begins with TLS where there is none."""
         self._log.note(
             "tls",
-            f"A client at {_name_peer(client)} speaks TLS, and this server has none: give "
+            f"A client at {client.getpeername()[0]} speaks TLS, and this server has none: give "
             "--certificate and --private-key, or set the client to a plain channel "
             "(stability-sdk: a host that does not end in 443).",
         )
@@ -182,10 +182,10 @@ class Listener:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, start: bytes
     ) -> None:
         """Tell a client without TLS, in its own protocol, that it wants some."""
-        peer = writer.get_extra_info("peername")
+        peer = _name_peer(writer)
         self._log.note(
             "plain",
-            f"A client at {peer[0]} speaks without TLS: set it to TLS (stability-sdk does so only "
+            f"A client at {peer} speaks without TLS: set it to TLS (stability-sdk does so only "
             "where the host ends in 443).",
         )
         if start in _METHODS:
@@ -198,7 +198,7 @@ class Listener:
             )
             await _linger(reader, writer)
         elif _HTTP2.startswith(start) and self._stray is not None:
-            if _is_near(peer[0]):
+            if _is_near(peer):
                 await _join(reader, writer, start, self._stray.address)
             else:
                 # Welcomed, it would send its key and its prompts for everybody to read.
@@ -351,12 +351,13 @@ def _make_goaway(text: str) -> bytes:
 
 def _is_near(peer: str) -> bool:
     """Whether what is sent to `peer`, an address, stays on this machine."""
-    address = ipaddress.ip_address(peer.partition("%")[0])
+    try:
+        address = ipaddress.ip_address(peer.partition("%")[0])
+    except ValueError:
+        return False
     return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
-def _name_peer(client: socket.socket) -> str:
-    try:
-        return str(client.getpeername()[0])
-    except OSError:
-        return "an address"  # it has left
+def _name_peer(writer: asyncio.StreamWriter) -> str:
+    found = writer.get_extra_info("peername")
+    return str(found[0]) if found else "an address that has left"
