@@ -14,6 +14,7 @@ import ipaddress
 import logging
 import socket
 import ssl
+import tempfile
 from typing import Any
 
 import grpc
@@ -38,6 +39,7 @@ CONNECTIONS = 256
 
 _CHUNK = 64 * 1024
 _PAUSE_SECONDS = 0.1
+_FOLDER_LIMIT = 70
 _TLS = b"\x16"
 _HTTP2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _METHODS = (b"GET ", b"POST", b"PUT ", b"HEAD", b"OPTI", b"DELE", b"PATC")
@@ -245,6 +247,12 @@ class _Log:
         if now - self._said.get(kind, -LOG_SECONDS) >= LOG_SECONDS:
             self._said[kind] = now
             _log.warning("%s", text)
+
+
+def make_folder() -> tempfile.TemporaryDirectory[str]:
+    """A folder of this user alone for the sockets behind a listener, whose paths must be short."""
+    is_short = len(tempfile.gettempdir()) <= _FOLDER_LIMIT
+    return tempfile.TemporaryDirectory(prefix="safelight-", dir=None if is_short else "/tmp")  # noqa: S108
 
 
 def _open_doors(address: str) -> tuple[list[socket.socket], str]:
