@@ -18,7 +18,7 @@ import contextlib
 import re
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import h11
 
@@ -149,7 +149,7 @@ class Gateway:
         ]
 
     async def _call(self, request: Any, exchange: _Exchange, headers: Headers) -> None:
-        path = urlsplit(request.target.decode("ascii", "replace")).path
+        path = request.target.decode("ascii", "replace").partition("?")[0]
         is_text = _check_request(request, path)
         kind = f"{_TYPE}{'-text' if is_text else ''}+proto"
         headers = [*headers, ("content-type", kind), ("cache-control", "no-store")]
@@ -218,12 +218,14 @@ class _Exchange:
         self._writer = writer
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_LIMIT)
         self._http.receive_data(data)
+        self._has_body = True
 
     async def read_head(self) -> Any:
         """The request without its body."""
         event = await self._read()
         if not isinstance(event, h11.Request):
             raise Fault(400, "There is no request.")
+        self._has_body = event.method != b"HEAD"
         if sum(len(name) + len(value) for name, value in event.headers) > HEAD_LIMIT:
             raise Fault(431, f"The headers of a request have at most {HEAD_LIMIT:,} bytes.")
         return event
@@ -275,7 +277,7 @@ class _Exchange:
         body = f"{text}\n".encode() if text else b""
         length = [] if status == 204 else [("content-length", str(len(body)))]
         await self._begin(status, [*headers, *length])
-        if body:
+        if body and self._has_body:
             await self._send(h11.Data(data=body))
         await self._send(h11.EndOfMessage())
 

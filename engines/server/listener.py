@@ -14,6 +14,7 @@ import ipaddress
 import logging
 import socket
 import ssl
+import tempfile
 from typing import Any
 
 from engines.base import EngineError, Failure
@@ -36,6 +37,7 @@ CONNECTIONS = 256
 
 _CHUNK = 64 * 1024
 _PAUSE_SECONDS = 0.1
+_FOLDER_LIMIT = 70
 _TLS = b"\x16"
 _HTTP2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _METHODS = (b"GET ", b"POST", b"PUT ", b"HEAD", b"OPTI", b"DELE", b"PATC")
@@ -165,7 +167,7 @@ class Listener:
         """End a client that begins with TLS where there is none."""
         self._log.note(
             "tls",
-            f"A client at {_name_peer(client)} speaks TLS, and this server has none: give "
+            f"A client at {client.getpeername()[0]} speaks TLS, and this server has none: give "
             "--certificate and --private-key, or set the client to a plain channel "
             "(stability-sdk: a host that does not end in 443).",
         )
@@ -180,10 +182,10 @@ class Listener:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, start: bytes
     ) -> None:
         """Tell a client without TLS, in its own protocol, that it wants some."""
-        peer = writer.get_extra_info("peername")
+        peer = _name_peer(writer)
         self._log.note(
             "plain",
-            f"A client at {peer[0]} speaks without TLS: set it to TLS (stability-sdk does so only "
+            f"A client at {peer} speaks without TLS: set it to TLS (stability-sdk does so only "
             "where the host ends in 443).",
         )
         if start in _METHODS:
@@ -196,7 +198,7 @@ class Listener:
             )
             await _linger(reader, writer)
         elif _HTTP2.startswith(start) and self._stray is not None:
-            if _is_near(peer[0]):
+            if _is_near(peer):
                 await _join(reader, writer, start, self._stray.address)
             else:
                 # Welcomed, it would send its key and its prompts for everybody to read.
@@ -243,6 +245,12 @@ class _Log:
         if now - self._said.get(kind, -LOG_SECONDS) >= LOG_SECONDS:
             self._said[kind] = now
             _log.warning("%s", text)
+
+
+def make_folder() -> tempfile.TemporaryDirectory[str]:
+    """A folder of this user alone for the sockets behind a listener, whose paths must be short."""
+    is_short = len(tempfile.gettempdir()) <= _FOLDER_LIMIT
+    return tempfile.TemporaryDirectory(prefix="safelight-", dir=None if is_short else "/tmp")  # noqa: S108
 
 
 def _open_doors(address: str) -> tuple[list[socket.socket], str]:
@@ -349,12 +357,13 @@ def _make_goaway(text: str) -> bytes:
 
 def _is_near(peer: str) -> bool:
     """Whether what is sent to `peer`, an address, stays on this machine."""
-    address = ipaddress.ip_address(peer.partition("%")[0])
+    try:
+        address = ipaddress.ip_address(peer.partition("%")[0])
+    except ValueError:
+        return False
     return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
-def _name_peer(client: socket.socket) -> str:
-    try:
-        return str(client.getpeername()[0])
-    except OSError:
-        return "an address"  # it has left
+def _name_peer(writer: asyncio.StreamWriter) -> str:
+    found = writer.get_extra_info("peername")
+    return str(found[0]) if found else "an address that has left"

@@ -13,7 +13,6 @@ import signal
 import socket
 import ssl
 import stat
-import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Self
@@ -27,7 +26,7 @@ from engines.remote import Target, find_target
 from engines.server.access import find_key_problem
 from engines.server.discovery import Discovery
 from engines.server.grpc_web import Gateway
-from engines.server.listener import CONNECTIONS, Listener
+from engines.server.listener import CONNECTIONS, Listener, make_folder
 from engines.server.service import QUEUE_LENGTH, DashboardService, GenerationService
 from engines.stability.protocol import MESSAGE_LIMIT, Message, dashboard, listing
 
@@ -254,7 +253,7 @@ async def serve(engine: Engine, settings: ServerSettings, announce: Callable[[st
     await asyncio.to_thread(engine.environment)
     free_socket(target)
     service = GenerationService(engine, names=settings.names, queue=settings.queue)
-    with Ending() as ending, tempfile.TemporaryDirectory(prefix="safelight-") as folder:
+    with Ending() as ending, make_folder() as folder:
         if target.address.startswith("unix:"):
             server = StabilityServer(
                 service, target.address, key=settings.key, credentials=credentials

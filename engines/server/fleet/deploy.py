@@ -7,7 +7,6 @@ import contextlib
 import logging
 import socket
 import sys
-import tempfile
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -22,6 +21,7 @@ from engines.server.fleet.cluster import Fleet, check_ray, connect, find_last_li
 from engines.server.fleet.ingress import FleetSettings, Ingress
 from engines.server.fleet.proxy import Listening, stop
 from engines.server.fleet.replica import MakeEngine, Replica
+from engines.server.listener import make_folder
 from engines.server.server import (
     BUSY,
     END_SECONDS,
@@ -75,7 +75,7 @@ async def serve(
     with (
         # Ray tells what happens to its processes, and that is no output of this program.
         contextlib.redirect_stdout(sys.stderr),
-        tempfile.TemporaryDirectory(prefix="safelight-") as folder,
+        make_folder() as folder,
         contextlib.ExitStack() as cluster,
     ):
         if has_web and not target.address.startswith("unix:"):

@@ -250,6 +250,31 @@ async def test_what_is_no_call_gets_a_line_that_says_so() -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        (b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n", b"404"),
+        (b"GET http://[ HTTP/1.1\r\nHost: x\r\n\r\n", b"404"),
+        (b"GET / HTTP/9\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n\xff: y\r\n\r\n", b"400"),
+        (b"OPTIONS * HTTP/1.1\r\nHost: x\r\nOrigin: null\r\n\r\n", b"403"),
+        (f"POST {GENERATE} HTTP/1.0\r\nContent-Type: {BINARY}\r\n\r\n".encode(), b"200"),
+    ],
+)
+async def test_odd_requests_are_no_fault_of_the_server(
+    words: bytes, status: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with listening() as (listener, _):
+        host, _, port = listener.address.rpartition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(words)
+        said = await reader.read()
+        writer.close()
+    assert said.startswith(b"HTTP/1.1 " + status)
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize(
     ("limit", "words"),
     [("HEAD_SECONDS", "GET / HTTP/1.1\r\n"), ("BODY_SECONDS", "")],
 )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import httpx
 import pytest
 
 from engines.base import EngineError
-from engines.server.listener import Listener
+from engines.server.listener import Listener, make_folder
 from engines.stability.protocol import Message, generation, listing
 from tests.engines.painter import MODEL, Painter
 from tests.engines.server.doorway import ROOT_METHOD, listening, make_context, open_secure
@@ -202,6 +204,19 @@ async def test_a_port_in_use_is_refused() -> None:
         second = Listener(listener.address, "unix:/nowhere", None)  # type: ignore[arg-type]
         with pytest.raises(EngineError, match="cannot listen"):
             await second.start()
+
+
+def test_its_sockets_have_short_paths_that_are_this_users_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = tmp_path / ("x" * 100)
+    long.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(long))
+    with make_folder() as folder:
+        assert len(folder) < 70
+        assert stat.S_IMODE(Path(folder).stat().st_mode) == 0o700
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.bind(f"{folder}/grpc-stray")
 
 
 async def test_engines_are_listed_through_it() -> None:
