@@ -77,6 +77,7 @@ JOB = (
     "image_id",
     "verification_number",
     "profile",
+    "program",
 )
 PROMPT = ("position", "text", "weight", "enabled")
 CHARGE = ("number", "credits", "created_at")

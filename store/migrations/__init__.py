@@ -20,8 +20,8 @@ from store.migrations import (
     m0002_initial_images,
     m0003_charges,
     m0004_input_notes,
-    m0005_seals,
-    m0006_programs,
+    m0005_programs,
+    m0006_seals,
 )
 from store.sqlite import APPLICATION_ID, explain
 
@@ -45,8 +45,8 @@ MIGRATIONS = (
     ),
     Migration(3, "charges", m0003_charges.MIN_READER_VERSION, m0003_charges.migrate),
     Migration(4, "input notes", m0004_input_notes.MIN_READER_VERSION, m0004_input_notes.migrate),
-    Migration(5, "seals", m0005_seals.MIN_READER_VERSION, m0005_seals.migrate),
-    Migration(6, "programs", m0006_programs.MIN_READER_VERSION, m0006_programs.migrate),
+    Migration(5, "programs", m0005_programs.MIN_READER_VERSION, m0005_programs.migrate),
+    Migration(6, "seals", m0006_seals.MIN_READER_VERSION, m0006_seals.migrate),
 )
 
 VERSION = MIGRATIONS[-1].number

@@ -33,6 +33,7 @@ OTHERS = {
     "session": "drafts are written anew with each key",
     "meta": "facts about the database, which change as workers come and go",
     "migration": "what was done to the schema, not to an image",
+    "program": "the order in which programs were met; which one a job asks for is the job's",
 }
 """Tables that hold nothing of an image."""
 

@@ -9,7 +9,7 @@ import sqlite3
 
 from store.seals import seal_all
 
-MIN_READER_VERSION = 2
+MIN_READER_VERSION = 5
 
 
 def migrate(connection: sqlite3.Connection) -> None:
