@@ -28,7 +28,8 @@ from engines.resolve import (
     resolve_variations,
 )
 from engines.worker.process import engage_worker, ensure_worker, find_worker
-from store.errors import SafelightError, StoreError
+from store.errors import NotFound, SafelightError, StoreError
+from store.limits import suggest
 from store.records import (
     Draft,
     Image,
@@ -177,6 +178,17 @@ class Darkroom:
 
         wanted = name or sessions.last_session_name(self.database) or FIRST_SESSION
         return sessions.load_session(self.database, wanted)
+
+    async def check_session(self, name: str | None) -> None:
+        """Raise `NotFound`, with those that there are, unless `name` is a session or None."""
+        if name is None:
+            return
+        known = [session.name for session in await self.list_sessions()]
+        if name not in known:
+            raise NotFound(
+                f"There is no session {name!r}.",
+                suggest(name, known) if known else "The darkroom makes one: safelight --session.",
+            )
 
     async def list_sessions(self) -> list[Session]:
         """All sessions, the last used first."""

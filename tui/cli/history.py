@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,13 +12,21 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from store.errors import NotFound
-from store.records import Image, Relation, Verification
+from store.errors import RequestError
+from store.records import Image, Verification
 from tui.cli.options import JsonOption
 from tui.cli.results import describe_image
-from tui.cli.run import open_darkroom, print_json, print_line, print_note, run_command
+from tui.cli.run import (
+    find_encoding,
+    open_darkroom,
+    print_command,
+    print_json,
+    print_line,
+    print_note,
+    run_command,
+)
 from tui.darkroom import Darkroom
-from tui.shell_command import make_command
+from tui.shell_command import write_command
 from tui.text import show_first_prompt
 from tui.words import (
     LABELS,
@@ -98,9 +107,14 @@ def show(
             record = await darkroom.get_image(image)
             verifications = await darkroom.list_verifications(record.id)
             wire = await darkroom.read_wire(record.job_id)
-            command = make_command(record.request, await name_inputs(darkroom, record))
-        if as_command:
-            print_line(command)
+            command = None
+            if as_command:
+                command = await write_command(darkroom, record, find_encoding(sys.stdout))
+            elif as_json:
+                with contextlib.suppress(RequestError):
+                    command = await write_command(darkroom, record)
+        if as_command and command is not None:
+            print_command(command)
         elif as_json:
             print_json(
                 describe_row(record)
@@ -121,22 +135,6 @@ def show(
             _print_record(record, verifications)
 
     run_command(work(), as_json=as_json)
-
-
-async def name_inputs(darkroom: Darkroom, image: Image) -> dict[str, str]:
-    """How a command calls the files that the image's request starts from, by digest.
-
-    By the id of the image that it came from where that is one of them, else by their paths.
-    """
-    names: dict[str, str] = {}
-    for sha256 in image.request.parameters.inputs:
-        with contextlib.suppress(NotFound):
-            names[sha256] = str(await darkroom.find_input(sha256))
-    if image.parent_id and image.relation in (Relation.INITIAL_IMAGE, Relation.UPSCALE):
-        parent = await darkroom.get_image(image.parent_id)
-        if parent.file_sha256 in names:
-            names[parent.file_sha256] = parent.id
-    return names
 
 
 def _print_record(image: Image, verifications: list[Verification]) -> None:
