@@ -259,7 +259,7 @@ def check_choice(field: str, value: object, known: tuple[Choice, ...]) -> Choice
     if value not in known:
         name = name_field(field)
         raise RequestError(field, value, f"Unknown {name} {value!r}.", suggest(str(value), known))
-    return known[known.index(value)]  # type: ignore[arg-type]
+    return known[known.index(value)]
 
 
 def check_optional_text(field: str, value: object, *, required: bool = False) -> str | None:

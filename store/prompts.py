@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from store.errors import RequestError
+from store.limits import check_weight
 from store.request import Prompt
 
 _NUMBER = r"[+\-\u2212]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]+)?|\.[0-9]+)"
@@ -39,6 +40,11 @@ def clean_text(text: str) -> str:
     Line ends are `\r\n`, `\r`, and Unicode's line and paragraph separators. Nothing else changes.
     """
     return _LINE_ENDS.sub("\n", text.removeprefix("\ufeff"))
+
+
+def has_marks(text: str) -> bool:
+    """Whether `text` holds what `parse_prompts` might read as a weight."""
+    return "::" in text or "\uff1a" in text
 
 
 def parse_prompt(text: str) -> Prompt:
@@ -74,7 +80,7 @@ def parse_prompts(text: str) -> tuple[Prompt, ...]:
         if _is_address(part):
             said = _explain_address(part, end[1])
             raise RequestError("weight", part, said, f"{_SPACE} {_KEEP}")
-        return (Prompt(text=part, weight=_read_weight(end[1])),)
+        return (Prompt(text=part, weight=_read_weight(end[1], _KEEP)),)
     return _split(text, [*marks, end] if end is not None else marks)
 
 
@@ -90,11 +96,11 @@ def _split(text: str, marks: list[re.Match[str]]) -> tuple[Prompt, ...]:
         if mark[1] and _is_address(text[start : mark.start()]):
             said = _explain_address(part, mark[1])
             raise UnclearPrompts("weight", part, said, f"{_SPACE} {_SEVERAL}")
-        prompts.append((part, 1.0 if mark[1] is None else _read_weight(mark[1])))
+        prompts.append((part, 1.0 if mark[1] is None else _read_weight(mark[1], _SEVERAL)))
         start = mark.end()
     if rest := text[start:].strip():
         prompts.append((rest, 1.0))
-    for part, weight in prompts:
+    for part, _ in prompts:
         if not part:
             said = _quote(text, 0, _QUOTED)
             raise UnclearPrompts("text", text, f"A prompt in {said} is empty.", _SEVERAL)
@@ -107,19 +113,23 @@ def _split(text: str, marks: list[re.Match[str]]) -> tuple[Prompt, ...]:
     return tuple(Prompt(text=part, weight=weight) for part, weight in prompts)
 
 
-def _read_weight(number: str) -> float:
-    return float(number.replace("\u2212", "-"))
+def _read_weight(number: str, hint: str = "") -> float:
+    """The weight in `number`; one that is out of range is none, and `hint` what to do then too."""
+    try:
+        return check_weight(float(number.replace("\u2212", "-")))
+    except RequestError as error:
+        raise RequestError("weight", number, error.message, f"{error.hint} {hint}") from None
 
 
 def _explain_weight(after: str) -> RequestError:
     """What is wrong with `after`, which follows the last `::` and is no weight."""
     said = _quote(after, 0, _QUOTED)
     is_like = any(sign.isdigit() for sign in after)
-    what = "a weight: that is a plain number like 1.5 or -1" if is_like else "a number"
+    what = "no weight: that is a plain number like 1.5 or -1" if is_like else "not a number"
     return RequestError(
         "weight",
         after,
-        f"The weight {said} after '::' is not {what}.",
+        f"{said} after '::' is {what}.",
         f"Write for example 'clouds::-1'. {_KEEP}",
     )
 
@@ -132,7 +142,7 @@ def _is_address(part: str) -> bool:
 
 def _explain_address(part: str, number: str) -> str:
     said = _quote(f"{part.split()[-1]}::{number}", 0, _QUOTED)
-    return f"{said} looks like an address, not like a text and its weight."
+    return f"{said} looks like an address or a time, not like a text and its weight."
 
 
 def _refuse_full_width(text: str) -> None:

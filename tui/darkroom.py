@@ -235,13 +235,23 @@ class Darkroom:
     # History
 
     async def list_images(
-        self, *, before: int | None = None, limit: int = 50, search: str | None = None
+        self,
+        *,
+        before: int | None = None,
+        limit: int = 50,
+        search: str | None = None,
+        session: str | None = None,
     ) -> list[Image]:
-        """Images with a number below `before`, newest first."""
+        """Images with a number below `before`, newest first; only those of `session`, if any."""
         from store import history
 
         return await asyncio.to_thread(
-            history.list_images, self.database, before=before, limit=limit, search=search
+            history.list_images,
+            self.database,
+            before=before,
+            limit=limit,
+            search=search,
+            session=session,
         )
 
     async def list_image_numbers(self, *, search: str | None = None) -> array[int]:

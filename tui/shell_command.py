@@ -85,9 +85,9 @@ def make_command(
 def _is_read_back(request: Request) -> bool:
     """Whether the program reads every text of `request` as it is, without being told to."""
     guidance = request.parameters.guidance
-    if guidance is not None and guidance.prompt is not None:
-        if clean_text(guidance.prompt) != guidance.prompt:
-            return False
+    text = "" if guidance is None else guidance.prompt or ""
+    if clean_text(text) != text:
+        return False
     for prompt in request.stack.prompts:
         try:
             (read,) = parse_prompts(_show_prompt(prompt))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from store.prompts import clean_text
 from store.request import Request
 
 CONTROL_PICTURES = {code: chr(0x2400 + code) for code in range(0x20)}
@@ -39,8 +40,8 @@ def mark_controls(text: str) -> str:
 
 
 def clean_paste(text: str) -> str:
-    """Pasted text as it may stand in a prompt: its control characters as visible pictures."""
-    return mark_controls(text.replace("\r\n", "\n").replace("\r", "\n"))
+    """Pasted text as it may stand in a prompt: clean, with pictures of its control characters."""
+    return mark_controls(clean_text(text))
 
 
 def shorten_middle(text: str, length: int, ellipsis: str = "…") -> str:

@@ -128,10 +128,16 @@ class MemoryDarkroom(Darkroom):
         raise NotFound(f"No job {job_id}.")
 
     async def list_images(
-        self, *, before: int | None = None, limit: int = 50, search: str | None = None
+        self,
+        *,
+        before: int | None = None,
+        limit: int = 50,
+        search: str | None = None,
+        session: str | None = None,
     ) -> list[Image]:
         self.calls.append(("list_images", f"{before} {limit} {search}"))
-        return self._find(before, search)[:limit]
+        found = self._find(before, search)
+        return [image for image in found if session in (None, image.session)][:limit]
 
     async def list_image_numbers(self, *, search: str | None = None) -> array[int]:
         return array("q", [image.number for image in self._find(None, search)])

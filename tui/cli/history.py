@@ -14,7 +14,8 @@ import typer
 
 from store.errors import RequestError
 from store.records import Image, Verification
-from tui.cli.options import JsonOption
+from tui.cli.inputs import LIMIT_MAXIMUM, read_count
+from tui.cli.options import JsonOption, SessionOption
 from tui.cli.results import describe_image
 from tui.cli.run import (
     find_encoding,
@@ -25,7 +26,6 @@ from tui.cli.run import (
     print_note,
     run_command,
 )
-from tui.darkroom import Darkroom
 from tui.shell_command import write_command
 from tui.text import show_first_prompt
 from tui.words import (
@@ -47,19 +47,22 @@ def history(
     search: Annotated[
         str | None, typer.Option("--search", help="Words that the prompts hold.")
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="Most images.")] = 20,
+    limit: Annotated[str, typer.Option("--limit", metavar="INTEGER", help="Most images.")] = "20",
+    session: SessionOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List images, newest first."""
 
     async def work() -> None:
+        most = read_count("--limit", limit, 1, LIMIT_MAXIMUM)
         async with open_darkroom() as darkroom:
-            images = await darkroom.list_images(limit=limit, search=search)
+            await darkroom.check_session(session)
+            images = await darkroom.list_images(limit=most, search=search, session=session)
         if as_json:
             print_json({"images": [describe_row(image) for image in images]})
             return
         if not images:
-            print_note("No image found." if search else "The history is empty.")
+            print_note("No image found." if search or session else "The history is empty.")
         for image in images:
             prompt = show_first_prompt(image.request)
             extras = name_extras(image.request.parameters)

@@ -53,6 +53,9 @@ STANDARD_INPUT = "-"
 INPUT_LIMIT = PROMPT_LIMIT * TEXT_LIMIT * 4
 """Most bytes of it: a full stack of the longest prompts in UTF-8."""
 
+LIMIT_MAXIMUM = 1_000_000
+"""Most rows that a command lists."""
+
 _ID = re.compile(r"@[0-9]+|[0-9a-f]{1,32}")
 
 
@@ -263,10 +266,14 @@ def parse_fine_tunes(arguments: Sequence[str] | None) -> tuple[FineTune, ...]:
         model, colon, text = argument.rpartition(":")
         if not colon:
             model, text = argument, ""
-        weight = None
-        if text:
-            weight = parse_number(
-                "parameters.fine_tunes.weight", "The weight after ':'", text, 0, 1
-            )
+        try:
+            weight = parse_number("parameters.fine_tunes.weight", "", text, 0, 1) if text else None
+        except RequestError as error:
+            raise RequestError(
+                error.field,
+                text,
+                f"The weight {text!r} after ':' is not a number.",
+                "Write for example --fine-tune my-model:0.5.",
+            ) from None
         found.append(FineTune(model=model, weight=weight))
     return tuple(found)

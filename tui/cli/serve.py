@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from engines.server.fleet.cluster import Fleet
     from engines.server.server import ServerSettings
 
+QUEUE_MAXIMUM = 10_000
+FLEET_MAXIMUM = 1000
+
 
 def serve(
     engine: Annotated[
@@ -30,15 +33,15 @@ def serve(
         str, typer.Option("--host", help="Where to listen: an address, or unix:/path.")
     ] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option("--port", min=0, max=65535, help="The port; 0 for a free one.")
-    ] = 50051,
+        str, typer.Option("--port", metavar="INTEGER", help="The port; 0 for a free one.")
+    ] = "50051",
     names: Annotated[
         list[str] | None,
         typer.Option("--as", metavar="ID", help="Answer for this engine id too; repeatable."),
     ] = None,
     queue: Annotated[
-        int, typer.Option("--queue", min=0, max=10_000, help="How many requests may wait.")
-    ] = 8,
+        str, typer.Option("--queue", metavar="INTEGER", help="How many requests may wait.")
+    ] = "8",
     certificate: Annotated[
         Path | None, typer.Option("--certificate", help="TLS: the certificate, a PEM file.")
     ] = None,
@@ -50,13 +53,11 @@ def serve(
         typer.Option("--key-file", help="A file (mode 0600) with the key that clients must send."),
     ] = None,
     fleet: Annotated[
-        int | None,
+        str | None,
         typer.Option(
             "--fleet",
-            metavar="N",
-            min=1,
-            max=1000,
-            help="Use N engines at once, with Ray Serve: pip install 'safelight[fleet]'.",
+            metavar="INTEGER",
+            help="Use so many engines at once, with Ray Serve: pip install 'safelight[fleet]'.",
         ),
     ] = None,
     address: Annotated[
@@ -83,19 +84,21 @@ def serve(
     try:
         from engines.server.server import ServerSettings, find_key
         from store.limits import check_name
+        from tui.cli.inputs import read_count
 
         for name in names or ():
             check_name("--as", name)
         settings = ServerSettings(
             host=host,
-            port=port,
+            port=read_count("--port", port, 0, 65535),
             names=tuple(names or ()),
-            queue=queue,
+            queue=read_count("--queue", queue, 0, QUEUE_MAXIMUM),
             certificate=certificate,
             private_key=private_key,
             key=find_key(key_file),
         )
-        _serve(engine, settings, _find_fleet(fleet, address, key_file))
+        size = None if fleet is None else read_count("--fleet", fleet, 1, FLEET_MAXIMUM)
+        _serve(engine, settings, _find_fleet(size, address, key_file))
     except SafelightError as error:
         end_with_error(error, as_json=False)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import shlex
+import subprocess
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -66,16 +66,23 @@ def accept(request: Request) -> Capabilities:
     )
 
 
+def read_words(line: str) -> list[str]:
+    """The arguments that a shell hands over for `line`."""
+    shown = line.replace("safelight", "printf '%s\\0'", 1)
+    done = subprocess.run(["/bin/sh", "-c", shown], capture_output=True, check=True)
+    return done.stdout.decode().split("\0")[:-1]
+
+
 def run_command(request: Request, inputs: dict[str, str]) -> list[Any]:
     """The jobs that the line for `request` queues."""
-    words = shlex.split(make_command(request, inputs))
-    assert words[0] == "safelight"
+    words = read_words(make_command(request, inputs))
+    assert words[0] == "generate" if request.parameters.upscale is None else "upscale"
     with (
         mock.patch.object(EngineRegistry, "get_capabilities", return_value=accept(request)),
         mock.patch.object(Darkroom, "_engage_worker"),
     ):
-        words[2:2] = ["--no-wait", "--json"]
-        done = CliRunner().invoke(make_app(), words[1:])
+        words[1:1] = ["--no-wait", "--json"]
+        done = CliRunner().invoke(make_app(), words)
         assert done.exit_code == 0, f"{words}\n{done.output}\n{done.exception!r}"
         jobs: list[Any] = msgspec.json.decode(done.stdout)["jobs"]
         return jobs
