@@ -113,7 +113,8 @@ def quote_word(word: str, *, is_ascii: bool = False) -> str:
     """
     text = word.rstrip("\n")
     if text.isprintable() and (text.isascii() or not is_ascii):
-        return shlex.quote(word)
+        # One shell looks for a command of the name behind a first equals sign.
+        return f"'{word}'" if word.startswith("=") and "'" not in word else shlex.quote(word)
     spelled = "".join(
         sign
         if sign.isprintable() and sign not in _SPECIAL and (sign.isascii() or not is_ascii)

@@ -20,6 +20,7 @@ def _keep_lines(table: dict[int, str]) -> dict[int, str]:
 
 
 _BLOCK, _TYPED = _keep_lines(_LINE), _keep_lines(CONTROL_PICTURES)
+_TYPED |= dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
 
 
 def show_safely(text: str, *, lines: bool = False) -> str:
@@ -32,7 +33,7 @@ def show_safely(text: str, *, lines: bool = False) -> str:
 
 
 def mark_controls(text: str) -> str:
-    """`text`, as long as before, with one picture for each control character.
+    """`text`, as long as before, with one picture for each control and half character.
 
     New lines and tabs stay. For text that is edited: places in it are those in the original.
     """
