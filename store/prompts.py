@@ -6,10 +6,11 @@ several prompts, each ended by its weight: `a cat::2 a dog::-1`.
 
 from __future__ import annotations
 
+import itertools
 import re
 
 from store.errors import RequestError
-from store.limits import check_weight
+from store.limits import PROMPT_LIMIT, check_weight
 from store.request import Prompt
 
 _NUMBER = r"[+\-\u2212]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]+)?|\.[0-9]+)"
@@ -63,16 +64,23 @@ def parse_prompts(text: str) -> tuple[Prompt, ...]:
 
     `a cat::2 a dog::-1` are two, each ended by `::` and its weight, a plain decimal number; what
     follows the last weight has the weight 1. With one weight, at its end, `text` is one prompt to
-    the character, also where it holds `::` between letters (`std::vector::1`). Raises
-    `RequestError`, as `UnclearPrompts` where it might mean something else: nothing that looks
-    like a weight becomes part of a text, and no address or time becomes a weight.
+    the character, also where it holds `::` between letters (`std::vector::1`). A comma or a bar
+    behind a weight is left out. Raises `RequestError`, as `UnclearPrompts` where it might mean
+    something else: nothing that looks like a weight becomes part of a text, and no address or
+    time becomes a weight.
     """
     text = clean_text(text)
     _refuse_full_width(text)
     if "::" not in text:
         return (Prompt(text=text),)
     end = _END.search(text)
-    marks = [mark for mark in _MARK.finditer(text) if end is None or mark.start() < end.start()]
+    last = len(text) if end is None else end.start()
+    found = itertools.takewhile(lambda mark: mark.start() < last, _MARK.finditer(text))
+    marks = list(itertools.islice(found, PROMPT_LIMIT + 1))
+    if len(marks) > PROMPT_LIMIT:
+        raise RequestError(
+            "prompts", None, f"The text is more than {PROMPT_LIMIT} prompts.", "Remove some."
+        )
     if not marks:
         if end is None:
             raise _explain_weight(text.rpartition("::")[2])

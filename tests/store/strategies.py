@@ -144,7 +144,7 @@ REPAIRS: dict[type, Callable[[dict[str, Any]], dict[str, Any]]] = {
     Parameters: _drop_orphans,
     Request: _add_prompt,
 }
-"""Rules over several fields: what fits is made, as Hypothesis gives up where most is thrown away."""
+"""Rules over several fields: Hypothesis gives up where too much of what it makes is refused."""
 
 
 STRUCTS = (Prompt, PromptStack, Parameters, Request)

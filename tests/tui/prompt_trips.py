@@ -1,4 +1,4 @@
-"""The ways of a prompt into a request and back: the command line, a shell, a document, the screen."""
+"""The ways of a prompt into a request and back: command line, shell, document, screen."""
 
 from __future__ import annotations
 

@@ -27,14 +27,14 @@ from tui.cli.run import print_json
 from tui.text import mark_controls
 
 COUNT = 2000
-ON_SCREEN = 60
+ON_SCREEN = 12
 UNCLEAR = ("\ufeffcastle", "a\u2028b", "hot:: dog", "A::2 B", "a\uff1a\uff1a2 b")
 SHELLS = [["sh"], ["bash", "--posix"], ["zsh", "-f"], ["mksh"], ["busybox", "sh"]]
 
 
 @pytest.fixture(scope="module")
 def requests() -> dict[str, Request]:
-    """What the command line asks for, by the text that it was given; what it refuses is not in it."""
+    """What the command line asks for, by the text that it was given; none where it refuses."""
     asked = {text: enter_command(text) for text in make_texts(COUNT)}
     return {text: request for text, request in asked.items() if request is not None}
 
