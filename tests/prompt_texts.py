@@ -143,7 +143,8 @@ def make_text(random: random.Random) -> str:
 
 def make_texts(count: int, seed: int = 11) -> Iterator[str]:
     """`count` texts, each another one."""
-    chance, made = random.Random(seed), set()
+    chance = random.Random(seed)
+    made: set[str] = set()
     while len(made) < count:
         text = make_text(chance)
         if text not in made:

@@ -66,7 +66,7 @@ def test_a_document_holds_the_same(
             shown = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
             monkeypatch.setattr(sys, "stdout", shown)
             print_json({"request": msgspec.to_builtins(request)})
-            text = shown.buffer.getvalue().decode(encoding)  # type: ignore[attr-defined]
+            text = shown.buffer.getvalue().decode(encoding)
             assert text.replace("\n", "").isprintable()
             assert read_document(text).digest == request.digest
 
