@@ -204,6 +204,11 @@ class MemoryDarkroom(Darkroom):
     async def get_input(self, sha256: str) -> Input:
         return await self.add_input(await self.read_input(sha256))
 
+    async def find_input(self, sha256: str) -> Path:
+        if sha256 not in self.inputs:
+            raise NotFound(f"No input {sha256}.")
+        return Path(f"/nowhere/inputs/{sha256}")
+
     async def read_input(self, sha256: str) -> bytes:
         if sha256 not in self.inputs:
             raise NotFound(f"There is no input image {sha256[:8]}.", "Give its file again.")
