@@ -191,7 +191,7 @@ def suggest(value: str, known: Iterable[str]) -> str:
     names = tuple(known)
     near = difflib.get_close_matches(value.lower(), names, n=1) if len(value) <= 100 else []
     listed = f"Known: {', '.join(names) or 'none'}."
-    return f"Did you mean {near[0]!r}? {listed}" if near else listed
+    return f"{listed} Did you mean {near[0]!r}?" if near else listed
 
 
 def check_whole(name: str, value: object, low: int, high: int) -> int:

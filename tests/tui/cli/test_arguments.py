@@ -129,13 +129,13 @@ NUMBER = "is not a number. Give a number from"
         ("serve --port http", f"--port 'http' {WHOLE} 0 to 65535"),
         ("serve --queue x", f"--queue 'x' {WHOLE} 0 to"),
         ("serve --fleet 0", "--fleet 0 is out of range"),
-        ("generate sky -A k_euller", "Unknown sampler 'k_euller'. Did you mean 'k_euler'? Known:"),
-        ("generate sky -y animee", "Unknown style preset 'animee'. Did you mean 'anime'? Known:"),
-        ("generate sky -e bulitin", "no engine 'bulitin'. Did you mean 'builtin'? Known:"),
+        ("generate sky -A k_euller", "Did you mean 'k_euler'?"),
+        ("generate sky -y animee", "Did you mean 'anime'?"),
+        ("generate sky -e bulitin", "Did you mean 'builtin'?"),
         ("generate sky -m safelight-129-v1", "Did you mean 'safelight-128-v1'?"),
         (
             "generate sky --weight-method text-encode",
-            "Unknown weight method 'text_encode'. Did you",
+            "Did you mean 'text_encoder'?",
         ),
         ("generate sky --adapter-type cany", "Did you mean 'canny'?"),
         ("generate sky --guidance-preset slowst", "Did you mean 'slowest'?"),
@@ -177,7 +177,7 @@ def test_jobs_belong_to_the_session_that_is_named(is_before: bool) -> None:
 def test_a_session_that_does_not_exist_is_told(command: str) -> None:
     make_session("night")
     said = refuse(*command.split(), "--session", "nihgt")
-    assert "There is no session 'nihgt'. Did you mean 'night'? Known: night." in said
+    assert "There is no session 'nihgt'. Known: night. Did you mean 'night'?" in said
     assert list_jobs() == []
 
 
