@@ -7,7 +7,7 @@ import math
 import msgspec
 
 from store.errors import RequestError
-from store.limits import SIZE_MAXIMUM, SIZE_MINIMUM, SIZE_MULTIPLE, UPSCALED_MAXIMUM
+from store.limits import SIZE_MAXIMUM, SIZE_MINIMUM, SIZE_MULTIPLE, UPSCALED_MAXIMUM, suggest
 from store.request import Parameters, Request
 
 REVISION_MARK = "@"
@@ -189,8 +189,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
         if parameters.style_preset is not None:
             _check_choice("parameters.style_preset", parameters.style_preset, self.style_presets)
         own = self.for_model(request.model)
-        self._check_span("steps", parameters.steps, own.steps)
-        self._check_span("cfg_scale", parameters.cfg_scale, own.cfg_scale)
+        own.check_numbers(parameters.steps, parameters.cfg_scale)
         own.check_size((parameters.width, parameters.height))
         if len(request.stack.active) > self.prompt_limit:
             raise RequestError(
@@ -230,21 +229,31 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
                     f"Leave it out, or choose {', '.join(able) or 'another engine'}.",
                 )
 
+    def check_numbers(self, steps: int, cfg_scale: float) -> None:
+        """Raise `RequestError` for a number that is not in `steps` or `cfg_scale`.
+
+        What is other for some models is not looked at: ask `for_model` first.
+        """
+        self._check_span("steps", steps, self.steps)
+        self._check_span("cfg_scale", cfg_scale, self.cfg_scale)
+
     def _check_span(self, name: str, value: float, span: Span) -> None:
-        if not span.low <= value <= span.high:
-            if span.is_left_to_server:
-                raise RequestError(
-                    f"parameters.{name}",
-                    value,
-                    f"The engine {self.engine} takes no {name} here: the server decides.",
-                    f"Leave it out, or give {span.default:g}.",
-                )
+        if span.low <= value <= span.high:
+            return
+        field, words = f"parameters.{name}", name.replace("_", " ")
+        if span.is_left_to_server:
             raise RequestError(
-                f"parameters.{name}",
+                field,
                 value,
-                f"{name} {value:g} is out of range for the engine {self.engine}.",
-                f"Give {span.low:g} to {span.high:g}.",
+                f"The engine {self.engine} takes no {words} here: the server decides.",
+                f"Leave it out, or give {span.default:g}.",
             )
+        raise RequestError(
+            field,
+            value,
+            f"{words} {value:.10g} is out of range for the engine {self.engine}.",
+            f"Give {span.low:g} to {span.high:g}.",
+        )
 
     def _check_upscaled_size(self, size: tuple[int, int]) -> None:
         if max(size) > self.upscale_side:
@@ -273,5 +282,6 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
 def _check_choice(field: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
         name = field.rpartition(".")[2]
-        listed = ", ".join(known) if known else "none"
-        raise RequestError(field, value, f"Unknown {name} {value!r}.", f"Known: {listed}.")
+        raise RequestError(
+            field, value, f"Unknown {name.replace('_', ' ')} {value!r}.", suggest(value, known)
+        )

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from engines.base import EngineError, EngineSpec, Failure
+from store.limits import suggest
 
 GROUP = "safelight.engines"
 _OURS = f"{__package__}."
@@ -36,11 +37,12 @@ class Installed(msgspec.Struct, frozen=True, kw_only=True):
                 self.problems[engine],
                 "Install its package again, or remove it.",
             )
-        known = ", ".join(self.specs)
         raise EngineError(
             Failure.UNKNOWN_ENGINE,
             f"There is no engine {engine!r}.",
-            f"Known: {known}." if known else "None is known: install Safelight again.",
+            suggest(engine, self.specs)
+            if self.specs
+            else "None is known: install Safelight again.",
         )
 
     def find_spec(self, engine: str) -> EngineSpec[Any] | None:

@@ -52,8 +52,11 @@ def resolve_draft(draft: Draft, capabilities: Capabilities) -> list[Request]:
     width, height = own.sizes.default
     width = width if draft.width is None else draft.width
     height = height if draft.height is None else draft.height
-    # Before the limits of every request, which do not know what this engine makes.
+    # Before the limits of every request, which do not know what this engine takes.
     own.check_size((width, height))
+    steps = int(own.steps.default) if draft.steps is None else draft.steps
+    cfg_scale = own.cfg_scale.default if draft.cfg_scale is None else draft.cfg_scale
+    own.check_numbers(steps, cfg_scale)
     sampler = _SAMPLERS.get(draft.sampler or "", draft.sampler)
     extras: dict[str, Any] = {name: getattr(draft, name) for name in EXTRAS}
     extras = {name: value for name, value in extras.items() if value is not None}
@@ -64,8 +67,8 @@ def resolve_draft(draft: Draft, capabilities: Capabilities) -> list[Request]:
             stack=stack,
             parameters=Parameters(
                 seed=following_seed(seed, offset),
-                steps=int(own.steps.default) if draft.steps is None else draft.steps,
-                cfg_scale=own.cfg_scale.default if draft.cfg_scale is None else draft.cfg_scale,
+                steps=steps,
+                cfg_scale=cfg_scale,
                 sampler=sampler or capabilities.default_sampler,
                 width=width,
                 height=height,

@@ -278,6 +278,23 @@ class Database:
             raise explain(error.orig or error, self.path) from error
 
 
+def find_form(directory: Path) -> int | None:
+    """The number of the form of the history in `directory`, None without one. Changes nothing.
+
+    `migrations.VERSION` is this program's. Raises `StoreError` where it cannot be read.
+    """
+    path = directory.expanduser().absolute() / FILE_NAME
+    try:
+        if not path.exists():
+            return None
+    except OSError as error:
+        raise StoreError(
+            f"The data folder {directory} cannot be used: {error.strerror or error}.",
+            "Choose another one with SAFELIGHT_HOME.",
+        ) from error
+    return _look(path, is_read_only=True).version
+
+
 def _dbapi(connection: Connection) -> Any:
     return connection.connection.dbapi_connection
 

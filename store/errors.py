@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 
 class SafelightError(Exception):
@@ -33,9 +33,9 @@ class RequestError(SafelightError, ValueError):
         self.field = field
         self.value = value
 
-    def at_prompt(self, position: int) -> RequestError:
+    def at_prompt(self, position: int) -> Self:
         """The same error, said of the prompt at `position` (from 1) of a stack."""
-        return RequestError(
+        return type(self)(
             f"prompts.{position}.{self.field}",
             self.value,
             f"Prompt {position}: {self.message}",

@@ -5,9 +5,12 @@ Limits that hold for every engine; an engine's capabilities narrow them.
 
 from __future__ import annotations
 
+import difflib
 import math
 import re
 import secrets
+from collections.abc import Iterable
+from typing import TypeVar
 
 from store.errors import RequestError
 
@@ -35,9 +38,24 @@ INPUT_KINDS = "PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF"
 """The kinds of image files that a request may start from, as they are told."""
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_DECIMAL = re.compile(
+    r"[+-]?(?:[0-9]{1,400}(?:\.[0-9]{0,400})?|\.[0-9]{1,400})(?:[eE][+-]?[0-9]{1,3})?"
+)
+_WHOLE = re.compile(r"[+-]?[0-9]{1,400}")
+_NUMBER_SHOWN = 24
+"""Most characters of a typed number that an error repeats."""
+
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _MODEL = re.compile(_NAME.pattern + r"(@[1-9][0-9]{0,8})?")
+
+
+Choice = TypeVar("Choice", bound=str)
+
+
+def name_field(field: str) -> str:
+    """What a person calls the field of this dotted name."""
+    return field.removeprefix("parameters.").replace("_", " ").replace(".", " ")
 
 
 def draw_seed() -> int:
@@ -98,6 +116,14 @@ def check_text(text: object, field: str = "text") -> str:
             "Shorten it: engines read about 77 tokens and drop the rest.",
         )
     if found := _CONTROL.search(text):
+        if found.group() >= "\ud800":
+            raise RequestError(
+                field,
+                text,
+                f"{_describe_broken(ord(found.group()))} at position {found.start() + 1} of the "
+                "prompt is no text in UTF-8.",
+                "Give the text in UTF-8.",
+            )
         raise RequestError(
             field,
             text,
@@ -106,6 +132,70 @@ def check_text(text: object, field: str = "text") -> str:
             "Remove it.",
         )
     return text
+
+
+def _describe_broken(code: int) -> str:
+    """Half a character, or a byte that Python could not decode and keeps as one."""
+    return f"The byte 0x{code - 0xDC00:02X}" if 0xDC80 <= code <= 0xDCFF else "Half a character"
+
+
+def parse_whole(field: str, name: str, text: str, low: float, high: float) -> int:
+    """The whole number in `text`, which may be out of the range that the error names.
+
+    `name` is what the person calls it. Raises `RequestError` of `field`.
+    """
+    if not _WHOLE.fullmatch(plain := _write_plainly(text)):
+        raise _refuse_number(field, name, text, "a whole number", low, high)
+    return int(plain)
+
+
+def parse_number(field: str, name: str, text: str, low: float, high: float) -> float:
+    """The number in `text`, never -0.0; a comma is as good as a point.
+
+    It may be out of the range that the error names. `name` is what the person calls it. Raises
+    `RequestError` of `field`.
+    """
+    plain = _write_plainly(text).replace(",", ".")
+    if not _DECIMAL.fullmatch(plain) or not math.isfinite(number := float(plain)):
+        raise _refuse_number(field, name, text, "a number", low, high)
+    return number + 0.0
+
+
+def check_range(field: str, name: str, number: float, low: float, high: float) -> None:
+    """Raise `RequestError` of `field` unless `number` is from `low` to `high`."""
+    if not low <= number <= high:
+        shown = f"{number:.10g}" if isinstance(number, float) else _shorten(str(number))
+        raise RequestError(
+            field, number, f"{name} {shown} is out of range.", f"Give {low:.10g} to {high:.10g}."
+        )
+
+
+def _write_plainly(text: str) -> str:
+    """A minus sign is as good as a hyphen."""
+    return text.strip().replace("\u2212", "-")
+
+
+def _refuse_number(
+    field: str, name: str, text: str, kind: str, low: float, high: float
+) -> RequestError:
+    return RequestError(
+        field,
+        text,
+        f"{name} {_shorten(text)!r} is not {kind}.",
+        f"Give {kind} from {low:.10g} to {high:.10g}.",
+    )
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= _NUMBER_SHOWN else f"{text[:_NUMBER_SHOWN]}…"
+
+
+def suggest(value: str, known: Iterable[str]) -> str:
+    """What to do about `value`, which is none of `known`: the nearest of them, and all."""
+    names = tuple(known)
+    near = difflib.get_close_matches(value.lower(), names, n=1) if len(value) <= 100 else []
+    listed = f"Known: {', '.join(names) or 'none'}."
+    return f"{listed} Did you mean {near[0]!r}?" if near else listed
 
 
 def check_whole(name: str, value: object, low: int, high: int) -> int:
@@ -165,7 +255,7 @@ def check_share(field: str, value: object) -> float:
     """`value` as a float when it is in [0, 1], else `RequestError`. -0.0 becomes 0.0."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number or not 0 <= value <= 1:  # type: ignore[operator]
-        name = field.removeprefix("parameters.").replace("_", " ").replace(".", " ")
+        name = name_field(field)
         raise RequestError(field, value, f"The {name} {value!r} is not a number from 0 to 1.")
     return float(value) + 0.0  # type: ignore[arg-type]
 
@@ -177,15 +267,12 @@ def check_sha256(field: str, value: object) -> str:
     return value
 
 
-def check_choice(field: str, value: object, known: tuple[str, ...]) -> str:
+def check_choice(field: str, value: object, known: tuple[Choice, ...]) -> Choice:
     """`value` itself when it is one of `known`, else `RequestError`."""
     if value not in known:
-        name = field.removeprefix("parameters.").replace("_", " ").replace(".", " ")
-        raise RequestError(
-            field, value, f"Unknown {name} {value!r}.", f"Known: {', '.join(known)}."
-        )
-    assert isinstance(value, str)
-    return value
+        name = name_field(field)
+        raise RequestError(field, value, f"Unknown {name} {value!r}.", suggest(str(value), known))
+    return known[known.index(value)]
 
 
 def check_optional_text(field: str, value: object, *, required: bool = False) -> str | None:

@@ -14,9 +14,8 @@ those of the Stability API.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import msgspec
 
@@ -42,8 +41,14 @@ from store.limits import (
 MaskColor = Literal["black", "white"]
 MaskedAreaInit = Literal["zero", "random", "original"]
 WeightMethod = Literal["text_encoder", "cross_attention"]
+AdapterInit = Literal["image", "adapter_image"]
 
+MASK_COLORS: tuple[MaskColor, ...] = get_args(MaskColor)
+MASKED_AREA_INITS: tuple[MaskedAreaInit, ...] = get_args(MaskedAreaInit)
+WEIGHT_METHODS: tuple[WeightMethod, ...] = get_args(WeightMethod)
+ADAPTER_INITS: tuple[AdapterInit, ...] = get_args(AdapterInit)
 GUIDANCE_PRESETS = ("simple", "fast_blue", "fast_green", "slow", "slower", "slowest")
+GUIDANCE_CUTS = (1, 1024)
 ADAPTERS = ("sketch", "depth", "canny")
 UPSCALERS = ("rgb", "gfpgan", "esrgan")
 CONTENT_CREDENTIALS = ("sign_with_engine_id",)
@@ -121,7 +126,7 @@ class Guidance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             strength = check_share("parameters.guidance.strength", self.strength)
             msgspec.structs.force_setattr(self, "strength", strength)
         if self.cuts is not None:
-            check_whole("guidance.cuts", self.cuts, 1, 1024)
+            check_whole("guidance.cuts", self.cuts, *GUIDANCE_CUTS)
         msgspec.structs.force_setattr(self, "models", tuple(self.models))
         for model in self.models:
             check_optional_text("parameters.guidance.models", model)
@@ -137,7 +142,7 @@ class Adapter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     kind: str
     strength: float
-    init: Literal["image", "adapter_image"]
+    init: AdapterInit
 
     def __post_init__(self) -> None:
         check_choice("parameters.adapter.kind", self.kind, ADAPTERS)
@@ -258,8 +263,6 @@ old form keeps its form and so its digest; it cannot hold anything that came lat
 REQUEST_FORMAT = max(FORMS)
 """Number of the newest canonical form."""
 
-_WEIGHT_SUFFIX = re.compile(r"^(?P<text>.*)::(?P<weight>[^:]*)$", re.DOTALL)
-
 
 class Prompt(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A text and a weight; may be switched off.
@@ -280,27 +283,6 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def is_active(self) -> bool:
         """Whether it has an effect: switched on and not of weight 0."""
         return self.enabled and self.weight != 0
-
-    @classmethod
-    def parse(cls, argument: str) -> Self:
-        """The prompt that `TEXT` or `TEXT::WEIGHT` stands for, as on the command line.
-
-        Only what follows the last `::` is a weight. Raises `RequestError` when that is no
-        number, because a mistyped weight must not silently become part of the text.
-        """
-        match = _WEIGHT_SUFFIX.match(argument)
-        if match is None:
-            return cls(text=argument)
-        try:
-            weight = float(match["weight"])
-        except ValueError:
-            raise RequestError(
-                "weight",
-                match["weight"],
-                f"The weight {match['weight']!r} after '::' is not a number.",
-                "Write for example 'clouds::-1'.",
-            ) from None
-        return cls(text=match["text"], weight=weight)
 
 
 class PromptStack(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -18,6 +18,7 @@ from engines.builtin.models import MODEL as EMBEDDED_MODEL
 from engines.capabilities import Capabilities, Sizes, Span
 from engines.stability_rest import models as rest_capabilities
 from store.pixels import digest_pixels, make_thumbnail
+from store.prompts import parse_prompt
 from store.records import (
     EnvironmentRecord,
     FinishReason,
@@ -86,7 +87,7 @@ def make_request(
         "height": 128,
         "style_preset": None,
     }
-    read = (Prompt.parse(prompt) if isinstance(prompt, str) else prompt for prompt in prompts)
+    read = (parse_prompt(prompt) if isinstance(prompt, str) else prompt for prompt in prompts)
     return Request(
         engine=engine,
         model=model,

@@ -19,6 +19,7 @@ from textual.screen import Screen
 from textual.types import AnimationLevel
 
 from store.errors import SafelightError
+from store.records import Draft
 from tui.compose.screen import ComposeScreen
 from tui.darkroom import Darkroom
 from tui.image_screen import ImageScreen
@@ -39,6 +40,7 @@ HEIGHTS = [(0, "-flat"), (20, "-low"), (32, "-high")]
 """From how many columns or rows on a screen has that class."""
 
 WATCH_AGAIN_SECONDS = 1.0
+SESSIONS_NAMED = 5
 
 
 @runtime_checkable
@@ -243,8 +245,20 @@ class SafelightApp(Reasoned, App[None]):
         else:
             await compose.restore(session)
             self._watch()
+            if self._session is not None and session.draft == Draft():
+                await self._tell_empty(session.name)
         self.key_queue.look_again()
         compose.refresh_bindings()
+
+    async def _tell_empty(self, name: str) -> None:
+        """Say that the session that was asked for is empty, and which others there are.
+
+        A name that was mistyped makes a session too.
+        """
+        rows = await self.darkroom.list_sessions()
+        others = [row.name for row in rows if row.name != name][:SESSIONS_NAMED]
+        there = f" There are {', '.join(others)}." if others else ""
+        self.say(f"The session {name!r} is empty.{there}")
 
     @work(group="watch", exclusive=True)
     async def _watch(self) -> None:

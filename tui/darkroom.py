@@ -29,7 +29,8 @@ from engines.resolve import (
 )
 from engines.worker.process import engage_worker, ensure_worker, find_worker
 from engines.worker.program import read_serving
-from store.errors import SafelightError, StoreError
+from store.errors import NotFound, SafelightError, StoreError
+from store.limits import suggest
 from store.records import (
     Draft,
     Image,
@@ -180,6 +181,17 @@ class Darkroom:
         wanted = name or sessions.last_session_name(self.database) or FIRST_SESSION
         return sessions.load_session(self.database, wanted)
 
+    async def check_session(self, name: str | None) -> None:
+        """Raise `NotFound`, with those that there are, unless `name` is a session or None."""
+        if name is None:
+            return
+        known = [session.name for session in await self.list_sessions()]
+        if name not in known:
+            raise NotFound(
+                f"There is no session {name!r}.",
+                suggest(name, known) if known else "The darkroom makes one: safelight --session.",
+            )
+
     async def list_sessions(self) -> list[Session]:
         """All sessions, the last used first."""
         from store import sessions
@@ -240,13 +252,23 @@ class Darkroom:
     # History
 
     async def list_images(
-        self, *, before: int | None = None, limit: int = 50, search: str | None = None
+        self,
+        *,
+        before: int | None = None,
+        limit: int = 50,
+        search: str | None = None,
+        session: str | None = None,
     ) -> list[Image]:
-        """Images with a number below `before`, newest first."""
+        """Images with a number below `before`, newest first; only those of `session`, if any."""
         from store import history
 
         return await asyncio.to_thread(
-            history.list_images, self.database, before=before, limit=limit, search=search
+            history.list_images,
+            self.database,
+            before=before,
+            limit=limit,
+            search=search,
+            session=session,
         )
 
     async def list_image_numbers(self, *, search: str | None = None) -> array[int]:

@@ -18,7 +18,8 @@ from tui.abilities import FACTOR, Upscaler
 from tui.darkroom import Darkroom
 from tui.dialogs import ChoiceScreen
 from tui.keys import Reasoned, Said
-from tui.shell_command import make_command
+from tui.shell_command import write_command
+from tui.terminal.detect import get_display
 from tui.widgets.key_line import KeyLine
 from tui.words import find_certainty
 
@@ -176,12 +177,18 @@ class ImageScreen(Reasoned, Screen[None]):
         dialog = ChoiceScreen(f"make {image.id[:4]} larger: {size}", tuple(names))
         self.app.push_screen(dialog, enlarge)
 
-    def action_copy_command(self) -> None:
+    async def action_copy_command(self) -> None:
         """Hand the command to the terminal's clipboard."""
-        if self.image is not None:
-            command = make_command(self.darkroom.pin(self.image))
-            self.app.copy_to_clipboard(command)
-            self.say(f"Sent to the terminal's clipboard: {command}")
+        if (image := self.image) is None:
+            return
+        encoding = "utf-8" if get_display(self.app).has_unicode else "ascii"
+        try:
+            command = await write_command(self.darkroom, image, encoding)
+        except SafelightError as error:
+            self.say(str(error))
+            return
+        self.app.copy_to_clipboard(command)
+        self.say(f"Sent to the terminal's clipboard: {command}")
 
     # What is said of it
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from store.prompts import clean_text
 from store.request import Request
 
 CONTROL_PICTURES = {code: chr(0x2400 + code) for code in range(0x20)}
@@ -19,6 +20,7 @@ def _keep_lines(table: dict[int, str]) -> dict[int, str]:
 
 
 _BLOCK, _TYPED = _keep_lines(_LINE), _keep_lines(CONTROL_PICTURES)
+_TYPED |= dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
 
 
 def show_safely(text: str, *, lines: bool = False) -> str:
@@ -31,7 +33,7 @@ def show_safely(text: str, *, lines: bool = False) -> str:
 
 
 def mark_controls(text: str) -> str:
-    """`text`, as long as before, with one picture for each control character.
+    """`text`, as long as before, with one picture for each control and half character.
 
     New lines and tabs stay. For text that is edited: places in it are those in the original.
     """
@@ -39,8 +41,8 @@ def mark_controls(text: str) -> str:
 
 
 def clean_paste(text: str) -> str:
-    """Pasted text as it may stand in a prompt: its control characters as visible pictures."""
-    return mark_controls(text.replace("\r\n", "\n").replace("\r", "\n"))
+    """Pasted text as it may stand in a prompt: clean, with pictures of its control characters."""
+    return mark_controls(clean_text(text))
 
 
 def shorten_middle(text: str, length: int, ellipsis: str = "…") -> str:

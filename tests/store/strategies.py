@@ -6,6 +6,7 @@ A field that is added later is covered by itself; a type that is not known here 
 from __future__ import annotations
 
 import types
+from collections.abc import Callable
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -114,13 +115,36 @@ def make_struct(kind: type[Value]) -> st.SearchStrategy[Value]:
 
     def build(values: dict[str, Any]) -> Value | None:
         try:
-            return kind(**values)
+            return kind(**REPAIRS.get(kind, dict)(values))
         except RequestError:
-            # Which prompts go together is a rule over several fields.
             return None
 
     made = st.fixed_dictionaries(fields).map(build)
     return made.filter(lambda value: value is not None)  # type: ignore[return-value]
+
+
+def _order_schedule(values: dict[str, Any]) -> dict[str, Any]:
+    end, start = sorted((values["start_schedule"], values["end_schedule"]))
+    return values | {"start_schedule": start, "end_schedule": end}
+
+
+def _drop_orphans(values: dict[str, Any]) -> dict[str, Any]:
+    return values if values["initial_image"] else values | {"mask": None, "adapter": None}
+
+
+def _add_prompt(values: dict[str, Any]) -> dict[str, Any]:
+    stack: PromptStack = values["stack"]
+    if any(prompt.is_active and prompt.weight > 0 for prompt in stack.prompts):
+        return values
+    return values | {"stack": PromptStack(prompts=(*stack.prompts, Prompt(text="night sky")))}
+
+
+REPAIRS: dict[type, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    InitialImage: _order_schedule,
+    Parameters: _drop_orphans,
+    Request: _add_prompt,
+}
+"""Rules over several fields: Hypothesis gives up where too much of what it makes is refused."""
 
 
 STRUCTS = (Prompt, PromptStack, Parameters, Request)

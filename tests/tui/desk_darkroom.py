@@ -67,6 +67,11 @@ class DeskDarkroom(MemoryDarkroom):
         name = name or "main"
         return Session(name=name, draft=self.sessions.setdefault(name, Draft()), updated_at=0)
 
+    async def list_sessions(self) -> list[Session]:
+        return [
+            Session(name=name, draft=draft, updated_at=0) for name, draft in self.sessions.items()
+        ]
+
     def save_draft(self, name: str, draft: Draft) -> None:
         self.sessions[name] = draft
         self.saved.append(draft)
@@ -105,9 +110,9 @@ class DeskDarkroom(MemoryDarkroom):
         return image
 
 
-def make_app(darkroom: DeskDarkroom, **environ: str) -> SafelightApp:
+def make_app(darkroom: DeskDarkroom, session: str | None = None, **environ: str) -> SafelightApp:
     """The app on `darkroom` in a terminal with colours and UTF-8."""
-    return SafelightApp(darkroom, environ=UTF8 | environ)
+    return SafelightApp(darkroom, session=session, environ=UTF8 | environ)
 
 
 def with_place(draft: Draft, **place: str | int | bool | None) -> Draft:

@@ -129,10 +129,16 @@ class MemoryDarkroom(Darkroom):
         raise NotFound(f"No job {job_id}.")
 
     async def list_images(
-        self, *, before: int | None = None, limit: int = 50, search: str | None = None
+        self,
+        *,
+        before: int | None = None,
+        limit: int = 50,
+        search: str | None = None,
+        session: str | None = None,
     ) -> list[Image]:
         self.calls.append(("list_images", f"{before} {limit} {search}"))
-        return self._find(before, search)[:limit]
+        found = self._find(before, search)
+        return [image for image in found if session in (None, image.session)][:limit]
 
     async def list_image_numbers(self, *, search: str | None = None) -> array[int]:
         return array("q", [image.number for image in self._find(None, search)])
@@ -205,6 +211,11 @@ class MemoryDarkroom(Darkroom):
         if sha256 not in self.facts:
             raise NotFound(f"There is no input image {sha256[:8]}.", "Give its file again.")
         return self.facts[sha256]
+
+    async def find_input(self, sha256: str) -> Path:
+        if sha256 not in self.inputs:
+            raise NotFound(f"No input {sha256}.")
+        return Path(f"/nowhere/inputs/{sha256}")
 
     async def read_input(self, sha256: str) -> bytes:
         if sha256 not in self.inputs:

@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+from store.prompts import parse_prompt
 from store.request import Prompt
 from tests.factories import make_request
 from tui.shell_command import make_command
@@ -22,7 +23,7 @@ def test_a_shell_hands_every_prompt_over_to_the_character(text: str) -> None:
     shown = command.replace("safelight", "printf '%s\\0'", 1)
     output = subprocess.run(["/bin/sh", "-c", shown], capture_output=True, check=True).stdout
     words = output.decode().split("\0")[:-1]
-    parsed = [Prompt.parse(word) for word in words[words.index("--") + 1 :]]
+    parsed = [parse_prompt(word) for word in words[words.index("--") + 1 :]]
     assert parsed == list(prompts)
 
 

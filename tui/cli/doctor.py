@@ -43,7 +43,7 @@ OPTIONAL = ("stability-sdk",)
 def doctor(as_json: JsonOption = False) -> None:
     """Check what Safelight stands on.
 
-    Status 1 when something is wrong.
+    Makes and changes nothing. Status 1 when something is wrong.
     """
 
     async def work() -> int:
@@ -69,7 +69,7 @@ def _print_facts(facts: dict[str, dict[str, Any]]) -> None:
 
 
 async def diagnose(directory: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:
-    """Facts by section, and problems as sentences. Opens the history, changes nothing in it."""
+    """Facts by section, and problems as sentences. Makes and changes nothing."""
     problems: list[str] = []
     facts: dict[str, dict[str, Any]] = {
         "program": _describe_program(),
@@ -101,10 +101,22 @@ def _describe_program() -> dict[str, Any]:
 
 async def _examine_history(directory: Path, facts: dict[str, Any], problems: list[str]) -> None:
     from engines.settings import load_user_settings
+    from store.database import find_form
     from store.integrity import check_database
+    from store.migrations import VERSION
     from tui.darkroom import Darkroom
 
     try:
+        form = find_form(directory)
+        if form is None:
+            facts["state"] = "nothing is there yet; the first image makes it"
+            return
+        if form < VERSION:
+            facts["state"] = (
+                f"form {form}, this program has {VERSION}: the next command brings it up to date, "
+                "and keeps a copy"
+            )
+            return
         darkroom = Darkroom(directory, load_user_settings())
         await darkroom.open()
     except SafelightError as error:

@@ -8,21 +8,50 @@ from typing import Annotated
 import msgspec
 import typer
 
-from engines.resolve import VARIATION_STRENGTH, UpscaleChoices, make_initial_image
+from engines.capabilities import Capabilities
+from engines.resolve import (
+    IMAGES_MAXIMUM,
+    UPSCALE_FACTORS,
+    VARIATION_STRENGTH,
+    UpscaleChoices,
+    make_initial_image,
+)
 from store.decoding import DecodedInput
 from store.errors import RequestError
-from store.limits import check_seed
+from store.limits import (
+    CFG_SCALE_MAXIMUM,
+    SEED_MAXIMUM,
+    SEED_MINIMUM,
+    STEPS_MAXIMUM,
+    UPSCALED_MAXIMUM,
+    check_seed,
+    parse_number,
+    parse_whole,
+)
+from store.prompts import clean_text
 from store.records import Draft, Relation
-from store.request import CONTENT_CREDENTIALS, Mask, Prompt, Request
+from store.request import (
+    CONTENT_CREDENTIALS,
+    MASK_COLORS,
+    MASKED_AREA_INITS,
+    UPSCALERS,
+    WEIGHT_METHODS,
+    Mask,
+    Prompt,
+    Request,
+)
 from tui.cli import options
 from tui.cli.inputs import (
     GivenImage,
     parse_adapter,
     parse_fine_tunes,
     parse_guidance,
-    parse_prompts,
     parse_variation,
+    read_choice,
     read_image,
+    read_number,
+    read_prompts,
+    read_whole,
 )
 from tui.cli.results import finish_jobs, make_folder, print_cost
 from tui.cli.run import open_darkroom, print_note, run_command
@@ -33,7 +62,8 @@ def generate(
     prompts: Annotated[
         list[str],
         typer.Argument(
-            help="Prompts; '::W' at the end of one is its weight, below 0 to avoid it.",
+            help="Prompts; '::W' behind one is its weight, below 0 to avoid it. '-' reads them "
+            "from standard input, one a line.",
             show_default=False,
         ),
     ],
@@ -47,15 +77,15 @@ def generate(
     engine: options.EngineOption = None,
     model: options.ModelOption = None,
     profile: options.ProfileOption = None,
-    images: options.ImagesOption = 1,
+    images: options.ImagesOption = "1",
     off: options.OffOption = None,
     init_image: options.InitImageOption = None,
     start_schedule: options.StartScheduleOption = None,
     end_schedule: options.EndScheduleOption = None,
     image_strength: options.ImageStrengthOption = None,
     mask_image: options.MaskImageOption = None,
-    mask_replaces: options.MaskReplacesOption = options.MaskColor.BLACK,
-    masked_area_init: options.MaskedAreaInitOption = options.MaskedAreaInit.ORIGINAL,
+    mask_replaces: options.MaskReplacesOption = MASK_COLORS[0],
+    masked_area_init: options.MaskedAreaInitOption = "original",
     variation_seed: options.VariationSeedOption = None,
     variation_strength: options.VariationStrengthOption = None,
     guidance_preset: options.GuidancePresetOption = None,
@@ -63,12 +93,14 @@ def generate(
     guidance_cuts: options.GuidanceCutsOption = None,
     guidance_models: options.GuidanceModelsOption = None,
     guidance_prompt: options.GuidancePromptOption = None,
-    weight_method: options.WeightMethodOption = options.WeightMethod.TEXT_ENCODER,
+    weight_method: options.WeightMethodOption = WEIGHT_METHODS[0],
     adapter_type: options.AdapterTypeOption = None,
     adapter_strength: options.AdapterStrengthOption = None,
     adapter_init_type: options.AdapterInitTypeOption = None,
     fine_tune: options.FineTuneOption = None,
     content_credentials: options.ContentCredentialsOption = False,
+    is_verbatim: options.VerbatimOption = False,
+    session: options.SessionOption = None,
     output: options.OutputOption = None,
     as_json: options.JsonOption = False,
     no_wait: options.NoWaitOption = False,
@@ -77,37 +109,46 @@ def generate(
     from engines.installed import find_installed
 
     async def work() -> int:
+        stack = read_prompts(prompts, off, is_verbatim=is_verbatim)
+        number = read_whole("parameters.seed", seed, SEED_MINIMUM, SEED_MAXIMUM)
         draft = Draft(
-            prompts=parse_prompts(prompts, off),
+            prompts=stack,
             engine=engine or find_installed().default.name,
             model=model,
-            seed=None if seed is None else check_seed(seed),
-            steps=steps,
-            cfg_scale=cfg_scale,
-            sampler=sampler,
-            width=width,
-            height=height,
+            seed=None if number is None else check_seed(number),
             style_preset=style_preset,
+            sampler=sampler,
             variation=parse_variation(variation_seed, variation_strength),
             guidance=parse_guidance(
-                guidance_preset, guidance_strength, guidance_cuts, guidance_models, guidance_prompt
+                guidance_preset,
+                guidance_strength,
+                guidance_cuts,
+                guidance_models,
+                clean_guidance(guidance_prompt, is_verbatim),
             ),
-            weight_method=weight_method.value,
+            weight_method=read_choice("parameters.weight_method", weight_method, WEIGHT_METHODS),
             adapter=parse_adapter(adapter_type, adapter_strength, adapter_init_type),
             fine_tunes=parse_fine_tunes(fine_tune),
             content_credentials=CONTENT_CREDENTIALS[0] if content_credentials else None,
-            images=images,
+            images=parse_whole("images", "images", images, 1, IMAGES_MAXIMUM),
+        )
+        schedule = (
+            read_number("parameters.start_schedule", start_schedule),
+            read_number("parameters.end_schedule", end_schedule),
+            read_number("image_strength", image_strength),
         )
         async with open_darkroom() as darkroom:
+            await darkroom.check_session(session)
+            own = darkroom.get_capabilities(draft.engine).for_model(model)
+            draft = read_numbers(draft, own, (steps, cfg_scale), (width, height))
             given: list[DecodedInput] = []
             if init_image is not None:
                 start = await read_image(
                     darkroom, init_image, "initial image", "parameters.initial_image"
                 )
-                schedule = (start_schedule, end_schedule, image_strength)
                 draft = _start_from(darkroom, draft, start, schedule)
                 given.append(start.file)
-            elif (start_schedule, end_schedule, image_strength) != (None, None, None):
+            elif schedule != (None, None, None):
                 raise RequestError(
                     "parameters.start_schedule",
                     None,
@@ -115,19 +156,18 @@ def generate(
                     "Give --init-image too.",
                 )
             if mask_image is not None:
+                replaces = read_choice("parameters.mask.replaces", mask_replaces, MASK_COLORS)
                 mask = await read_image(
-                    darkroom,
-                    mask_image,
-                    "mask",
-                    "parameters.mask",
-                    replaces=mask_replaces.value,
+                    darkroom, mask_image, "mask", "parameters.mask", replaces=replaces
                 )
                 draft = msgspec.structs.replace(
                     draft,
                     mask=Mask(
                         sha256=mask.file.sha256,
-                        replaces=mask_replaces.value,
-                        area_init=masked_area_init.value,
+                        replaces=replaces,
+                        area_init=read_choice(
+                            "parameters.mask.area_init", masked_area_init, MASKED_AREA_INITS
+                        ),
                     ),
                 )
                 given.append(mask.file)
@@ -139,12 +179,41 @@ def generate(
             make_folder(output)
             for each in given:
                 await darkroom.keep_input(each)
-            jobs = await darkroom.generate(draft)
+            jobs = await darkroom.generate(draft, session)
             return await finish_jobs(
                 darkroom, jobs, output, no_wait=no_wait, as_json=as_json, losses=losses
             )
 
     raise typer.Exit(run_command(work(), as_json=as_json))
+
+
+def clean_guidance(text: str | None, is_verbatim: bool) -> str | None:
+    """The text of the guidance as a prompt's is cleaned."""
+    return text if text is None or is_verbatim else clean_text(text)
+
+
+def read_numbers(
+    draft: Draft,
+    own: Capabilities,
+    numbers: tuple[str | None, str | None],
+    size: tuple[str | None, str | None],
+) -> Draft:
+    """`draft` with steps and cfg scale (`numbers`), width and height (`size`) as they were given.
+
+    `own` is what the model accepts. Raises `RequestError`.
+    """
+    sizes = own.sizes
+    sides = [side for known in sizes.only for side in known] or [sizes.low, sizes.high]
+    low, high = min(sides), max(sides)
+    return msgspec.structs.replace(
+        draft,
+        steps=read_whole("parameters.steps", numbers[0], own.steps.low, own.steps.high),
+        cfg_scale=read_number(
+            "parameters.cfg_scale", numbers[1], own.cfg_scale.low, own.cfg_scale.high
+        ),
+        width=read_whole("parameters.width", size[0], low, high),
+        height=read_whole("parameters.height", size[1], low, high),
+    )
 
 
 def _start_from(
@@ -181,15 +250,21 @@ def list_notes(files: Sequence[DecodedInput]) -> tuple[str, ...]:
 def vary(
     image: Annotated[str, typer.Argument(help="An id or its beginning; @1 is the newest.")],
     strength: Annotated[
-        float, typer.Option("--strength", help="0 the same image, 1 another one.")
-    ] = VARIATION_STRENGTH,
+        str,
+        typer.Option("--strength", metavar="NUMBER", help="0 the same image, 1 another one."),
+    ] = f"{VARIATION_STRENGTH:g}",
     variation_seed: Annotated[
-        int | None, typer.Option("--variation-seed", "-S", help="Drawn if omitted.")
+        str | None,
+        typer.Option("--variation-seed", "-S", metavar="INTEGER", help="Drawn if omitted."),
     ] = None,
     images: Annotated[
-        int, typer.Option("--images", "-n", help="Images, of variation seeds that follow.")
-    ] = 1,
+        str,
+        typer.Option(
+            "--images", "-n", metavar="INTEGER", help="Images, of variation seeds that follow."
+        ),
+    ] = "1",
     profile: options.ProfileOption = None,
+    session: options.SessionOption = None,
     output: options.OutputOption = None,
     as_json: options.JsonOption = False,
     no_wait: options.NoWaitOption = False,
@@ -200,12 +275,16 @@ def vary(
     """
 
     async def work() -> int:
+        share = parse_number("parameters.variation.strength", "strength", strength, 0, 1)
+        number = read_whole("parameters.variation.seed", variation_seed, SEED_MINIMUM, SEED_MAXIMUM)
+        count = parse_whole("images", "images", images, 1, IMAGES_MAXIMUM)
         async with open_darkroom() as darkroom:
+            await darkroom.check_session(session)
             source = await darkroom.get_image(image)
-            print_cost(darkroom, [source.request] * images)
+            print_cost(darkroom, [source.request] * count)
             make_folder(output)
             jobs = await darkroom.vary(
-                source, strength=strength, seed=variation_seed, images=images
+                source, strength=share, seed=number, images=count, session=session
             )
             return await finish_jobs(darkroom, jobs, output, no_wait=no_wait, as_json=as_json)
 
@@ -218,10 +297,14 @@ def upscale(
         typer.Argument(help="Image files, or ids of the history; @1 is the newest."),
     ],
     factor: Annotated[
-        int | None, typer.Option("--by", help="2 or 4 times as large; 2 if omitted.")
+        str | None,
+        typer.Option("--by", metavar="INTEGER", help="2 or 4 times as large; 2 if omitted."),
     ] = None,
     width: Annotated[
-        int | None, typer.Option("--width", "-W", help="Pixels, instead; the height follows.")
+        str | None,
+        typer.Option(
+            "--width", "-W", metavar="INTEGER", help="Pixels, instead; the height follows."
+        ),
     ] = None,
     engine: options.EngineOption = None,
     model: options.ModelOption = None,
@@ -236,14 +319,9 @@ def upscale(
         typer.Option("--prompt", metavar="TEXT", help="As in 'generate'; repeatable."),
     ] = None,
     off: options.OffOption = None,
-    upscaler: Annotated[
-        options.Upscaler | None,
-        typer.Option(
-            "--upscaler",
-            case_sensitive=False,
-            help="The protocol's kind; the model's own if omitted.",
-        ),
-    ] = None,
+    is_verbatim: options.VerbatimOption = False,
+    upscaler: options.UpscalerOption = None,
+    session: options.SessionOption = None,
     output: options.OutputOption = None,
     as_json: options.JsonOption = False,
     no_wait: options.NoWaitOption = False,
@@ -254,16 +332,17 @@ def upscale(
     """
 
     async def work() -> int:
-        stack = parse_prompts(prompts or (), off)
+        stack = read_prompts(prompts or (), off, is_verbatim=is_verbatim)
+        kind = None if upscaler is None else read_choice("upscaler", upscaler, UPSCALERS)
         choices = UpscaleChoices(
             engine=engine,
             model=model,
-            factor=factor,
-            width=width,
-            upscaler=upscaler.value if upscaler else None,
-            seed=seed,
-            steps=steps,
-            cfg_scale=cfg_scale,
+            factor=read_whole("factor", factor, *UPSCALE_FACTORS),
+            width=read_whole("parameters.width", width, 1, UPSCALED_MAXIMUM),
+            upscaler=kind,
+            seed=read_whole("parameters.seed", seed, SEED_MINIMUM, SEED_MAXIMUM),
+            steps=read_whole("parameters.steps", steps, 1, STEPS_MAXIMUM),
+            cfg_scale=read_number("parameters.cfg_scale", cfg_scale, 0, CFG_SCALE_MAXIMUM),
             sampler=sampler,
             style_preset=style_preset,
             prompts=tuple(
@@ -272,6 +351,7 @@ def upscale(
             or None,
         )
         async with open_darkroom() as darkroom:
+            await darkroom.check_session(session)
             given: list[GivenImage] = []
             requests: list[Request] = []
             for word in images:
@@ -283,7 +363,7 @@ def upscale(
                 print_note(f"note: {text}")
             print_cost(darkroom, requests)
             make_folder(output)
-            jobs = [await darkroom.upscale(one.file, choices, image=one.image) for one in given]
+            jobs = [await darkroom.upscale(one.file, choices, session, one.image) for one in given]
             return await finish_jobs(
                 darkroom, jobs, output, no_wait=no_wait, as_json=as_json, losses=losses
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,13 +12,21 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from store.errors import NotFound
-from store.records import Image, Relation, Verification
-from tui.cli.options import JsonOption
+from store.errors import RequestError
+from store.records import Image, Verification
+from tui.cli.inputs import LIMIT_MAXIMUM, read_count
+from tui.cli.options import JsonOption, SessionOption
 from tui.cli.results import describe_image
-from tui.cli.run import open_darkroom, print_json, print_line, print_note, run_command
-from tui.darkroom import Darkroom
-from tui.shell_command import make_command
+from tui.cli.run import (
+    find_encoding,
+    open_darkroom,
+    print_command,
+    print_json,
+    print_line,
+    print_note,
+    run_command,
+)
+from tui.shell_command import write_command
 from tui.text import show_first_prompt
 from tui.words import (
     LABELS,
@@ -39,19 +48,22 @@ def history(
     search: Annotated[
         str | None, typer.Option("--search", help="Words that the prompts hold.")
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="Most images.")] = 20,
+    limit: Annotated[str, typer.Option("--limit", metavar="INTEGER", help="Most images.")] = "20",
+    session: SessionOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List images, newest first."""
 
     async def work() -> None:
+        most = read_count("--limit", limit, 1, LIMIT_MAXIMUM)
         async with open_darkroom() as darkroom:
-            images = await darkroom.list_images(limit=limit, search=search)
+            await darkroom.check_session(session)
+            images = await darkroom.list_images(limit=most, search=search, session=session)
         if as_json:
             print_json({"images": [describe_row(image) for image in images]})
             return
         if not images:
-            print_note("No image found." if search else "The history is empty.")
+            print_note("No image found." if search or session else "The history is empty.")
         for image in images:
             prompt = show_first_prompt(image.request)
             extras = name_extras(image.request.parameters)
@@ -99,9 +111,14 @@ def show(
             record = await darkroom.check_image(image)
             verifications = await darkroom.list_verifications(record.id)
             wire = await darkroom.read_wire(record.job_id)
-            command = make_command(darkroom.pin(record), await name_inputs(darkroom, record))
-        if as_command:
-            print_line(command)
+            command = None
+            if as_command:
+                command = await write_command(darkroom, record, find_encoding(sys.stdout))
+            elif as_json:
+                with contextlib.suppress(RequestError):
+                    command = await write_command(darkroom, record)
+        if as_command and command is not None:
+            print_command(command)
         elif as_json:
             print_json(
                 describe_row(record)
@@ -123,22 +140,6 @@ def show(
             _print_record(record, verifications)
 
     run_command(work(), as_json=as_json)
-
-
-async def name_inputs(darkroom: Darkroom, image: Image) -> dict[str, str]:
-    """How a command calls the files that the image's request starts from, by digest.
-
-    By the id of the image that it came from where that is one of them, else by their paths.
-    """
-    names: dict[str, str] = {}
-    for sha256 in image.request.parameters.inputs:
-        with contextlib.suppress(NotFound):
-            names[sha256] = str(await darkroom.find_input(sha256))
-    if image.parent_id and image.relation in (Relation.INITIAL_IMAGE, Relation.UPSCALE):
-        parent = await darkroom.get_image(image.parent_id)
-        if parent.file_sha256 in names:
-            names[parent.file_sha256] = parent.id
-    return names
 
 
 def _print_record(image: Image, verifications: list[Verification]) -> None:

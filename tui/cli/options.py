@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +10,15 @@ import typer
 from typer.core import TyperCommand
 
 from engines.settings import PROFILE_VARIABLE
-from store.request import GUIDANCE_PRESETS
+from store.request import (
+    ADAPTER_INITS,
+    ADAPTERS,
+    GUIDANCE_PRESETS,
+    MASK_COLORS,
+    MASKED_AREA_INITS,
+    UPSCALERS,
+    WEIGHT_METHODS,
+)
 
 START = "Initial image and mask"
 VARIATION = "Variation"
@@ -37,51 +44,6 @@ class GroupedCommand(TyperCommand):
                 formatter.write_dl(groups[title], col_max=26)
 
 
-class MaskColor(StrEnum):
-    """Which colour of a mask is made anew."""
-
-    BLACK = "black"
-    WHITE = "white"
-
-
-class MaskedAreaInit(StrEnum):
-    """What lies in the masked area before the first step."""
-
-    ZERO = "zero"
-    RANDOM = "random"
-    ORIGINAL = "original"
-
-
-class WeightMethod(StrEnum):
-    """How a service weighs prompts."""
-
-    TEXT_ENCODER = "text_encoder"
-    CROSS_ATTENTION = "cross_attention"
-
-
-class AdapterType(StrEnum):
-    """What a T2I adapter follows."""
-
-    SKETCH = "sketch"
-    DEPTH = "depth"
-    CANNY = "canny"
-
-
-class AdapterInitType(StrEnum):
-    """What the initial image of an adapter is."""
-
-    IMAGE = "image"
-    ADAPTER_IMAGE = "adapter_image"
-
-
-class Upscaler(StrEnum):
-    """The protocol's kinds of upscalers."""
-
-    RGB = "rgb"
-    GFPGAN = "gfpgan"
-    ESRGAN = "esrgan"
-
-
 def _use_profile(profile: str | None) -> str | None:
     """What is read from here on, also by a worker that is started, is of this profile."""
     if profile is not None:
@@ -98,6 +60,39 @@ ProfileOption = Annotated[
         help="The host of this name in config.toml.",
     ),
 ]
+
+
+def _choose_session(context: typer.Context, name: str | None) -> str | None:
+    """The session that is named behind the command, else before it."""
+    return context.find_root().params.get("session") if name is None else name
+
+
+SessionOption = Annotated[
+    str | None,
+    typer.Option(
+        "--session",
+        metavar="NAME",
+        callback=_choose_session,
+        help="The session that it belongs to; see 'sessions'.",
+        rich_help_panel=RESULT,
+    ),
+]
+VerbatimOption = Annotated[
+    bool,
+    typer.Option(
+        "--verbatim",
+        help="Each prompt is one, to the character; only a number behind its last '::' is none of "
+        "its text.",
+    ),
+]
+UpscalerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--upscaler",
+        metavar="|".join(UPSCALERS),
+        help="The protocol's kind; the model's own if omitted.",
+    ),
+]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON document.", rich_help_panel=RESULT)
 ]
@@ -112,11 +107,15 @@ OutputOption = Annotated[
     ),
 ]
 SeedOption = Annotated[
-    int | None, typer.Option("--seed", "-S", help="1 to 4294967294; drawn if omitted.")
+    str | None,
+    typer.Option("--seed", "-S", metavar="INTEGER", help="1 to 4294967294; drawn if omitted."),
 ]
-StepsOption = Annotated[int | None, typer.Option("--steps", "-s", help="Sampling steps.")]
+StepsOption = Annotated[
+    str | None, typer.Option("--steps", "-s", metavar="INTEGER", help="Sampling steps.")
+]
 CfgScaleOption = Annotated[
-    float | None, typer.Option("--cfg-scale", "-C", help="How closely to follow the prompts.")
+    str | None,
+    typer.Option("--cfg-scale", "-C", metavar="NUMBER", help="How closely to follow the prompts."),
 ]
 SamplerOption = Annotated[str | None, typer.Option("--sampler", "-A", help="See 'engines'.")]
 StyleOption = Annotated[str | None, typer.Option("--style-preset", "-y", help="See 'engines'.")]
@@ -126,15 +125,25 @@ EngineOption = Annotated[
 ]
 ModelOption = Annotated[str | None, typer.Option("--model", "-m", help="What the engine runs.")]
 WidthOption = Annotated[
-    int | None, typer.Option("--width", "-W", help="Pixels; the initial image's if omitted.")
+    str | None,
+    typer.Option(
+        "--width", "-W", metavar="INTEGER", help="Pixels; the initial image's if omitted."
+    ),
 ]
-HeightOption = Annotated[int | None, typer.Option("--height", "-H", help="Pixels, as the width.")]
+HeightOption = Annotated[
+    str | None, typer.Option("--height", "-H", metavar="INTEGER", help="Pixels, as the width.")
+]
 ImagesOption = Annotated[
-    int, typer.Option("--images", "--num-samples", "-n", help="Images, of seeds that follow.")
+    str,
+    typer.Option(
+        "--images", "--num-samples", "-n", metavar="INTEGER", help="Images, of seeds that follow."
+    ),
 ]
 OffOption = Annotated[
-    list[int] | None,
-    typer.Option("--off", help="Switch the prompt at this place off; repeatable."),
+    list[str] | None,
+    typer.Option(
+        "--off", metavar="INTEGER", help="Switch the prompt at this place off; repeatable."
+    ),
 ]
 
 InitImageOption = Annotated[
@@ -148,21 +157,28 @@ InitImageOption = Annotated[
     ),
 ]
 StartScheduleOption = Annotated[
-    float | None,
+    str | None,
     typer.Option(
         "--start-schedule",
+        metavar="NUMBER",
         help="0 keeps the image, 1 ignores it; 0.6 if omitted.",
         rich_help_panel=START,
     ),
 ]
 EndScheduleOption = Annotated[
-    float | None,
-    typer.Option("--end-schedule", help="0, as if omitted: to the end.", rich_help_panel=START),
+    str | None,
+    typer.Option(
+        "--end-schedule",
+        metavar="NUMBER",
+        help="0, as if omitted: to the end.",
+        rich_help_panel=START,
+    ),
 ]
 ImageStrengthOption = Annotated[
-    float | None,
+    str | None,
     typer.Option(
         "--image-strength",
+        metavar="NUMBER",
         help="Instead of the start schedule, and 1 minus it: 1 keeps the image.",
         rich_help_panel=START,
     ),
@@ -177,36 +193,38 @@ MaskImageOption = Annotated[
     ),
 ]
 MaskReplacesOption = Annotated[
-    MaskColor,
+    str,
     typer.Option(
         "--mask-replaces",
-        case_sensitive=False,
+        metavar="|".join(MASK_COLORS),
         help="The mask's colour for what is made anew.",
         rich_help_panel=START,
     ),
 ]
 MaskedAreaInitOption = Annotated[
-    MaskedAreaInit,
+    str,
     typer.Option(
         "--masked-area-init",
-        case_sensitive=False,
+        metavar="|".join(MASKED_AREA_INITS),
         help="What lies there before the first step.",
         rich_help_panel=START,
     ),
 ]
 
 VariationSeedOption = Annotated[
-    int | None,
+    str | None,
     typer.Option(
         "--variation-seed",
+        metavar="INTEGER",
         help="Blend this seed's noise in; drawn if only the strength is given.",
         rich_help_panel=VARIATION,
     ),
 ]
 VariationStrengthOption = Annotated[
-    float | None,
+    str | None,
     typer.Option(
         "--variation-strength",
+        metavar="NUMBER",
         help="0 none of it, 1 only it; 0.2 if omitted.",
         rich_help_panel=VARIATION,
     ),
@@ -222,10 +240,12 @@ GuidancePresetOption = Annotated[
     ),
 ]
 GuidanceStrengthOption = Annotated[
-    float | None, typer.Option("--guidance-strength", help="0 to 1.", rich_help_panel=GUIDANCE)
+    str | None,
+    typer.Option("--guidance-strength", metavar="NUMBER", help="0 to 1.", rich_help_panel=GUIDANCE),
 ]
 GuidanceCutsOption = Annotated[
-    int | None, typer.Option("--guidance-cuts", help="1 to 1024.", rich_help_panel=GUIDANCE)
+    str | None,
+    typer.Option("--guidance-cuts", metavar="INTEGER", help="1 to 1024.", rich_help_panel=GUIDANCE),
 ]
 GuidanceModelsOption = Annotated[
     list[str] | None,
@@ -244,32 +264,37 @@ GuidancePromptOption = Annotated[
 ]
 
 WeightMethodOption = Annotated[
-    WeightMethod,
+    str,
     typer.Option(
         "--weight-method",
-        case_sensitive=False,
+        metavar="|".join(WEIGHT_METHODS),
         help="How prompts are weighed.",
         rich_help_panel=SERVICE,
     ),
 ]
 AdapterTypeOption = Annotated[
-    AdapterType | None,
+    str | None,
     typer.Option(
         "--adapter-type",
-        case_sensitive=False,
+        metavar="|".join(ADAPTERS),
         help="A T2I adapter that follows the initial image.",
         rich_help_panel=SERVICE,
     ),
 ]
 AdapterStrengthOption = Annotated[
-    float | None,
-    typer.Option("--adapter-strength", help="0 to 1; 0.4 if omitted.", rich_help_panel=SERVICE),
+    str | None,
+    typer.Option(
+        "--adapter-strength",
+        metavar="NUMBER",
+        help="0 to 1; 0.4 if omitted.",
+        rich_help_panel=SERVICE,
+    ),
 ]
 AdapterInitTypeOption = Annotated[
-    AdapterInitType | None,
+    str | None,
     typer.Option(
         "--adapter-init-type",
-        case_sensitive=False,
+        metavar="|".join(ADAPTER_INITS),
         help="Whether the initial image is to be traced (as if omitted) or is already the sketch.",
         rich_help_panel=SERVICE,
     ),

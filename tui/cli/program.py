@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Annotated
 
 import typer
@@ -35,7 +36,13 @@ def _print_version(is_wanted: bool) -> None:
 def open_darkroom(
     context: typer.Context,
     session: Annotated[
-        str | None, typer.Option("--session", help="The session to open; the last one if omitted.")
+        str | None,
+        typer.Option(
+            "--session",
+            metavar="NAME",
+            help="The session to open, made where there is none; the last one if omitted. Before "
+            "a command that has --session: that one's.",
+        ),
     ] = None,
     profile: Annotated[
         str | None,
@@ -54,10 +61,29 @@ def open_darkroom(
 
         os.environ[PROFILE_VARIABLE] = profile
     if context.invoked_subcommand is not None:
+        if session is not None:
+            _check_session(context, context.invoked_subcommand)
         return
     from tui import start
 
     raise typer.Exit(start.open_darkroom(session))
+
+
+def _check_session(context: typer.Context, name: str) -> None:
+    """End the program where the command `name` would ignore a session that was given before it."""
+    commands = getattr(context.command, "commands", {})
+    takers = [
+        known
+        for known, command in commands.items()
+        if any(parameter.name == "session" for parameter in command.params)
+    ]
+    if name not in takers:
+        from store.errors import RequestError
+        from tui.cli.run import end_with_error
+
+        has = f"These have one: {', '.join(takers)}."
+        error = RequestError("session", name, f"The command '{name}' has no --session.", has)
+        end_with_error(error, as_json="--json" in sys.argv)
 
 
 def run() -> None:

@@ -12,6 +12,7 @@ import typer
 
 from store.folder import find_data_directory
 from store.records import Job
+from tui.cli.inputs import LIMIT_MAXIMUM, read_count
 from tui.cli.options import JsonOption
 from tui.cli.run import open_darkroom, print_json, print_line, run_command
 from tui.words import name_purpose, name_state
@@ -20,14 +21,15 @@ JobArgument = Annotated[str, typer.Argument(help="A job's id or its beginning; '
 
 
 def jobs(
-    limit: Annotated[int, typer.Option("--limit", min=1, help="Most jobs.")] = 20,
+    limit: Annotated[str, typer.Option("--limit", metavar="INTEGER", help="Most jobs.")] = "20",
     as_json: JsonOption = False,
 ) -> None:
     """List jobs, newest first, with why they failed."""
 
     async def work() -> None:
+        most = read_count("--limit", limit, 1, LIMIT_MAXIMUM)
         async with open_darkroom() as darkroom:
-            rows = await darkroom.list_jobs(limit=limit)
+            rows = await darkroom.list_jobs(limit=most)
         if as_json:
             print_json({"jobs": [_describe_job(row) for row in rows]})
             return

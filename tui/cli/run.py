@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TextIO, TypeVar
 
 import msgspec
 import typer
@@ -96,24 +97,53 @@ def _show_progress(jobs: list[Job]) -> Iterator[Callable[[list[Job]], None]]:
 
 def print_line(text: str = "") -> None:
     """One line on standard output, every control character made visible."""
-    typer.echo(_encode(show_safely(text), sys.stdout.encoding))
+    typer.echo(_encode(show_safely(text), find_encoding(sys.stdout)))
 
 
 def print_note(text: str) -> None:
     """One line on standard error, every control character made visible."""
-    typer.echo(_encode(show_safely(text), sys.stderr.encoding), err=True)
+    typer.echo(_encode(show_safely(text), find_encoding(sys.stderr)), err=True)
 
 
-def _encode(text: str, encoding: str | None) -> str:
-    name = encoding or "ascii"
-    return text.encode(name, "backslashreplace").decode(name)
+def print_command(line: str) -> None:
+    """A line that a shell is to read, on standard output and exact.
+
+    It must be in the encoding of standard output, and show no control character.
+    """
+    typer.echo(line)
+
+
+def find_encoding(stream: TextIO) -> str:
+    """The encoding of what is printed to `stream`."""
+    return stream.encoding or "ascii"
+
+
+def _encode(text: str, encoding: str) -> str:
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def print_json(document: Any) -> None:
-    """`document` as one JSON document on standard output."""
-    data = msgspec.json.format(msgspec.json.encode(document), indent=2)
-    sys.stdout.write(data.decode() + "\n")
+    """`document` as one JSON document on standard output.
+
+    What is no visible character, or none in the encoding of standard output, is escaped.
+    """
+    text = msgspec.json.format(msgspec.json.encode(document), indent=2).decode()
+    encoding = find_encoding(sys.stdout)
+    lines = (
+        line
+        if line.isprintable() and _encode(line, encoding) == line
+        else "".join(_escape(sign, encoding) for sign in line)
+        for line in text.split("\n")
+    )
+    sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
+
+
+def _escape(sign: str, encoding: str) -> str:
+    """`sign` of a JSON text, which can only stand in a string where it is not visible ASCII."""
+    if sign.isprintable() and _encode(sign, encoding) == sign:
+        return sign
+    return json.dumps(sign)[1:-1] if sign > "\x7f" else f"\\u{ord(sign):04x}"
 
 
 def end_with_error(error: SafelightError, *, as_json: bool) -> NoReturn:

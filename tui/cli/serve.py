@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from engines.server.fleet.cluster import Fleet
     from engines.server.server import ServerSettings
 
+QUEUE_MAXIMUM = 10_000
+FLEET_MAXIMUM = 1000
+
 
 _log = logging.getLogger("safelight.serve")
 
@@ -33,11 +36,10 @@ def serve(
         str, typer.Option("--host", help="Where to listen: an address, or unix:/path.")
     ] = "127.0.0.1",
     port: Annotated[
-        int | None,
+        str | None,
         typer.Option(
             "--port",
-            min=0,
-            max=65535,
+            metavar="INTEGER",
             help="The port; 0 for a free one. 50051 if omitted, with TLS 50443.",
         ),
     ] = None,
@@ -46,8 +48,8 @@ def serve(
         typer.Option("--as", metavar="ID", help="Answer for this engine id too; repeatable."),
     ] = None,
     queue: Annotated[
-        int, typer.Option("--queue", min=0, max=10_000, help="How many requests may wait.")
-    ] = 8,
+        str, typer.Option("--queue", metavar="INTEGER", help="How many requests may wait.")
+    ] = "8",
     certificate: Annotated[
         Path | None, typer.Option("--certificate", help="TLS: the certificate, a PEM file.")
     ] = None,
@@ -68,13 +70,11 @@ def serve(
         ),
     ] = None,
     fleet: Annotated[
-        int | None,
+        str | None,
         typer.Option(
             "--fleet",
-            metavar="N",
-            min=1,
-            max=1000,
-            help="Use N engines at once, with Ray Serve: pip install 'safelight[fleet]'.",
+            metavar="INTEGER",
+            help="Use so many engines at once, with Ray Serve: pip install 'safelight[fleet]'.",
         ),
     ] = None,
     address: Annotated[
@@ -108,20 +108,22 @@ def serve(
     try:
         from engines.server.server import ServerSettings, find_key
         from store.limits import check_name
+        from tui.cli.inputs import read_count
 
         for name in names or ():
             check_name("--as", name)
         settings = ServerSettings(
             host=host,
-            port=port,
+            port=None if port is None else read_count("--port", port, 0, 65535),
             names=tuple(names or ()),
-            queue=queue,
+            queue=read_count("--queue", queue, 0, QUEUE_MAXIMUM),
             certificate=certificate,
             private_key=private_key,
             key=find_key(key_file),
             origins=tuple(web_origins or ()),
         )
-        _serve(engine, settings, _find_fleet(fleet, address, key_file))
+        size = None if fleet is None else read_count("--fleet", fleet, 1, FLEET_MAXIMUM)
+        _serve(engine, settings, _find_fleet(size, address, key_file))
     except SafelightError as error:
         end_with_error(error, as_json=False)
 

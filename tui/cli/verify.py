@@ -9,6 +9,7 @@ import typer
 
 from store.errors import RequestError
 from store.records import Image, Job, Verdict
+from tui.cli.inputs import LIMIT_MAXIMUM, read_count
 from tui.cli.options import JsonOption
 from tui.cli.run import (
     EXIT_DIFFERENT,
@@ -43,7 +44,9 @@ def verify(
         list[str] | None, typer.Argument(help="Ids or their beginnings; @1 is the newest.")
     ] = None,
     is_all: Annotated[bool, typer.Option("--all", help="Every image.")] = False,
-    last: Annotated[int | None, typer.Option("--last", min=1, help="The newest N.")] = None,
+    last: Annotated[
+        str | None, typer.Option("--last", metavar="INTEGER", help="The newest ones.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Prove images: status 0 when all are identical.
@@ -52,8 +55,9 @@ def verify(
     """
 
     async def work() -> int:
+        newest = None if last is None else read_count("--last", last, 1, LIMIT_MAXIMUM)
         async with open_darkroom() as darkroom:
-            found = await _choose_images(darkroom, images or [], is_all, last)
+            found = await _choose_images(darkroom, images or [], is_all, newest)
             jobs = [await darkroom.verify(image.id) for image in found]
             return await _print_compared(darkroom, found, jobs, as_json)
 

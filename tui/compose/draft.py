@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -10,7 +11,7 @@ import msgspec
 from engines.resolve import VARIATION_STRENGTH, make_initial_image
 from store.limits import WEIGHT_MAXIMUM, WEIGHT_MINIMUM, draw_seed
 from store.records import EXTRAS, Draft, DraftPrompt, Image, Relation
-from store.request import Mask, Parameters, Variation
+from store.request import Mask, Parameters, Prompt, Variation
 from tui.darkroom import Darkroom
 
 WEIGHT_STEP = 0.1
@@ -206,6 +207,15 @@ def change_prompt(draft: Draft, index: int, **changes: str | float | bool) -> Dr
     prompts = [*draft.prompts]
     prompts[index] = msgspec.structs.replace(prompts[index], **changes)
     return msgspec.structs.replace(draft, prompts=tuple(prompts))
+
+
+def replace_prompt(draft: Draft, index: int, prompts: Sequence[Prompt]) -> Draft:
+    """`draft` with `prompts` in the place of the one at `index`, off where that was off."""
+    enabled = draft.prompts[index].enabled
+    rows = [DraftPrompt(text=row.text, weight=row.weight, enabled=enabled) for row in prompts]
+    return msgspec.structs.replace(
+        draft, prompts=(*draft.prompts[:index], *rows, *draft.prompts[index + 1 :])
+    )
 
 
 def step_weight(weight: float, steps: int) -> float:

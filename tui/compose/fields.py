@@ -6,7 +6,6 @@ What is wrong with a typed value is a `RequestError`.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -16,7 +15,20 @@ import msgspec
 from engines.capabilities import LEFT_TO_SERVER, Capabilities, Span
 from engines.resolve import END_SCHEDULE, START_SCHEDULE, VARIATION_STRENGTH
 from store.errors import RequestError
-from store.limits import SEED_MINIMUM, check_seed, check_side, check_weight, following_seed
+from store.limits import (
+    SEED_MAXIMUM,
+    SEED_MINIMUM,
+    WEIGHT_MAXIMUM,
+    WEIGHT_MINIMUM,
+    check_range,
+    check_seed,
+    check_side,
+    check_weight,
+    following_seed,
+    parse_number,
+    parse_whole,
+    suggest,
+)
 from store.records import Draft
 from store.request import Parameters
 from tui.compose.draft import name_input, remove_initial_image
@@ -106,7 +118,7 @@ class Field:
         """The value that `text`, without space around it, stands for. Raises `RequestError`."""
         choices = self.choices(context)
         if text not in choices:
-            hint = f"Known: {', '.join(choices)}." if choices else ""
+            hint = suggest(text, choices) if choices else ""
             raise RequestError(self.name, text, f"Unknown {self.name} {text!r}.", hint)
         return text
 
@@ -192,8 +204,11 @@ class Number(Field):
 
     def parse_value(self, text: str, context: Context) -> Any:
         """The number, when it is in the span."""
+        span = self.get_span(context)
         parse = parse_whole if self.is_whole else parse_number
-        return self._round(check_span(self.name, parse(self.name, text), self.get_span(context)))
+        number = parse(self.name, self.name, text, span.low, span.high)
+        check_range(self.name, self.name, number, span.low, span.high)
+        return self._round(number)
 
     def step(self, steps: int, context: Context) -> Changes:
         """As far as the span goes."""
@@ -231,7 +246,8 @@ class SeedNumber(Field):
 
     def parse_value(self, text: str, context: Context) -> Any:
         """The seed, when it is one."""
-        return check_seed(parse_whole(self.name, text), self.name)
+        seed = parse_whole(self.name, self.label, text, SEED_MINIMUM, SEED_MAXIMUM)
+        return check_seed(seed, self.name)
 
     def step(self, steps: int, context: Context) -> Changes:
         """The seeds that follow or come before."""
@@ -660,50 +676,14 @@ def _drop_extras(draft: Draft, capabilities: Capabilities, notes: list[str]) -> 
 # Numbers as they are typed and stepped
 
 
-def parse_whole(field: str, text: str) -> int:
-    """The whole number in `text`."""
-    if not re.fullmatch(r"[+-]?\d{1,20}", text, re.ASCII):
-        raise RequestError(field, text, f"{text!r} is not a whole number.")
-    return int(text)
-
-
-def parse_number(field: str, text: str) -> float:
-    """The number in `text`; a comma is as good as a point."""
-    number = _read_number(text.replace(",", "."))
-    if number is None:
-        raise RequestError(field, text, f"{text!r} is not a number.")
-    return number
-
-
 def parse_weight(text: str) -> float:
     """The weight in `text`, -10 to 10; a minus sign is as good as a hyphen."""
-    number = _read_number(text.strip().replace("\u2212", "-").replace(",", "."))
-    if number is None:
-        raise RequestError(
-            "weight",
-            text,
-            f"{text!r} is not a number.",
-            "Give a number from -10 to 10, like -1 or 0.5.",
-        )
-    return check_weight(number)
-
-
-def _read_number(text: str) -> float | None:
-    """The number in `text`, never -0.0; None for anything that is not finite."""
     try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number + 0.0 if math.isfinite(number) else None
-
-
-def check_span(field: str, number: float, span: Span) -> float:
-    """`number`, when it is in `span`."""
-    if not span.low <= number <= span.high:
-        raise RequestError(
-            field, number, f"{number:g} is out of range.", f"Give {span.low:g} to {span.high:g}."
-        )
-    return number
+        number = parse_number("weight", "weight", text, WEIGHT_MINIMUM, WEIGHT_MAXIMUM)
+    except RequestError as error:
+        hint = f"{error.hint.rstrip('.')}, like -1 or 0.5."
+        raise RequestError(error.field, text, error.message, hint) from None
+    return check_weight(number)
 
 
 def step_number(number: float, steps: int, span: Span) -> float:

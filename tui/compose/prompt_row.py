@@ -202,6 +202,8 @@ class PromptRow(Vertical):
             return self._describe_dropped(text, len(count.kept), f"after {count.limit} tokens")
         if reading.kept is not None:
             return self._describe_dropped(text, reading.kept, "that this model does not read")
+        if "::" in text and self.editor is None:
+            return Content.styled("'::' is part of this text", "$role-quiet")
         if reading.unknown and self._is_current:
             words = dict.fromkeys(text[start:end] for start, end in reading.unknown)
             named = ", ".join(list(words)[:DROPPED_SHOWN])

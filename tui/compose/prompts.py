@@ -14,7 +14,9 @@ from textual.widgets import Input, TextArea
 
 from engines.capabilities import Capabilities
 from store.errors import RequestError, SafelightError
+from store.prompts import UnclearPrompts, has_marks, parse_prompts
 from store.records import Draft, DraftPrompt
+from store.request import Prompt
 from tui.compose import draft as drafts
 from tui.compose.draft import DraftEditor
 from tui.compose.editors import Accepted, Left
@@ -105,6 +107,7 @@ class PromptStack(Reasoned, VerticalScroll, can_focus=True, inherit_bindings=Fal
         self._read_for: tuple[str, str | None, int | None] | None = None
         self._text_before = Draft()
         self._is_new = False
+        self._opened_text: str | None = None
         self._lock = asyncio.Lock()
 
     async def on_mount(self) -> None:
@@ -287,9 +290,15 @@ class PromptStack(Reasoned, VerticalScroll, can_focus=True, inherit_bindings=Fal
 
     # Typing
 
-    async def edit(self, cursor: tuple[int, int] | None = None) -> None:
-        """Type in the prompt under the cursor, at `cursor` (line, column) or at its end."""
+    async def edit(
+        self, cursor: tuple[int, int] | None = None, *, is_resumed: bool = False
+    ) -> None:
+        """Type in the prompt under the cursor, at `cursor` (line, column) or at its end.
+
+        `is_resumed`: what stands there was typed before, and not yet accepted.
+        """
         self._text_before, self._is_new = self._editor.draft, False
+        self._opened_text = None if is_resumed else self._editor.draft.prompts[self.row].text
         self._editor.set_place(typing="text")
         await self._fit_rows()
         await self.rows[self.row].open_text(cursor)
@@ -347,7 +356,9 @@ class PromptStack(Reasoned, VerticalScroll, can_focus=True, inherit_bindings=Fal
         index = self.rows.index(row)
         if row.weight_input is not None:
             self._editor.set_pending(_name_pending(index), None)
-        await self._end_typing(index)
+            await self._end_typing(index)
+        else:
+            await self._end_text(index)
         self.screen.set_focus(self)
 
     async def accept(self) -> bool:
@@ -365,12 +376,63 @@ class PromptStack(Reasoned, VerticalScroll, can_focus=True, inherit_bindings=Fal
             self._editor.set_pending(_name_pending(index), None)
             changed = drafts.change_prompt(self._editor.draft, index, weight=weight)
             self._editor.change(changed, _name_weight(index))
+            await self._end_typing(index)
+            return True
+        try:
+            prompts = self._read_text(index)
+        except RequestError as error:
+            way = " Escape keeps the text as it is." if isinstance(error, UnclearPrompts) else ""
+            row.explain(f"{error}{way}")
+            return False
         await self._end_typing(index)
+        self._put_prompts(index, prompts)
         return True
+
+    async def _end_text(self, index: int) -> None:
+        """Stop typing the text; one whose prompts are not clear stays as it is."""
+        try:
+            prompts = self._read_text(index)
+        except RequestError as error:
+            prompts = ()
+            self.post_message(Said(f"The text stays as it is: {error.message}"))
+        await self._end_typing(index)
+        self._put_prompts(index, prompts)
+
+    def _read_text(self, index: int) -> tuple[Prompt, ...]:
+        """The prompts that are meant by the text that was typed, as on the command line.
+
+        None where nothing says that it is not one, or where it is as it was. Raises
+        `RequestError`.
+        """
+        text = self._editor.draft.prompts[index].text
+        if text == self._opened_text or not has_marks(text):
+            return ()
+        prompts = parse_prompts(text)
+        known = self.capabilities
+        limit = PROMPTS_MAXIMUM if known is None else known.prompt_limit
+        if len(self.prompts) - 1 + len(prompts) > limit:
+            raise RequestError("text", text, f"It is {len(prompts)} prompts: {limit} are the most.")
+        return () if prompts == (Prompt(text=text),) else prompts
+
+    def _put_prompts(self, index: int, prompts: tuple[Prompt, ...]) -> None:
+        """Put `prompts` in the place of the one at `index`; without any it stays."""
+        if not prompts:
+            return
+        draft = self._editor.draft
+        self._editor.change(
+            drafts.replace_prompt(draft, index, prompts), f"reading '::' in prompt {index + 1}"
+        )
+        self.choose_row(index + len(prompts) - 1)
+        weight = write_weight(prompts[0].weight, True, has_unicode=False, decimals=4)
+        read = f"{len(prompts)} prompts" if len(prompts) > 1 else f"the weight {weight}"
+        self.post_message(Said(f"Read as {read}, by '::'; u keeps it as text."))
 
     async def settle(self) -> None:
         """Close an open field because the focus went elsewhere; a wrong weight is given up."""
         row = self.open_row
+        if row is not None and row.weight_input is None:
+            await self._end_text(self.rows.index(row))
+            return
         if row is None or await self.accept() or row.weight_input is None:
             return
         index, text = self.rows.index(row), row.weight_input.value

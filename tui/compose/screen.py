@@ -350,7 +350,7 @@ class ComposeScreen(ImageScreen):
         value = draft.pending.get(f"parameters.{self.field.name}")
         match "text" if not session.draft.place else read_place(draft, "typing"):
             case "text":
-                await self._stack.edit(read_cursor(draft))
+                await self._stack.edit(read_cursor(draft), is_resumed=True)
             case "weight" if weight is not None:
                 await self._stack.open_weight(weight)
             case "value" if value is not None:

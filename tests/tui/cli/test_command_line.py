@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import shlex
-from contextlib import nullcontext
+import subprocess
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import msgspec
 import pytest
-import typer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image as Pillow
-from typer.testing import CliRunner
 
 from engines.capabilities import Capabilities, Sizes, Span
 from engines.registry import EngineRegistry
@@ -29,21 +26,11 @@ from store.records import Job
 from store.request import InitialImage, Mask, Parameters, Request, Upscale
 from tests.factories import make_request
 from tests.store.strategies import make_struct
-from tui.cli import generate as deriving
-from tui.cli import generate as making
-from tui.cli.program import CONTEXT_SETTINGS
-from tui.darkroom import Darkroom
+from tests.tui.cli.invoking import invoke
 from tui.shell_command import make_command
 
 OPTIONAL = tuple(field.name for field in msgspec.structs.fields(Parameters) if not field.required)
 PLAIN = make_request().parameters
-
-
-def make_app() -> typer.Typer:
-    app = typer.Typer(context_settings=CONTEXT_SETTINGS, rich_markup_mode=None)
-    making.register(app)
-    deriving.register(app)
-    return app
 
 
 def accept(request: Request) -> Capabilities:
@@ -67,16 +54,20 @@ def accept(request: Request) -> Capabilities:
     )
 
 
+def read_words(line: str) -> list[str]:
+    """The arguments that a shell hands over for `line`."""
+    shown = line.replace("safelight", "printf '%s\\0'", 1)
+    done = subprocess.run(["/bin/sh", "-c", shown], capture_output=True, check=True)
+    return done.stdout.decode().split("\0")[:-1]
+
+
 def run_command(request: Request, inputs: dict[str, str]) -> list[Any]:
     """The jobs that the line for `request` queues."""
-    words = shlex.split(make_command(request, inputs))
-    assert words[0] == "safelight"
-    with (
-        mock.patch.object(EngineRegistry, "get_capabilities", return_value=accept(request)),
-        mock.patch.object(Darkroom, "_engage_worker", return_value=nullcontext()),
-    ):
-        words[2:2] = ["--no-wait", "--json"]
-        done = CliRunner().invoke(make_app(), words[1:])
+    words = read_words(make_command(request, inputs))
+    assert words[0] == "generate" if request.parameters.upscale is None else "upscale"
+    with mock.patch.object(EngineRegistry, "get_capabilities", return_value=accept(request)):
+        words[1:1] = ["--no-wait", "--json"]
+        done = invoke(words)
         assert done.exit_code == 0, f"{words}\n{done.output}\n{done.exception!r}"
         jobs: list[Any] = msgspec.json.decode(done.stdout)["jobs"]
         return jobs
@@ -156,8 +147,7 @@ def list_jobs() -> list[Job]:
 
 def refuse(*arguments: str) -> str:
     """What a command says on standard error when it ends with status 2 and queues nothing."""
-    with mock.patch.object(Darkroom, "_engage_worker", return_value=nullcontext()):
-        done = CliRunner().invoke(make_app(), list(arguments))
+    done = invoke(list(arguments))
     assert done.exit_code == 2, done.output
     assert done.stdout == ""
     assert list_jobs() == []
@@ -166,8 +156,7 @@ def refuse(*arguments: str) -> str:
 
 def test_an_engine_that_does_not_make_the_size_says_what_it_takes(home: Path) -> None:
     start = draw(home / "start.png", (300, 200))
-    with mock.patch.object(Darkroom, "_engage_worker", return_value=nullcontext()):
-        done = CliRunner().invoke(make_app(), ["generate", "sky", "-i", start, "--no-wait"])
+    done = invoke(["generate", "sky", "-i", start, "--no-wait"])
     assert "makes no 300x200; the nearest is 320x192" in done.stderr
     (job,) = list_jobs()
     assert job.request.parameters.width == 320
@@ -227,8 +216,7 @@ def test_bad_upscales_and_variations_are_named(home: Path, monkeypatch: pytest.M
         (("vary", "@1"), "no image @1"),
     ):
         assert words in refuse(*arguments)
-    with mock.patch.object(Darkroom, "_engage_worker", return_value=nullcontext()):
-        done = CliRunner().invoke(make_app(), ["upscale", path, "-W", "450", "--no-wait"])
+    done = invoke(["upscale", path, "-W", "450", "--no-wait"])
     assert done.exit_code == 0
     (job,) = list_jobs()
     parameters = job.request.parameters
@@ -238,6 +226,6 @@ def test_bad_upscales_and_variations_are_named(home: Path, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("command", ["generate", "vary", "upscale"])
 def test_help_fits_a_narrow_terminal(command: str) -> None:
-    lines = CliRunner().invoke(make_app(), [command, "--help"]).stdout.splitlines()
+    lines = invoke([command, "--help"]).stdout.splitlines()
     assert max(len(line) for line in lines) <= 80
     assert (command == "generate") == ("Initial image and mask:" in lines)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from textual import events
 
 from engines.tokens import count_tokens
 from store.records import Draft, DraftPrompt
@@ -12,6 +13,7 @@ from tests.screens import join_lines, read_screen
 from tests.tui.desk_darkroom import DeskDarkroom, with_place
 from tests.tui.pilot import running
 from tests.waiting import wait_for
+from tui.app import SafelightApp
 from tui.compose.prompts import PromptStack
 
 THREE = with_place(
@@ -168,8 +170,6 @@ async def test_a_text_without_spaces_is_struck_where_its_tokens_end(tmp_path: Pa
 
 
 async def test_a_paste_keeps_its_control_characters_visible_and_harmless(tmp_path: Path) -> None:
-    from textual import events
-
     darkroom = DeskDarkroom(tmp_path, THREE)
     async with running(darkroom) as (app, pilot):
         await pilot.press("a")
@@ -190,3 +190,84 @@ async def test_sixty_four_prompts_are_the_most(tmp_path: Path) -> None:
         await wait_for(
             lambda: stack.rows[63].region.bottom <= stack.region.bottom, "the last row in sight"
         )
+
+
+async def paste(app: SafelightApp, text: str) -> None:
+    count = app.key_queue.taken
+    app.post_message(events.Paste(text))
+    await wait_for(lambda: app.key_queue.taken > count and app.key_queue.is_idle, "the paste")
+
+
+def weights(draft: Draft) -> list[tuple[str, float]]:
+    return [(prompt.text, prompt.weight) for prompt in draft.prompts]
+
+
+@pytest.mark.parametrize("key", ["enter", "escape", "tab"])
+async def test_several_prompts_in_one_text_become_rows(tmp_path: Path, key: str) -> None:
+    darkroom = DeskDarkroom(tmp_path, THREE)
+    async with running(darkroom) as (app, pilot):
+        await pilot.press("a")
+        await paste(app, "a cat::2 fog::-1")
+        await pilot.press(key)
+        rows = weights(darkroom.draft)
+        assert rows[:3] == [("night sky", 1), ("a cat", 2), ("fog", -1)]
+        assert "Read as 2 prompts" in app.compose_screen.message
+        if key != "tab":
+            await pilot.press("u")
+            assert weights(darkroom.draft)[1] == ("a cat::2 fog::-1", 1)
+            assert "'::' is part of this text" in join_lines(read_screen(app))
+            await pilot.press("ctrl+j")
+            await wait_for(lambda: darkroom.sent, "the job")
+            assert weights(darkroom.sent[0])[1] == ("a cat::2 fog::-1", 1)
+
+
+async def test_a_weight_behind_a_typed_text_is_its_weight(tmp_path: Path) -> None:
+    darkroom = DeskDarkroom(tmp_path)
+    async with running(darkroom) as (_, pilot):
+        await pilot.press(*"sky::1.5", "ctrl+j")
+        await wait_for(lambda: darkroom.sent, "the job")
+        assert weights(darkroom.sent[0]) == [("sky", 1.5)]
+        await pilot.press("enter", "escape")
+        assert weights(darkroom.draft) == [("sky", 1.5)]
+
+
+async def test_a_text_that_is_not_clear_is_explained_and_may_stay(tmp_path: Path) -> None:
+    darkroom = DeskDarkroom(tmp_path)
+    async with running(darkroom) as (app, pilot):
+        await pilot.press(*"hot:: dog", "ctrl+j")
+        assert app.compose_screen.is_typing
+        assert darkroom.sent == []
+        shown = join_lines(read_screen(app))
+        assert "No weight stands after the '::' in 'hot:: dog'." in shown
+        await pilot.press("escape")
+        assert "The text stays as it is" in app.compose_screen.message
+        await pilot.press("ctrl+j")
+        await wait_for(lambda: darkroom.sent, "the job")
+        assert weights(darkroom.sent[0]) == [("hot:: dog", 1)]
+
+
+async def test_a_text_that_was_not_touched_is_not_read_again(tmp_path: Path) -> None:
+    draft = with_place(Draft(prompts=(DraftPrompt(text="A::2 B"),), seed=5))
+    darkroom = DeskDarkroom(tmp_path, draft)
+    async with running(darkroom) as (_, pilot):
+        await pilot.press("enter", "enter")
+        assert weights(darkroom.draft) == [("A::2 B", 1)]
+
+
+async def test_more_prompts_than_the_stack_takes_stay_one_text(tmp_path: Path) -> None:
+    draft = with_place(Draft(prompts=(DraftPrompt(text="x"),) * 63, seed=5))
+    darkroom = DeskDarkroom(tmp_path, draft)
+    async with running(darkroom) as (app, pilot):
+        await pilot.press("a")
+        await paste(app, "a::1 b::1")
+        await pilot.press("enter")
+        assert app.compose_screen.is_typing
+        assert "64 are the most" in join_lines(read_screen(app))
+        assert len(darkroom.draft.prompts) == 64
+
+
+async def test_half_a_character_of_a_paste_is_shown_and_harmless(tmp_path: Path) -> None:
+    darkroom = DeskDarkroom(tmp_path)
+    async with running(darkroom) as (app, _):
+        await paste(app, "a\ud83db\u2028c")
+        assert texts(darkroom.draft) == ["a\ufffdb\nc"]

@@ -190,3 +190,11 @@ async def test_quitting_closes_the_darkroom(tmp_path: Path, key: str) -> None:
         await wait_for(lambda: darkroom.is_closed, "the end")
     assert app.return_code == 0
     assert darkroom.draft.prompts == TWO.prompts
+
+
+async def test_a_session_that_was_not_there_says_so_and_names_the_others(tmp_path: Path) -> None:
+    darkroom = DeskDarkroom(tmp_path, Draft(prompts=(DraftPrompt(text="night sky"),)))
+    app = make_app(darkroom, session="nihgt")
+    async with app.run_test():
+        await wait_for(lambda: app.compose_screen.message, "what is said")
+        assert app.compose_screen.message == "The session 'nihgt' is empty. There are main."

@@ -38,10 +38,15 @@ class GatedDarkroom(MemoryDarkroom):
         return await super().list_image_numbers(search=search)
 
     async def list_images(
-        self, *, before: int | None = None, limit: int = 50, search: str | None = None
+        self,
+        *,
+        before: int | None = None,
+        limit: int = 50,
+        search: str | None = None,
+        session: str | None = None,
     ) -> list[Image]:
         await self._wait("images")
-        return await super().list_images(before=before, limit=limit, search=search)
+        return await super().list_images(before=before, limit=limit, search=search, session=session)
 
     async def get_image(self, reference: str) -> Image:
         await self._wait("record")

@@ -40,7 +40,12 @@ class HugeDarkroom(MemoryDarkroom):
         return array("q", range(MANY, 0, -1))
 
     async def list_images(
-        self, *, before: int | None = None, limit: int = 50, search: str | None = None
+        self,
+        *,
+        before: int | None = None,
+        limit: int = 50,
+        search: str | None = None,
+        session: str | None = None,
     ) -> list[Image]:
         top = MANY if before is None else before - 1
         numbers = range(top, max(0, top - limit), -1)

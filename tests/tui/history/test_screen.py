@@ -8,6 +8,7 @@ import pytest
 from textual.widgets import Input
 
 from store.records import Verdict
+from store.request import InitialImage
 from tests.factories import make_request
 from tests.screens import read_screen, wait_in_app
 from tests.tui.history.opening import NARROW, WIDE, make_history, open_history, wait_for_record
@@ -119,6 +120,17 @@ async def test_the_command_goes_to_the_clipboard() -> None:
     async with open_history(darkroom) as (pilot, _):
         await press(pilot, "y")
         assert pilot.app.clipboard == make_command(darkroom.images[0].request)
+
+
+async def test_the_copied_command_names_files_and_holds_no_control_character() -> None:
+    darkroom = make_history(1)
+    start = InitialImage(sha256="ab" * 32, start_schedule=0.6, end_schedule=0)
+    darkroom.inputs[start.sha256] = b"image"
+    darkroom.add_image(make_request("two\nlines \u202e", initial_image=start))
+    async with open_history(darkroom) as (pilot, _):
+        await press(pilot, "y")
+        assert f"--init-image=/nowhere/inputs/{start.sha256}" in pilot.app.clipboard
+        assert pilot.app.clipboard.isprintable()
 
 
 async def test_an_empty_history_says_what_to_do_and_no_key_fails() -> None:

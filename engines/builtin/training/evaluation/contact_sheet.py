@@ -17,7 +17,8 @@ from PIL import Image
 
 from engines.base import Produced
 from engines.builtin.models import MODEL
-from store.request import Parameters, Prompt, PromptStack, Request
+from store.prompts import parse_prompt
+from store.request import Parameters, PromptStack, Request
 
 if TYPE_CHECKING:
     from engines.builtin.pipeline import Pipeline
@@ -84,7 +85,7 @@ def make_request(
     size: tuple[int, int] = (128, 128),
 ) -> Request:
     """The request of prompts in one line, ``TEXT::WEIGHT | TEXT::WEIGHT``; the API's defaults."""
-    prompts = tuple(Prompt.parse(text) for text in line.split(" | "))
+    prompts = tuple(parse_prompt(text) for text in line.split(" | "))
     parameters = Parameters(
         seed=seed, steps=steps, cfg_scale=cfg_scale, sampler=sampler, width=size[0],
         height=size[1], style_preset=None,
