@@ -29,6 +29,8 @@ SOURCES = (
     "engines/builtin/upscaler.py",
     "engines/builtin/vocabulary.py",
     "engines/builtin/weights.py",
+    "store/decoding.py",
+    "store/exif.py",
     "store/pixels.py",
 )
 """What takes part between a request and its pixels; a test holds it against the imports."""

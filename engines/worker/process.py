@@ -27,7 +27,6 @@ from engines.worker.program import read_serving
 from store.errors import StoreError
 from store.folder import find_config_file
 from store.records import Serving
-from store.serving import is_served
 
 if TYPE_CHECKING:
     from store.database import Database
@@ -198,6 +197,8 @@ def engage_worker(database: Database, engines: Collection[str]) -> Iterator[Serv
     none comes up; its log says why.
     """
     directory = database.directory
+    from store.serving import is_served
+
     with contextlib.ExitStack() as stack:
         is_held = False
         # Whoever may not write here hears that better from what is tried in the block.

@@ -90,6 +90,6 @@ def test_a_past_image_is_started_from_varied_and_made_larger(program: Program) -
     assert (parameters["width"], parameters["height"]) == (384, 256)
     assert parameters["upscale"]["sha256"] == first["file_sha256"]
     assert job["request"]["stack"]["prompts"][0]["text"] == "night sky"
-    assert job["request"]["model"] == "safelight-upscale-x2"
+    assert job["request"]["model"] == "safelight-upscale-x2@1"
     again = repeat(program, f"safelight upscale --by 2 -S 7 {first['id']}")
     assert again["request_id"] == job["request_id"]

@@ -142,7 +142,7 @@ def test_a_changed_model_file_is_noticed_and_named(home: Path, tmp_path: Path) -
     program = Program(home, PYTHONPATH=str(tmp_path))
     try:
         make(program, "sunset over the sea", *QUICK)
-        path = tmp_path / "engines" / "builtin" / "weights" / "model.npz"
+        path = tmp_path / "engines" / "builtin" / "weights" / "3" / "model.npz"
         data = bytearray(path.read_bytes())
         data[len(data) // 2] ^= 1
         path.write_bytes(data)

@@ -75,7 +75,7 @@ def test_a_server_of_ones_own_has_the_models_that_are_set() -> None:
         ({"steps": 9}, "steps 9 is out of range"),
         ({"steps": 151}, "steps 151 is out of range"),
         ({"sampler": "plms"}, "Unknown sampler 'plms'"),
-        ({"style_preset": "glitter"}, "Unknown style_preset 'glitter'"),
+        ({"style_preset": "glitter"}, "Unknown style preset 'glitter'"),
     ],
 )
 def test_what_the_protocol_does_not_have_is_refused(changes: dict[str, object], words: str) -> None:

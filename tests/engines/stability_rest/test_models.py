@@ -73,7 +73,7 @@ def test_sd3_has_a_cfg_scale(model: str, default: float) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"cfg_scale": 7.0}, "takes no cfg_scale here: the server decides"),
+        ({"cfg_scale": 7.0}, "takes no cfg scale here: the server decides"),
         ({"steps": 30}, "takes no steps here: the server decides"),
         ({"sampler": "ddim"}, "Unknown sampler 'ddim'. Known: server"),
     ],

@@ -132,7 +132,7 @@ NUMBER = "is not a number. Give a number from"
         ("generate sky -A k_euller", "Did you mean 'k_euler'?"),
         ("generate sky -y animee", "Did you mean 'anime'?"),
         ("generate sky -e bulitin", "Did you mean 'builtin'?"),
-        ("generate sky -m safelight-129-v1", "Did you mean 'safelight-128-v1'?"),
+        ("generate sky -m safelight-129-v1", "Did you mean 'safelight-128-v1@3'?"),
         (
             "generate sky --weight-method text-encode",
             "Did you mean 'text_encoder'?",
