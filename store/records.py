@@ -114,6 +114,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     progress seen. `error_kind` and `error` say why it failed, `warning` what a person should
     know. `profile` names the host to ask (None: the usual one). `is_damaged`: the stored request
     no longer matches its digest, so `request` is only the best guess from what is left.
+    `is_for_others`: it waits for other settings, or a newer program, than those of who asks.
     """
 
     number: int
@@ -142,6 +143,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     wire_sha256: str | None = None
     profile: str | None = None
     is_damaged: bool = False
+    is_for_others: bool = False
 
 
 class Serving(msgspec.Struct, frozen=True, kw_only=True):

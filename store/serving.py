@@ -126,6 +126,14 @@ def count_waiting(db: Database, serving: Serving) -> tuple[int, int]:
         return fit, read.exec(waiting).one() - fit
 
 
+def list_others(db: Database, serving: Serving) -> set[str]:
+    """The ids of the jobs that wait and that `serving` may not run."""
+    waiting = select(JobRow.id).where(col(JobRow.state) == JobState.WAITING.value)
+    with db.read() as read:
+        fit = read.exec(waiting.where(*list_conditions(read, serving))).all()
+        return set(read.exec(waiting).all()).difference(fit)
+
+
 def _register(write: Session, digest: str) -> int:
     """The number of a program, a new one where it was never met."""
     row = write.exec(select(ProgramRow).where(col(ProgramRow.digest) == digest)).first()

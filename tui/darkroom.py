@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from array import array
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -580,10 +581,19 @@ class Darkroom:
     async def list_jobs(
         self, states: Sequence[JobState] | None = None, limit: int = 100
     ) -> list[Job]:
-        """Jobs, newest first."""
-        from store import queue
+        """Jobs, newest first; of those that wait, whether they wait for others."""
+        return await asyncio.to_thread(self._list_jobs, states, limit)
 
-        return await asyncio.to_thread(queue.list_jobs, self.database, states=states, limit=limit)
+    def _list_jobs(self, states: Sequence[JobState] | None, limit: int) -> list[Job]:
+        from store import queue
+        from store.serving import list_others
+
+        jobs = queue.list_jobs(self.database, states=states, limit=limit)
+        before = time.time() - WORKER_SECONDS
+        if not any(job.state is JobState.WAITING and job.created_at < before for job in jobs):
+            return jobs
+        others = list_others(self.database, read_serving(self.directory))
+        return [msgspec.structs.replace(job, is_for_others=job.id in others) for job in jobs]
 
     # Changes
 

@@ -13,6 +13,8 @@ from store.records import FinishReason, Image, Job, JobState, Purpose
 from tui.terminal.glyphs import Glyphs
 from tui.text import show_first_prompt, show_safely
 from tui.words import (
+    FOR_OTHERS,
+    FOR_OTHERS_ADVICE,
     STOPPING,
     STYLES,
     WITHHELD,
@@ -90,7 +92,7 @@ def describe_jobs(jobs: Sequence[Job], glyphs: Glyphs, cost: str = "") -> Conten
     if job.cancel_requested:
         said = STOPPING
     elif job.state is JobState.WAITING:
-        said = "waiting for the worker"
+        said = FOR_OTHERS if job.is_for_others else "waiting for the worker"
     elif not job.step:
         said = "starting"
     else:
@@ -186,6 +188,8 @@ def explain_job(job: Job) -> Content:
         parts.append((f"\n{show_safely(job.error, lines=True)}", "$role-negative"))
     if job.warning:
         parts.append(f"\n{show_safely(job.warning, lines=True)}")
+    if job.is_for_others:
+        parts.append((f"\n{FOR_OTHERS_ADVICE}", _QUIET))
     if advice := advise(job.state):
         parts.append((f"\n{advice}", _QUIET))
     elif not job.state.is_final:

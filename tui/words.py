@@ -139,6 +139,11 @@ _DOING = {
     Purpose.VERIFY: "verifying",
 }
 STOPPING = "stopping"
+FOR_OTHERS = "waiting for the settings it was queued with"
+FOR_OTHERS_ADVICE = (
+    "It was queued with other settings (host, key) or by a newer program. Queue another one so, "
+    "or cancel it and try it again from here."
+)
 WITHHELD = "The service withheld or blurred this image."
 
 

@@ -9,7 +9,7 @@ from store.database import Database
 from store.errors import StoreError, Superseded
 from store.integrity import check_record
 from store.records import JobState, Purpose, Serving
-from store.serving import count_waiting, is_served
+from store.serving import count_waiting, is_served, list_others
 from tests.factories import make_request, make_result
 from tests.store.helpers import execute, make_images
 
@@ -44,6 +44,8 @@ def test_a_worker_that_is_not_fit_never_takes_the_job(met: Database, wanted: Ser
     assert queue.claim(met, begin(met, OLD), OLD) is None
     assert count_waiting(met, OLD) == (0, 1)
     assert count_waiting(met, wanted) == (1, 0)
+    assert list_others(met, OLD) == {job.id}
+    assert list_others(met, wanted) == set()
     taken = queue.claim(met, begin(met, wanted), wanted)
     assert taken is not None
     assert taken.id == job.id

@@ -44,6 +44,16 @@ async def test_jobs_show_state_progress_seed_and_prompt(size: tuple[int, int]) -
         assert "0.4 s left" in text
 
 
+async def test_a_job_that_waits_for_other_settings_says_so() -> None:
+    darkroom = MemoryDarkroom()
+    darkroom.add_job(JobState.WAITING, is_for_others=True)
+    async with open_jobs(darkroom) as pilot:
+        await wait_in_app(
+            pilot, lambda: "queued with other settings" in read_screen(pilot.app), "the reason"
+        )
+        assert "x stops it" in read_screen(pilot.app)
+
+
 async def test_a_failed_job_tells_its_error_and_what_to_do() -> None:
     darkroom = MemoryDarkroom()
     darkroom.add_job(JobState.FAILED, error="Cannot reach the server. Check the network.")

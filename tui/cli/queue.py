@@ -15,7 +15,7 @@ from store.records import Job
 from tui.cli.inputs import LIMIT_MAXIMUM, read_count
 from tui.cli.options import JsonOption
 from tui.cli.run import open_darkroom, print_json, print_line, run_command
-from tui.words import name_purpose, name_state
+from tui.words import FOR_OTHERS, name_purpose, name_state
 
 JobArgument = Annotated[str, typer.Argument(help="A job's id or its beginning; 'jobs' lists them.")]
 
@@ -37,10 +37,14 @@ def jobs(
             done = f" {row.step}/{row.steps}" if row.steps and not row.state.is_final else ""
             print_line(
                 f"{row.id[:8]}  {name_state(row.state)}{done}  {name_purpose(row.purpose)}  "
-                f"seed {row.request.parameters.seed}  {row.error or ''}".rstrip()
+                f"seed {row.request.parameters.seed}  {_say_why(row)}".rstrip()
             )
 
     run_command(work(), as_json=as_json)
+
+
+def _say_why(row: Job) -> str:
+    return FOR_OTHERS if row.is_for_others else row.error or ""
 
 
 def _describe_job(row: Job) -> dict[str, Any]:
@@ -57,6 +61,7 @@ def _describe_job(row: Job) -> dict[str, Any]:
         "steps": row.steps,
         "kind": row.error_kind,
         "error": row.error,
+        "is_for_others": row.is_for_others,
         "image_id": row.image_id,
     }
 
