@@ -7,12 +7,14 @@ from contextlib import asynccontextmanager
 from typing import Protocol
 
 from textual import events
+from textual.app import App
 from textual.pilot import Pilot
 
 from tests.tui.desk_darkroom import DeskDarkroom, make_app
 from tests.waiting import wait_for
 from tui.app import SafelightApp
 from tui.keys import SIGNS, KeyQueue
+from tui.widgets.key_line import KeyLine
 
 
 class Keyed(Protocol):
@@ -46,6 +48,11 @@ async def press_key(app: Keyed, key: events.Key) -> None:
     app.post_message(key)
     await wait_for(lambda: app.key_queue.taken > count or not app.is_running, f"{key}")
     await wait_for(lambda: app.key_queue.is_idle or not app.is_running, f"the end of {key}")
+
+
+def read_message(app: App[None]) -> str:
+    """What the last line of the screen says."""
+    return app.screen.query_one(KeyLine).message
 
 
 class Hands(Pilot[None]):

@@ -667,11 +667,6 @@ class ComposeScreen(ImageScreen):
         """Whether keys are text."""
         return is_typing(self.focused)
 
-    @property
-    def message(self) -> str:
-        """What the last line says."""
-        return self._keys.message
-
     def get_part(self, widget: Widget | None = None) -> str:
         """The part with the focus, or that holds `widget`."""
         widget = widget or self.focused

@@ -16,7 +16,7 @@ from tests.factories import HOSTED, make_plain, make_png, make_request
 from tests.photographs import draw, encode, make_photograph
 from tests.screens import join_lines, read_screen
 from tests.tui.desk_darkroom import DeskDarkroom, with_place
-from tests.tui.pilot import running
+from tests.tui.pilot import read_message, running
 from tests.waiting import wait_for
 from tui.abilities import explain_start
 from tui.app import SafelightApp
@@ -71,7 +71,7 @@ async def test_an_engine_that_starts_from_no_image_says_so(tmp_path: Path) -> No
         await wait_for(lambda: app.compose_screen.making.image, "the image")
         for key in ("i", "I", "m"):
             await pilot.press(key)
-            assert "stability starts from no image" in app.compose_screen.message
+            assert "stability starts from no image" in read_message(app)
         assert darkroom.draft.initial_image is None
 
 
@@ -112,7 +112,7 @@ async def test_an_initial_image_is_taken_out_and_brought_back(tmp_path: Path) ->
         await pilot.press("i", "tab", "end", "up", "up", "up", "d")
         assert darkroom.draft.initial_image is None
         assert darkroom.draft.parent_id is None
-        assert "u brings it back" in app.compose_screen.message
+        assert "u brings it back" in read_message(app)
         await pilot.press("u")
         assert darkroom.draft.initial_image is not None
         assert darkroom.draft.parent_id == image.id
@@ -154,7 +154,7 @@ async def test_a_mask_must_have_the_size_of_the_image(tmp_path: Path) -> None:
     async with running(darkroom) as (app, pilot):
         await wait_for(lambda: app.compose_screen.making.image, "the image")
         await pilot.press("m")
-        assert "no initial image yet" in app.compose_screen.message
+        assert "no initial image yet" in read_message(app)
         await pilot.press("i", "m", "end", "enter")
         await wait_for(lambda: isinstance(app.screen, PathScreen), "the question")
         field = app.screen.query_one(Input)
@@ -243,7 +243,7 @@ async def test_varying_makes_as_many_children_as_images_says(tmp_path: Path) -> 
         await wait_for(lambda: app.compose_screen.making.image, "the image")
         await pilot.press("V")
         await wait_for(lambda: len(darkroom.jobs) == 2, "the jobs")
-        assert f"Varying {image.id[:4]}, 2 times." in app.compose_screen.message
+        assert f"Varying {image.id[:4]}, 2 times." in read_message(app)
         variations = [job.request.parameters.variation for job in darkroom.jobs]
         assert all(isinstance(each, Variation) and each.strength == 0.2 for each in variations)
         assert variations[0] != variations[1]
@@ -252,7 +252,7 @@ async def test_varying_makes_as_many_children_as_images_says(tmp_path: Path) -> 
             assert job.request.parameters.seed == 9
         for job in darkroom.jobs:
             darkroom.finish(job)
-        await wait_for(lambda: app.compose_screen.message == "", "the end of the message")
+        await wait_for(lambda: read_message(app) == "", "the end of the message")
 
 
 async def test_an_image_is_made_larger_by_the_chosen_model(tmp_path: Path) -> None:
@@ -272,7 +272,7 @@ async def test_an_image_is_made_larger_by_the_chosen_model(tmp_path: Path) -> No
         larger = darkroom.finish(job)
         await wait_for(lambda: app.compose_screen.making.image == larger, "the larger image")
         await pilot.press("V")
-        assert "only made larger" in app.compose_screen.message
+        assert "only made larger" in read_message(app)
 
 
 async def test_a_second_seed_is_mixed_in_and_taken_out(tmp_path: Path) -> None:
@@ -298,7 +298,7 @@ async def test_another_engine_leaves_out_what_it_does_not_take(tmp_path: Path) -
         await pilot.press("i", "right")
         assert darkroom.draft.engine == "stability"
         assert darkroom.draft.initial_image is None
-        assert "initial image is left out" in app.compose_screen.message
+        assert "initial image is left out" in read_message(app)
         await pilot.press("u")
         assert darkroom.draft.initial_image is not None
 
@@ -309,12 +309,12 @@ async def test_what_was_said_of_a_verification_ends_with_it(tmp_path: Path) -> N
     async with running(darkroom) as (app, pilot):
         await wait_for(lambda: app.compose_screen.making.image, "the image")
         await pilot.press("v")
-        await wait_for(lambda: "Verifying" in app.compose_screen.message, "the message")
+        await wait_for(lambda: "Verifying" in read_message(app), "the message")
         darkroom.replace_job(darkroom.jobs[-1].id, state=JobState.RUNNING)
         await pilot.pause()
-        assert "Verifying" in app.compose_screen.message
+        assert "Verifying" in read_message(app)
         darkroom.replace_job(darkroom.jobs[-1].id, state=JobState.DONE)
-        await wait_for(lambda: app.compose_screen.message == "", "its end")
+        await wait_for(lambda: read_message(app) == "", "its end")
         assert image.id
 
 

@@ -12,7 +12,7 @@ from store.records import Draft, DraftPrompt, FinishReason, JobState, Purpose, V
 from tests.factories import make_png, make_request
 from tests.screens import join_lines, read_screen
 from tests.tui.desk_darkroom import DeskDarkroom, with_place
-from tests.tui.pilot import running
+from tests.tui.pilot import read_message, running
 from tests.waiting import wait_for
 from tui.app import SafelightApp
 from tui.compose.image import ImagePanel
@@ -120,7 +120,7 @@ async def test_verify_shows_the_verdict_in_words(
     darkroom = DeskDarkroom(tmp_path, START)
     async with running(darkroom) as (app, pilot):
         await pilot.press("v")
-        assert "no image yet" in app.compose_screen.message
+        assert "no image yet" in read_message(app)
         image = darkroom.add_image()
         await wait_for(lambda: "unverified" in get_panel(app).said, "the image")
         await pilot.press("v")
@@ -167,7 +167,7 @@ async def test_regenerate_says_what_came_out_and_marks_the_child(tmp_path: Path)
         facts = {"purpose": Purpose.REGENERATE, "parent_id": image.id}
         child = darkroom.finish(darkroom.jobs[-1], comparison=Verdict.IDENTICAL, **facts)
         said = f"identical to {image.id[:4]}"
-        await wait_for(lambda: app.compose_screen.message == f"{child.id[:4]} is {said}.", "it")
+        await wait_for(lambda: read_message(app) == f"{child.id[:4]} is {said}.", "it")
         assert f"✓ {said}" in get_panel(app).said
         seeds = read_screen(app).split("recent")[1]
         assert seeds.index("✓") < seeds.index("· ")
@@ -247,5 +247,5 @@ async def test_a_history_that_can_only_be_read_says_so(tmp_path: Path) -> None:
     darkroom.read_only = True
     async with running(darkroom) as (app, pilot):
         await pilot.press("ctrl+j")
-        assert "only be read" in app.compose_screen.message
+        assert "only be read" in read_message(app)
         assert darkroom.jobs == []

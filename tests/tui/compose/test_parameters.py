@@ -10,7 +10,7 @@ import pytest
 from store.records import Draft, DraftPrompt
 from tests.screens import join_lines, read_screen
 from tests.tui.desk_darkroom import DeskDarkroom, with_place
-from tests.tui.pilot import running
+from tests.tui.pilot import read_message, running
 from tests.waiting import wait_for
 from tui.compose.parameter_row import ParameterRow
 
@@ -124,7 +124,7 @@ async def test_another_engine_keeps_what_it_accepts_and_says_what_it_does_not(
         assert darkroom.draft.engine == "stability"
         assert darkroom.draft.cfg_scale == 7.0
         assert darkroom.draft.steps is None
-        assert "steps 120 is now 30" in app.compose_screen.message
+        assert "steps 120 is now 30" in read_message(app)
         assert "1024" in read_screen(app)
         await pilot.press("u")
         assert msgspec.structs.replace(darkroom.draft, place={}) == msgspec.structs.replace(
@@ -150,7 +150,7 @@ async def test_lock_new_and_previous(tmp_path: Path) -> None:
     darkroom = DeskDarkroom(tmp_path, START)
     async with running(darkroom) as (app, pilot):
         await pilot.press("p")
-        assert "no previous seed" in app.compose_screen.message
+        assert "no previous seed" in read_message(app)
         await pilot.press("l", "ctrl+j")
         await wait_for(lambda: darkroom.jobs, "the job")
         assert darkroom.draft.seed == 5

@@ -11,7 +11,7 @@ from engines.tokens import count_tokens
 from store.records import Draft, DraftPrompt
 from tests.screens import join_lines, read_screen
 from tests.tui.desk_darkroom import DeskDarkroom, with_place
-from tests.tui.pilot import running
+from tests.tui.pilot import read_message, running
 from tests.waiting import wait_for
 from tui.app import SafelightApp
 from tui.compose.prompts import PromptStack
@@ -73,7 +73,7 @@ async def test_remove_and_undo(tmp_path: Path) -> None:
         await pilot.press("u")
         assert darkroom.draft.prompts == THREE.prompts
         await pilot.press("u")
-        assert "nothing to undo" in app.compose_screen.message
+        assert "nothing to undo" in read_message(app)
 
 
 async def test_reorder_duplicate_and_switch(tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ async def test_sixty_four_prompts_are_the_most(tmp_path: Path) -> None:
     async with running(darkroom) as (app, pilot):
         await pilot.press("a")
         assert len(darkroom.draft.prompts) == 64
-        assert "full" in app.compose_screen.message
+        assert "full" in read_message(app)
         await pilot.press("end")
         stack = app.compose_screen.query_one(PromptStack)
         await wait_for(
@@ -211,7 +211,7 @@ async def test_several_prompts_in_one_text_become_rows(tmp_path: Path, key: str)
         await pilot.press(key)
         rows = weights(darkroom.draft)
         assert rows[:3] == [("night sky", 1), ("a cat", 2), ("fog", -1)]
-        assert "Read as 2 prompts" in app.compose_screen.message
+        assert "Read as 2 prompts" in read_message(app)
         if key != "tab":
             await pilot.press("u")
             assert weights(darkroom.draft)[1] == ("a cat::2 fog::-1", 1)
@@ -240,7 +240,7 @@ async def test_a_text_that_is_not_clear_is_explained_and_may_stay(tmp_path: Path
         shown = join_lines(read_screen(app))
         assert "No weight stands after the '::' in 'hot:: dog'." in shown
         await pilot.press("escape")
-        assert "The text stays as it is" in app.compose_screen.message
+        assert "The text stays as it is" in read_message(app)
         await pilot.press("ctrl+j")
         await wait_for(lambda: darkroom.sent, "the job")
         assert weights(darkroom.sent[0]) == [("hot:: dog", 1)]

@@ -9,7 +9,7 @@ from engines.stability_rest.models import CAPABILITIES
 from store.records import Draft, DraftPrompt
 from tests.screens import join_lines, read_screen
 from tests.tui.desk_darkroom import DeskDarkroom, with_place
-from tests.tui.pilot import running
+from tests.tui.pilot import read_message, running
 from tests.waiting import wait_for
 
 LOST = "The weight -0.5 of the prompt to"  # as far as the panel is wide
@@ -75,4 +75,4 @@ async def test_a_model_with_other_sizes_takes_its_default_and_says_so(tmp_path: 
     start = make_draft("model", engine="stability-rest", width=2304, height=960)
     async with running(RestDarkroom(tmp_path, start)) as (app, pilot):
         await pilot.press("right")
-        assert "size 2304x960 is now 1024x1024" in app.compose_screen.message
+        assert "size 2304x960 is now 1024x1024" in read_message(app)

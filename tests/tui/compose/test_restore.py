@@ -13,7 +13,7 @@ from store.errors import StoreError
 from store.records import Draft, DraftPrompt
 from tests.screens import join_lines, read_screen
 from tests.tui.desk_darkroom import DeskDarkroom, make_app, with_place
-from tests.tui.pilot import running
+from tests.tui.pilot import read_message, running
 from tests.waiting import wait_for
 from tui.compose.editors import PromptEditor, ValueInput
 
@@ -119,7 +119,7 @@ async def test_the_key_that_sends_waits_for_the_history_and_no_letter_is_lost(
         await wait_for(lambda: len(darkroom.draft.prompts) == 2, "the second prompt")
         await wait_for(lambda: darkroom.draft.prompts[1].text == "dusk", "its letters")
         await pilot.pause()
-        assert app.compose_screen.message == ""
+        assert read_message(app) == ""
 
 
 async def test_keys_in_one_burst_do_what_they_would_one_by_one(tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ async def test_a_history_that_does_not_open_is_explained_in_place(tmp_path: Path
         await pilot.press(*"still typing", "escape")
         assert app.compose_screen.draft.prompts[0].text == "still typing"
         await pilot.press("ctrl+j")
-        assert "newer program" in app.compose_screen.message
+        assert "newer program" in read_message(app)
         darkroom.open_error = None
         await pilot.press("o")
         await wait_for(lambda: "main" in darkroom.sessions and darkroom.saved, "the history")
@@ -196,5 +196,5 @@ async def test_a_session_that_was_not_there_says_so_and_names_the_others(tmp_pat
     darkroom = DeskDarkroom(tmp_path, Draft(prompts=(DraftPrompt(text="night sky"),)))
     app = make_app(darkroom, session="nihgt")
     async with app.run_test():
-        await wait_for(lambda: app.compose_screen.message, "what is said")
-        assert app.compose_screen.message == "The session 'nihgt' is empty. There are main."
+        await wait_for(lambda: read_message(app), "what is said")
+        assert read_message(app) == "The session 'nihgt' is empty. There are main."
