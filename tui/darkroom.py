@@ -188,9 +188,10 @@ class Darkroom:
             return
         known = [session.name for session in await self.list_sessions()]
         if name not in known:
+            makes = "The darkroom makes one: safelight --session NAME."
             raise NotFound(
                 f"There is no session {name!r}.",
-                suggest(name, known) if known else "The darkroom makes one: safelight --session.",
+                f"{suggest(name, known)} {makes}" if known else makes,
             )
 
     async def list_sessions(self) -> list[Session]:

@@ -129,8 +129,8 @@ def describe_ended(job: Job, glyphs: Glyphs) -> Content:
 
 
 def describe_losses(losses: Sequence[str], glyphs: Glyphs) -> Content:
-    """What the engine cannot honour of the draft, a line each."""
-    return Content("\n").join(Content.assemble(_warn(text, glyphs)) for text in losses)
+    """What the engine cannot honour of the draft, a line each: of the next images, none shown."""
+    return Content("\n").join(Content.assemble(_warn(f"next: {text}", glyphs)) for text in losses)
 
 
 def describe_trouble(message: str, hint: str, glyphs: Glyphs) -> Content:

@@ -84,14 +84,16 @@ async def _print_made(
             images.append((image, path))
         else:
             failed.append(job)
+    noted: set[str] = set()
     for image, _ in images:
         warning = image.warning or ""
         for text in losses:
             warning = warning.replace(text, "")
         if image.finish_reason is FinishReason.FILTER:
             print_note(f"warning: {warning.strip() or WITHHELD}")
-        elif warning.strip():
-            print_note(f"note: {warning.strip()}")
+        elif (note := warning.strip()) and note not in noted:
+            noted.add(note)
+            print_note(f"note: {note}")
     for job in failed:
         print_note(
             f"seed {job.request.parameters.seed}: {name_state(job.state)}: {job.error or ''}"

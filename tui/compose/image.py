@@ -53,13 +53,17 @@ class Making(msgspec.Struct, frozen=True, kw_only=True):
         """What there is to say under the image."""
         if self.trouble is not None:
             return describe_trouble(self.trouble.message, self.trouble.hint, glyphs)
-        lines = [describe_losses(self.losses, glyphs)] if self.losses else []
         has_job = bool(self.jobs) or self.ended is not None
+        has_image = self.image is not None and (self.is_chosen or not has_job)
+        # What the image shown says of itself is not said a second time.
+        said = (self.image.warning or "") if self.image is not None and has_image else ""
+        losses = [text for text in self.losses if text not in said]
+        lines = [describe_losses(losses, glyphs)] if losses else []
         if self.jobs:
             lines.append(describe_jobs(self.jobs, glyphs, self.cost))
         elif self.ended is not None:
             lines.append(describe_ended(self.ended, glyphs))
-        if self.image is not None and (self.is_chosen or not has_job):
+        if self.image is not None and has_image:
             lines.append(describe_image(self.image, self.place, glyphs))
         return Content("\n").join(lines)
 

@@ -15,6 +15,8 @@ from tui.widgets.cell import Cell
 
 VALUE_CHARACTERS = 32
 LABEL_WIDTH, VALUE_WIDTH = 11, 16
+NARROW_WIDTH = 12
+"""What a value has in two columns of a terminal of 80."""
 
 
 class ParameterRow(Horizontal):
@@ -65,6 +67,9 @@ class ParameterRow(Horizontal):
             value = value.replace("x", f" {self._glyphs.times} ")
         elif field.is_file:
             value = shorten_middle(value, VALUE_WIDTH, self._glyphs.ellipsis)
+        elif field.name == "model" and not self._has_hint:
+            # Models differ at their end: a version, a revision.
+            value = shorten_middle(value, NARROW_WIDTH, self._glyphs.ellipsis)
         is_locked = field.name == "seed" and context.draft.seed_locked
         return Content.assemble((value, "bold" if is_locked else ""))
 

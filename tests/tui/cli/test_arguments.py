@@ -178,6 +178,7 @@ def test_a_session_that_does_not_exist_is_told(command: str) -> None:
     make_session("night")
     said = refuse(*command.split(), "--session", "nihgt")
     assert "There is no session 'nihgt'. Known: night. Did you mean 'night'?" in said
+    assert "The darkroom makes one: safelight --session NAME." in said
     assert list_jobs() == []
 
 
@@ -210,3 +211,9 @@ def test_the_doctor_leaves_an_older_history_as_it_is(home: Path) -> None:
     before = path.read_bytes()
     assert "form 1, this program has" in run("doctor").stdout
     assert path.read_bytes() == before
+
+
+def test_what_every_image_lost_is_said_once() -> None:
+    done = invoke(["generate", "qzx", "-n", "3", "-S", "1", "-s", "1"])
+    assert done.exit_code == 0
+    assert done.stderr.count("The model does not know: qzx.") == 1

@@ -9,13 +9,14 @@ import pytest
 
 from store.errors import StoreError
 from store.records import Draft, DraftPrompt, FinishReason, JobState, Purpose, Verdict
-from tests.factories import make_png, make_request
+from tests.factories import make_image, make_job, make_png, make_request
 from tests.screens import join_lines, read_screen
 from tests.tui.desk_darkroom import DeskDarkroom, with_place
 from tests.tui.pilot import read_message, running
 from tests.waiting import wait_for
 from tui.app import SafelightApp
-from tui.compose.image import ImagePanel
+from tui.compose.image import ImagePanel, Making
+from tui.terminal.glyphs import ASCII
 from tui.widgets.picture import Picture
 
 START = with_place(Draft(prompts=(DraftPrompt(text="night sky"),), seed=5, seed_locked=True))
@@ -249,3 +250,19 @@ async def test_a_history_that_can_only_be_read_says_so(tmp_path: Path) -> None:
         await pilot.press("ctrl+j")
         assert "only be read" in read_message(app)
         assert darkroom.jobs == []
+
+
+def test_what_the_next_images_lose_is_told_from_what_the_shown_one_did() -> None:
+    """Once where both lost the same, and never as if it were of an image that did not."""
+    turned, lost = "The initial image was turned upright.", "A gain map was left out."
+    plain, started = make_image(1), make_image(2, warning=turned)
+    making = Making(losses=(turned, lost), image=plain, place=1)
+    above = f"! next: {turned}\n! next: {lost}\nseed "
+    assert making.describe(ASCII).plain.startswith(above)
+    said = msgspec.structs.replace(making, image=started).describe(ASCII).plain
+    assert said.startswith(f"! next: {lost}\nseed ")
+    assert said.endswith(f"\n! {turned}")
+    assert said.count(turned) == 1
+    # A job runs, so that the newest image is not told of: nothing else says it.
+    waiting = msgspec.structs.replace(making, image=started, jobs=(make_job(),))
+    assert waiting.describe(ASCII).plain.startswith(above.removesuffix("seed "))

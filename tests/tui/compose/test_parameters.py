@@ -178,3 +178,12 @@ async def test_several_images_take_the_seeds_that_follow(tmp_path: Path) -> None
         await pilot.press("right", "right", "ctrl+j")
         await wait_for(lambda: len(darkroom.jobs) == 3, "three jobs")
         assert [job.request.parameters.seed for job in darkroom.jobs] == [5, 6, 7]
+
+
+async def test_a_long_model_keeps_its_revision_where_there_is_little_room(tmp_path: Path) -> None:
+    model = "safelight-128-v1@3"
+    darkroom = DeskDarkroom(tmp_path, msgspec.structs.replace(START, model=model))
+    async with running(darkroom, (80, 24)) as (app, _):
+        await wait_for(lambda: "model safel…8-v1@3" in join_lines(read_screen(app)), "the model")
+    async with running(darkroom) as (app, _):
+        assert f"model {model}" in join_lines(read_screen(app))
