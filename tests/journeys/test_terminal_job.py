@@ -20,7 +20,8 @@ from tests.screens import Terminal, open_terminal
 from tests.waiting import wait_until
 
 ESCAPE, GENERATE = "\x1b", "\n"
-SLOW_STEPS = 150
+SLOW_STEPS = 50
+"""Two seconds of work and more: far from done when what shows the first step is killed."""
 
 
 @contextlib.contextmanager
@@ -105,7 +106,7 @@ def test_a_killed_darkroom_loses_neither_job_nor_draft(program: Program) -> None
         wait_until(lambda: "tonight" in read_draft(program), "the draft on disk")
         terminal.signal(signal.SIGKILL)
         assert terminal.wait_for_end() == -signal.SIGKILL
-    wait_until(lambda: list_images(program), "the image")
+    wait_until(lambda: program.count_images(), "the image")
     with open_darkroom(program) as terminal:
         terminal.wait_for_text("lighthouse in a storm")
         terminal.wait_for_text("tonight")
@@ -142,7 +143,7 @@ def test_a_hang_up_leaves_nothing_behind_but_the_job(program: Program) -> None:
         terminal.wait_for_text("step ")
         terminal.hang_up()
         terminal.wait_for_end()
-    wait_until(lambda: list_images(program), "the image")
+    wait_until(lambda: program.count_images(), "the image")
     with open_darkroom(program) as terminal:
         terminal.wait_for_text("lighthouse in a storm")
         terminal.wait_for_text("unverified")
@@ -157,4 +158,4 @@ def test_two_darkrooms_show_each_others_images(program: Program) -> None:
         one.wait_for_text("unverified")
         other.wait_until(lambda: "No image yet" not in other.text, what="the other's image")
         other.send(GENERATE)
-        wait_until(lambda: len(list_images(program)) == 2, "the second image")
+        wait_until(lambda: program.count_images() == 2, "the second image")
