@@ -76,7 +76,9 @@ class Terminal:
         # Asked again and again while one waits; it changes only with what the program sends.
         count, text = self._text
         if count != len(self.raw):
-            text = "\n".join(line.rstrip() for line in self.screen.display)
+            lines = (self.screen.buffer[row] for row in range(self.screen.lines))
+            columns = range(self.screen.columns)
+            text = "\n".join("".join(line[n].data for n in columns).rstrip() for line in lines)
             self._text = (len(self.raw), text)
         return text
 
