@@ -16,6 +16,7 @@ from store import sessions
 from store.database import Database
 from store.records import Draft, DraftPrompt
 from tests.journeys.program import Program
+from tests.repeats import keep
 from tests.screens import Terminal, open_terminal
 from tests.waiting import wait_until
 
@@ -50,7 +51,9 @@ def write_draft(program: Program, **fields: Any) -> None:
         sessions.save_draft(database, "main", draft)
 
 
-@pytest.mark.parametrize(("columns", "rows"), [(120, 40), (80, 24)])
+@pytest.mark.parametrize(
+    ("columns", "rows"), keep([(120, 40), (80, 24)], lambda size: size == (120, 40))
+)
 def test_type_generate_see_verify_quit_and_reopen(
     program: Program, columns: int, rows: int
 ) -> None:
