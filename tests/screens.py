@@ -54,6 +54,7 @@ class Terminal:
         self.screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self.screen)
         self.raw = bytearray()
+        self._text = (-1, "")
         self.read_at = 0.0
         self.status: int | None = None
         base = {k: v for k, v in os.environ.items() if k in ("PATH", "PYTHONPATH", "HOME")}
@@ -72,7 +73,14 @@ class Terminal:
     @property
     def text(self) -> str:
         """The screen's lines."""
-        return "\n".join(line.rstrip() for line in self.screen.display)
+        # Asked again and again while one waits; it changes only with what the program sends.
+        count, text = self._text
+        if count != len(self.raw):
+            lines = (self.screen.buffer[row] for row in range(self.screen.lines))
+            columns = range(self.screen.columns)
+            text = "\n".join("".join(line[n].data for n in columns).rstrip() for line in lines)
+            self._text = (len(self.raw), text)
+        return text
 
     def send(self, text: str) -> None:
         """Type `text`."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 
 from engines.base import EngineError, Failure
 from engines.installed import find_installed
+from tests.journeys.program import Program
 
 ENGINE = '''
 """An engine of another package: one colour a seed."""
@@ -116,68 +117,67 @@ def install(folder: Path, name: str, module: str, source: str, point: str | None
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
-    """A user with another package's engine, and its section."""
-    (tmp_path / "packages").mkdir()
-    install(tmp_path / "packages", "flat", "flat_engine", ENGINE)
-    (tmp_path / "home" / "config").mkdir(parents=True)
-    return tmp_path
+def installed(home: Path) -> Iterator[Program]:
+    """The program of a user with another package's engine."""
+    (home / "packages").mkdir()
+    (home / "safelight").mkdir()
+    install(home / "packages", "flat", "flat_engine", ENGINE)
+    running = Program(home, PYTHONPATH=str(home / "packages"))
+    yield running
+    running.end_worker()
 
 
-def configure(home: Path, text: str) -> None:
-    (home / "home" / "config.toml").write_text(text)
+def configure(installed: Program, text: str) -> None:
+    (installed.home / "safelight" / "config.toml").write_text(text)
 
 
-def run(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environ = {name: value for name, value in os.environ.items() if "STABILITY" not in name}
-    environ |= {"SAFELIGHT_HOME": str(home / "home"), "PYTHONPATH": str(home / "packages")}
-    return subprocess.run(
-        [sys.executable, *arguments], env=environ, capture_output=True, text=True, check=False
+def ask(installed: Program) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-c", CODE],
+        env=installed.environ,
+        capture_output=True,
+        text=True,
+        check=False,
     )
-
-
-def safelight(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return run(home, "-c", "from tui.cli import main; main()", *arguments)
-
-
-def ask(home: Path) -> dict[str, Any]:
-    done = run(home, "-c", CODE)
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 
 
-def test_an_engine_of_another_package_is_run_and_verified(home: Path) -> None:
-    configure(home, "[flat]\nshade = 200\n[worker]\nidle_minutes = 0\n")
-    listed = safelight(home, "engines", "--json")
+def test_an_engine_of_another_package_is_run_and_verified(installed: Program) -> None:
+    configure(installed, "[flat]\nshade = 200\n")
+    listed = installed.run_warm("engines", "--json")
     names = [row["engine"] for row in json.loads(listed.stdout)["engines"]]
     assert names == ["builtin", "flat", "stability", "stability-rest"]
-    made = safelight(home, "generate", "sky", "-e", "flat", "-S", "9", "-o", str(home), "--json")
+    made = installed.run_warm(
+        "generate", "sky", "-e", "flat", "-S", "9", "-o", str(installed.home), "--json"
+    )
     assert made.returncode == 0, made.stderr
     assert "Flat colours show nothing of the prompts." in made.stderr
     from PIL import Image
 
-    with Image.open(home / "9.png") as image:
+    with Image.open(installed.home / "9.png") as image:
         assert image.getpixel((0, 0)) == (9, 200, 0)
-    shown = json.loads(safelight(home, "show", "@1", "--json").stdout)
+    shown = json.loads(installed.run_warm("show", "@1", "--json").stdout)
     assert "about 0.25 credits" in json.dumps(shown)
-    verified = safelight(home, "verify", "@1", "--json")
+    verified = installed.run_warm("verify", "@1", "--json")
     assert verified.returncode == 0, verified.stdout + verified.stderr
     assert "identical" in verified.stdout
-    configure(home, "[flat]\nshade = 201\n[worker]\nidle_minutes = 0\n")
-    other = safelight(home, "verify", "@1", "--json")
+    configure(installed, "[flat]\nshade = 201\n")
+    other = installed.run_warm("verify", "@1", "--json")
     assert other.returncode == 1, "its own setting decides its pixels"
     assert "Changed around it: shade: 200 → 201." in other.stderr
-    examined = safelight(home, "doctor", "--json")
+    examined = installed.run_warm("doctor", "--json")
     assert json.loads(examined.stdout)["facts"]["engines"]["flat"] == "shade 201"
 
 
-def test_a_mistake_in_its_section_is_told_like_one_in_ours(home: Path) -> None:
-    configure(home, "[flat]\nshade = 'blue'\n")
-    assert "[flat] shade: expected a number, got a text." in safelight(home, "engines").stderr
-    configure(home, "[flat]\nhue = 3\n")
+def test_a_mistake_in_its_section_is_told_like_one_in_ours(installed: Program) -> None:
+    configure(installed, "[flat]\nshade = 'blue'\n")
+    assert "[flat] shade: expected a number, got a text." in installed.run_warm("engines").stderr
+    configure(installed, "[flat]\nhue = 3\n")
     assert (
-        "[flat] hue: there is no such setting. Known: shade." in safelight(home, "engines").stderr
+        "[flat] hue: there is no such setting. Known: shade."
+        in installed.run_warm("engines").stderr
     )
 
 
@@ -200,10 +200,10 @@ def test_a_mistake_in_its_section_is_told_like_one_in_ours(home: Path) -> None:
     ],
 )
 def test_a_broken_one_is_told_by_name_and_the_others_work(
-    home: Path, source: str, point: str | None, words: str
+    installed: Program, source: str, point: str | None, words: str
 ) -> None:
-    install(home / "packages", "broken", "broken_engine", source, point)
-    found = ask(home)
+    install(installed.home / "packages", "broken", "broken_engine", source, point)
+    found = ask(installed)
     assert found["engines"] == ["builtin", "flat", "stability", "stability-rest"]
     assert found["default"] == "builtin"
     assert words in found["problems"]["broken"]
@@ -212,9 +212,11 @@ def test_a_broken_one_is_told_by_name_and_the_others_work(
     assert found["paid"] == ["broken", "flat", "stability", "stability-rest"]
 
 
-def test_no_package_can_take_the_name_of_another(home: Path) -> None:
-    install(home / "packages", "builtin", "fake_engine", ENGINE.replace('"flat"', '"builtin"'))
-    found = ask(home)
+def test_no_package_can_take_the_name_of_another(installed: Program) -> None:
+    install(
+        installed.home / "packages", "builtin", "fake_engine", ENGINE.replace('"flat"', '"builtin"')
+    )
+    found = ask(installed)
     assert "builtin" not in found["paid"]
     (name,) = found["problems"]
     assert name == "builtin (fake_engine)"

@@ -14,6 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from engines.worker.process import find_worker
+from store import history, queue
+from store.database import Database
+from store.records import Job
 from tests.journeys.warm import get_warm_process
 from tests.waiting import SECONDS, wait_until
 
@@ -78,6 +81,19 @@ class Program:
     def run_json(self, *arguments: str, status: int = 0) -> Any:
         """Run a command with `--json` and decode what it prints: one document, nothing else."""
         return json.loads(self.run(*arguments, "--json", status=status).stdout)
+
+    def list_jobs(self) -> list[Job]:
+        """The jobs, newest first, as they stand in the history: for waiting.
+
+        To start a command for each look would keep the processor from what is waited for.
+        """
+        with Database.open(self.directory) as database:
+            return queue.list_jobs(database)
+
+    def count_images(self) -> int:
+        """How many images there are, looked up like `list_jobs`."""
+        with Database.open(self.directory) as database:
+            return len(history.list_image_numbers(database))
 
     def kill_worker(self) -> None:
         """`kill -9` the worker of this home."""

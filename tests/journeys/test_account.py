@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from engines.worker.process import find_worker
+from store.records import JobState
 from tests.factories import PAINTER_MODEL
 from tests.journeys.program import Program
 from tests.waiting import wait_until
@@ -186,7 +187,7 @@ def test_a_job_goes_to_the_host_that_it_was_asked_for(program: Program, config: 
         program.run(*ask, "--profile", "other")
         program.environ["SAFELIGHT_PROFILE"] = "other"
         program.run(*ask)
-        wait_until(lambda: len(program.run_json("history")["images"]) == 3, "all three images")
+        wait_until(lambda: program.count_images() == 3, "all three images")
         hosts = [program.run_json("show", f"@{n}")["environment"]["host"] for n in (3, 2, 1)]
         assert hosts == [one, other, other]
         assert find_worker(program.directory).process_id == worker
@@ -239,11 +240,14 @@ def test_the_worker_holds_the_budget_too(program: Program, config: Path) -> None
     with serve("--behaviour", "silence") as program.environ["STABILITY_HOST"]:
         write_budget(config, "", PRICES)
         program.run(*ask)
-        wait_until(lambda: find_job(program)["state"] == "running", "the first job's start")
+        wait_until(
+            lambda: program.list_jobs()[0].state is JobState.RUNNING, "the first job's start"
+        )
         program.run(*ask)
         program.kill_worker()
         write_budget(config, "credits_per_day = 1.5", PRICES)
         program.run("generate", "sky", "-s", "2")
-        wait_until(lambda: find_job(program, 1)["state"] == "failed", "the second job's end")
+        wait_until(lambda: program.list_jobs()[1].state.is_final, "the second job's end")
+        assert find_job(program, 1)["state"] == "failed"
         assert find_job(program, 1)["kind"] == "over_budget"
         assert find_job(program, 2)["state"] == "unknown"

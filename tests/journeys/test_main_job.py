@@ -17,7 +17,7 @@ import engines
 from engines.worker.process import find_worker
 from store import sessions
 from store.database import Database
-from store.records import Draft, DraftPrompt
+from store.records import Draft, DraftPrompt, JobState
 from tests.journeys.program import Program
 from tests.waiting import SECONDS, wait_until
 
@@ -172,17 +172,14 @@ def test_show_command_makes_the_same_image(program: Program) -> None:
 
 
 def test_a_job_survives_kill_9_of_its_worker(program: Program) -> None:
-    slow = ("a lighthouse in a storm", "-s", "150", "-S", "5")
+    slow = ("a lighthouse in a storm", "-s", "50", "-S", "5")
     (job,) = program.run_json("generate", *slow, "--no-wait")["jobs"]
 
-    def read_job() -> Any:
-        return program.run_json("jobs")["jobs"][0]
-
-    wait_until(lambda: read_job()["step"] > 0, "the first step")
+    wait_until(lambda: program.list_jobs()[0].step > 0, "the first step")
     program.kill_worker()
-    assert read_job()["image_id"] is None
+    assert program.run_json("jobs")["jobs"][0]["image_id"] is None
     make(program, "a cat", *QUICK)
-    wait_until(lambda: read_finished(program, job["id"]), "the job's end")
+    wait_until(lambda: all(each.state.is_final for each in program.list_jobs()), "the jobs' ends")
     (again,) = make(program, *slow)
     assert read_finished(program, job["id"])["pixels_sha256"] == again["pixels_sha256"]
 
@@ -197,7 +194,8 @@ def read_finished(program: Program, job_id: str) -> Any:
 def test_cancel_stops_a_job(program: Program) -> None:
     (job,) = program.run_json("generate", "a cat", *LONG, "--no-wait")["jobs"]
     program.run("cancel", job["id"])
-    wait_until(lambda: program.run_json("jobs")["jobs"][0]["state"] == "cancelled", "the job's end")
+    wait_until(lambda: program.list_jobs()[0].state.is_final, "the job's end")
+    assert list_states(program) == ["cancelled"]
     assert program.run_json("history")["images"] == []
 
 
@@ -240,10 +238,14 @@ def test_sessions_are_listed_with_what_is_in_them(program: Program) -> None:
 def test_ctrl_c_cancels_what_was_asked_for(program: Program) -> None:
     command = [sys.executable, "-m", "tui", "generate", "a cat", *LONG, "-n", "3"]
     with subprocess.Popen(command, env=program.environ, cwd=program.home) as process:
-        wait_until(lambda: "running" in list_states(program), "the first job's start")
+        wait_until(
+            lambda: any(job.state is JobState.RUNNING for job in program.list_jobs()),
+            "the first job's start",
+        )
         process.send_signal(signal.SIGINT)
         assert process.wait(SECONDS) == 128 + signal.SIGINT
-    wait_until(lambda: list_states(program) == ["cancelled"] * 3, "the jobs' end")
+    wait_until(lambda: all(job.state.is_final for job in program.list_jobs()), "the jobs' end")
+    assert list_states(program) == ["cancelled"] * 3
 
 
 def list_states(program: Program) -> list[str]:

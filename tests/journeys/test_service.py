@@ -15,6 +15,7 @@ from typing import Any
 from PIL import Image
 
 from engines.stability.protocol import generation
+from store.records import JobState
 from tests.engines.stability_rest.rest_form import describe_file, parse_form
 from tests.engines.stability_rest.rest_server import TOKEN_VARIABLE, paint
 from tests.journeys.program import Program
@@ -99,9 +100,10 @@ def test_a_filtered_image_is_kept_with_a_warning(home: Path) -> None:
 def test_a_cancelled_image_says_that_it_may_have_been_charged(home: Path) -> None:
     with serve(home, "--engine", "painter", "--behaviour", "silence") as program:
         program.run("generate", "sky", *SIZE, "-e", "stability", "--no-wait")
-        wait_until(lambda: find_job(program)["state"] == "running", "the job's start")
+        wait_until(lambda: program.list_jobs()[0].state is JobState.RUNNING, "the job's start")
         program.run("cancel", find_job(program)["id"])
-        wait_until(lambda: find_job(program)["state"] == "cancelled", "the job's end")
+        wait_until(lambda: program.list_jobs()[0].state.is_final, "the job's end")
+        assert find_job(program)["state"] == "cancelled"
         assert "may have charged" in find_job(program)["error"]
 
 

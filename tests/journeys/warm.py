@@ -119,6 +119,8 @@ def main() -> None:
     os.environ.clear()
     os.environ.update(told["environ"])
     sys.path[0] = told["folder"]
+    # For packages beside this program; another copy of it would come too late.
+    sys.path[1:1] = filter(None, told["environ"].get("PYTHONPATH", "").split(os.pathsep))
     sys.argv[1:] = told["arguments"]
     runpy.run_module("tui", run_name="__main__", alter_sys=True)
 

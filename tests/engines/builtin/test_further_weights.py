@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from engines.builtin.weights import FOLDERS
+from tests.journeys.program import Program
 
 ROOT = Path(__file__).parents[3]
 
@@ -33,33 +32,32 @@ def install(folder: Path, name: str, point: str, **changes: object) -> Path:
 @pytest.fixture
 def packages(tmp_path: Path) -> Path:
     (tmp_path / "packages").mkdir()
-    (tmp_path / "home").mkdir()
-    (tmp_path / "home" / "config.toml").write_text("[worker]\nidle_minutes = 0\n")
     return tmp_path / "packages"
 
 
-def safelight(packages: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environ = os.environ | {
-        "SAFELIGHT_HOME": str(packages.parent / "home"),
-        "PYTHONPATH": f"{packages}:{ROOT}",
-    }
-    words = [sys.executable, "-m", "tui", *arguments]
-    return subprocess.run(words, env=environ, capture_output=True, text=True, check=False)
+@pytest.fixture
+def installed(home: Path, packages: Path) -> Iterator[Program]:
+    """The program where those packages are."""
+    running = Program(home, PYTHONPATH=f"{packages}:{ROOT}")
+    yield running
+    running.end_worker()
 
 
-def test_they_are_listed_used_by_name_and_missed_when_gone(packages: Path) -> None:
+def test_they_are_listed_used_by_name_and_missed_when_gone(
+    packages: Path, installed: Program
+) -> None:
     install(packages, "weights_of_9", "weights_of_9", revision=9)
-    told = json.loads(safelight(packages, "doctor", "--json").stdout)["facts"]["engines"]["builtin"]
+    told = json.loads(installed.run_warm("doctor", "--json").stdout)["facts"]["engines"]["builtin"]
     assert "safelight-128-v1, revision 3" in told
     assert "safelight-128-v1, revision 9, 11.6 MiB, intact (package weights_of_9)" in told
-    listed = json.loads(safelight(packages, "engines", "--json").stdout)["engines"][0]
+    listed = json.loads(installed.run_warm("engines", "--json").stdout)["engines"][0]
     assert listed["models"] == ["safelight-128-v1@3", "safelight-128-v1@9"]
     size = ("-S", "7", "-s", "2")
-    named = safelight(packages, "generate", "a cat", *size, "-m", "safelight-128-v1@9")
+    named = installed.run_warm("generate", "a cat", *size, "-m", "safelight-128-v1@9")
     assert named.returncode == 0, named.stderr
-    plain = safelight(packages, "generate", "a cat", *size, "-m", "safelight-128-v1")
+    plain = installed.run_warm("generate", "a cat", *size, "-m", "safelight-128-v1")
     assert plain.returncode == 0, plain.stderr
-    records = [json.loads(safelight(packages, "show", f"@{n}", "--json").stdout) for n in (2, 1)]
+    records = [json.loads(installed.run_warm("show", f"@{n}", "--json").stdout) for n in (2, 1)]
     assert [record["request"]["model"] for record in records] == [
         "safelight-128-v1@9",
         "safelight-128-v1@3",
@@ -68,14 +66,15 @@ def test_they_are_listed_used_by_name_and_missed_when_gone(packages: Path) -> No
     # The same weights under another number: the same image, and two requests.
     assert records[0]["pixels_sha256"] == records[1]["pixels_sha256"]
     assert records[0]["request_id"] != records[1]["request_id"]
-    proven = safelight(packages, "verify", "--all")
+    proven = installed.run_warm("verify", "--all")
     assert proven.returncode == 0, proven.stdout + proven.stderr
+    installed.end_worker()
     shutil.rmtree(packages / "weights_of_9-1.0.dist-info")
-    missed = safelight(packages, "verify", "@2")
+    missed = installed.run_warm("verify", "@2")
     assert missed.returncode == 1
     assert "cannot run: model" in missed.stdout
     assert "Revision 9 of safelight-128-v1 is not on board; on board: 3." in missed.stderr
-    assert safelight(packages, "verify", "@1").returncode == 0
+    assert installed.run_warm("verify", "@1").returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -96,23 +95,25 @@ def test_they_are_listed_used_by_name_and_missed_when_gone(packages: Path) -> No
     ],
 )
 def test_what_cannot_be_used_is_told_by_its_package(
-    packages: Path, point: str, changes: dict[str, object], words: str
+    packages: Path, installed: Program, point: str, changes: dict[str, object], words: str
 ) -> None:
     install(packages, "broken", point, **changes)
-    done = safelight(packages, "doctor", "--json")
+    done = installed.run_warm("doctor", "--json")
     told = json.loads(done.stdout)["facts"]["engines"]["builtin"]
     assert "revision 3, 11.6 MiB, intact" in told
     assert f"The weights of the package broken cannot be used. {words}" in told
-    listed = json.loads(safelight(packages, "engines", "--json").stdout)["engines"][0]
+    listed = json.loads(installed.run_warm("engines", "--json").stdout)["engines"][0]
     assert listed["models"] == ["safelight-128-v1@3"]
 
 
-def test_a_damaged_file_of_a_package_is_named_and_ours_are_whole(packages: Path) -> None:
+def test_a_damaged_file_of_a_package_is_named_and_ours_are_whole(
+    packages: Path, installed: Program
+) -> None:
     package = install(packages, "weights_of_9", "weights_of_9", revision=9)
     (package / "model.npz").write_bytes(b"no weights")
-    told = json.loads(safelight(packages, "doctor", "--json").stdout)["facts"]["engines"]["builtin"]
+    told = json.loads(installed.run_warm("doctor", "--json").stdout)["facts"]["engines"]["builtin"]
     assert "revision 3, 11.6 MiB, intact" in told
     assert "safelight-128-v1, revision 9: The model's file model.npz was changed" in told
-    failed = safelight(packages, "generate", "a cat", "-s", "1", "-m", "safelight-128-v1@9")
+    failed = installed.run_warm("generate", "a cat", "-s", "1", "-m", "safelight-128-v1@9")
     assert failed.returncode == 1
     assert "model.npz was changed" in failed.stderr

@@ -9,6 +9,7 @@ from textual.dom import DOMNode
 
 from store.records import Draft, DraftPrompt
 from tests.factories import make_request
+from tests.repeats import keep
 from tests.screens import read_screen
 from tests.tui.desk_darkroom import DeskDarkroom, with_place
 from tests.tui.pilot import running
@@ -70,8 +71,17 @@ def test_every_binding_has_an_action_behind_it() -> None:
             assert callable(getattr(target, f"action_{name.removeprefix('app.')}")), binding.id
 
 
-@pytest.mark.parametrize("size", [(120, 40), (80, 24), (100, 24), (60, 24), (80, 16), (200, 60)])
-async def test_everything_is_in_reach_at_every_size(tmp_path: Path, size: tuple[int, int]) -> None:
+@pytest.mark.parametrize(
+    ("columns", "rows"),
+    keep(
+        [(120, 40), (80, 24), (100, 24), (60, 24), (80, 16), (200, 60)],
+        lambda size: size in ((120, 40), (60, 24), (80, 16)),
+    ),
+)
+async def test_everything_is_in_reach_at_every_size(
+    tmp_path: Path, columns: int, rows: int
+) -> None:
+    size = (columns, rows)
     darkroom = DeskDarkroom(tmp_path, START)
     darkroom.add_image(make_request(seed=77))
     async with running(darkroom, size) as (app, pilot):

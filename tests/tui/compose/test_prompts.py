@@ -9,6 +9,7 @@ from textual import events
 
 from engines.tokens import count_tokens
 from store.records import Draft, DraftPrompt
+from tests.repeats import keep
 from tests.screens import join_lines, read_screen
 from tests.tui.desk_darkroom import DeskDarkroom, with_place
 from tests.tui.pilot import read_message, running
@@ -124,7 +125,9 @@ async def test_typing_after_the_equals_sign_replaces_the_weight(tmp_path: Path) 
         assert darkroom.draft.prompts[0].weight == -1.7
 
 
-@pytest.mark.parametrize("wrong", ["11", "abc", "-10.5", "1e", "nan"])
+@pytest.mark.parametrize(
+    "wrong", keep(["11", "abc", "-10.5", "1e", "nan"], {"11", "nan"}.__contains__)
+)
 async def test_a_wrong_weight_is_explained_and_not_accepted(tmp_path: Path, wrong: str) -> None:
     darkroom = DeskDarkroom(tmp_path, THREE)
     async with running(darkroom) as (app, pilot):
