@@ -202,7 +202,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     def _check_model(self, name: str, known: tuple[str, ...]) -> None:
         name = self.pin(name)
         model, revision = split_name(name)
-        others = [number for own, number in map(split_name, known) if own == model]
+        others = [number for own, number in map(split_name, known) if own == model and number]
         if revision is not None and others and name not in known:
             listed = ", ".join(str(number) for number in others)
             raise RequestError(
