@@ -15,6 +15,7 @@ from store.records import Image, Relation
 from store.request import Parameters, Prompt, Request
 
 if TYPE_CHECKING:
+    from store.decoding import Input
     from tui.darkroom import Darkroom
 
 VERBATIM = "--verbatim"
@@ -33,6 +34,10 @@ async def write_command(darkroom: Darkroom, image: Image, encoding: str = _UTF8)
     A file that it starts from is called by the id of the image that it came from where that is
     one of the history, else by its path. Raises `SafelightError`.
     """
+    parameters = image.request.parameters
+    if parameters.upscale is not None:
+        with contextlib.suppress(NotFound):
+            _check_upright(await darkroom.get_input(parameters.upscale.sha256), parameters)
     names: dict[str, str] = {}
     for sha256 in image.request.parameters.inputs:
         with contextlib.suppress(NotFound):
@@ -42,6 +47,17 @@ async def write_command(darkroom: Darkroom, image: Image, encoding: str = _UTF8)
         if parent.file_sha256 in names:
             names[parent.file_sha256] = parent.id
     return make_command(darkroom.pin(image), names, encoding)
+
+
+def _check_upright(source: Input, parameters: Parameters) -> None:
+    """Raise `RequestError` where the command would stand an image up that was made lying."""
+    if (source.width - source.height) * (parameters.width - parameters.height) < 0:
+        raise RequestError(
+            "upscale",
+            None,
+            "It was made of a photograph lying on its side, which a command would turn upright.",
+            "safelight regenerate ID makes it again as it was.",
+        )
 
 
 def make_command(

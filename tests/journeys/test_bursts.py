@@ -104,7 +104,8 @@ async def test_bursts_give_the_draft_that_the_same_keys_give_one_by_one(
                 terminal.wait_until(has_come)
             except AssertionError:
                 found = read_draft(program.directory)
-                assert list_differences(found, wanted) == [], f"script {number}: {script}"
+                differences = list_differences(found, wanted)
+                assert not differences, f"script {number}, {script}: {differences}"
 
 
 def list_differences(one: Draft, other: Draft) -> list[tuple[str, object, object]]:

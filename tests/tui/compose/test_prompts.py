@@ -12,9 +12,10 @@ from store.records import Draft, DraftPrompt
 from tests.repeats import keep
 from tests.screens import join_lines, read_screen
 from tests.tui.desk_darkroom import DeskDarkroom, with_place
-from tests.tui.pilot import read_message, running
+from tests.tui.pilot import make_key, press_key, read_message, running
 from tests.waiting import wait_for
 from tui.app import SafelightApp
+from tui.compose.editors import PromptEditor
 from tui.compose.prompts import PromptStack
 
 THREE = with_place(
@@ -55,6 +56,24 @@ async def test_add_edit_and_leave_write_every_character(tmp_path: Path) -> None:
         await pilot.press("enter", *" bank", "escape")
         assert texts(darkroom.draft)[1] == "fog bank"
         assert "moving" in read_screen(app)
+
+
+async def test_a_long_text_keeps_its_lines_from_the_first_key_on(tmp_path: Path) -> None:
+    """An arrow key goes where it would once the field has the height of its lines."""
+    text = "K1uJkl7Jau7+jq0+d-y==0jqKdujq+a 1hK7q"
+    long = with_place(Draft(prompts=(DraftPrompt(text=text),)))
+    async with running(DeskDarkroom(tmp_path, long)) as (app, pilot):
+        places = []
+        for pause in (False, True):
+            await press_key(app, make_key("enter"))
+            if pause:
+                await wait_for(lambda: app.focused and app.focused.size.height == 2, "both lines")
+                await pilot.pause()
+            await press_key(app, make_key("up"))
+            assert isinstance(app.focused, PromptEditor)
+            places.append(app.focused.cursor_location)
+            await pilot.press("enter")
+        assert places[0] == places[1]
 
 
 async def test_a_prompt_that_was_added_and_left_empty_goes_away(tmp_path: Path) -> None:
