@@ -15,8 +15,11 @@ from store.database import Database
 from store.decoding import DecodedInput, decode_input
 from store.inputs import keep_input
 from store.pixels import open_image
+from store.request import Upscale
+from tests.factories import make_request
 from tests.journeys.program import Program
 from tests.photographs import P3, draw, encode, make_exif_bomb, make_photograph, make_rgb_profile
+from tests.store.helpers import make_images
 
 SIZE = (128, 192)
 TURNED = "was turned upright (EXIF orientation 6)."
@@ -151,3 +154,19 @@ def test_what_was_kept_sideways_can_be_made_again(program: Program, home: Path) 
     assert result["verdict"] == "identical"
     program.run("generate", "castle", "-i", phone, *start)
     assert read_initial(program.run_json("show", "@1")) != past
+
+
+def test_a_larger_image_of_what_was_kept_sideways_is_no_command(
+    program: Program, home: Path
+) -> None:
+    past, _ = make_past(program, Path(write_phone(home)).read_bytes())
+    with Database.open(program.directory) as db:
+        width, height = (2 * side for side in SIZE[::-1])
+        upscale = make_request(
+            "castle", upscale=Upscale(sha256=past, upscaler="rgb"), width=width, height=height
+        )
+        make_images(db, [upscale])
+    said = program.run("show", "@1", "--command", status=2).stderr
+    assert "lying on its side" in said
+    assert "safelight regenerate" in said
+    assert program.run_json("show", "@1")["command"] is None

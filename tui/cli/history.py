@@ -64,12 +64,13 @@ def history(
             return
         if not images:
             print_note("No image found." if search or session else "The history is empty.")
-        for image in images:
+        verdicts = [find_certainty(image).words for image in images]
+        column = max(map(len, verdicts), default=0)
+        for image, verdict in zip(images, verdicts, strict=True):
             prompt = show_first_prompt(image.request)
             extras = name_extras(image.request.parameters)
-            verdict = find_certainty(image).words
             print_line(
-                f"{image.id[:8]}  {show_moment(image.created_at)}  {verdict:<10}  "
+                f"{image.id[:8]}  {show_moment(image.created_at)}  {verdict:<{column}}  "
                 f"{image.seed:>10}  {image.request.engine:<14}  {prompt[:60]}"
                 f"{f'  [{extras}]' if extras else ''}"
             )

@@ -98,7 +98,8 @@ async def _print_compared(
         is_all_identical = is_all_identical and is_identical
         if not as_json:
             said = describe_verdict(Verdict(row["verdict"]), row["first_difference"])
-            print_line(f"{image.id[:8]}  {said}")
+            child = f", kept as {row['regenerated_id'][:8]}" if row["regenerated_id"] else ""
+            print_line(f"{image.id[:8]}  {said}{child}")
         if not is_identical and detail:
             print_note(f"  {detail}")
     if as_json:
