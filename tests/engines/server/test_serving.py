@@ -196,6 +196,7 @@ def find_line(served: Served) -> str:
     return LINE.format(line.strip())
 
 
+@needs_sdk
 def test_the_line_that_is_printed_works_as_it_stands(served: Served, tmp_path: Path) -> None:
     run_client(served, tmp_path, "-c", find_line(served), host="grpc.invalid:1")
     assert open_image((tmp_path / "image.png").read_bytes()).size == (128, 128)
@@ -211,6 +212,7 @@ def find_sdk_port() -> int:
     raise AssertionError("no port that ends in 443 is free")
 
 
+@needs_sdk
 def test_the_sdk_uses_tls_and_its_key_where_the_port_ends_in_443(
     home: Path, certificate: Path, key_file: Path, tmp_path: Path
 ) -> None:
@@ -228,6 +230,7 @@ def test_the_sdk_uses_tls_and_its_key_where_the_port_ends_in_443(
         assert running.process.communicate()[1] == ""  # nothing hinders the SDK
 
 
+@needs_sdk
 def test_the_sdk_at_a_port_of_tls_that_does_not_end_in_443_is_told_what_to_set(
     home: Path, certificate: Path, tmp_path: Path
 ) -> None:
@@ -245,6 +248,7 @@ def test_the_sdk_at_a_port_of_tls_that_does_not_end_in_443_is_told_what_to_set(
 SDXL_SIZES = SIZES[SDXL].only
 
 
+@needs_sdk
 def test_the_sizes_of_sdxl_are_those_of_generate(
     served: Served, program: Program, tmp_path: Path
 ) -> None:
