@@ -314,20 +314,44 @@ async def _open_streams(
 async def _join(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, start: bytes, inner: str
 ) -> None:
-    """Carry bytes between a client and the socket `inner` until one of them ends."""
-    up_reader, up_writer = await asyncio.open_unix_connection(
-        inner.removeprefix("unix:"), limit=_CHUNK
-    )
-    up_writer.write(start)
-    up = asyncio.create_task(_copy(reader, up_writer))
-    down = asyncio.create_task(_copy(up_reader, writer))
-    try:
-        await asyncio.wait({up, down}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in (up, down):
-            task.cancel()
-        await asyncio.gather(up, down, return_exceptions=True)
-        up_writer.transport.abort()
+    """Carry bytes between a client and the socket `inner` until one of them ends.
+
+    What the server behind has said still goes to the client, also where it listens no more: so
+    its socket has no transport, with which a failed write would throw away what is unread.
+    """
+    loop = asyncio.get_running_loop()
+    with socket.socket(socket.AF_UNIX) as server:
+        server.setblocking(False)
+        await loop.sock_connect(server, inner.removeprefix("unix:"))
+        up = asyncio.create_task(_send(reader, server, start))
+        down = asyncio.create_task(_receive(server, writer))
+        try:
+            await asyncio.wait({up, down}, return_when=asyncio.FIRST_COMPLETED)
+            if not down.done():
+                with contextlib.suppress(OSError):
+                    server.shutdown(socket.SHUT_WR)
+                await asyncio.wait({down}, timeout=END_SECONDS)
+        finally:
+            for task in (up, down):
+                task.cancel()
+            await asyncio.gather(up, down, return_exceptions=True)
+
+
+async def _send(reader: asyncio.StreamReader, server: socket.socket, start: bytes) -> None:
+    loop = asyncio.get_running_loop()
+    data = start
+    while data:
+        async with asyncio.timeout(WRITE_SECONDS):
+            await loop.sock_sendall(server, data)
+        data = await reader.read(_CHUNK)
+
+
+async def _receive(server: socket.socket, writer: asyncio.StreamWriter) -> None:
+    loop = asyncio.get_running_loop()
+    while data := await loop.sock_recv(server, _CHUNK):
+        writer.write(data)
+        async with asyncio.timeout(WRITE_SECONDS):
+            await writer.drain()
 
 
 async def _linger(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -339,13 +363,6 @@ async def _linger(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
                 writer.write_eof()
             while await reader.read(_CHUNK):
                 pass
-
-
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(_CHUNK):
-        writer.write(data)
-        async with asyncio.timeout(WRITE_SECONDS):
-            await writer.drain()
 
 
 def _make_goaway(text: str) -> bytes:
