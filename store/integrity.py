@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -107,24 +108,20 @@ def _check_index(connection: sqlite3.Connection) -> list[str]:
 
 def _check_files(db: Database, connection: sqlite3.Connection) -> list[str]:
     findings: list[str] = []
-    for image_id, sha256, mime in connection.execute(
-        "SELECT id, file_sha256, mime FROM image ORDER BY number"
-    ):
+    images = connection.execute("SELECT id, file_sha256, mime FROM image ORDER BY number")
+    inputs = connection.execute("SELECT sha256, mime FROM input")
+    named = chain(
+        ((f"image {image_id}", sha256, mime) for image_id, sha256, mime in images),
+        ((f"input image {str(sha256)[:8]}", sha256, mime) for sha256, mime in inputs),
+    )
+    for name, sha256, mime in named:
         try:
             path = db.vault.path(sha256, suffix_of(mime))
         except StoreError as error:
-            findings.append(f"The record of the image {image_id} names no file: {error}")
+            findings.append(f"The record of the {name} names no file: {error}")
             continue
         if not path.is_file():
-            findings.append(_say_missing(db, f"image {image_id}", path, sha256))
-    for sha256, mime in connection.execute("SELECT sha256, mime FROM input"):
-        try:
-            path = db.vault.path(sha256, suffix_of(mime))
-        except StoreError as error:
-            findings.append(f"The record of an input image names no file: {error}")
-            continue
-        if not path.is_file():
-            findings.append(_say_missing(db, f"input image {sha256[:8]}", path, sha256))
+            findings.append(_say_missing(db, name, path, sha256))
     return findings + _check_lost_inputs(connection)
 
 

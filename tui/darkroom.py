@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from array import array
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -590,8 +589,12 @@ class Darkroom:
         from store.serving import list_others
 
         jobs = queue.list_jobs(self.database, states=states, limit=limit)
-        before = time.time() - WORKER_SECONDS
-        if not any(job.state is JobState.WAITING and job.created_at < before for job in jobs):
+        # Beside a worker all have their turn, and what may only be read has no settings to compare.
+        if (
+            self.database.is_read_only
+            or all(job.state is not JobState.WAITING for job in jobs)
+            or find_worker(self.directory).is_running
+        ):
             return jobs
         others = list_others(self.database, read_serving(self.directory))
         return [msgspec.structs.replace(job, is_for_others=job.id in others) for job in jobs]

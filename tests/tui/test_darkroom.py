@@ -11,8 +11,11 @@ import pytest
 from engines.base import EngineError, Failure
 from engines.capabilities import Capabilities
 from engines.settings import Settings
+from engines.worker.program import SALT_NAME
+from store import queue
 from store.errors import StoreError
 from tests.factories import CAPABILITIES, HOSTED, make_image, make_request
+from tests.store.helpers import execute
 from tests.tui.memory_darkroom import MemoryDarkroom
 from tui import abilities
 from tui.darkroom import CLOSED, OPENING, Darkroom
@@ -69,6 +72,19 @@ async def test_only_an_engine_that_may_lose_something_is_asked(tmp_path: Path) -
     await darkroom.close()
     assert not darkroom.has_losses("builtin")
     assert darkroom.has_losses("stability-rest")
+
+
+async def test_a_history_that_can_only_be_read_lists_the_jobs_that_wait(tmp_path: Path) -> None:
+    darkroom = Darkroom(tmp_path / "data", Settings())
+    await darkroom.open()
+    queue.enqueue(darkroom.database, [make_request()])
+    execute(tmp_path / "data", "UPDATE job SET created_at = created_at - 60")
+    darkroom.database.is_read_only = True
+    [job] = await darkroom.list_jobs()
+    assert not job.is_for_others
+    # To compare settings a file would have to be made.
+    assert not (tmp_path / "data" / SALT_NAME).exists()
+    await darkroom.close()
 
 
 def test_a_history_that_can_only_be_read_says_so() -> None:
