@@ -222,6 +222,93 @@ class VerificationRow(SQLModel, table=True):
     seal: bytes | None = None
 
 
+class AnnotationRow(SQLModel, table=True):
+    """What a person said about an image. No row is as one that says nothing.
+
+    `rating` is 0 to 5, NULL for none. `trashed_at`: when it was put in the trash, NULL while it
+    is not there.
+    """
+
+    __tablename__: ClassVar[Any] = "annotation"
+    __table_args__ = (
+        Index("ix_annotation_rating", "rating", sqlite_where=text("rating IS NOT NULL")),
+        Index("ix_annotation_is_favourite", "is_favourite", sqlite_where=text("is_favourite")),
+        Index(
+            "ix_annotation_trashed_at", "trashed_at", sqlite_where=text("trashed_at IS NOT NULL")
+        ),
+    )
+
+    image_number: int = Field(primary_key=True, foreign_key="image.number")
+    rating: int | None = None
+    is_favourite: bool = False
+    note: str | None = None
+    trashed_at: float | None = None
+
+
+class TagRow(SQLModel, table=True):
+    """A word that a person gave to an image."""
+
+    __tablename__: ClassVar[Any] = "tag"
+
+    name: str = Field(primary_key=True)
+    image_number: int = Field(primary_key=True, foreign_key="image.number", index=True)
+
+
+class ThinnedRow(SQLModel, table=True):
+    """An image whose file was dropped, and the verification that found it identical before."""
+
+    __tablename__: ClassVar[Any] = "thinned"
+
+    image_number: int = Field(primary_key=True, foreign_key="image.number")
+    verification_number: int = Field(foreign_key="verification.number")
+    thinned_at: float
+
+
+class VerificationRunRow(SQLModel, table=True):
+    """Many images that are verified one after the other. `search`: what chose them, as typed."""
+
+    __tablename__: ClassVar[Any] = "verification_run"
+    __table_args__ = _NUMBERED
+
+    number: int | None = Field(default=None, primary_key=True)
+    id: str = Field(unique=True)
+    search: str
+    state: str
+    created_at: float
+    finished_at: float | None = None
+
+
+class VerificationRunImageRow(SQLModel, table=True):
+    """One image of a run. `position` counts from 1; without a verification it is still to come."""
+
+    __tablename__: ClassVar[Any] = "verification_run_image"
+
+    run_number: int = Field(primary_key=True, foreign_key="verification_run.number")
+    position: int = Field(primary_key=True)
+    image_number: int = Field(foreign_key="image.number", index=True)
+    job_id: str | None = Field(default=None, foreign_key="job.id")
+    verification_number: int | None = Field(default=None, foreign_key="verification.number")
+
+
+class ImportedRow(SQLModel, table=True):
+    """Where an imported image came from.
+
+    `dialect`: whose metadata it had, `grade`: how much of it is in the request. `text` is the
+    metadata as it was, `unread` a JSON list of what was not understood. `signer`: the public key
+    of who signed the record, NULL for nobody.
+    """
+
+    __tablename__: ClassVar[Any] = "imported"
+
+    image_number: int = Field(primary_key=True, foreign_key="image.number")
+    dialect: str
+    grade: str
+    text: str
+    unread: str
+    file_name: str
+    signer: str | None = None
+
+
 class SessionRow(SQLModel, table=True):
     """A named piece of work. `used` is highest in the one used last."""
 

@@ -22,6 +22,7 @@ from store.migrations import (
     m0004_input_notes,
     m0005_programs,
     m0006_seals,
+    m0007_annotations,
 )
 from store.sqlite import APPLICATION_ID, explain
 
@@ -47,6 +48,7 @@ MIGRATIONS = (
     Migration(4, "input notes", m0004_input_notes.MIN_READER_VERSION, m0004_input_notes.migrate),
     Migration(5, "programs", m0005_programs.MIN_READER_VERSION, m0005_programs.migrate),
     Migration(6, "seals", m0006_seals.MIN_READER_VERSION, m0006_seals.migrate),
+    Migration(7, "annotations", m0007_annotations.MIN_READER_VERSION, m0007_annotations.migrate),
 )
 
 VERSION = MIGRATIONS[-1].number
