@@ -43,6 +43,7 @@ from store.records import (
     Verification,
 )
 from store.request import Request
+from store.search import NEWEST_FIRST, Sort
 from tui import abilities
 from tui.abilities import Upscaler
 
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from engines.settings import Settings
     from store.database import Database
     from store.decoding import DecodedInput, Input, Role
+    from store.selection import Chunk, Place
     from store.sessions import DraftWriter
 
 FIRST_SESSION = "main"
@@ -259,8 +261,12 @@ class Darkroom:
         limit: int = 50,
         search: str | None = None,
         session: str | None = None,
+        sort: Sort = NEWEST_FIRST,
     ) -> list[Image]:
-        """Images with a number below `before`, newest first; only those of `session`, if any."""
+        """Images that fit `search` and come after that of the number `before`, newest first.
+
+        Only those of `session`, if any. Raises `SearchError`.
+        """
         from store import history
 
         return await asyncio.to_thread(
@@ -270,6 +276,7 @@ class Darkroom:
             limit=limit,
             search=search,
             session=session,
+            sort=sort,
         )
 
     async def list_image_numbers(self, *, search: str | None = None) -> array[int]:
@@ -277,6 +284,49 @@ class Darkroom:
         from store import history
 
         return await asyncio.to_thread(history.list_image_numbers, self.database, search=search)
+
+    async def read_numbers(
+        self,
+        *,
+        search: str | None = None,
+        sort: Sort = NEWEST_FIRST,
+        after: Place | None = None,
+        limit: int,
+        from_end: bool = False,
+    ) -> Chunk:
+        """The next numbers of a list behind `after`; with `from_end` from its other end.
+
+        Raises `SearchError`.
+        """
+        from store import history
+
+        return await asyncio.to_thread(
+            history.read_numbers,
+            self.database,
+            search=search,
+            sort=sort,
+            after=after,
+            limit=limit,
+            from_end=from_end,
+        )
+
+    async def load_images(self, numbers: Sequence[int], search: str | None = None) -> list[Image]:
+        """The images with these numbers that there are and that fit `search`, in this order."""
+        from store import history
+
+        return await asyncio.to_thread(history.load_images, self.database, numbers, search=search)
+
+    async def count_images(self) -> int:
+        """How many images there are that are not in the trash."""
+        from store import history
+
+        return await asyncio.to_thread(history.count_images, self.database)
+
+    async def list_search_names(self, key: str) -> list[str]:
+        """The names that a key of the search language can be given here."""
+        from store import history
+
+        return await asyncio.to_thread(history.list_search_names, self.database, key)
 
     async def get_image(self, reference: str) -> Image:
         """The whole record by a unique beginning of its id, `@1` for the newest."""
