@@ -37,6 +37,8 @@ async def open_darkroom() -> AsyncIterator[Darkroom]:
     try:
         yield darkroom
     finally:
+        for note in darkroom.notes:
+            print_note(note)
         await darkroom.close()
 
 

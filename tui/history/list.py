@@ -18,6 +18,7 @@ from textual.strip import Strip
 
 from store.errors import SafelightError
 from store.records import Image
+from store.search import NEWEST_FIRST, Sort
 from tui.darkroom import Darkroom
 from tui.history.pages import HistoryPages
 from tui.terminal.cells import Row
@@ -65,8 +66,8 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         _make_move("down,j", "move(1)", "list.older", "Choose the image below: made before"),
         _make_move("pageup", "turn_page(-1)", "list.page_up", "Choose the image a page above"),
         _make_move("pagedown", "turn_page(1)", "list.page_down", "Choose the image a page below"),
-        _make_move("home,g", "go_to_newest", "list.newest", "Choose the newest image"),
-        _make_move("end,G", "go_to_oldest", "list.oldest", "Choose the oldest image"),
+        _make_move("home,g", "go_to_newest", "list.newest", "Choose the first image: the newest"),
+        _make_move("end,G", "go_to_oldest", "list.oldest", "Choose the last image: the oldest"),
     ]
 
     cursor = var(0)
@@ -75,6 +76,9 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
 
     class Opened(Message):
         """Chosen by a second click."""
+
+    class Counted(Message):
+        """More of the list is known than before."""
 
     class Failed(Message):
         """The history could not be read."""
@@ -88,6 +92,7 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         self.pages = HistoryPages(darkroom)
         self._thumbnails = Thumbnails(darkroom)
         self._is_loading = False
+        self._sought: int | None = None
 
     # Content
 
@@ -95,25 +100,53 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         """Find the image under the cursor."""
         self.image = self.pages.get(self.cursor) if self.cursor < len(self.pages) else None
 
-    async def open_search(self, search: str) -> None:
-        """List the images that match `search`, the cursor on the one it was on, if it can be."""
+    async def open_search(self, search: str, sort: Sort = NEWEST_FIRST) -> None:
+        """List the images that fit `search`, the cursor on the one it was on, if it can be.
+
+        Raises `SearchError`; then the list stays as it is.
+        """
         before = self.image
         pages = HistoryPages(self.pages.darkroom)
-        await pages.open(search)
+        await pages.open(search, sort)
         if not self.is_attached:
             return
         self.pages = pages
         row = self.pages.find_row(before.number) if before else None
         self._fit()
         self.set_reactive(HistoryList.cursor, row or 0)
+        self._sought = before.number if before and row is None else None
         self._keep_in_sight()
         await self._load()
+        start_work(self, self._read_numbers, "numbers")
+
+    async def _read_numbers(self) -> None:
+        """Read the numbers that are still missing. The cursor stays on its image."""
+        pages = self.pages
+        try:
+            while not pages.is_whole:
+                boundary = len(pages.numbers)
+                added = await pages.read_more()
+                if not self.is_attached or pages is not self.pages:
+                    return
+                self._fit()
+                if self._sought is not None and (row := pages.find_row(self._sought)) is not None:
+                    self._sought = None
+                    self.cursor = row
+                elif added and self.cursor >= boundary:
+                    self.set_reactive(HistoryList.cursor, self.cursor + added)
+                    self._scroll_by(added)
+                self.post_message(self.Counted())
+        except SafelightError as error:
+            self.post_message(self.Failed(error))
 
     async def refresh_images(self) -> None:
         """Show what others added or changed. The cursor stays on its image."""
         try:
             added = await self.pages.find_newer()
             if not self.is_attached:
+                return
+            if added is None:
+                await self.open_search(self.pages.search, self.pages.sort)
                 return
             if added:
                 was_at_top = self.scroll_offset.y == 0
@@ -123,17 +156,30 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
                 if was_at_top:
                     self._keep_in_sight()
                 else:
-                    self.scroll_to(y=self.scroll_offset.y + added * self.row_height, animate=False)
+                    self._scroll_by(added)
             first, last = self._rows_in_sight()
             changed = await self.pages.reload(first, last)
         except SafelightError as error:
             self.post_message(self.Failed(error))
             return
         if added or changed:
+            self._fit()
             self.refresh()
             await self._load()
 
+    def _scroll_by(self, rows: int) -> None:
+        """Keep in sight what is in sight, after `rows` came in above."""
+        self.scroll_to(
+            y=self.scroll_offset.y + rows * self.row_height,
+            animate=False,
+            force=True,
+            immediate=True,
+        )
+
     def _fit(self) -> None:
+        """Let the list be as long as it is, the cursor within it."""
+        if self.cursor >= len(self.pages):
+            self.set_reactive(HistoryList.cursor, max(0, len(self.pages) - 1))
         self.virtual_size = Size(self.container_size.width, len(self.pages) * self.row_height)
 
     async def _load(self) -> None:
@@ -146,6 +192,7 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
             while self.is_attached:
                 pages, rows = self.pages, self._rows_in_sight()
                 if await pages.load(rows[0] - _MARGIN, rows[1] + _MARGIN):
+                    self._fit()
                     self.refresh()
                     self._look()
                 elif (pages, rows) == (self.pages, self._rows_in_sight()):
@@ -219,6 +266,7 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
 
     def watch_cursor(self, old_row: int, row: int) -> None:
         """Keep it in sight and tell. Only the two rows are drawn again, unless it scrolls."""
+        self._sought = None
         self._keep_in_sight()
         for changed in (old_row, row):
             self.refresh_lines(changed * self.row_height, self.row_height)
@@ -237,8 +285,14 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         """Move the cursor to the top."""
         self.cursor = 0
 
-    def action_go_to_oldest(self) -> None:
-        """Move the cursor to the end."""
+    async def action_go_to_oldest(self) -> None:
+        """Move the cursor to the end, also while it is not known how long the list is."""
+        try:
+            await self.pages.read_end()
+        except SafelightError as error:
+            self.post_message(self.Failed(error))
+            return
+        self._fit()
         self.cursor = len(self.pages) - 1
 
     def on_click(self, event: events.Click) -> None:
@@ -271,7 +325,7 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         quiet = style + self.get_component_rich_style("list--quiet", partial=True)
         image = self.pages.get(row)
         if image is None:
-            text = f"  {self.pages.numbers[row]}" if part == 0 else ""
+            text = f"  {self.pages.find_number(row)}" if part == 0 else ""
             return Strip([Segment(fit_text(text, width), quiet)], width)
         pointer = style
         if row == self.cursor and self.has_focus:

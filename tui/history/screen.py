@@ -226,7 +226,10 @@ class HistoryScreen(ImageScreen):
         if len(pages) and self.focused is None:
             self.call_after_refresh(self.history_list.focus)
         self._advice.update(_NOT_FOUND if pages.search else _EMPTY)
-        count = count_things(len(pages), "image")
+        known = len(pages) if pages.total is None else pages.total
+        count = count_things(known, "image")
+        if pages.total is None:
+            count = f"{known:,}+ images"
         found = f"{count} found" if pages.search else count
         self._left.border_subtitle = found if len(pages) else ""
 
@@ -272,6 +275,10 @@ class HistoryScreen(ImageScreen):
             own = [job for job in jobs if _is_about(job, identity)]
             self.record.show_record(image, verifications, own)
             self._right.border_title = f"image {image.id[:8]}"
+
+    @on(HistoryList.Counted)
+    def _list_counted(self) -> None:
+        self._show_state()
 
     @on(HistoryList.Failed)
     def _list_failed(self, event: HistoryList.Failed) -> None:
