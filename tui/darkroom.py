@@ -260,7 +260,7 @@ class Darkroom:
         *,
         before: int | None = None,
         limit: int = 50,
-        search: str | None = None,
+        search: str | Search | None = None,
         session: str | None = None,
         sort: Sort = NEWEST_FIRST,
     ) -> list[Image]:

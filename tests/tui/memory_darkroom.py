@@ -135,7 +135,7 @@ class MemoryDarkroom(Darkroom):
         *,
         before: int | None = None,
         limit: int = 50,
-        search: str | None = None,
+        search: str | Search | None = None,
         session: str | None = None,
         sort: Sort = NEWEST_FIRST,
     ) -> list[Image]:
