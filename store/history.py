@@ -13,7 +13,14 @@ from sqlmodel import Session, col, select
 from store.database import Database
 from store.fulltext import parse_search
 from store.integrity import find_changes, name_changes
-from store.mapping import as_text, find_row, store_verification, to_images, to_verification
+from store.mapping import (
+    as_text,
+    find_row,
+    is_trashed,
+    store_verification,
+    to_images,
+    to_verification,
+)
 from store.records import Comparison, EnvironmentRecord, Image, Stage, Verification
 from store.seals import seal_verification
 from store.tables import EnvironmentRow, ImageRow, StageRow, ThumbnailRow, VerificationRow
@@ -27,13 +34,17 @@ def list_images(
     limit: int = 50,
     search: str | None = None,
     session: str | None = None,
+    in_trash: bool = False,
 ) -> list[Image]:
     """Up to `limit` images, newest first: those with a number below `before`.
 
     `search`: all its words must begin words of the prompts; any text may be given. `session`:
-    only those of that session. A damaged record is listed too, marked `is_damaged`.
+    only those of that session. `in_trash`: those in the trash, else only those that are not.
+    A damaged record is listed too, marked `is_damaged`.
     """
     statement, number = _match(select(ImageRow), search)
+    trashed = is_trashed(number)
+    statement = statement.where(trashed if in_trash else ~trashed)
     if before is not None:
         statement = statement.where(number < before)
     if session is not None:
@@ -49,6 +60,7 @@ def list_image_numbers(db: Database, *, search: str | None = None) -> array[int]
     Eight bytes an image: a list of any length knows its end and every place in it.
     """
     statement, number = _match(select(ImageRow.number), search)
+    statement = statement.where(~is_trashed(number))
     with db.read() as read:
         return array("q", read.exec(statement.order_by(number.desc())))
 
