@@ -25,7 +25,7 @@ from store.errors import RequestError, StoreError
 from store.mapping import is_trashed
 from store.records import Mark, Marked
 from store.seals import unwrap
-from store.tables import TagRow
+from store.tables import MARKS_KEY, TagRow
 
 RATINGS = range(6)
 TAG_LIMIT = 60
@@ -129,7 +129,9 @@ def list_tags(db: Database, begin: str = "", limit: int = 1000) -> list[tuple[st
 
 
 def apply_mark(db: Database, numbers: Iterable[int], mark: Mark) -> Marked:
-    """Say `mark` of the images with these numbers; of numbers that no image has, of none.
+    """Say `mark` of the images with these numbers; numbers that no image has say nothing.
+
+    Nothing is said of one whose pixels were removed with the trash.
 
     The numbers may come from a generator: a few hundred are held at a time. Each transaction is
     whole; where a later one fails, what was done stays done. Raises `RequestError` for what cannot
@@ -147,6 +149,8 @@ def apply_mark(db: Database, numbers: Iterable[int], mark: Mark) -> Marked:
             touched = _change(connection, there, mark, moment, before)
             touched |= _retag(connection, there, mark, before)
             changed += len(touched)
+            if touched:
+                count_marks(connection)
     return Marked(found=found, changed=changed, before=tuple(before.items()))
 
 
@@ -159,6 +163,15 @@ def undo_marks(db: Database, marked: Marked) -> int:
     return len(touched)
 
 
+def count_marks(connection: sqlite3.Connection) -> None:
+    """Tell those who watch that something else is said of images."""
+    connection.execute(
+        "INSERT INTO meta VALUES (?, '1')"
+        " ON CONFLICT (key) DO UPDATE SET value = CAST(value AS INTEGER) + 1",
+        (MARKS_KEY,),
+    )
+
+
 def _split(numbers: Iterable[int]) -> Iterator[list[int]]:
     rest = iter(numbers)
     while chunk := list(islice(rest, CHUNK)):
@@ -168,7 +181,11 @@ def _split(numbers: Iterable[int]) -> Iterator[list[int]]:
 def _find(connection: sqlite3.Connection, numbers: list[int]) -> list[int]:
     """Those of `numbers` that are images which can be marked, each once."""
     marks = ", ".join("?" * len(numbers))
-    rows = connection.execute(f"SELECT number FROM image WHERE number IN ({marks})", numbers)
+    rows = connection.execute(
+        f"SELECT number FROM image WHERE number IN ({marks}) AND NOT EXISTS (SELECT 1"
+        " FROM annotation WHERE image_number = number AND emptied_at IS NOT NULL)",
+        numbers,
+    )
     return [number for (number,) in rows]
 
 

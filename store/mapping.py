@@ -358,7 +358,8 @@ def to_images(vault: Vault, session: Session, rows: Sequence[ImageRow]) -> list[
 
 
 def is_trashed(number: Any) -> Any:
-    """The condition that the image with this number (a column) lies in the trash."""
+    """The condition that the image with this number (a column) lies in the trash, or did so when
+    it was emptied: lists leave it out."""
     return exists().where(
         col(AnnotationRow.image_number) == number, col(AnnotationRow.trashed_at).is_not(None)
     )
@@ -389,7 +390,8 @@ def _annotate(image: Image, said: AnnotationRow | None, tags: tuple[str, ...]) -
         is_favourite=bool(said and said.is_favourite),
         tags=tags,
         note=as_text(said.note) if said and said.note is not None else None,
-        is_trashed=bool(said and said.trashed_at is not None),
+        is_trashed=bool(said and said.trashed_at is not None and said.emptied_at is None),
+        is_emptied=bool(said and said.emptied_at is not None),
     )
 
 

@@ -192,6 +192,8 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     `changes` names all that was changed in the record after it was written, and is filled by
     `history.check_image` only. `rating` (0 to 5, None for none), `is_favourite`, `tags` (by name)
     and `note` are what a person said of it, `is_trashed` whether it lies in the trash.
+    `is_emptied`: its pixels were removed with the trash, and its record is kept for the images
+    that were made from it.
     """
 
     number: int
@@ -230,6 +232,7 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()
     note: str | None = None
     is_trashed: bool = False
+    is_emptied: bool = False
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True):
@@ -255,6 +258,21 @@ class Marked(msgspec.Struct, frozen=True, kw_only=True):
     found: int = 0
     changed: int = 0
     before: tuple[tuple[Mark, array[int]], ...] = ()
+
+
+class Emptying(msgspec.Struct, frozen=True, kw_only=True):
+    """What emptying the trash does or did.
+
+    `images` are removed altogether; of `records` more only the pixels, because images that are
+    kept were made from them; `held` stay in the trash, because jobs are about them. `file_bytes`
+    and `files`: what becomes free of the disk.
+    """
+
+    images: int = 0
+    records: int = 0
+    held: int = 0
+    files: int = 0
+    file_bytes: int = 0
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
