@@ -7,9 +7,10 @@ import msgspec
 import pytest
 
 from store import history
-from store.annotations import apply_mark, list_tags, read_tag, undo_marks
+from store.annotations import apply_mark, list_tags, undo_marks
 from store.database import Database
 from store.errors import NotFound, RequestError, StoreError
+from store.marks import read_tag
 from store.records import Image, Mark
 from tests.factories import make_request
 from tests.store.helpers import execute, make_images
