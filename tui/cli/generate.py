@@ -48,6 +48,7 @@ from tui.cli.inputs import (
     read_image,
     read_number,
     read_prompts,
+    read_request,
     read_whole,
 )
 from tui.cli.results import finish_jobs, make_folder, print_cost
@@ -57,14 +58,15 @@ from tui.seeds import find_seed, read_seed
 
 
 def generate(
+    context: typer.Context,
     prompts: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             help="Prompts; '::W' behind one is its weight, below 0 to avoid it. '-' reads them "
             "from standard input, one a line.",
             show_default=False,
         ),
-    ],
+    ] = None,
     seed: options.SeedOption = None,
     steps: options.StepsOption = None,
     cfg_scale: options.CfgScaleOption = None,
@@ -98,6 +100,7 @@ def generate(
     fine_tune: options.FineTuneOption = None,
     content_credentials: options.ContentCredentialsOption = False,
     is_verbatim: options.VerbatimOption = False,
+    request: options.RequestOption = None,
     session: options.SessionOption = None,
     output: options.OutputOption = None,
     as_json: options.JsonOption = False,
@@ -106,7 +109,26 @@ def generate(
     """Make images from prompts. What is omitted takes the engine's default."""
     from engines.installed import find_installed
 
+    async def repeat(given: str) -> int:
+        _refuse_more(context)
+        whole = read_request(given)
+        async with open_darkroom() as darkroom:
+            await darkroom.check_session(session)
+            print_cost(darkroom, [whole])
+            make_folder(output)
+            job = await darkroom.generate_request(whole, session)
+            return await finish_jobs(darkroom, [job], output, no_wait=no_wait, as_json=as_json)
+
     async def work() -> int:
+        if request is not None:
+            return await repeat(request)
+        if not prompts:
+            raise RequestError(
+                "prompts",
+                None,
+                "No prompt was given.",
+                "Write one, or - to read them from standard input.",
+            )
         stack = read_prompts(prompts, off, is_verbatim=is_verbatim)
         given_seed = read_seed("parameters.seed", "seed", seed)
         draft = Draft(
@@ -184,6 +206,26 @@ def generate(
             )
 
     raise typer.Exit(run_command(work(), as_json=as_json))
+
+
+_BESIDE_REQUEST = ("request", "profile", "session", "output", "as_json", "no_wait")
+"""What may be given beside a whole request: none of it is in one."""
+
+
+def _refuse_more(context: typer.Context) -> None:
+    """Raise `RequestError` for what was given beside a whole request and would be ignored."""
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        source = context.get_parameter_source(name)
+        if name in _BESIDE_REQUEST or source is None or source.name != "COMMANDLINE":
+            continue
+        what = "prompts" if name == "prompts" else parameter.opts[0]
+        raise RequestError(
+            "request",
+            None,
+            f"A whole request was given, and {what} beside it.",
+            "Leave one of them out: a request holds all that decides the image.",
+        )
 
 
 def clean_guidance(text: str | None, is_verbatim: bool) -> str | None:

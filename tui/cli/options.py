@@ -106,6 +106,14 @@ OutputOption = Annotated[
         "--output", "-o", help="Also write SEED.png into this folder.", rich_help_panel=RESULT
     ),
 ]
+RequestOption = Annotated[
+    str | None,
+    typer.Option(
+        "--request",
+        metavar="FILE|-",
+        help="Instead of prompts and parameters: a whole request in JSON, as 'show --json' has it.",
+    ),
+]
 SeedOption = Annotated[
     str | None,
     typer.Option(
