@@ -432,6 +432,10 @@ class Darkroom:
         """
         return self._registry.pin(image.request, image.environment)
 
+    def pin_anew(self, request: Request) -> Request:
+        """`request` with the revision that its model means where no image was made of it yet."""
+        return self._registry.pin(request)
+
     def describe_losses(self, draft: Draft) -> tuple[str, ...]:
         """What of `draft` its engine cannot honour, a sentence each, before anything is sent.
 
@@ -448,6 +452,19 @@ class Darkroom:
         return await asyncio.to_thread(
             self._enqueue, requests, session, draft.parent_id, draft.relation
         )
+
+    async def generate_request(self, request: Request, session: str | None = None) -> Job:
+        """Queue `request` as it is, to the digest.
+
+        Raises `RequestError` for the first thing that its engine does not accept, `NotFound` for
+        an image file that it starts from and that is not kept.
+        """
+        self.get_capabilities(request.engine).check(request)
+        self._registry.describe_losses(request)
+        for sha256 in request.parameters.inputs:
+            await self.get_input(sha256)
+        (job,) = await asyncio.to_thread(self._enqueue, [request], session, None, None)
+        return job
 
     def _enqueue(
         self,
