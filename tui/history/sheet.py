@@ -35,12 +35,17 @@ class SheetSize(NamedTuple):
         return self.height + 1
 
 
-def fit_sheet(width: int, height: int) -> SheetSize:
-    """The largest thumbnails of which some fit at once into `width` x `height` cells."""
-    for wide in _WIDTHS:
-        size = SheetSize((width + 1) // (wide + 1), wide, wide // 2)
-        if size.columns * (height // size.tile_height) >= _LEAST_SHOWN:
-            return size
+def fit_sheet(width: int, height: int, smaller: int = 0) -> SheetSize:
+    """The largest thumbnails of which some fit at once into `width` x `height` cells.
+
+    `smaller`: so many sizes below that, as far as there are any.
+    """
+    sizes = [SheetSize((width + 1) // (wide + 1), wide, wide // 2) for wide in _WIDTHS]
+    fitting = [
+        size for size in sizes if size.columns * (height // size.tile_height) >= _LEAST_SHOWN
+    ]
+    if fitting:
+        return fitting[min(smaller, len(fitting) - 1)]
     least = max(1, min(_WIDTHS[-1], width))
     return SheetSize(max(1, (width + 1) // (least + 1)), least, max(1, min(least // 2, height - 1)))
 
