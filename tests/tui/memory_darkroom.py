@@ -36,6 +36,7 @@ from store.records import (
     Verification,
 )
 from store.request import Request
+from store.search import NEWEST_FIRST, Sort
 from tests.factories import CAPABILITIES, HOSTED, NOON, make_image, make_job, make_png, make_request
 from tui.darkroom import Darkroom
 
@@ -140,6 +141,7 @@ class MemoryDarkroom(Darkroom):
         limit: int = 50,
         search: str | None = None,
         session: str | None = None,
+        sort: Sort = NEWEST_FIRST,
     ) -> list[Image]:
         self.calls.append(("list_images", f"{before} {limit} {search}"))
         found = self._find(before, search)
