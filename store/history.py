@@ -10,6 +10,7 @@ import msgspec
 from sqlmodel import Session, col, select
 
 from store.database import Database
+from store.errors import NotFound, StoreError
 from store.integrity import find_changes, name_changes
 from store.mapping import (
     as_text,
@@ -203,6 +204,24 @@ def explain_reference(db: Database, reference: str, image: Image) -> str:
     return f"{image.id[:8]} is found by its id; there is an image with that seed too: seed:{seed}."
 
 
+def get_image_at(db: Database, number: int) -> Image:
+    """The image with this number, as lists have it. Raises `NotFound`."""
+    with db.read() as read:
+        row = read.get(ImageRow, number)
+        if row is None:
+            raise NotFound(f"There is no image of the number {number}.")
+        return to_images(db.vault, read, [row])[0]
+
+
+def has_image(db: Database, image_id: str) -> bool:
+    """Whether there is an image of this whole id."""
+    with db.read() as read:
+        return (
+            read.exec(select(ImageRow.number).where(col(ImageRow.id) == image_id)).first()
+            is not None
+        )
+
+
 def check_image(db: Database, reference: str) -> Image:
     """As `get_image`, with the names of what was changed in the record after it was written."""
     image = get_image(db, reference)
@@ -221,6 +240,11 @@ def get_thumbnails(db: Database, numbers: Collection[int]) -> dict[int, bytes]:
 
 def read_image(db: Database, image: Image) -> bytes:
     """The file of an image as the engine gave it, checked. Raises `StoreError` naming it."""
+    if image.is_emptied:
+        raise StoreError(
+            "The pixels of this image were removed with the trash; only its record is left.",
+            "Regenerating makes it again.",
+        )
     return db.vault.get(image.file_sha256, suffix_of(image.mime))
 
 

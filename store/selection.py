@@ -440,7 +440,13 @@ def _find_state(state: State) -> _Rule:
                 return _Rule(Sql("found.verdict IS NULL"))
             return _compare("verdict = ?", (verdict.value,))
         case "is", "trashed":
-            return _compare("is_trashed")
+            # Of what was emptied only records are left, which no list shows.
+            left = (
+                "NOT EXISTS (SELECT 1 FROM annotation"
+                " WHERE image_number = {0}number AND emptied_at IS NOT NULL)"
+            )
+            source = f"SELECT number FROM {TABLE} WHERE is_trashed AND {left.format(f'{TABLE}.')}"
+            return _Rule(Sql(f"found.is_trashed AND {left.format('found.')}"), Sql(source))
         case "has", "rating":
             return _compare("rating >= 0")
         case "is", "favourite":

@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from array import array
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,9 +34,12 @@ from store.errors import NotFound, SafelightError, StoreError
 from store.limits import suggest
 from store.records import (
     Draft,
+    Emptying,
     Image,
     Job,
     JobState,
+    Mark,
+    Marked,
     Purpose,
     Relation,
     Serving,
@@ -345,6 +349,12 @@ class Darkroom:
         await self._note_meaning(reference, image)
         return image
 
+    async def get_image_at(self, number: int) -> Image:
+        """The record of the image with this number, as lists have it. Raises `NotFound`."""
+        from store import history
+
+        return await asyncio.to_thread(history.get_image_at, self.database, number)
+
     async def check_image(self, reference: str) -> Image:
         """As `get_image`, with the names of what was changed in the record."""
         from store import history
@@ -387,6 +397,49 @@ class Darkroom:
         from store import history
 
         return await asyncio.to_thread(history.list_verifications, self.database, image_id)
+
+    # What is said of images
+
+    async def mark_images(self, numbers: Sequence[int], mark: Mark) -> Marked:
+        """Say `mark` of the images with these numbers. Raises `RequestError` or `StoreError`."""
+        from store.annotations import apply_mark
+
+        return await asyncio.to_thread(apply_mark, self.database, numbers, mark)
+
+    async def mark_found(self, search: str, mark: Mark) -> Marked:
+        """Say `mark` of all images that `search` finds now. Raises `SearchError`."""
+        return await asyncio.to_thread(self._mark_found, search, mark)
+
+    def _mark_found(self, search: str, mark: Mark) -> Marked:
+        from store.annotations import apply_mark
+        from store.history import iterate_numbers
+
+        found = iterate_numbers(self.database, search=search)
+        return apply_mark(self.database, chain.from_iterable(found), mark)
+
+    async def undo_marks(self, marked: Marked) -> int:
+        """Put back what a mark changed; of how many images."""
+        from store.annotations import undo_marks
+
+        return await asyncio.to_thread(undo_marks, self.database, marked)
+
+    async def list_tags(self, begin: str = "", limit: int = 1000) -> list[tuple[str, int]]:
+        """Tags that begin with `begin`, and of how many images each is, the most used first."""
+        from store.annotations import list_tags
+
+        return await asyncio.to_thread(list_tags, self.database, begin, limit)
+
+    async def plan_emptying(self) -> Emptying:
+        """What emptying the trash would do now. Changes nothing."""
+        from store.trash import plan_emptying
+
+        return await asyncio.to_thread(plan_emptying, self.database)
+
+    async def empty_trash(self, tell: Callable[[int], object] | None = None) -> Emptying:
+        """Remove what lies in the trash, for good. `tell` is called in another thread."""
+        from store.trash import empty_trash
+
+        return await asyncio.to_thread(empty_trash, self.database, tell)
 
     # Engines
 
@@ -452,6 +505,10 @@ class Darkroom:
         """
         return self._registry.pin(image.request, image.environment)
 
+    def pin_anew(self, request: Request) -> Request:
+        """`request` with the revision that its model means where no image was made of it yet."""
+        return self._registry.pin(request)
+
     def describe_losses(self, draft: Draft) -> tuple[str, ...]:
         """What of `draft` its engine cannot honour, a sentence each, before anything is sent.
 
@@ -469,6 +526,19 @@ class Darkroom:
             self._enqueue, requests, session, draft.parent_id, draft.relation
         )
 
+    async def generate_request(self, request: Request, session: str | None = None) -> Job:
+        """Queue `request` as it is, to the digest.
+
+        Raises `RequestError` for the first thing that its engine does not accept, `NotFound` for
+        an image file that it starts from and that is not kept.
+        """
+        self.get_capabilities(request.engine).check(request)
+        self._registry.describe_losses(request)
+        for sha256 in request.parameters.inputs:
+            await self.get_input(sha256)
+        (job,) = await asyncio.to_thread(self._enqueue, [request], session, None, None)
+        return job
+
     def _enqueue(
         self,
         requests: list[Request],
@@ -477,9 +547,12 @@ class Darkroom:
         relation: Relation | None,
     ) -> list[Job]:
         from engines.cost import check_budget
-        from store import queue
+        from store import history, queue
 
         check_budget(self.database, requests, self.settings)
+        if parent_id is not None and not history.has_image(self.database, parent_id):
+            # A draft may outlive the image that it came from.
+            parent_id = relation = None
         with self._engage_worker(requests) as wanted:
             return queue.enqueue(
                 self.database,

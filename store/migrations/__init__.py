@@ -23,6 +23,7 @@ from store.migrations import (
     m0006_seals,
     m0007_annotations,
     m0008_search_index,
+    m0009_emptied_trash,
 )
 from store.search_index import rebuild
 from store.sqlite import APPLICATION_ID, explain
@@ -61,6 +62,12 @@ MIGRATIONS = (
         m0008_search_index.MIN_READER_VERSION,
         m0008_search_index.migrate,
         is_of_index=True,
+    ),
+    Migration(
+        9,
+        "emptied trash",
+        m0009_emptied_trash.MIN_READER_VERSION,
+        m0009_emptied_trash.migrate,
     ),
 )
 

@@ -7,6 +7,7 @@ import hashlib
 import io
 import uuid
 from array import array
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,16 @@ from engines.capabilities import Capabilities
 from engines.settings import Settings
 from store.decoding import DecodedInput, Input, Role, decode_input
 from store.errors import NotFound, StoreError
+from store.marks import read_mark
 from store.pixels import make_thumbnail
 from store.records import (
+    Emptying,
     EnvironmentRecord,
     Image,
     Job,
     JobState,
+    Mark,
+    Marked,
     Purpose,
     Relation,
     Stage,
@@ -157,7 +162,7 @@ class MemoryDarkroom(Darkroom):
     ) -> Chunk:
         keys: dict[SortKey, Callable[[Image], Any]] = {
             SortKey.DATE: lambda image: -image.number,
-            SortKey.RATING: lambda image: 0,
+            SortKey.RATING: lambda image: -(image.rating or 0),
             SortKey.SEED: lambda image: image.seed,
             SortKey.PROMPT: lambda image: image.request.stack.prompts[0].text.lower(),
         }
@@ -186,17 +191,80 @@ class MemoryDarkroom(Darkroom):
 
     def _find(self, before: int | None, search: str | Search | None) -> list[Image]:
         words = (search.text if isinstance(search, Search) else search or "").split()
+        is_trash = "is:trashed" in words
         return [
             image
             for image in reversed(self.images if before is None else self.images[: before - 1])
-            if all(
+            if image.is_trashed == is_trash
+            and not image.is_emptied
+            and all(
                 word in " ".join(prompt.text for prompt in image.request.stack.prompts)
                 for word in words
                 if ":" not in word
             )
         ]
 
+    async def get_image_at(self, number: int) -> Image:
+        return self.images[number - 1]
+
+    async def mark_images(self, numbers: Sequence[int], mark: Mark) -> Marked:
+        mark = read_mark(mark)
+        before = []
+        for number in numbers:
+            old = self.images[number - 1]
+            said: dict[str, Any] = {
+                name: getattr(mark, name)
+                for name in ("rating", "is_favourite", "note", "is_trashed")
+                if getattr(mark, name) is not msgspec.UNSET
+            }
+            tags = {*old.tags, *mark.add} - {*mark.remove}
+            new = msgspec.structs.replace(old, tags=tuple(sorted(tags)), **said)
+            if new == old:
+                continue
+            self.images[number - 1] = new
+            undo = Mark(
+                add=tuple(tag for tag in old.tags if tag not in tags),
+                remove=tuple(tag for tag in new.tags if tag not in old.tags),
+                **{name: getattr(old, name) for name in said},
+            )
+            before.append((undo, array("q", [number])))
+        if before:
+            self.change()
+        return Marked(found=len(numbers), changed=len(before), before=tuple(before))
+
+    async def undo_marks(self, marked: Marked) -> int:
+        for mark, numbers in reversed(marked.before):
+            await self.mark_images(numbers, mark)
+        return len(marked.before)
+
+    async def list_tags(self, begin: str = "", limit: int = 1000) -> list[tuple[str, int]]:
+        counts = Counter(tag for image in self.images for tag in image.tags)
+        return [each for each in counts.most_common(limit) if each[0].startswith(begin.lower())]
+
+    async def plan_emptying(self) -> Emptying:
+        trash = [image for image in self.images if image.is_trashed]
+        return Emptying(
+            images=len(trash),
+            files=len(trash),
+            file_bytes=sum(image.file_bytes for image in trash),
+        )
+
+    async def empty_trash(self, tell: Callable[[int], object] | None = None) -> Emptying:
+        done = await self.plan_emptying()
+        for image in self.images:
+            if image.is_trashed:
+                self.images[image.number - 1] = msgspec.structs.replace(
+                    image, is_trashed=False, is_emptied=True
+                )
+        if tell is not None:
+            tell(done.images)
+        self.change()
+        return done
+
     async def get_image(self, reference: str) -> Image:
+        place = int(reference[1:]) if reference.startswith("@") else 0
+        if 0 < place <= len(self.images):
+            return self.images[-place]
         for image in self.images:
             if image.id.startswith(reference):
                 return image

@@ -86,10 +86,29 @@ def _check_session(context: typer.Context, name: str) -> None:
         end_with_error(error, as_json="--json" in sys.argv)
 
 
+def register_all() -> None:
+    """Add all commands to the program."""
+    from tui.cli import (
+        account,
+        annotate,
+        bindings,
+        doctor,
+        engines,
+        generate,
+        history,
+        queue,
+        serve,
+        trash,
+        verify,
+    )
+
+    for family in (generate, verify, history, annotate, trash, queue):
+        family.register(app)
+    for family in (engines, account, doctor, bindings, serve):
+        family.register(app)
+
+
 def run() -> None:
     """Parse the arguments and run; errors end with status 2 and a sentence."""
-    from tui.cli import account, bindings, doctor, engines, generate, history, queue, serve, verify
-
-    for family in (generate, verify, history, queue, engines, account, doctor, bindings, serve):
-        family.register(app)
+    register_all()
     app()

@@ -111,6 +111,11 @@ class HistoryPages:
             self.total = len(self)
         return added
 
+    async def read_all(self) -> None:
+        """Read all numbers that are still missing. Raises `StoreError`."""
+        while not self.is_whole:
+            await self.read_more()
+
     async def read_end(self) -> None:
         """Read the end of the list, so that it can be gone to before all numbers are read."""
         if self._end is None or self._last:
@@ -255,7 +260,7 @@ class HistoryPages:
             name = f"from {image.parent_id[:4]}"
             if change is None:
                 return name
-            return f"{name}: {change}" if names_parent else change
+            return f"{change}, {name}" if names_parent else change
         is_before = self.is_newest_first and not self.search and row + 1 < len(self)
         older = self.get(row + 1) if is_before else None
         if older is None:

@@ -9,8 +9,7 @@ from typing import ClassVar
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
-from textual.message import Message
+from textual.containers import Vertical
 from textual.reactive import var
 from textual.widgets import Input, Static
 
@@ -18,6 +17,7 @@ from store.errors import SafelightError
 from store.records import Draft, Image, Job, Purpose
 from tui.darkroom import Darkroom
 from tui.history.list import HistoryList
+from tui.history.marking import MarkDesk
 from tui.history.record import RecordView
 from tui.image_screen import ImageScreen
 from tui.keys import Released
@@ -54,16 +54,6 @@ class SearchField(Input):
     ]
 
 
-def _make_load(key: str, parts: str) -> Binding:
-    return Binding(
-        key,
-        f"load('{parts}')",
-        parts,
-        tooltip=f"Load {parts} of the image into the editor",
-        id=f"history.load.{parts.replace(' ', '_')}",
-    )
-
-
 class HistoryScreen(ImageScreen):
     """Left the list, right picture and record; in a narrow terminal one after the other.
 
@@ -79,6 +69,9 @@ class HistoryScreen(ImageScreen):
         "history.leave",
         "history.search",
         "history.turn",
+        "mark.rate.1",
+        "mark.favourite",
+        "mark.drop",
         "image.verify",
         "help",
         "image.regenerate",
@@ -98,7 +91,7 @@ class HistoryScreen(ImageScreen):
             "escape,q",
             "leave",
             "back",
-            tooltip="End the search, else leave the record, else go back to the editor",
+            tooltip="Take marks away, else end the search, else leave the record, else go back",
             id="history.leave",
         ),
         Binding(
@@ -115,33 +108,25 @@ class HistoryScreen(ImageScreen):
             tooltip="Go to the record and back to the list",
             id="history.turn",
         ),
-        _make_load("1", "all"),
-        _make_load("2", "all but seed"),
-        _make_load("3", "prompts"),
-        _make_load("4", "parameters"),
-        _make_load("5", "seed"),
+        Binding(
+            "g",
+            "turn_sheet",
+            "sheet",
+            tooltip="A contact sheet: only thumbnails, as many as fit, or the list again",
+            id="history.sheet",
+        ),
         Binding(
             "z",
             "turn_thumbnails",
             "thumbnails",
-            tooltip="Thumbnails in the list, or one line an image",
+            tooltip="Thumbnails in the list or one line an image; on a contact sheet their size",
             id="history.thumbnails",
         ),
     ]
 
     is_searching = var(False, toggle_class="-searching")
     is_on_record = var(False, toggle_class="-record")
-
-    class DraftLoaded(Message):
-        """`parts` of `image` are wanted in the editor.
-
-        `all`, `all but seed`, `prompts`, `parameters` or `seed`.
-        """
-
-        def __init__(self, image: Image, parts: str) -> None:
-            super().__init__()
-            self.image = image
-            self.parts = parts
+    is_sheet = var(False, toggle_class="-sheet")
 
     def __init__(
         self,
@@ -164,6 +149,7 @@ class HistoryScreen(ImageScreen):
         self.record = RecordView(id="history-record")
         self.picture = Picture(id="history-picture")
         self._field = SearchField(placeholder="words of a prompt", id="history-search")
+        self.desk = MarkDesk(darkroom, self.history_list, id="history-body")
         self._left, self._right = Vertical(id="history-left"), Vertical(id="history-right")
         self._advice = Static(_EMPTY, id="history-empty", markup=False)
         self._keys = KeyLine(keymap)
@@ -171,7 +157,7 @@ class HistoryScreen(ImageScreen):
     def compose(self) -> ComposeResult:
         """List, picture, record, and one line for what is to be said."""
         yield self._field
-        with Horizontal(id="history-body"):
+        with self.desk:
             with self._left:
                 yield self._advice
                 yield self.history_list
@@ -222,8 +208,13 @@ class HistoryScreen(ImageScreen):
 
     def _show_state(self) -> None:
         pages = self.history_list.pages
-        self.set_class(not len(pages), "-empty")
-        if len(pages) and self.focused is None:
+        is_empty = not len(pages)
+        self.set_class(is_empty, "-empty")
+        # Where there is no list, undoing what emptied it must have a place.
+        self.desk.can_focus = is_empty
+        if is_empty and self.focused is not self._field:
+            self.desk.focus()
+        elif len(pages) and self.focused in (None, self.desk):
             self.call_after_refresh(self.history_list.focus)
         self._advice.update(_NOT_FOUND if pages.search else _EMPTY)
         known = len(pages) if pages.total is None else pages.total
@@ -231,6 +222,8 @@ class HistoryScreen(ImageScreen):
         if pages.total is None:
             count = f"{known:,}+ images"
         found = f"{count} found" if pages.search else count
+        if marked := self.history_list.count_marked():
+            found = f"{marked:,} marked, {found}"
         self._left.border_subtitle = found if len(pages) else ""
 
     def _take_image(self, image: Image | None) -> None:
@@ -280,6 +273,16 @@ class HistoryScreen(ImageScreen):
     def _list_counted(self) -> None:
         self._show_state()
 
+    @on(HistoryList.MarksChanged)
+    def _marks_changed(self) -> None:
+        self._show_state()
+        self.desk.refresh_bindings()
+
+    @on(MarkDesk.Changed)
+    async def _said_changed(self) -> None:
+        self._show_state()
+        await self._show_record()
+
     @on(HistoryList.Failed)
     def _list_failed(self, event: HistoryList.Failed) -> None:
         self.say(str(event.error))
@@ -301,8 +304,18 @@ class HistoryScreen(ImageScreen):
         is_tall = self.app.size.height >= _TALL_FROM
         self.history_list.has_thumbnails = is_tall and self._wants_thumbnails
 
+    def action_turn_sheet(self) -> None:
+        """A contact sheet, or the list."""
+        self.is_sheet = self.history_list.is_sheet = not self.is_sheet
+        self._left.border_title = "contact sheet" if self.is_sheet else "history"
+        self.history_list.focus()
+        self.is_on_record = False
+
     def action_turn_thumbnails(self) -> None:
-        """Thumbnails in the list, or one line an image."""
+        """Thumbnails in the list, or one line an image; on a contact sheet their size."""
+        if self.is_sheet:
+            self.history_list.turn_sheet_size()
+            return
         self._wants_thumbnails = not self.history_list.has_thumbnails
         self.history_list.has_thumbnails = self._wants_thumbnails
 
@@ -358,8 +371,12 @@ class HistoryScreen(ImageScreen):
     def action_load(self, parts: str) -> None:
         """Load these parts of the image into the editor, and go back to it."""
         if self.image is not None:
-            self.post_message(self.DraftLoaded(self.image, parts))
-            self._close()
+            self.load_parts(self.image, parts)
+
+    def load_parts(self, image: Image, parts: str) -> None:
+        """Ask for `parts` of `image` in the editor, and go back to it."""
+        super().load_parts(image, parts)
+        self._close()
 
     @on(HistoryList.Opened)
     def _list_opened(self) -> None:
@@ -372,8 +389,12 @@ class HistoryScreen(ImageScreen):
             self._close()
 
     def action_leave(self) -> None:
-        """End the search, else leave the record, else go back to the editor."""
-        if self.is_searching:
+        """Stop what changes many images, else take marks away, else go one step back."""
+        if self.desk.stop():
+            return
+        if self.history_list.selection:
+            self.history_list.clear_marks()
+        elif self.is_searching:
             self.is_searching = False
             self._field.value = ""
             self.history_list.focus()
