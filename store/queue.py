@@ -48,7 +48,14 @@ from store.records import (
 )
 from store.request import Request
 from store.seals import seal_image, seal_verification
-from store.serving import ask, has_taken_over, list_conditions, read_token, take_over
+from store.serving import (
+    ask,
+    find_number,
+    has_taken_over,
+    list_conditions,
+    read_token,
+    take_over,
+)
 from store.tables import (
     ImageRow,
     JobRow,
@@ -164,27 +171,33 @@ def enqueue_comparison(
     made is then not what was recorded.
     """
     with db.write() as write:
-        image = find_row(write, ImageRow, image_id)
-        request, is_damaged = load_requests(write, [image.request_digest])[image.request_digest]
-        if is_damaged:
-            raise StoreError(
-                f"The record of the image {image.id[:8]} is damaged, so it cannot be made again.",
-                "Its record shows which fields differ.",
-            )
-        row = JobRow(
-            id=uuid.uuid4().hex,
-            request_digest=store_request(write, request),
-            purpose=purpose.value,
-            state=JobState.WAITING.value,
-            created_at=time.time(),
-            session=image.session,
-            parent_id=image.id,
-            profile=profile,
-            program=ask(write, wanted, [request.engine]),
-        )
+        row = _make_comparison(write, image_id, purpose)
+        row.profile = profile
+        engine = select(RequestRow.engine).where(col(RequestRow.digest) == row.request_digest)
+        row.program = ask(write, wanted, [write.exec(engine).one()])
         write.add(row)
         write.flush()
         return to_jobs(write, [row], {})[0]
+
+
+def _make_comparison(write: Session, image_id: str, purpose: Purpose) -> JobRow:
+    """A waiting job that makes an image again, not added yet. Raises `NotFound`, `StoreError`."""
+    image = find_row(write, ImageRow, image_id)
+    request, is_damaged = load_requests(write, [image.request_digest])[image.request_digest]
+    if is_damaged:
+        raise StoreError(
+            f"The record of the image {image.id[:8]} is damaged, so it cannot be made again.",
+            "Its record shows which fields differ.",
+        )
+    return JobRow(
+        id=uuid.uuid4().hex,
+        request_digest=store_request(write, request),
+        purpose=purpose.value,
+        state=JobState.WAITING.value,
+        created_at=time.time(),
+        session=image.session,
+        parent_id=image.id,
+    )
 
 
 def claim(db: Database, fencing_token: int, serving: Serving | None = None) -> Job | None:
@@ -193,7 +206,7 @@ def claim(db: Database, fencing_token: int, serving: Serving | None = None) -> J
     Raises `Superseded` when a later worker has started, or who queued a job wants another one.
     """
     with db.write() as write:
-        _check_fencing_token(write, fencing_token)
+        check_fencing_token(write, fencing_token)
         oldest = (
             select(col(JobRow.number))
             .where(col(JobRow.state) == JobState.WAITING.value, *list_conditions(write, serving))
@@ -213,6 +226,30 @@ def claim(db: Database, fencing_token: int, serving: Serving | None = None) -> J
             .returning(JobRow)
         ).first()
         return to_jobs(write, [row], {})[0] if row else None
+
+
+def is_any_waiting(session: Session) -> bool:
+    """Whether any job waits, for whomever."""
+    waiting = select(JobRow.number).where(col(JobRow.state) == JobState.WAITING.value)
+    return session.exec(waiting.limit(1)).first() is not None
+
+
+def start_verification(
+    write: Session, image_id: str, fencing_token: int, serving: Serving | None = None
+) -> Job:
+    """A job that verifies an image, running at once under this token.
+
+    It asks for nothing but the program in `serving`. Raises as `enqueue_comparison`.
+    """
+    row = _make_comparison(write, image_id, Purpose.VERIFY)
+    row.program = None if serving is None else find_number(write, serving.program)
+    row.state = JobState.RUNNING.value
+    row.epoch = fencing_token
+    row.attempts = 1
+    row.started_at = time.time()
+    write.add(row)
+    write.flush()
+    return to_jobs(write, [row], {})[0]
 
 
 def record_wire(db: Database, job_id: str, message: bytes) -> None:
@@ -474,7 +511,7 @@ def _hold(write: Session, job_id: str, fencing_token: int) -> JobRow:
     return row
 
 
-def _check_fencing_token(session: Session, fencing_token: int) -> None:
+def check_fencing_token(session: Session, fencing_token: int) -> None:
     """Raise `Superseded` when a later worker has started or this one is fenced off."""
     if (newest := read_token(session)) != fencing_token:
         raise Superseded(

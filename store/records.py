@@ -76,6 +76,19 @@ class Verdict(StrEnum):
     NOT_VERIFIABLE = "not verifiable"
 
 
+class RunState(StrEnum):
+    """Where a run of verifications is. The last two are final.
+
+    `preparing`: its images are still being listed.
+    """
+
+    PREPARING = "preparing"
+    RUNNING = "running"
+    PAUSED = "paused"
+    DONE = "done"
+    CANCELLED = "cancelled"
+
+
 class FinishReason(StrEnum):
     """How an engine ended an image; `filter` means blurred on purpose or withheld."""
 
@@ -177,6 +190,37 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     regenerated_id: str | None
     environment_digest: str | None
     created_at: float
+
+
+class VerificationRun(msgspec.Struct, frozen=True, kw_only=True):
+    """Many images that are verified one after the other, behind the jobs of people.
+
+    `search` says what chose them. `done` of `total` images have had their turn.
+    """
+
+    number: int
+    id: str
+    search: str
+    state: RunState
+    created_at: float
+    finished_at: float | None
+    total: int
+    done: int
+
+
+class RunResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One image of a run; `position` counts from 1.
+
+    `state` is that of its job, None before it and where none was needed. Without a `verification`
+    it is still to come, or its job ended by an `error`.
+    """
+
+    position: int
+    image_number: int
+    image_id: str
+    state: JobState | None
+    error: str | None
+    verification: Verification | None
 
 
 class Image(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""What a watching screen compares: whether jobs, images or verdicts are other than before."""
+"""What a watching screen compares: whether jobs, images, verdicts or runs are other than before."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from sqlmodel import col, select
 
 from store.database import Database
 from store.records import JobState
-from store.tables import ImageRow, JobRow, VerificationRow
+from store.tables import ImageRow, JobRow, VerificationRow, VerificationRunRow
+
+RUNS = 50
+"""How many runs of verifications, the newest ones, are looked at."""
 
 
 class Fingerprint(msgspec.Struct, frozen=True):
-    """Equal as long as no job, image or verdict was added or changed.
+    """Equal as long as no job, image, verdict or run was added or changed.
 
     Drafts do not count: they are written with each key and shown by nobody else.
     """
@@ -21,6 +24,7 @@ class Fingerprint(msgspec.Struct, frozen=True):
     images: int
     verifications: int
     unfinished: tuple[tuple[int, str, bool], ...]
+    runs: tuple[tuple[int, str], ...]
 
 
 def read_fingerprint(db: Database) -> Fingerprint:
@@ -36,6 +40,14 @@ def read_fingerprint(db: Database) -> Fingerprint:
                 (number or 0, state, bool(is_cancelling))
                 for number, state, is_cancelling in read.exec(
                     unfinished.where(col(JobRow.state).in_(active))
+                )
+            ),
+            runs=tuple(
+                (number or 0, state)
+                for number, state in read.exec(
+                    select(VerificationRunRow.number, VerificationRunRow.state)
+                    .order_by(col(VerificationRunRow.number).desc())
+                    .limit(RUNS)
                 )
             ),
         )
