@@ -209,7 +209,7 @@ class VerificationRun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunResult(msgspec.Struct, frozen=True, kw_only=True):
-    """One image of a run; `position` counts from 1.
+    """One image of a run; `position` counts from 1. `pixels_sha256` is what is recorded of it.
 
     `state` is that of its job, None before it and where none was needed. Without a `verification`
     it is still to come, or its job ended by an `error`.
@@ -218,6 +218,7 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     position: int
     image_number: int
     image_id: str
+    pixels_sha256: str
     state: JobState | None
     error: str | None
     verification: Verification | None

@@ -280,7 +280,7 @@ def list_results(
 ) -> list[RunResult]:
     """Up to `limit` images of a run in their order, from the position behind `after` on."""
     statement = (
-        select(VerificationRunImageRow, ImageRow.id, JobRow, VerificationRow)
+        select(VerificationRunImageRow, ImageRow, JobRow, VerificationRow)
         .join(ImageRow, col(ImageRow.number) == col(VerificationRunImageRow.image_number))
         .outerjoin(JobRow, col(JobRow.id) == col(VerificationRunImageRow.job_id))
         .outerjoin(VerificationRow, col(VerificationRow.number) == _verification_number())
@@ -296,12 +296,13 @@ def list_results(
             RunResult(
                 position=row.position,
                 image_number=row.image_number,
-                image_id=image_id,
+                image_id=image.id,
+                pixels_sha256=image.pixels_sha256,
                 state=to_word(JobState, job.state, JobState.SET_ASIDE) if job else None,
                 error=job.error if job else None,
                 verification=to_verification(verification) if verification else None,
             )
-            for row, image_id, job, verification in read.exec(statement)
+            for row, image, job, verification in read.exec(statement)
         ]
 
 

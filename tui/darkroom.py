@@ -38,9 +38,11 @@ from store.records import (
     JobState,
     Purpose,
     Relation,
+    RunResult,
     Serving,
     Session,
     Verification,
+    VerificationRun,
 )
 from store.request import Request
 from tui import abilities
@@ -85,6 +87,7 @@ class Darkroom:
         self.is_opening = False
         self.capabilities: Mapping[str, Capabilities] = {}
         self._losing: set[str] = set()
+        self._counted: dict[int, tuple[int, dict[str, int]]] = {}
         self._registry = EngineRegistry(settings)
         self._opened: Database | None = None
         self._drafts: DraftWriter | None = None
@@ -538,6 +541,81 @@ class Darkroom:
                 self.database, image_id, purpose, profile=profile, wanted=wanted
             )
 
+    # Runs of verifications
+
+    async def begin_run(self, search: str, numbers: Sequence[int]) -> VerificationRun:
+        """Verify the images with these numbers one after the other, behind all other jobs.
+
+        `search` says what chose them.
+        """
+        return await asyncio.to_thread(self._begin_run, search, numbers)
+
+    def _begin_run(self, search: str, numbers: Sequence[int]) -> VerificationRun:
+        from store.verification_runs import begin_run
+
+        # What is made again is made by the settings of each engine that has any.
+        with engage_worker(self.database, self.list_engines()) as wanted:
+            return begin_run(self.database, search, numbers, wanted=wanted)
+
+    async def list_runs(self, limit: int = 50) -> list[VerificationRun]:
+        """Runs of verifications, newest first."""
+        from store import verification_runs
+
+        return await asyncio.to_thread(verification_runs.list_runs, self.database, limit)
+
+    async def get_run(self, reference: str) -> VerificationRun:
+        """The run by a unique beginning of its id, `@1` for the newest. Raises `NotFound`."""
+        from store import verification_runs
+
+        return await asyncio.to_thread(verification_runs.get_run, self.database, reference)
+
+    async def list_results(self, run: VerificationRun, after: int = 0) -> list[RunResult]:
+        """Some images of a run in their order, those behind the position `after`."""
+        from store import verification_runs
+
+        return await asyncio.to_thread(
+            verification_runs.list_results, self.database, run.number, after=after
+        )
+
+    async def count_verdicts(self, run: VerificationRun) -> dict[str, int]:
+        """How many images of a run have which verdict so far."""
+        return await asyncio.to_thread(self._count_verdicts, run)
+
+    def _count_verdicts(self, run: VerificationRun) -> dict[str, int]:
+        from store.verification_runs import count_verdicts
+
+        # Only what is new is counted: a run may have a million images.
+        until, counted = self._counted.get(run.number, (0, {}))
+        fresh = count_verdicts(self.database, run.number, after=until, until=run.done)
+        counted = {
+            verdict: counted.get(verdict, 0) + fresh.get(verdict, 0)
+            for verdict in counted.keys() | fresh.keys()
+        }
+        self._counted[run.number] = (run.done, counted)
+        return counted
+
+    async def pause_run(self, run_id: str) -> VerificationRun:
+        """Take no further image of a run until it is resumed."""
+        from store import verification_runs
+
+        return await asyncio.to_thread(verification_runs.pause_run, self.database, run_id)
+
+    async def resume_run(self, run_id: str) -> VerificationRun:
+        """Go on with a paused run."""
+        return await asyncio.to_thread(self._resume_run, run_id)
+
+    def _resume_run(self, run_id: str) -> VerificationRun:
+        from store.verification_runs import resume_run
+
+        with engage_worker(self.database, self.list_engines()) as wanted:
+            return resume_run(self.database, run_id, wanted=wanted)
+
+    async def cancel_run(self, run_id: str) -> VerificationRun:
+        """End a run; what it has found is kept."""
+        from store import verification_runs
+
+        return await asyncio.to_thread(verification_runs.cancel_run, self.database, run_id)
+
     async def cancel(self, job_id: str) -> Job:
         """Ask that the job stop within one step."""
         from store import queue
@@ -638,12 +716,16 @@ def _revive_worker(directory: Path, database: Database) -> None:
         return
     from store import queue
     from store.serving import count_waiting
+    from store.verification_runs import is_pending
 
     try:
         # What waits for another program or other settings is left to those who have them.
-        if queue.count_active(database) and (
-            queue.list_jobs(database, states=[JobState.RUNNING], limit=1)
-            or count_waiting(database, read_serving(directory))[0]
+        if is_pending(database) or (
+            queue.count_active(database)
+            and (
+                queue.list_jobs(database, states=[JobState.RUNNING], limit=1)
+                or count_waiting(database, read_serving(directory))[0]
+            )
         ):
             ensure_worker(directory)
     except StoreError as error:

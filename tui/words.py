@@ -11,7 +11,16 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from store.records import FinishReason, Image, JobState, Purpose, Relation, Verdict, Verification
+from store.records import (
+    FinishReason,
+    Image,
+    JobState,
+    Purpose,
+    Relation,
+    RunState,
+    Verdict,
+    Verification,
+)
 from store.request import Adapter, FineTune, Guidance, InitialImage, Mask, Parameters, Upscale
 from tui.text import show_safely
 
@@ -119,6 +128,20 @@ def describe_comparison(verdict: Verdict, first_difference: str | None, image_id
             return f"not compared with {first}: it cannot run{where}"
         case Verdict.NOT_VERIFIABLE:
             return f"not comparable with {first}"
+
+
+def describe_counts(verdicts: Mapping[str, int]) -> str:
+    """How many images have which verdict: `197 identical, 3 different`; `-` before the first."""
+    if not verdicts:
+        return "-"
+    order = [*Verdict, *(name for name in verdicts if name not in list(Verdict))]
+    said = (f"{verdicts[name]:,} {name}" for name in order if verdicts.get(name))
+    return ", ".join(said)
+
+
+def name_run_state(state: RunState) -> str:
+    """Where a run of verifications is: `preparing`, `running`, `paused`, `done`, `cancelled`."""
+    return state.value
 
 
 # Jobs
