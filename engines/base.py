@@ -244,6 +244,13 @@ class EngineSpec(Protocol[_Own]):
         """
         return request.model
 
+    def describe_environment(self, request: Request, engine: Engine) -> EnvironmentRecord:
+        """What would decide the pixels of `request` if `engine` made it now; sends nothing.
+
+        May load the model. Raises `EngineError`.
+        """
+        return engine.environment()
+
     def describe_losses(self, request: Request) -> tuple[str, ...]:
         """What of `request` the engine cannot honour, a sentence each; empty for nothing.
 

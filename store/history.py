@@ -11,6 +11,7 @@ from sqlalchemy import Integer, column, func, table, text
 from sqlmodel import Session, col, select
 
 from store.database import Database
+from store.errors import StoreError
 from store.fulltext import parse_search
 from store.integrity import find_changes, name_changes
 from store.mapping import as_text, find_row, store_verification, to_images, to_verification
@@ -89,6 +90,14 @@ def get_image(db: Database, reference: str) -> Image:
         )
 
 
+def get_images(db: Database, numbers: Collection[int]) -> list[Image]:
+    """The images with these numbers, a few hundred at most, as lists have them, newest first."""
+    statement = select(ImageRow).where(col(ImageRow.number).in_(list(numbers)))
+    with db.read() as read:
+        rows = read.exec(statement.order_by(col(ImageRow.number).desc())).all()
+        return to_images(db.vault, read, rows)
+
+
 def check_image(db: Database, reference: str) -> Image:
     """As `get_image`, with the names of what was changed in the record after it was written."""
     image = get_image(db, reference)
@@ -107,6 +116,11 @@ def get_thumbnails(db: Database, numbers: Collection[int]) -> dict[int, bytes]:
 
 def read_image(db: Database, image: Image) -> bytes:
     """The file of an image as the engine gave it, checked. Raises `StoreError` naming it."""
+    if image.is_thinned and not image.path.is_file():
+        raise StoreError(
+            f"The pixels of the image {image.id[:8]} were dropped to save space.",
+            f"'safelight restore {image.id[:8]}' makes them again.",
+        )
     return db.vault.get(image.file_sha256, suffix_of(image.mime))
 
 

@@ -29,7 +29,15 @@ from store.records import (
     Verification,
 )
 from store.request import FORMS, REQUEST_FORMAT, Parameters, Prompt, PromptStack, Request
-from store.tables import EnvironmentRow, ImageRow, JobRow, PromptRow, RequestRow, VerificationRow
+from store.tables import (
+    EnvironmentRow,
+    ImageRow,
+    JobRow,
+    PromptRow,
+    RequestRow,
+    ThinnedRow,
+    VerificationRow,
+)
 from store.vault import Vault, suffix_of
 
 _Value = TypeVar("_Value")
@@ -125,10 +133,9 @@ def read_columns(row: RequestRow) -> dict[str, Any]:
 
 def store_environment(session: Session, environment: EnvironmentRecord) -> str:
     """Make sure that `environment` is stored, and return its digest."""
-    text = environment.to_json().decode()
-    digest = hash_text(text)
+    digest = environment.digest
     if session.get(EnvironmentRow, digest) is None:
-        session.add(EnvironmentRow(digest=digest, json_text=text))
+        session.add(EnvironmentRow(digest=digest, json_text=environment.to_json().decode()))
         session.flush()
     return digest
 
@@ -321,6 +328,7 @@ def to_images(vault: Vault, session: Session, rows: Sequence[ImageRow]) -> list[
 
     `vault` tells where the files lie."""
     requests = load_requests(session, [row.request_digest for row in rows])
+    thinned = _list_thinned(session, rows)
     newest: dict[str, VerificationRow] = {}
     compared: dict[str, VerificationRow] = {}
     parents = {row.parent_id for row in rows if row.parent_id and row.purpose == Purpose.REGENERATE}
@@ -335,10 +343,22 @@ def to_images(vault: Vault, session: Session, rows: Sequence[ImageRow]) -> list[
             compared[verification.regenerated_id] = verification
     return [
         _to_image(
-            vault, row, *requests[row.request_digest], newest.get(row.id), compared.get(row.id)
+            vault,
+            row,
+            *requests[row.request_digest],
+            newest.get(row.id),
+            compared.get(row.id),
+            row.number in thinned,
         )
         for row in rows
     ]
+
+
+def _list_thinned(session: Session, rows: Sequence[ImageRow]) -> set[int]:
+    """The numbers of those whose file was dropped."""
+    numbers = [row.number for row in rows]
+    statement = select(ThinnedRow.image_number).where(col(ThinnedRow.image_number).in_(numbers))
+    return set(session.exec(statement).all())
 
 
 def _to_image(
@@ -348,6 +368,7 @@ def _to_image(
     is_damaged: bool,
     newest: VerificationRow | None,
     compared: VerificationRow | None,
+    is_thinned: bool,
 ) -> Image:
     try:
         path = vault.path(row.file_sha256, suffix_of(row.mime))
@@ -381,6 +402,7 @@ def _to_image(
         comparison=to_word(Verdict, compared.verdict, Verdict.CANNOT_RUN) if compared else None,
         comparison_difference=compared.first_difference if compared else None,
         is_damaged=is_damaged,
+        is_thinned=is_thinned,
     )
 
 

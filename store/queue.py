@@ -37,6 +37,7 @@ from store.mapping import (
 )
 from store.records import (
     Comparison,
+    EnvironmentRecord,
     Image,
     Job,
     JobState,
@@ -61,9 +62,11 @@ from store.tables import (
     JobRow,
     RequestRow,
     StageRow,
+    ThinnedRow,
     ThumbnailRow,
     VerificationRow,
 )
+from store.thinning import restore_file
 from store.vault import suffix_of
 
 ATTEMPTS = 2
@@ -183,6 +186,8 @@ def enqueue_comparison(
 def _make_comparison(write: Session, image_id: str, purpose: Purpose) -> JobRow:
     """A waiting job that makes an image again, not added yet. Raises `NotFound`, `StoreError`."""
     image = find_row(write, ImageRow, image_id)
+    if purpose is Purpose.RESTORE and write.get(ThinnedRow, image.number) is None:
+        raise StoreError(f"The image {image.id[:8]} has its pixels: there is nothing to restore.")
     request, is_damaged = load_requests(write, [image.request_digest])[image.request_digest]
     if is_damaged:
         raise StoreError(
@@ -274,6 +279,7 @@ def finish(db: Database, job: Job, fencing_token: int, result: Result) -> Image:
     sha256 = db.vault.put(result.data, suffix_of(result.mime))
     with db.write() as write:
         row = _hold(write, job.id, fencing_token)
+        db.vault.ensure(result.data, suffix_of(result.mime))
         image = _store_image(write, job, row, result, sha256)
         _end(write, row, result.warning)
         seal_image(write, image.number or 0)
@@ -289,28 +295,36 @@ def finish_comparison(
     comparison: Comparison,
     *,
     result: Result | None,
+    environment: EnvironmentRecord | None = None,
     warning: str | None = None,
 ) -> Verification:
     """Store what a comparison found and end its job.
 
-    The image in `result` is kept as a child of the original when the job's purpose is to
-    regenerate. `warning`: what the engine said meanwhile. Raises `StoreError` when the job is no
-    longer this worker's.
+    `result` is what is to be kept of what was made, as the job's purpose wants: for REGENERATE as
+    a child of the original; for RESTORE as its file, which is then the recorded one. `environment`
+    is what it was made with, `warning` what the engine said meanwhile. Raises `StoreError` when
+    the job is no longer this worker's.
     """
     keeps = result is not None and job.purpose is Purpose.REGENERATE
-    sha256 = db.vault.put(result.data, suffix_of(result.mime)) if result and keeps else ""
+    sha256 = db.vault.put(result.data, suffix_of(result.mime)) if result is not None else ""
     with db.write() as write:
         row = _hold(write, job.id, fencing_token)
         if row.parent_id is None:
             raise StoreError(f"The job {job.id} compares nothing: it has no parent image.")
-        child = _store_image(write, job, row, result, sha256) if result and keeps else None
+        child = None
+        if result is not None and keeps:
+            db.vault.ensure(result.data, suffix_of(result.mime))
+            child = _store_image(write, job, row, result, sha256)
+        elif result is not None:
+            restore_file(db, write, find_row(write, ImageRow, row.parent_id), result.data)
+        around = environment or (result.environment if result is not None else None)
         verification = store_verification(
             write,
             row.parent_id,
             comparison,
             job_id=row.id,
             regenerated_id=child.id if child else None,
-            environment_digest=store_environment(write, result.environment) if result else None,
+            environment_digest=store_environment(write, around) if around else None,
         )
         row.verification_number = verification.number
         _end(write, row, warning or (result.warning if result else None))

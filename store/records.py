@@ -6,6 +6,7 @@ Times are seconds since 1970 in UTC, digests SHA-256 in hexadecimal. Order follo
 
 from __future__ import annotations
 
+import hashlib
 from enum import StrEnum
 from pathlib import Path
 
@@ -47,11 +48,12 @@ class JobState(StrEnum):
 
 
 class Purpose(StrEnum):
-    """Why a job is run: a new image, a child of a past one, or a comparison only."""
+    """Why a job is run: a new image, a child of a past one, a comparison only, a dropped file."""
 
     GENERATE = "generate"
     REGENERATE = "regenerate"
     VERIFY = "verify"
+    RESTORE = "restore"
 
 
 class Relation(StrEnum):
@@ -117,6 +119,11 @@ class EnvironmentRecord(msgspec.Struct, frozen=True, kw_only=True):
     def to_json(self) -> bytes:
         """Canonical JSON, over which the digest is taken."""
         return msgspec.json.encode(self.values, order="sorted")
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON."""
+        return hashlib.sha256(self.to_json()).hexdigest()
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -234,7 +241,7 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     the engine said besides) are filled by `history.get_image` only. `is_damaged`: the stored
     record does not fit its own digest, so `request` is only the best guess from what is left;
     `changes` names all that was changed in the record after it was written, and is filled by
-    `history.check_image` only.
+    `history.check_image` only. `is_thinned`: its file was dropped, as it can be made again.
     """
 
     number: int
@@ -267,6 +274,7 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     environment: EnvironmentRecord | None = None
     meta: dict[str, str] = {}
     is_damaged: bool = False
+    is_thinned: bool = False
     changes: tuple[str, ...] = ()
 
 

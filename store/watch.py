@@ -1,4 +1,4 @@
-"""What a watching screen compares: whether jobs, images, verdicts or runs are other than before."""
+"""What a watching screen compares: whether jobs, images, verdicts, runs or files are others."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from sqlmodel import col, select
 
 from store.database import Database
 from store.records import JobState
-from store.tables import ImageRow, JobRow, VerificationRow, VerificationRunRow
+from store.tables import ImageRow, JobRow, ThinnedRow, VerificationRow, VerificationRunRow
 
 RUNS = 50
 """How many runs of verifications, the newest ones, are looked at."""
 
 
 class Fingerprint(msgspec.Struct, frozen=True):
-    """Equal as long as no job, image, verdict or run was added or changed.
+    """Equal as long as no job, image, verdict or run was added or changed, no image thinned.
 
     Drafts do not count: they are written with each key and shown by nobody else.
     """
@@ -25,6 +25,7 @@ class Fingerprint(msgspec.Struct, frozen=True):
     verifications: int
     unfinished: tuple[tuple[int, str, bool], ...]
     runs: tuple[tuple[int, str], ...]
+    thinned: int
 
 
 def read_fingerprint(db: Database) -> Fingerprint:
@@ -42,6 +43,7 @@ def read_fingerprint(db: Database) -> Fingerprint:
                     unfinished.where(col(JobRow.state).in_(active))
                 )
             ),
+            thinned=read.exec(select(func.count()).select_from(ThinnedRow)).one(),
             runs=tuple(
                 (number or 0, state)
                 for number, state in read.exec(

@@ -50,6 +50,7 @@ from tui.abilities import Upscaler
 
 if TYPE_CHECKING:
     from engines.settings import Settings
+    from engines.thinning import Thinning
     from store.database import Database
     from store.decoding import DecodedInput, Input, Role
     from store.sessions import DraftWriter
@@ -286,6 +287,12 @@ class Darkroom:
         from store import history
 
         return await asyncio.to_thread(history.get_image, self.database, reference)
+
+    async def get_images(self, numbers: Sequence[int]) -> list[Image]:
+        """The images with these numbers, as lists have them, newest first."""
+        from store import history
+
+        return await asyncio.to_thread(history.get_images, self.database, numbers)
 
     async def check_image(self, reference: str) -> Image:
         """As `get_image`, with the names of what was changed in the record."""
@@ -615,6 +622,41 @@ class Darkroom:
         from store import verification_runs
 
         return await asyncio.to_thread(verification_runs.cancel_run, self.database, run_id)
+
+    # Images without pixels
+
+    async def thin(
+        self,
+        numbers: Sequence[int],
+        *,
+        made_before: float | None = None,
+        is_rehearsal: bool = False,
+    ) -> Thinning:
+        """Drop the pixels of those of these images that can be made again here.
+
+        `made_before`: only of those made before this moment. `is_rehearsal`: only say what would
+        be done. May load a model.
+        """
+        from engines.thinning import thin
+
+        return await asyncio.to_thread(
+            thin,
+            self.database,
+            self._registry,
+            numbers,
+            made_before=made_before,
+            is_rehearsal=is_rehearsal,
+        )
+
+    async def list_thinned(self) -> list[int]:
+        """The numbers of all images without pixels, newest first."""
+        from store import thinning
+
+        return await asyncio.to_thread(thinning.list_thinned, self.database)
+
+    async def restore(self, image_id: str) -> Job:
+        """Queue that the pixels of a thinned image are made again; only the same are taken."""
+        return await asyncio.to_thread(self._enqueue_comparison, image_id, Purpose.RESTORE)
 
     async def cancel(self, job_id: str) -> Job:
         """Ask that the job stop within one step."""

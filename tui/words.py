@@ -160,6 +160,7 @@ _DOING = {
     Purpose.GENERATE: "generating",
     Purpose.REGENERATE: "regenerating",
     Purpose.VERIFY: "verifying",
+    Purpose.RESTORE: "restoring",
 }
 STOPPING = "stopping"
 FOR_OTHERS = "waiting for the settings it was queued with"
@@ -176,12 +177,12 @@ def name_state(state: JobState) -> str:
 
 
 def name_purpose(purpose: Purpose) -> str:
-    """What a job is for: `generate`, `regenerate`, `verify`."""
+    """What a job is for: `generate`, `regenerate`, `verify`, `restore`."""
     return purpose.value
 
 
 def describe_purpose(purpose: Purpose) -> str:
-    """What a job is doing: `generating`, `regenerating`, `verifying`."""
+    """What a job is doing: `generating`, `regenerating`, `verifying`, `restoring`."""
     return _DOING[purpose]
 
 
@@ -217,7 +218,7 @@ def describe_lineage(image: Image) -> str:
     match image.purpose:
         case Purpose.REGENERATE:
             how = "made again from"
-        case Purpose.VERIFY:
+        case Purpose.VERIFY | Purpose.RESTORE:
             how = "verified from"
         case Purpose.GENERATE:
             how = _RELATIONS[image.relation]
@@ -403,3 +404,11 @@ def write_weight(
 def count_things(number: int, thing: str) -> str:
     """`1 image`, `1,024 images`."""
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def write_bytes(count: int) -> str:
+    """A size: `812 bytes`, `1.4 MB`, `2.31 GB`; a MB is a million bytes."""
+    for unit, size, decimals in (("GB", 10**9, 2), ("MB", 10**6, 1), ("kB", 10**3, 1)):
+        if count >= size:
+            return f"{count / size:.{decimals}f} {unit}"
+    return f"{count} bytes"

@@ -39,6 +39,12 @@ class BuiltinSpec(EngineSpec[NoSettings]):
 
         return describe_weights()
 
+    def describe_environment(self, request: Request, engine: Engine) -> EnvironmentRecord:
+        """Of the revision that the request names, whichever is the newest."""
+        from engines.builtin.engine import describe_model
+
+        return describe_model(request.model)
+
     def name_model(self, request: Request, environment: EnvironmentRecord | None = None) -> str:
         """The model with its revision: for one that is not named, the one that was recorded."""
         recorded = None if environment is None else environment.values.get("engine revision")

@@ -98,6 +98,7 @@ def run() -> None:
         queue,
         runs,
         serve,
+        thinning,
         verify,
     )
 
@@ -105,6 +106,7 @@ def run() -> None:
         generate,
         verify,
         runs,
+        thinning,
         history,
         queue,
         engines,

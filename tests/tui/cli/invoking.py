@@ -21,6 +21,7 @@ from tui.cli import (
     queue,
     runs,
     serve,
+    thinning,
     verify,
 )
 from tui.cli.program import app
@@ -33,6 +34,7 @@ def _get_command() -> Any:
         generate,
         verify,
         runs,
+        thinning,
         history,
         queue,
         engines,
