@@ -49,6 +49,7 @@ from tui import abilities
 from tui.abilities import Upscaler
 
 if TYPE_CHECKING:
+    from engines.preflight import Preflight
     from engines.settings import Settings
     from engines.thinning import Thinning
     from store.database import Database
@@ -622,6 +623,12 @@ class Darkroom:
         from store import verification_runs
 
         return await asyncio.to_thread(verification_runs.cancel_run, self.database, run_id)
+
+    async def check_before(self, reference: str) -> Preflight:
+        """What is other now than when the image was made; nothing is made. May load a model."""
+        from engines.preflight import check_before
+
+        return await asyncio.to_thread(check_before, self.database, self._registry, reference)
 
     # Images without pixels
 

@@ -42,7 +42,8 @@ def test_a_run_goes_through_its_images_in_their_order(db: Database, images: list
     token = start(db)
     assert queue.list_jobs(db, states=[JobState.WAITING]) == []  # never all jobs at once
     assert [verify_next(db, token) for _ in images] == [image.id for image in images[::-1]]
-    assert (run := runs.get_run(db, run_id)).state is RunState.RUNNING
+    run = runs.get_run(db, run_id)
+    assert run.state is RunState.RUNNING
     assert (run.done, run.total, run.search) == (5, 5, "night")
     assert runs.find_next(db) is None
     ended = runs.get_run(db, "@1")

@@ -9,6 +9,7 @@ import typer
 
 from store.records import Image, Job, Verification
 from tui.cli.options import JsonOption
+from tui.cli.preflight import print_outlooks
 from tui.cli.run import open_darkroom, run_command, wait_for_jobs
 from tui.cli.runs import read_choice, run_choice
 from tui.cli.verdicts import VerdictPrinter
@@ -53,6 +54,14 @@ def verify(
         bool,
         typer.Option("--background", help="End at once; the worker does it when nothing else is."),
     ] = False,
+    is_dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Make nothing: say what is other now than when they were made. Status 0 when "
+            "nothing of it decides pixels, 1 when something does, 2 when one cannot be made.",
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Prove images: status 0 when all are identical.
@@ -64,6 +73,8 @@ def verify(
     async def work() -> int:
         choice = read_choice(images or [], is_all, last, search, sample, sample_seed)
         async with open_darkroom() as darkroom:
+            if is_dry_run:
+                return await print_outlooks(darkroom, choice, as_json)
             if choice.references and not is_background:
                 found = [await darkroom.get_image(reference) for reference in choice.references]
                 jobs = [await darkroom.verify(image.id) for image in found]
