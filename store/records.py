@@ -90,6 +90,11 @@ class RunState(StrEnum):
     DONE = "done"
     CANCELLED = "cancelled"
 
+    @property
+    def is_final(self) -> bool:
+        """Whether it takes no further image for ever."""
+        return self in (RunState.DONE, RunState.CANCELLED)
+
 
 class FinishReason(StrEnum):
     """How an engine ended an image; `filter` means blurred on purpose or withheld."""

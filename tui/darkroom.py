@@ -50,7 +50,7 @@ from tui import abilities
 from tui.abilities import Upscaler
 
 if TYPE_CHECKING:
-    from engines.preflight import Preflight
+    from engines.outlook import Preflight
     from engines.settings import Settings
     from engines.thinning import Thinning
     from store.database import Database
@@ -307,6 +307,23 @@ class Darkroom:
         from store import history
 
         return await asyncio.to_thread(history.read_image, self.database, image)
+
+    async def read_shown(self, image: Image) -> tuple[bytes, bool]:
+        """What there is to look at: the file, or (then with True) the thumbnail of a thinned image.
+
+        Raises `StoreError` when the file is missing or damaged.
+        """
+        try:
+            return await self.read_image(image), False
+        except StoreError:
+            # It may have been thinned since the list was read.
+            now = await self.get_image(image.id)
+            if not now.is_thinned:
+                raise
+            thumbnails = await self.get_thumbnails([image.number])
+            if image.number not in thumbnails:
+                raise
+            return thumbnails[image.number], True
 
     async def get_thumbnails(self, numbers: Sequence[int]) -> dict[int, bytes]:
         """Thumbnails (WebP) by image number."""

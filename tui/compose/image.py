@@ -26,6 +26,7 @@ from tui.terminal.detect import get_display
 from tui.terminal.glyphs import Glyphs
 from tui.widgets.cell import Cell
 from tui.widgets.picture import Picture
+from tui.words import PIXELS_DROPPED
 
 FILES_KEPT = 6
 
@@ -115,7 +116,7 @@ class ImagePanel(Vertical, can_focus=True):
         job = now.jobs[0] if now.jobs else None
         if now.is_chosen and now.image is not None:
             self._show_file(now.image)
-        elif job is not None and job.preview is not None and job.purpose is not Purpose.VERIFY:
+        elif job is not None and job.preview is not None and _makes_another(job):
             self._show_data(job.preview, "preview")
         elif now.ended is not None and job is None and now.ended.purpose is Purpose.GENERATE:
             self._show_data(None, "")
@@ -142,14 +143,22 @@ class ImagePanel(Vertical, can_focus=True):
     @work(group="file", exclusive=True)
     async def _read_file(self, image: Image) -> None:
         try:
-            data = await self._darkroom.read_image(image)
+            data, is_thumbnail = await self._darkroom.read_shown(image)
         except SafelightError as error:
             self._picture.show_image(None, caption=str(error))
+            return
+        if is_thumbnail:
+            self._picture.show_image(data, caption=PIXELS_DROPPED)
             return
         self._files[image.id] = data
         while len(self._files) > FILES_KEPT:
             self._files.popitem(last=False)
         self._picture.show_image(data, caption=f"seed {image.seed}")
+
+
+def _makes_another(job: Job) -> bool:
+    """Whether what the job makes is an image to be looked at, not the same one to compare."""
+    return job.purpose in (Purpose.GENERATE, Purpose.REGENERATE)
 
 
 def order_jobs(jobs: list[Job]) -> tuple[Job, ...]:

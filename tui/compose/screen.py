@@ -473,7 +473,7 @@ class ComposeScreen(ImageScreen):
     @on(ImageScreen.JobsQueued)
     async def _follow_jobs(self, event: ImageScreen.JobsQueued) -> None:
         self._dismiss()
-        if event.jobs and event.jobs[0].purpose is not Purpose.VERIFY:
+        if event.jobs and event.jobs[0].purpose not in (Purpose.VERIFY, Purpose.RESTORE):
             self.choose(None)
         await self._update_now()
 
