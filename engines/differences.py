@@ -29,7 +29,8 @@ class Differences(msgspec.Struct, frozen=True, kw_only=True):
     """What leads from one image to another.
 
     `changes` are those of the requests, `pairs` all prompts of both. `parts_at` names the first
-    stage that differs (None: none does), of the `stages` that both have. `has_equal_pixels` goes
+    stage that differs (None: none does), of the `stages` that both have; a prompt's text has the
+    number of its place in the other stack. `has_equal_pixels` goes
     by the pixels in the files, and by the record where one cannot be read. `pixels` is None where
     the sizes differ or a file cannot be read.
     """
@@ -60,12 +61,14 @@ def find_differences(
     The images have their stages and environments, as `history.get_image` fills them.
     """
     here, there = pixels
+    pairs = match_prompts(one.request.stack.prompts, other.request.stack.prompts)
+    stages = _follow_prompts(one.stages, pairs)
     return Differences(
         changes=list_changes(one.request, other.request),
-        pairs=match_prompts(one.request.stack.prompts, other.request.stack.prompts),
+        pairs=pairs,
         environment=_list_environment(one.environment, other.environment),
-        parts_at=find_first_difference(one.stages, other.stages),
-        stages=_count_common(one.stages, other.stages),
+        parts_at=find_first_difference(stages, other.stages),
+        stages=_count_common(stages, other.stages),
         sizes=(_find_size(one, here), _find_size(other, there)),
         has_equal_pixels=_digest(one, here) == _digest(other, there),
         pixels=None if here is None or there is None else measure_difference(here, there),
@@ -86,6 +89,25 @@ def find_equal_fields(one: Request, other: Request) -> tuple[str, ...]:
     if "engine" in changed:
         changed.add("model")  # They change as one.
     return tuple(name for name in names if name not in changed)
+
+
+def _follow_prompts(stages: Sequence[Stage], pairs: Sequence[PromptPair]) -> list[Stage]:
+    """The stages of the first image, those of its prompts by their places in the other stack.
+
+    A prompt that only moved parts nothing; one that was removed has nothing to be compared with.
+    """
+    places = {
+        pair.place_in_one + 1: pair.place_in_other + 1
+        for pair in pairs
+        if pair.place_in_one is not None and pair.place_in_other is not None
+    }
+    followed = []
+    for stage in stages:
+        if stage.name != "text" or stage.step == 0:
+            followed.append(stage)
+        elif stage.step in places:
+            followed.append(msgspec.structs.replace(stage, step=places[stage.step]))
+    return followed
 
 
 def _digest(image: Image, pixels: Pillow.Image | None) -> str:

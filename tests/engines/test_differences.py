@@ -59,6 +59,18 @@ def test_where_they_part_and_how_far() -> None:
     assert not found.is_equal
 
 
+def test_a_prompt_that_moved_is_compared_with_itself() -> None:
+    def read(*texts: str) -> dict[str, Any]:
+        stages = (Stage(name="text", step=n, sha256=text) for n, text in enumerate(texts, 1))
+        return {"request": make_request(*texts), "stages": (*stages, *STAGES)}
+
+    one = make(**read("night", "fog", "rain"))
+    assert compare(one, make(**read("fog", "rain", "night"))).parts_at is None
+    found = compare(one, make(**read("fog", "sleet and rain", "night")))
+    assert (found.parts_at, found.stages) == ("text of prompt 2", 6)
+    assert compare(one, make(**read("fog", "rain"))).stages == 5
+
+
 def test_other_sizes_are_told_and_not_measured() -> None:
     wide = Pillow.new("RGB", (16, 8), "navy")
     found = compare(make(), make(wide), NAVY, wide)
