@@ -59,11 +59,11 @@ def measure_difference(then: Image.Image, now: Image.Image) -> PixelDifference |
     )
 
 
-def draw_difference(then: Image.Image, now: Image.Image, amplification: int) -> Image.Image:
-    """The absolute difference of each channel, times `amplification`, as an RGB image.
+def draw_difference(then: Image.Image, now: Image.Image) -> Image.Image:
+    """The absolute difference of each channel as an RGB image: black is equal.
 
-    Black is equal. What would be brighter than white is white. Where only the opacity differs,
-    the pixel is as grey as that differs. Both images have the same size, else `ValueError`.
+    Where only the opacity differs, the pixel is as grey as that differs. Both images have the same
+    size, else `ValueError`.
     """
     if then.size != now.size:
         raise ValueError(f"the sizes differ: {then.size} and {now.size}")
@@ -73,7 +73,29 @@ def draw_difference(then: Image.Image, now: Image.Image, amplification: int) -> 
         difference = ImageChops.lighter(
             difference.convert("RGB"), Image.merge("RGB", (grey, grey, grey))
         )
-    return difference.point([min(PEAK, level * amplification) for level in range(LEVELS)] * 3)
+    return difference
+
+
+def amplify(difference: Image.Image, times: int) -> Image.Image:
+    """`difference` (RGB) that many times as bright; what would be brighter than white is white."""
+    return difference.point([min(PEAK, level * times) for level in range(LEVELS)] * 3)
+
+
+def shrink_to_largest(difference: Image.Image, side: int) -> Image.Image:
+    """`difference` (RGB) in at most `side` pixels a side, each the largest of what it stands for.
+
+    So a single pixel that differs is not lost among equal ones.
+    """
+    import numpy as np
+
+    block = -(-max(difference.size) // side)
+    if block == 1:
+        return difference
+    width, height = (-(-length // block) for length in difference.size)
+    padded = Image.new("RGB", (width * block, height * block))
+    padded.paste(difference)
+    cells = np.asarray(padded).reshape(height, block, width, block, 3)
+    return Image.fromarray(cells.max((1, 3)))
 
 
 def _subtract(then: Image.Image, now: Image.Image) -> Image.Image:

@@ -9,7 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engines.pixel_difference import PixelDifference, draw_difference, measure_difference
+from engines.pixel_difference import (
+    PixelDifference,
+    amplify,
+    draw_difference,
+    measure_difference,
+    shrink_to_largest,
+)
 
 GREY = Image.new("RGB", (4, 4), (100, 100, 100))
 
@@ -33,7 +39,7 @@ def test_equal_images_and_other_sizes() -> None:
     assert same.is_equal
     assert measure_difference(GREY, Image.new("RGB", (8, 4))) is None
     with pytest.raises(ValueError, match="sizes differ"):
-        draw_difference(GREY, Image.new("RGB", (8, 4)), 1)
+        draw_difference(GREY, Image.new("RGB", (8, 4)))
 
 
 def test_one_pixel_of_many() -> None:
@@ -43,10 +49,21 @@ def test_one_pixel_of_many() -> None:
     assert measured is not None
     assert (measured.mean, measured.maximum, measured.share) == (9 / 48, 7, 1 / 16)
     assert measured.psnr_db == round(10 * math.log10(255**2 * 48 / (49 + 4)), 2)
-    drawn = draw_difference(GREY, other, 8)
-    assert drawn.getpixel((3, 2)) == (0, 56, 16)
+    drawn = draw_difference(GREY, other)
+    assert drawn.getpixel((3, 2)) == (0, 7, 2)
     assert drawn.getbbox() == (3, 2, 4, 3)
-    assert draw_difference(GREY, other, 64).getpixel((3, 2)) == (0, 255, 128)
+    assert amplify(drawn, 8).getpixel((3, 2)) == (0, 56, 16)
+    assert amplify(drawn, 64).getpixel((3, 2)) == (0, 255, 128)
+
+
+def test_a_pixel_that_differs_is_seen_however_small_the_image_is_shown() -> None:
+    large = Image.new("RGB", (1000, 301))
+    large.putpixel((999, 300), (0, 9, 0))
+    small = shrink_to_largest(large, 100)
+    assert small.size == (100, 31)
+    assert small.getpixel((99, 30)) == (0, 9, 0)
+    assert small.getbbox() == (99, 30, 100, 31)
+    assert shrink_to_largest(GREY, 100) is GREY
 
 
 def test_numbers_agree_with_plain_arithmetic() -> None:
@@ -69,5 +86,5 @@ def test_opacity_counts_where_an_image_has_it() -> None:
     measured = measure_difference(opaque, clear)
     assert measured is not None
     assert (measured.maximum, measured.share) == (40, 1 / 128)
-    assert draw_difference(opaque, clear, 2).getpixel((0, 0)) == (80, 80, 80)
+    assert draw_difference(opaque, clear).getpixel((0, 0)) == (40, 40, 40)
     assert measure_difference(opaque, opaque.convert("RGB")) == measure_difference(opaque, opaque)

@@ -126,6 +126,7 @@ class Host(App[None]):
 
     @on(HistoryScreen.DraftLoaded)
     @on(ImageScreen.StartChosen)
+    @on(ImageScreen.ComparisonWanted)
     def _keep(self, message: Message) -> None:
         self.messages.append(message)
 

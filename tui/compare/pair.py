@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import msgspec
+from PIL import Image as Pillow
 
 from engines.differences import Differences, find_differences
 from store.errors import SafelightError
@@ -46,16 +47,21 @@ async def _load_image(darkroom: Darkroom, reference: str) -> LoadedImage:
         return LoadedImage(image=image, data=None, fault=str(error))
 
 
+def open_loaded(loaded: LoadedImage) -> Pillow.Image | None:
+    """The decoded file; None where it cannot be read. For a thread."""
+    return None if loaded.data is None else open_image(loaded.data)
+
+
 def _compare(one: LoadedImage, other: LoadedImage) -> ImagePair:
-    pixels = []
-    loaded = []
-    for each in (one, other):
-        try:
-            pixels.append(None if each.data is None else open_image(each.data))
-        except SafelightError as error:
-            pixels.append(None)
-            each = msgspec.structs.replace(each, data=None, fault=str(error))
-        loaded.append(each)
-    here, there = loaded
-    differences = find_differences(here.image, there.image, (pixels[0], pixels[1]))
-    return ImagePair(one=here, other=there, differences=differences)
+    one, here = _decode(one)
+    other, there = _decode(other)
+    differences = find_differences(one.image, other.image, (here, there))
+    return ImagePair(one=one, other=other, differences=differences)
+
+
+def _decode(loaded: LoadedImage) -> tuple[LoadedImage, Pillow.Image | None]:
+    """The image with its pixels; without its file where that holds none."""
+    try:
+        return loaded, open_loaded(loaded)
+    except SafelightError as error:
+        return msgspec.structs.replace(loaded, data=None, fault=str(error)), None
