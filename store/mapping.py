@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 import msgspec
+from sqlalchemy import exists
 from sqlmodel import Session, col, select
 
 from store.errors import NotFound, RequestError, StoreError
@@ -29,7 +30,16 @@ from store.records import (
     Verification,
 )
 from store.request import FORMS, REQUEST_FORMAT, Parameters, Prompt, PromptStack, Request
-from store.tables import EnvironmentRow, ImageRow, JobRow, PromptRow, RequestRow, VerificationRow
+from store.tables import (
+    AnnotationRow,
+    EnvironmentRow,
+    ImageRow,
+    JobRow,
+    PromptRow,
+    RequestRow,
+    TagRow,
+    VerificationRow,
+)
 from store.vault import Vault, suffix_of
 
 _Value = TypeVar("_Value")
@@ -333,12 +343,56 @@ def to_images(vault: Vault, session: Session, rows: Sequence[ImageRow]) -> list[
         newest[verification.image_id] = verification
         if verification.regenerated_id:
             compared[verification.regenerated_id] = verification
+    numbers = [row.number or 0 for row in rows]
+    said, tags = load_annotations(session, numbers), load_tags(session, numbers)
     return [
-        _to_image(
-            vault, row, *requests[row.request_digest], newest.get(row.id), compared.get(row.id)
+        _annotate(
+            _to_image(
+                vault, row, *requests[row.request_digest], newest.get(row.id), compared.get(row.id)
+            ),
+            said.get(row.number or 0),
+            tags.get(row.number or 0, ()),
         )
         for row in rows
     ]
+
+
+def is_trashed(number: Any) -> Any:
+    """The condition that the image with this number (a column) lies in the trash, or did so when
+    it was emptied: lists leave it out."""
+    return exists().where(
+        col(AnnotationRow.image_number) == number, col(AnnotationRow.trashed_at).is_not(None)
+    )
+
+
+def load_annotations(session: Session, numbers: Collection[int]) -> dict[int, AnnotationRow]:
+    """The annotations of these images; those that nothing was said of are left out."""
+    statement = select(AnnotationRow).where(col(AnnotationRow.image_number).in_(set(numbers)))
+    return {row.image_number: row for row in session.exec(statement)}
+
+
+def load_tags(session: Session, numbers: Collection[int]) -> dict[int, tuple[str, ...]]:
+    """The tags of these images, by name."""
+    statement = select(TagRow).where(col(TagRow.image_number).in_(set(numbers)))
+    found: dict[int, list[str]] = {}
+    for row in session.exec(statement.order_by(col(TagRow.name))):
+        found.setdefault(row.image_number, []).append(as_text(row.name))
+    return {number: tuple(names) for number, names in found.items()}
+
+
+def _annotate(image: Image, said: AnnotationRow | None, tags: tuple[str, ...]) -> Image:
+    if said is None and not tags:
+        return image
+    rating = said.rating if said and isinstance(said.rating, int) else None
+    return msgspec.structs.replace(
+        image,
+        rating=rating,
+        is_favourite=bool(said and said.is_favourite),
+        tags=tags,
+        note=as_text(said.note) if said and said.note is not None else None,
+        is_trashed=bool(said and said.trashed_at is not None and said.emptied_at is None),
+        is_emptied=bool(said and said.emptied_at is not None),
+    )
 
 
 def _to_image(
@@ -407,7 +461,8 @@ _Row = TypeVar("_Row", JobRow, ImageRow)
 def find_row(session: Session, table: type[_Row], reference: str) -> _Row:
     """The job or image whose id begins with `reference`, or the n-th newest for `@n`.
 
-    Raises `NotFound` when there is none, when several begin so, or it is no id at all.
+    Images in the trash are found by their id and do not count for `@n`. Raises `NotFound` when
+    there is none, when several begin so, or it is no id at all.
     """
     what = "image" if table is ImageRow else "job"
     wanted = reference.strip().lower()
@@ -416,7 +471,10 @@ def find_row(session: Session, table: type[_Row], reference: str) -> _Row:
         place = int(wanted[1:])
         if not 1 <= place < 2**31:
             raise NotFound(f"There is no {what} {wanted}.", "The newest is @1.")
-        row = session.exec(select(table).order_by(numbers).offset(place - 1).limit(1)).first()
+        newest = select(table).order_by(numbers).offset(place - 1).limit(1)
+        if table is ImageRow:
+            newest = newest.where(~is_trashed(col(ImageRow.number)))
+        row = session.exec(newest).first()
         if row is None:
             raise NotFound(f"There is no {what} {wanted}: there are fewer than that.")
         return row

@@ -6,6 +6,7 @@ Times are seconds since 1970 in UTC, digests SHA-256 in hexadecimal. Order follo
 
 from __future__ import annotations
 
+from array import array
 from enum import StrEnum
 from pathlib import Path
 
@@ -189,7 +190,10 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     the engine said besides) are filled by `history.get_image` only. `is_damaged`: the stored
     record does not fit its own digest, so `request` is only the best guess from what is left;
     `changes` names all that was changed in the record after it was written, and is filled by
-    `history.check_image` only.
+    `history.check_image` only. `rating` (0 to 5, None for none), `is_favourite`, `tags` (by name)
+    and `note` are what a person said of it, `is_trashed` whether it lies in the trash.
+    `is_emptied`: its pixels were removed with the trash, and its record is kept for the images
+    that were made from it.
     """
 
     number: int
@@ -223,6 +227,52 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     meta: dict[str, str] = {}
     is_damaged: bool = False
     changes: tuple[str, ...] = ()
+    rating: int | None = None
+    is_favourite: bool = False
+    tags: tuple[str, ...] = ()
+    note: str | None = None
+    is_trashed: bool = False
+    is_emptied: bool = False
+
+
+class Mark(msgspec.Struct, frozen=True, kw_only=True):
+    """What is said of images anew; what is not set stays as it is.
+
+    `rating`: 0 to 5, None takes it away. `note`: None takes it away. `add` and `remove` are tags.
+    """
+
+    rating: int | msgspec.UnsetType | None = msgspec.UNSET
+    is_favourite: bool | msgspec.UnsetType = msgspec.UNSET
+    note: str | msgspec.UnsetType | None = msgspec.UNSET
+    is_trashed: bool | msgspec.UnsetType = msgspec.UNSET
+    add: tuple[str, ...] = ()
+    remove: tuple[str, ...] = ()
+
+
+class Marked(msgspec.Struct, frozen=True, kw_only=True):
+    """What a mark did: how many images it found, how many of them it changed.
+
+    `before` undoes it: marks with the numbers of the images that each is for, eight bytes an image.
+    """
+
+    found: int = 0
+    changed: int = 0
+    before: tuple[tuple[Mark, array[int]], ...] = ()
+
+
+class Emptying(msgspec.Struct, frozen=True, kw_only=True):
+    """What emptying the trash does or did.
+
+    `images` are removed altogether; of `records` more only the pixels, because images that are
+    kept were made from them; `held` stay in the trash, because jobs are about them. `file_bytes`
+    and `files`: what becomes free of the disk.
+    """
+
+    images: int = 0
+    records: int = 0
+    held: int = 0
+    files: int = 0
+    file_bytes: int = 0
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):

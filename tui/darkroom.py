@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from array import array
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,9 +33,12 @@ from store.errors import NotFound, SafelightError, StoreError
 from store.limits import suggest
 from store.records import (
     Draft,
+    Emptying,
     Image,
     Job,
     JobState,
+    Mark,
+    Marked,
     Purpose,
     Relation,
     Serving,
@@ -284,6 +287,12 @@ class Darkroom:
 
         return await asyncio.to_thread(history.get_image, self.database, reference)
 
+    async def get_image_at(self, number: int) -> Image:
+        """The record of the image with this number, as lists have it. Raises `NotFound`."""
+        from store import history
+
+        return await asyncio.to_thread(history.get_image_at, self.database, number)
+
     async def check_image(self, reference: str) -> Image:
         """As `get_image`, with the names of what was changed in the record."""
         from store import history
@@ -321,6 +330,51 @@ class Darkroom:
         from store import history
 
         return await asyncio.to_thread(history.list_verifications, self.database, image_id)
+
+    # What is said of images
+
+    async def mark_images(self, numbers: Sequence[int], mark: Mark) -> Marked:
+        """Say `mark` of the images with these numbers. Raises `RequestError` or `StoreError`."""
+        from store.annotations import apply_mark
+
+        return await asyncio.to_thread(apply_mark, self.database, numbers, mark)
+
+    async def mark_found(self, search: str, mark: Mark) -> Marked:
+        """Say `mark` of all images that `search` finds now."""
+        numbers = await self.list_image_numbers(search=search)
+        return await self.mark_images(numbers, mark)
+
+    async def undo_marks(self, marked: Marked) -> int:
+        """Put back what a mark changed; of how many images."""
+        from store.annotations import undo_marks
+
+        return await asyncio.to_thread(undo_marks, self.database, marked)
+
+    async def list_tags(self, begin: str = "", limit: int = 1000) -> list[tuple[str, int]]:
+        """Tags that begin with `begin`, and of how many images each is, the most used first."""
+        from store.annotations import list_tags
+
+        return await asyncio.to_thread(list_tags, self.database, begin, limit)
+
+    async def list_trash(self, *, before: int | None = None, limit: int = 50) -> list[Image]:
+        """Images in the trash with a number below `before`, newest first."""
+        from store import history
+
+        return await asyncio.to_thread(
+            history.list_trash, self.database, before=before, limit=limit
+        )
+
+    async def plan_emptying(self) -> Emptying:
+        """What emptying the trash would do now. Changes nothing."""
+        from store.trash import plan_emptying
+
+        return await asyncio.to_thread(plan_emptying, self.database)
+
+    async def empty_trash(self, tell: Callable[[int], object] | None = None) -> Emptying:
+        """Remove what lies in the trash, for good. `tell` is called in another thread."""
+        from store.trash import empty_trash
+
+        return await asyncio.to_thread(empty_trash, self.database, tell)
 
     # Engines
 
@@ -411,9 +465,12 @@ class Darkroom:
         relation: Relation | None,
     ) -> list[Job]:
         from engines.cost import check_budget
-        from store import queue
+        from store import history, queue
 
         check_budget(self.database, requests, self.settings)
+        if parent_id is not None and not history.has_image(self.database, parent_id):
+            # A draft may outlive the image that it came from.
+            parent_id = relation = None
         with self._engage_worker(requests) as wanted:
             return queue.enqueue(
                 self.database,

@@ -86,10 +86,11 @@ def _check_session(context: typer.Context, name: str) -> None:
         end_with_error(error, as_json="--json" in sys.argv)
 
 
-def run() -> None:
-    """Parse the arguments and run; errors end with status 2 and a sentence."""
+def register_all() -> None:
+    """Add all commands to the program."""
     from tui.cli import (
         account,
+        annotate,
         bindings,
         compare,
         doctor,
@@ -98,13 +99,17 @@ def run() -> None:
         history,
         queue,
         serve,
+        trash,
         verify,
     )
 
-    families = (
-        *(generate, verify, compare, history, queue, engines),
-        *(account, doctor, bindings, serve),
-    )
-    for family in families:
+    for family in (generate, verify, compare, history, annotate, trash, queue):
         family.register(app)
+    for family in (engines, account, doctor, bindings, serve):
+        family.register(app)
+
+
+def run() -> None:
+    """Parse the arguments and run; errors end with status 2 and a sentence."""
+    register_all()
     app()

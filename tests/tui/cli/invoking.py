@@ -11,30 +11,14 @@ from unittest import mock
 from typer import testing
 from typer.main import get_command
 
-from tui.cli import (
-    account,
-    bindings,
-    compare,
-    doctor,
-    engines,
-    generate,
-    history,
-    queue,
-    serve,
-    verify,
-)
+from tui.cli import program
 from tui.cli.program import app
 from tui.darkroom import Darkroom
 
 
 @functools.cache
 def _get_command() -> Any:
-    families = (
-        *(generate, verify, compare, history, queue, engines),
-        *(account, doctor, bindings, serve),
-    )
-    for family in families:
-        family.register(app)
+    program.register_all()
     return get_command(app)
 
 
