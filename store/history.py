@@ -148,6 +148,23 @@ def check_image(db: Database, reference: str) -> Image:
     return msgspec.structs.replace(image, changes=tuple(name_changes(findings)))
 
 
+def find_neighbour(db: Database, number: int, *, is_newer: bool) -> Image | None:
+    """The image made next after the one with this number, or last before it; None at an end.
+
+    What lies in the trash is passed by.
+    """
+    own = col(ImageRow.number)
+    statement = (
+        select(ImageRow).where(own > number).order_by(own)
+        if is_newer
+        else select(ImageRow).where(own < number).order_by(own.desc())
+    )
+    statement = statement.where(~is_trashed(own))
+    with db.read() as read:
+        rows = read.exec(statement.limit(1)).all()
+        return to_images(db.vault, read, rows)[0] if rows else None
+
+
 def get_thumbnails(db: Database, numbers: Collection[int]) -> dict[int, bytes]:
     """The thumbnails of these images, by number; those that have none are left out."""
     wanted = col(ThumbnailRow.image_number).in_(set(numbers))

@@ -299,6 +299,14 @@ class Darkroom:
 
         return await asyncio.to_thread(history.check_image, self.database, reference)
 
+    async def find_neighbour(self, image: Image, *, is_newer: bool) -> Image | None:
+        """The image made next after `image`, or last before it; None at an end."""
+        from store import history
+
+        return await asyncio.to_thread(
+            history.find_neighbour, self.database, image.number, is_newer=is_newer
+        )
+
     async def read_image(self, image: Image) -> bytes:
         """The stored file. Raises `StoreError` when it is missing or damaged."""
         from store import history

@@ -92,6 +92,7 @@ def register_all() -> None:
         account,
         annotate,
         bindings,
+        compare,
         doctor,
         engines,
         generate,
@@ -102,7 +103,7 @@ def register_all() -> None:
         verify,
     )
 
-    for family in (generate, verify, history, annotate, trash, queue):
+    for family in (generate, verify, compare, history, annotate, trash, queue):
         family.register(app)
     for family in (engines, account, doctor, bindings, serve):
         family.register(app)
