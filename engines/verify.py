@@ -163,8 +163,8 @@ def find_obstacle(
 
 
 def verify_result(database: Database, image: ImageRecord, result: Result) -> Comparison:
-    """How `result` compares with the recorded `image` and its file, if its pixels are kept."""
-    if image.is_emptied:
+    """How `result` compares with the recorded `image` and its file, unless that was dropped."""
+    if image.is_emptied or (image.is_thinned and not image.path.is_file()):
         return compare(
             pixels_then=image.pixels_sha256,
             pixels_now=result.pixels_sha256,

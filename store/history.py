@@ -140,6 +140,14 @@ def has_image(db: Database, image_id: str) -> bool:
         )
 
 
+def get_images(db: Database, numbers: Collection[int]) -> list[Image]:
+    """The images with these numbers, a few hundred at most, as lists have them, newest first."""
+    statement = select(ImageRow).where(col(ImageRow.number).in_(list(numbers)))
+    with db.read() as read:
+        rows = read.exec(statement.order_by(col(ImageRow.number).desc())).all()
+        return to_images(db.vault, read, rows)
+
+
 def check_image(db: Database, reference: str) -> Image:
     """As `get_image`, with the names of what was changed in the record after it was written."""
     image = get_image(db, reference)
@@ -179,6 +187,11 @@ def read_image(db: Database, image: Image) -> bytes:
         raise StoreError(
             "The pixels of this image were removed with the trash; only its record is left.",
             "Regenerating makes it again.",
+        )
+    if image.is_thinned and not image.path.is_file():
+        raise StoreError(
+            f"The pixels of the image {image.id[:8]} were dropped to save space.",
+            f"'safelight restore {image.id[:8]}' makes them again.",
         )
     return db.vault.get(image.file_sha256, suffix_of(image.mime))
 

@@ -38,6 +38,7 @@ from store.tables import (
     PromptRow,
     RequestRow,
     TagRow,
+    ThinnedRow,
     VerificationRow,
 )
 from store.vault import Vault, suffix_of
@@ -135,10 +136,9 @@ def read_columns(row: RequestRow) -> dict[str, Any]:
 
 def store_environment(session: Session, environment: EnvironmentRecord) -> str:
     """Make sure that `environment` is stored, and return its digest."""
-    text = environment.to_json().decode()
-    digest = hash_text(text)
+    digest = environment.digest
     if session.get(EnvironmentRow, digest) is None:
-        session.add(EnvironmentRow(digest=digest, json_text=text))
+        session.add(EnvironmentRow(digest=digest, json_text=environment.to_json().decode()))
         session.flush()
     return digest
 
@@ -331,6 +331,7 @@ def to_images(vault: Vault, session: Session, rows: Sequence[ImageRow]) -> list[
 
     `vault` tells where the files lie."""
     requests = load_requests(session, [row.request_digest for row in rows])
+    thinned = _list_thinned(session, rows)
     newest: dict[str, VerificationRow] = {}
     compared: dict[str, VerificationRow] = {}
     parents = {row.parent_id for row in rows if row.parent_id and row.purpose == Purpose.REGENERATE}
@@ -348,7 +349,12 @@ def to_images(vault: Vault, session: Session, rows: Sequence[ImageRow]) -> list[
     return [
         _annotate(
             _to_image(
-                vault, row, *requests[row.request_digest], newest.get(row.id), compared.get(row.id)
+                vault,
+                row,
+                *requests[row.request_digest],
+                newest.get(row.id),
+                compared.get(row.id),
+                row.number in thinned,
             ),
             said.get(row.number or 0),
             tags.get(row.number or 0, ()),
@@ -395,6 +401,13 @@ def _annotate(image: Image, said: AnnotationRow | None, tags: tuple[str, ...]) -
     )
 
 
+def _list_thinned(session: Session, rows: Sequence[ImageRow]) -> set[int]:
+    """The numbers of those whose file was dropped."""
+    numbers = [row.number for row in rows]
+    statement = select(ThinnedRow.image_number).where(col(ThinnedRow.image_number).in_(numbers))
+    return set(session.exec(statement).all())
+
+
 def _to_image(
     vault: Vault,
     row: ImageRow,
@@ -402,6 +415,7 @@ def _to_image(
     is_damaged: bool,
     newest: VerificationRow | None,
     compared: VerificationRow | None,
+    is_thinned: bool,
 ) -> Image:
     try:
         path = vault.path(row.file_sha256, suffix_of(row.mime))
@@ -435,6 +449,7 @@ def _to_image(
         comparison=to_word(Verdict, compared.verdict, Verdict.CANNOT_RUN) if compared else None,
         comparison_difference=compared.first_difference if compared else None,
         is_damaged=is_damaged,
+        is_thinned=is_thinned,
     )
 
 

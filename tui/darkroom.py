@@ -41,16 +41,20 @@ from store.records import (
     Marked,
     Purpose,
     Relation,
+    RunResult,
     Serving,
     Session,
     Verification,
+    VerificationRun,
 )
 from store.request import Request
 from tui import abilities
 from tui.abilities import Upscaler
 
 if TYPE_CHECKING:
+    from engines.preflight import Preflight
     from engines.settings import Settings
+    from engines.thinning import Thinning
     from store.database import Database
     from store.decoding import DecodedInput, Input, Role
     from store.sessions import DraftWriter
@@ -88,6 +92,7 @@ class Darkroom:
         self.is_opening = False
         self.capabilities: Mapping[str, Capabilities] = {}
         self._losing: set[str] = set()
+        self._counted: dict[int, tuple[int, dict[str, int]]] = {}
         self._registry = EngineRegistry(settings)
         self._opened: Database | None = None
         self._drafts: DraftWriter | None = None
@@ -292,6 +297,12 @@ class Darkroom:
         from store import history
 
         return await asyncio.to_thread(history.get_image_at, self.database, number)
+
+    async def get_images(self, numbers: Sequence[int]) -> list[Image]:
+        """The images with these numbers, as lists have them, newest first."""
+        from store import history
+
+        return await asyncio.to_thread(history.get_images, self.database, numbers)
 
     async def check_image(self, reference: str) -> Image:
         """As `get_image`, with the names of what was changed in the record."""
@@ -620,6 +631,122 @@ class Darkroom:
                 self.database, image_id, purpose, profile=profile, wanted=wanted
             )
 
+    # Runs of verifications
+
+    async def begin_run(self, search: str, numbers: Sequence[int]) -> VerificationRun:
+        """Verify the images with these numbers one after the other, behind all other jobs.
+
+        `search` says what chose them.
+        """
+        return await asyncio.to_thread(self._begin_run, search, numbers)
+
+    def _begin_run(self, search: str, numbers: Sequence[int]) -> VerificationRun:
+        from store.verification_runs import begin_run
+
+        # What is made again is made by the settings of each engine that has any.
+        with engage_worker(self.database, self.list_engines()) as wanted:
+            return begin_run(self.database, search, numbers, wanted=wanted)
+
+    async def list_runs(self, limit: int = 50) -> list[VerificationRun]:
+        """Runs of verifications, newest first."""
+        from store import verification_runs
+
+        return await asyncio.to_thread(verification_runs.list_runs, self.database, limit)
+
+    async def get_run(self, reference: str) -> VerificationRun:
+        """The run by a unique beginning of its id, `@1` for the newest. Raises `NotFound`."""
+        from store import verification_runs
+
+        return await asyncio.to_thread(verification_runs.get_run, self.database, reference)
+
+    async def list_results(self, run: VerificationRun, after: int = 0) -> list[RunResult]:
+        """Some images of a run in their order, those behind the position `after`."""
+        from store import verification_runs
+
+        return await asyncio.to_thread(
+            verification_runs.list_results, self.database, run.number, after=after
+        )
+
+    async def count_verdicts(self, run: VerificationRun) -> dict[str, int]:
+        """How many images of a run have which verdict so far."""
+        return await asyncio.to_thread(self._count_verdicts, run)
+
+    def _count_verdicts(self, run: VerificationRun) -> dict[str, int]:
+        from store.verification_runs import count_verdicts
+
+        # Only what is new is counted: a run may have a million images.
+        until, counted = self._counted.get(run.number, (0, {}))
+        fresh = count_verdicts(self.database, run.number, after=until, until=run.done)
+        counted = {
+            verdict: counted.get(verdict, 0) + fresh.get(verdict, 0)
+            for verdict in counted.keys() | fresh.keys()
+        }
+        self._counted[run.number] = (run.done, counted)
+        return counted
+
+    async def pause_run(self, run_id: str) -> VerificationRun:
+        """Take no further image of a run until it is resumed."""
+        from store import verification_runs
+
+        return await asyncio.to_thread(verification_runs.pause_run, self.database, run_id)
+
+    async def resume_run(self, run_id: str) -> VerificationRun:
+        """Go on with a paused run."""
+        return await asyncio.to_thread(self._resume_run, run_id)
+
+    def _resume_run(self, run_id: str) -> VerificationRun:
+        from store.verification_runs import resume_run
+
+        with engage_worker(self.database, self.list_engines()) as wanted:
+            return resume_run(self.database, run_id, wanted=wanted)
+
+    async def cancel_run(self, run_id: str) -> VerificationRun:
+        """End a run; what it has found is kept."""
+        from store import verification_runs
+
+        return await asyncio.to_thread(verification_runs.cancel_run, self.database, run_id)
+
+    async def check_before(self, reference: str) -> Preflight:
+        """What is other now than when the image was made; nothing is made. May load a model."""
+        from engines.preflight import check_before
+
+        return await asyncio.to_thread(check_before, self.database, self._registry, reference)
+
+    # Images without pixels
+
+    async def thin(
+        self,
+        numbers: Sequence[int],
+        *,
+        made_before: float | None = None,
+        is_rehearsal: bool = False,
+    ) -> Thinning:
+        """Drop the pixels of those of these images that can be made again here.
+
+        `made_before`: only of those made before this moment. `is_rehearsal`: only say what would
+        be done. May load a model.
+        """
+        from engines.thinning import thin
+
+        return await asyncio.to_thread(
+            thin,
+            self.database,
+            self._registry,
+            numbers,
+            made_before=made_before,
+            is_rehearsal=is_rehearsal,
+        )
+
+    async def list_thinned(self) -> list[int]:
+        """The numbers of all images without pixels, newest first."""
+        from store import thinning
+
+        return await asyncio.to_thread(thinning.list_thinned, self.database)
+
+    async def restore(self, image_id: str) -> Job:
+        """Queue that the pixels of a thinned image are made again; only the same are taken."""
+        return await asyncio.to_thread(self._enqueue_comparison, image_id, Purpose.RESTORE)
+
     async def cancel(self, job_id: str) -> Job:
         """Ask that the job stop within one step."""
         from store import queue
@@ -720,12 +847,16 @@ def _revive_worker(directory: Path, database: Database) -> None:
         return
     from store import queue
     from store.serving import count_waiting
+    from store.verification_runs import is_pending
 
     try:
         # What waits for another program or other settings is left to those who have them.
-        if queue.count_active(database) and (
-            queue.list_jobs(database, states=[JobState.RUNNING], limit=1)
-            or count_waiting(database, read_serving(directory))[0]
+        if is_pending(database) or (
+            queue.count_active(database)
+            and (
+                queue.list_jobs(database, states=[JobState.RUNNING], limit=1)
+                or count_waiting(database, read_serving(directory))[0]
+            )
         ):
             ensure_worker(directory)
     except StoreError as error:

@@ -98,12 +98,14 @@ def register_all() -> None:
         generate,
         history,
         queue,
+        runs,
         serve,
+        thinning,
         trash,
         verify,
     )
 
-    for family in (generate, verify, compare, history, annotate, trash, queue):
+    for family in (generate, verify, runs, compare, history, annotate, trash, thinning, queue):
         family.register(app)
     for family in (engines, account, doctor, bindings, serve):
         family.register(app)
