@@ -47,11 +47,15 @@ class JobState(StrEnum):
 
 
 class Purpose(StrEnum):
-    """Why a job is run: a new image, a child of a past one, or a comparison only."""
+    """Why a job is run: a new image, a child of a past one, or a comparison only.
+
+    `import`: nothing was run, the image came in as a file.
+    """
 
     GENERATE = "generate"
     REGENERATE = "regenerate"
     VERIFY = "verify"
+    IMPORT = "import"
 
 
 class Relation(StrEnum):

@@ -137,6 +137,7 @@ _DOING = {
     Purpose.GENERATE: "generating",
     Purpose.REGENERATE: "regenerating",
     Purpose.VERIFY: "verifying",
+    Purpose.IMPORT: "importing",
 }
 STOPPING = "stopping"
 FOR_OTHERS = "waiting for the settings it was queued with"
@@ -153,12 +154,12 @@ def name_state(state: JobState) -> str:
 
 
 def name_purpose(purpose: Purpose) -> str:
-    """What a job is for: `generate`, `regenerate`, `verify`."""
+    """What a job is for: `generate`, `regenerate`, `verify`, `import`."""
     return purpose.value
 
 
 def describe_purpose(purpose: Purpose) -> str:
-    """What a job is doing: `generating`, `regenerating`, `verifying`."""
+    """What a job is doing: `generating`, `regenerating`, `verifying`, `importing`."""
     return _DOING[purpose]
 
 
@@ -196,7 +197,7 @@ def describe_lineage(image: Image) -> str:
             how = "made again from"
         case Purpose.VERIFY:
             how = "verified from"
-        case Purpose.GENERATE:
+        case Purpose.GENERATE | Purpose.IMPORT:
             how = _RELATIONS[image.relation]
     return f"{how} {image.parent_id}"
 
