@@ -14,9 +14,16 @@ from store.database import Database
 from store.fulltext import parse_search
 from store.integrity import find_changes, name_changes
 from store.mapping import as_text, find_row, store_verification, to_images, to_verification
-from store.records import Comparison, EnvironmentRecord, Image, Stage, Verification
+from store.records import Comparison, EnvironmentRecord, Image, Imported, Stage, Verification
 from store.seals import seal_verification
-from store.tables import EnvironmentRow, ImageRow, StageRow, ThumbnailRow, VerificationRow
+from store.tables import (
+    EnvironmentRow,
+    ImageRow,
+    ImportedRow,
+    StageRow,
+    ThumbnailRow,
+    VerificationRow,
+)
 from store.vault import suffix_of
 
 
@@ -74,7 +81,7 @@ def _match(statement: Any, search: str | None) -> tuple[Any, Any]:
 def get_image(db: Database, reference: str) -> Image:
     """The whole record of the image whose id begins with `reference` (`@1` is the newest).
 
-    Stages, environment and meta are filled. Raises `NotFound`.
+    Stages, environment, meta and the text that came with it are filled. Raises `NotFound`.
     """
     with db.read() as read:
         row = find_row(read, ImageRow, reference)
@@ -85,6 +92,7 @@ def get_image(db: Database, reference: str) -> Image:
             stages=_load_stages(read, image.number),
             environment=_load_environment(read, image.environment_digest),
             meta=meta or {},
+            imported=_load_imported(read, image),
             is_damaged=image.is_damaged or meta is None,
         )
 
@@ -132,6 +140,14 @@ def _load_stages(read: Session, number: int) -> tuple[Stage, ...]:
     statement = select(StageRow).where(col(StageRow.image_number) == number)
     rows = read.exec(statement.order_by(col(StageRow.position))).all()
     return tuple(Stage(name=row.name, step=row.step, sha256=row.sha256) for row in rows)
+
+
+def _load_imported(read: Session, image: Image) -> Imported | None:
+    """Where it came from, with the text of its metadata."""
+    if image.imported is None:
+        return None
+    row = read.get(ImportedRow, image.number)
+    return msgspec.structs.replace(image.imported, text=as_text(row.text) if row else "")
 
 
 def _load_environment(read: Session, digest: str) -> EnvironmentRecord | None:

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 import msgspec
+from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
 
 from store.errors import NotFound, RequestError, StoreError
@@ -21,6 +22,7 @@ from store.records import (
     EnvironmentRecord,
     FinishReason,
     Image,
+    Imported,
     Job,
     JobState,
     Purpose,
@@ -29,7 +31,15 @@ from store.records import (
     Verification,
 )
 from store.request import FORMS, REQUEST_FORMAT, Parameters, Prompt, PromptStack, Request
-from store.tables import EnvironmentRow, ImageRow, JobRow, PromptRow, RequestRow, VerificationRow
+from store.tables import (
+    EnvironmentRow,
+    ImageRow,
+    ImportedRow,
+    JobRow,
+    PromptRow,
+    RequestRow,
+    VerificationRow,
+)
 from store.vault import Vault, suffix_of
 
 _Value = TypeVar("_Value")
@@ -333,12 +343,47 @@ def to_images(vault: Vault, session: Session, rows: Sequence[ImageRow]) -> list[
         newest[verification.image_id] = verification
         if verification.regenerated_id:
             compared[verification.regenerated_id] = verification
+    imported = _load_imported(session, rows)
     return [
         _to_image(
-            vault, row, *requests[row.request_digest], newest.get(row.id), compared.get(row.id)
+            vault,
+            row,
+            *requests[row.request_digest],
+            newest.get(row.id),
+            compared.get(row.id),
+            imported.get(row.number),
         )
         for row in rows
     ]
+
+
+def _load_imported(session: Session, rows: Sequence[ImageRow]) -> dict[int | None, Imported]:
+    """Where those that came in came from, by number, without the text of their metadata."""
+    wanted = {row.number for row in rows if row.purpose == Purpose.IMPORT.value}
+    if not wanted:
+        return {}
+    statement = (
+        select(ImportedRow)
+        .where(col(ImportedRow.image_number).in_(wanted))
+        .options(defer(ImportedRow.text))  # type: ignore[arg-type]
+    )
+    return {
+        row.image_number: Imported(
+            dialect=as_text(row.dialect),
+            grade=as_text(row.grade),
+            unread=_read_unread(row.unread),
+            file_name=as_text(row.file_name),
+            signer=None if row.signer is None else as_text(row.signer),
+        )
+        for row in session.exec(statement)
+    }
+
+
+def _read_unread(stored: object) -> tuple[tuple[str, str | None], ...]:
+    try:
+        return msgspec.json.decode(as_text(stored), type=tuple[tuple[str, str | None], ...])
+    except (msgspec.DecodeError, UnicodeError):
+        return ()
 
 
 def _to_image(
@@ -348,6 +393,7 @@ def _to_image(
     is_damaged: bool,
     newest: VerificationRow | None,
     compared: VerificationRow | None,
+    imported: Imported | None,
 ) -> Image:
     try:
         path = vault.path(row.file_sha256, suffix_of(row.mime))
@@ -381,6 +427,7 @@ def _to_image(
         comparison=to_word(Verdict, compared.verdict, Verdict.CANNOT_RUN) if compared else None,
         comparison_difference=compared.first_difference if compared else None,
         is_damaged=is_damaged,
+        imported=imported,
     )
 
 

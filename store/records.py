@@ -183,6 +183,34 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     created_at: float
 
 
+class Imported(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an image came from that came in as a file.
+
+    `dialect`: whose metadata it had (`safelight`, `A1111`, `ComfyUI` …), `grade`: how much of it is
+    in the request. `unread`: names and values that were not understood or have no place in a
+    request; the value is None for what the file does not say, and there the request holds a
+    stand-in. `text`: the metadata as they were, filled by `history.get_image` only. `file_name`: of
+    the file, without its folder. `signer`: the public key of who signed the record.
+    """
+
+    dialect: str
+    grade: str
+    unread: tuple[tuple[str, str | None], ...] = ()
+    text: str = ""
+    file_name: str = ""
+    signer: str | None = None
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether our own record came with it, so that it can be made again."""
+        return self.grade == "exact"
+
+    @property
+    def unsaid(self) -> tuple[str, ...]:
+        """The names of what the request holds stand-ins for."""
+        return tuple(name for name, value in self.unread if value is None)
+
+
 class Image(msgspec.Struct, frozen=True, kw_only=True):
     """One result, with everything that a list or a record shows except its bytes.
 
@@ -193,7 +221,7 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     the engine said besides) are filled by `history.get_image` only. `is_damaged`: the stored
     record does not fit its own digest, so `request` is only the best guess from what is left;
     `changes` names all that was changed in the record after it was written, and is filled by
-    `history.check_image` only.
+    `history.check_image` only. `imported` says where an image that came in came from.
     """
 
     number: int
@@ -227,6 +255,12 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     meta: dict[str, str] = {}
     is_damaged: bool = False
     changes: tuple[str, ...] = ()
+    imported: Imported | None = None
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether another program made it, so that nothing here can make it again."""
+        return self.imported is not None and self.imported.dialect != "safelight"
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):

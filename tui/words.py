@@ -11,7 +11,16 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from store.records import FinishReason, Image, JobState, Purpose, Relation, Verdict, Verification
+from store.records import (
+    FinishReason,
+    Image,
+    Imported,
+    JobState,
+    Purpose,
+    Relation,
+    Verdict,
+    Verification,
+)
 from store.request import Adapter, FineTune, Guidance, InitialImage, Mask, Parameters, Upscale
 from tui.text import show_safely
 
@@ -190,6 +199,8 @@ _RELATIONS = {
 
 def describe_lineage(image: Image) -> str:
     """`started from ID`, `made again from ID`, `the first of its line` …"""
+    if image.imported is not None and not image.parent_id:
+        return f"imported from {show_safely(image.imported.file_name) or 'a file'}"
     if not image.parent_id:
         return "the first of its line"
     match image.purpose:
@@ -200,6 +211,48 @@ def describe_lineage(image: Image) -> str:
         case Purpose.GENERATE | Purpose.IMPORT:
             how = _RELATIONS[image.relation]
     return f"{how} {image.parent_id}"
+
+
+_GRADES = {
+    "exact": "all of its record is there",
+    "mapped": "all that it says is in the request",
+    "partial": "some of it is not in the request",
+    "text only": "little more than a text is known",
+}
+
+
+def describe_grade(imported: Imported) -> str:
+    """Whose metadata an imported image had, and how much of it is known: `A1111, mapped: …`."""
+    said = _GRADES.get(imported.grade)
+    return f"{imported.dialect}, {imported.grade}" + (f": {said}" if said else "")
+
+
+NOT_KNOWN = "not known"
+
+
+def describe_unsaid(imported: Imported) -> str:
+    """The names of what its file did not say, where the request holds stand-ins; or ""."""
+    return ", ".join(name_parameter(name) for name in imported.unsaid)
+
+
+def write_known(image: Image, field: str, text: str) -> str:
+    """`text`, the value of a field of its request, or that it is not known: `steps`, `model` …"""
+    is_known = image.imported is None or field not in image.imported.unsaid
+    return text if is_known else NOT_KNOWN
+
+
+def write_seed(image: Image) -> str:
+    """The seed, or `-` where the file of an imported image did not say it."""
+    return "-" if write_known(image, "seed", "") == NOT_KNOWN else str(image.seed)
+
+
+def describe_unread(imported: Imported) -> list[str]:
+    """What was not understood, or has no place in a request, a line each."""
+    return [
+        value if name == "note" else f"{name}: {value}"
+        for name, value in imported.unread
+        if value is not None
+    ]
 
 
 # Parameters

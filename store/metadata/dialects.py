@@ -20,6 +20,7 @@ from store.metadata.invokeai import read_dream, read_invokeai, read_invokeai_2
 from store.metadata.mold import read_mold
 from store.metadata.novelai import read_novelai
 from store.metadata.swarmui import read_swarmui
+from store.metadata.xmp import read_xmp
 
 COMMENT = "UserComment"
 """The name of the text that EXIF data hold."""
@@ -32,12 +33,17 @@ def read_texts(pairs: Iterable[tuple[str, str]]) -> Reading | None:
 
     Of several the one that a request can hold most of. Never raises for what the texts are.
     """
-    texts = dict(pairs)
+    texts: dict[str, str] = {}
+    for name, text in pairs:
+        if name == "XMP":
+            texts = dict(read_xmp(text.encode("utf-8", "replace"))) | texts
+        else:
+            texts[name] = text
     found = [reading for reading in _list_readings(texts) if reading is not None]
-    found = [reading for reading in found if reading.prompts or reading.grade != Grade.TEXT_ONLY]
-    if found:
-        return min(found, key=lambda reading: list(Grade).index(reading.grade))
-    return _read_prose(texts)
+    told = [reading for reading in found if reading.prompts or reading.grade != Grade.TEXT_ONLY]
+    if told:
+        return min(told, key=lambda reading: list(Grade).index(reading.grade))
+    return _read_prose(texts) or next(iter(found), None)
 
 
 def _list_readings(texts: Mapping[str, str]) -> Iterable[Reading | None]:

@@ -27,14 +27,14 @@ from store.limits import (
     WEIGHT_MINIMUM,
 )
 from store.metadata.attention import Part
-from store.metadata.sampler_names import find_sampler, is_usual
+from store.metadata.sampler_names import find_sampler, is_usual, make_name
 from store.prompts import clean_text
 from store.request import Prompt
 
-VALUE_LIMIT = 2000
+VALUE_LIMIT = 1000
 """Most characters that are kept of one value beside the raw text."""
 
-COUNT_LIMIT = 300
+COUNT_LIMIT = 100
 """Most values that are kept one by one."""
 
 KEPT_LIMIT = 1024 * 1024
@@ -73,10 +73,10 @@ class Unread(msgspec.Struct, frozen=True):
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """What a program wrote about an image. None where nothing is said that a request can hold.
 
-    `dialect`: whose words they are. `prompts`: negative ones have weights below 0. `sampler` is
-    the API's name; `model` and its hash are as written. `facts` are known and decide nothing, or
-    nothing that could be asked for here. `notes`: what is other than in the file, a sentence each.
-    `text`: what was read.
+    `dialect`: whose words they are. `prompts`: negative ones have weights below 0. `sampler`: the
+    API's name, or where it has none as it is written, in letters that a request takes. `model` and
+    its hash are as written. `facts` are known and decide nothing, or nothing that could be asked
+    for here. `notes`: what is other than in the file, a sentence each. `text`: what was read.
     """
 
     dialect: str
@@ -96,14 +96,19 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def missing(self) -> tuple[str, ...]:
         """The names of what decides an image and is not known."""
-        fields = ("seed", "steps", "cfg_scale", "sampler")
+        fields = ("seed", "steps", "cfg_scale", "sampler", "model")
         found = [name for name in fields if getattr(self, name) is None]
         return (*found, *(() if self.width and self.height else ("size",)))
 
     @property
+    def has_parameters(self) -> bool:
+        """Whether anything is said beside the prompts."""
+        return len({*self.missing} - {"model"}) < 5
+
+    @property
     def grade(self) -> Grade:
         """How much of it is understood."""
-        if not any(prompt.weight > 0 for prompt in self.prompts) or len(self.missing) == 5:
+        if not any(prompt.weight > 0 for prompt in self.prompts) or not self.has_parameters:
             return Grade.TEXT_ONLY
         if self.unread or self.missing or self.notes:
             return Grade.PARTIAL
@@ -245,6 +250,7 @@ class Collector:
             values["sampler"], own = find_sampler(written)
             if values["sampler"] is None:
                 self.leave("sampler", written)
+                values["sampler"] = make_name(written, "") or None
             else:
                 self.tell("sampler", written)
             schedule = schedule or own

@@ -70,7 +70,7 @@ _KEYS = {
     "Cache FP16 weight for LoRA": "off=false",
     "Clip skip": "off=1",
     "CLiP-skip": "off=1|0",
-    "RNG": "off=gpu",
+    "RNG": "off=gpu|cuda",
     "Face restoration": "off=none|false",
     "Tiling": "off=false",
     "VAE": "off=automatic|none",
@@ -84,7 +84,7 @@ _KEYS = {
     "Image CFG scale": "off=",
     "Distilled CFG Scale": "off=",
 }
-"""What the keys mean. All others change pixels in ways for which a request here has no word, so they
+"""What the keys mean. All others change pixels in ways that a request here has no word for: those
 are unread."""
 
 

@@ -125,11 +125,13 @@ def read_dream(text: str) -> Reading | None:
         return None
     collector = Collector("InvokeAI 2", text)
     prompt: list[str] = []
-    place = 0
+    place, has_options = 0, False
     while place < len(words):
         word = words[place]
         kind, own = _FLAGS.get(word[:2]), word[2:]
-        if kind is None and word.startswith("-") and len(word) > 1 and not word[1].isspace():
+        is_option = word.startswith("-") and len(word) > 1 and not word[1].isspace()
+        has_options = has_options or is_option
+        if kind is None and has_options:
             collector.leave("option", word)
         elif kind is None:
             prompt.append(word)

@@ -56,7 +56,7 @@ def make_name(text: str, otherwise: str) -> str:
     last = re.split(r"[/\\]", text[-4 * NAME_LIMIT :])[-1]
     for ending in (".safetensors", ".ckpt", ".gguf", ".pt", ".sft"):
         last = last.removesuffix(ending)
-    plain = re.sub(r"[^a-z0-9._-]+", "-", last.lower()).strip("-._")
+    plain = re.sub(r"[^a-z0-9._-]+", "-", last.lower().replace("++", "pp")).strip("-._")
     return plain[:NAME_LIMIT] or otherwise
 
 
