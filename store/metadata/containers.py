@@ -24,14 +24,13 @@ from typing import Literal, NamedTuple
 
 from store.errors import StoreError
 from store.metadata.exif_texts import add_user_comment, make_orientation, read_exif_texts
-from store.metadata.xmp import read_xmp
 from store.pixels import FILE_LIMIT
 
 Format = Literal["PNG", "JPEG", "WEBP"]
 Source = Literal["tEXt", "zTXt", "iTXt", "EXIF", "XMP", "COM"]
 Kind = Literal["record", "signature", "input"]
 
-CHUNKS_LIMIT = 200_000
+CHUNKS_LIMIT = 50_000
 """Most chunks or segments of a file; one of 64 MiB in pieces of 8 KiB has 8,192."""
 
 FIELDS_LIMIT = 1000
@@ -42,7 +41,7 @@ TEXTS_LIMIT = 12 * 1024 * 1024
 """Most bytes of all texts of a file together, once inflated."""
 
 PARTS_LIMIT = 32
-PARTS_BYTES = 48 * 1024 * 1024
+PARTS_BYTES = 32 * 1024 * 1024
 """Most bytes of our own parts together."""
 
 PARAMETERS = "parameters"
@@ -72,9 +71,8 @@ _HAS_ALPHA, _HAS_EXIF, _HAS_XMP = 0x10, 0x08, 0x04
 class Field(NamedTuple):
     """One text of a file.
 
-    `key`: that of a PNG text, the name of an EXIF tag (`UserComment`, `ImageDescription` …), of an
-    XMP property with its usual prefix (`dc:description`, `exif:UserComment` …), or `Comment` for a
-    comment of a JPEG file. A whole XMP packet has the key `XMP`.
+    `key`: that of a PNG text, the name of an EXIF tag (`UserComment`, `ImageDescription` …),
+    `Comment` for a comment of a JPEG file, `XMP` for a whole packet of XMP.
     """
 
     source: Source
@@ -126,6 +124,10 @@ def identify_format(data: bytes) -> Format:
     raise StoreError("This is not a PNG, JPEG or WebP image.")
 
 
+_Chunk = tuple[bytes, bytes | memoryview]
+"""The name and the content of a WebP chunk."""
+
+
 # Reading
 
 
@@ -154,6 +156,8 @@ class _Reader:
         self.notes: list[str] = []
         self._texts_left = TEXTS_LIMIT
         self._parts_left = PARTS_BYTES
+        # What is left out was inflated too.
+        self._inflated_left = 2 * TEXTS_LIMIT
 
     def read_png(self) -> None:
         for piece in self._walk(_walk_png(self.data)):
@@ -254,10 +258,11 @@ class _Reader:
         return bytes(content)
 
     def _inflate(self, content: memoryview) -> bytes:
-        limit = min(FIELD_LIMIT, self._texts_left)
+        limit = min(FIELD_LIMIT, self._texts_left, self._inflated_left)
         stream = zlib.decompressobj()
         try:
             raw = stream.decompress(content[:FIELD_LIMIT], limit + 1)
+            self._inflated_left = max(0, self._inflated_left - len(raw))
         except zlib.error:
             self.notes.append("A compressed text is damaged.")
             return b""
@@ -281,13 +286,7 @@ class _Reader:
 
     def _take_xmp(self, packet: bytes) -> None:
         packet = self._bound(memoryview(packet))
-        if not packet:
-            return
         self._keep("XMP", "XMP", packet.decode("utf-8", "replace"))
-        if len(packet) > self._texts_left:
-            return
-        for key, text in read_xmp(packet):
-            self._keep("XMP", key, text)
 
     def _take_part(self, kind: Kind, slices: Sequence[memoryview]) -> None:
         size = sum(map(len, slices))
@@ -404,18 +403,21 @@ def write_metadata(data: bytes, parts: Sequence[Part], parameters: str | None = 
 
 
 def _write_png(data: bytes, parts: Sequence[Part], parameters: str | None) -> bytes:
-    kept, keys = [_PNG], set()
+    view = memoryview(data)
+    kept: list[bytes | memoryview] = [_PNG]
+    keys = set()
     pieces = list(_walk_png(data))
     for piece in pieces[:-1]:
         if piece.name in _KINDS:
             continue
         if piece.name in (b"tEXt", b"zTXt", b"iTXt"):
             keys.add(data[piece.inner : piece.inner + 80].split(b"\0")[0])
-        kept.append(data[piece.start : piece.end])
+        kept.append(view[piece.start : piece.end])
     if parameters is not None and PARAMETERS.encode() not in keys:
         kept.append(_make_png_text(PARAMETERS, parameters))
     kept += [make_png_chunk(_NAMES[part.kind], part.data) for part in parts]
-    return b"".join([*kept, data[pieces[-1].start :]])
+    kept.append(view[pieces[-1].start :])
+    return b"".join(kept)
 
 
 def _make_png_text(key: str, text: str) -> bytes:
@@ -434,12 +436,13 @@ def make_png_chunk(name: bytes, content: bytes) -> bytes:
 
 def _write_jpeg(data: bytes, parts: Sequence[Part], parameters: str | None) -> bytes:
     """`APP0` stays first; ours come behind the segments that stand before the pixels' tables."""
-    heads: list[bytes] = []
-    rest: list[bytes] = []
+    view = memoryview(data)
+    heads: list[bytes | memoryview] = []
+    rest: list[memoryview] = []
     exif: int | None = None
     tail = len(data)
     for piece in _walk_jpeg(data):
-        marker, whole = piece.name[0], data[piece.start : piece.end]
+        marker, whole = piece.name[0], view[piece.start : piece.end]
         if marker == _APP10 and data.startswith(_OWN, piece.inner):
             continue
         if marker == _APP1 and exif is None and data.startswith(_EXIF, piece.inner):
@@ -450,7 +453,7 @@ def _write_jpeg(data: bytes, parts: Sequence[Part], parameters: str | None) -> b
             rest.append(whole)
         tail = piece.end
     if parameters is not None:
-        old = heads[exif][4:] if exif is not None else b""
+        old = bytes(heads[exif][4:]) if exif is not None else b""
         made = add_user_comment(old, parameters)
         if made is not None and len(made) <= _SEGMENT:
             segment = _make_segment(_APP1, made)
@@ -459,7 +462,7 @@ def _write_jpeg(data: bytes, parts: Sequence[Part], parameters: str | None) -> b
             else:
                 heads[exif] = segment
     heads += [segment for item, part in enumerate(parts) for segment in _cut(part, item)]
-    return b"".join([data[:2], *heads, *rest, data[tail:]])
+    return b"".join([data[:2], *heads, *rest, view[tail:]])
 
 
 def _cut(part: Part, item: int) -> list[bytes]:
@@ -482,15 +485,16 @@ def _make_segment(marker: int, content: bytes) -> bytes:
 
 
 def _write_webp(data: bytes, parts: Sequence[Part], parameters: str | None) -> bytes:
-    chunks = [
-        (piece.name, data[piece.inner : piece.inner_end])
+    view = memoryview(data)
+    chunks: list[_Chunk] = [
+        (piece.name, view[piece.inner : piece.inner_end])
         for piece in _walk_webp(data)
         if piece.name not in _KINDS
     ]
     names = [name for name, _ in chunks]
     if parameters is not None:
         place = names.index(b"EXIF") if b"EXIF" in names else None
-        made = add_user_comment(chunks[place][1] if place is not None else b"", parameters)
+        made = add_user_comment(bytes(chunks[place][1]) if place is not None else b"", parameters)
         if made is not None and place is not None:
             chunks[place] = (b"EXIF", made[len(_EXIF) :])
         elif made is not None:
@@ -500,7 +504,7 @@ def _write_webp(data: bytes, parts: Sequence[Part], parameters: str | None) -> b
     return _join_webp(chunks)
 
 
-def _join_webp(chunks: list[tuple[bytes, bytes]]) -> bytes:
+def _join_webp(chunks: list[_Chunk]) -> bytes:
     """The file of these chunks, in the extended form that may hold more than pixels."""
     flags = 0
     names = {name for name, _ in chunks}
@@ -508,21 +512,21 @@ def _join_webp(chunks: list[tuple[bytes, bytes]]) -> bytes:
         flags |= flag if name in names else 0
     if b"VP8X" in names:
         chunks = [
-            (name, bytes((content[0] & ~(_HAS_EXIF | _HAS_XMP) | flags,)) + content[1:])
+            (name, bytes((content[0] & ~(_HAS_EXIF | _HAS_XMP) | flags,)) + bytes(content[1:]))
             if name == b"VP8X" and content
             else (name, content)
             for name, content in chunks
         ]
     elif names - {b"VP8 ", b"VP8L"}:
         chunks = [(b"VP8X", _describe_webp(chunks[0], flags)), *chunks]
-    body = b"".join(
-        name + struct.pack("<I", len(content)) + content + b"\0" * (len(content) % 2)
-        for name, content in chunks
-    )
-    return b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body
+    size = 4 + sum(8 + len(content) + len(content) % 2 for _, content in chunks)
+    pieces: list[bytes | memoryview] = [b"RIFF" + struct.pack("<I", size) + b"WEBP"]
+    for name, content in chunks:
+        pieces += [name + struct.pack("<I", len(content)), content, b"\0" * (len(content) % 2)]
+    return b"".join(pieces)
 
 
-def _describe_webp(chunk: tuple[bytes, bytes], flags: int) -> bytes:
+def _describe_webp(chunk: _Chunk, flags: int) -> bytes:
     """What a `VP8X` chunk says of the pixels in a chunk."""
     name, content = chunk
     if name == b"VP8L" and len(content) >= 5 and content[0] == 0x2F:
@@ -542,6 +546,59 @@ def _describe_webp(chunk: tuple[bytes, bytes], flags: int) -> bytes:
 # Taking away
 
 
+def list_without_parts(data: bytes) -> Iterator[bytes]:
+    """The file without our own parts, then also without the text that was written with them.
+
+    One of them is the file that `write_metadata` was given, where it had no EXIF data. Empty for a
+    damaged file.
+    """
+    try:
+        if identify_format(data) == "WEBP":
+            chunks: list[_Chunk] = [
+                (piece.name, memoryview(data)[piece.inner : piece.inner_end])
+                for piece in _walk_webp(data)
+                if piece.name not in _KINDS
+            ]
+            yield _join_webp(chunks)
+            chunks = [chunk for chunk in chunks if chunk[0] != b"EXIF"]
+            yield _join_webp(chunks)
+            yield _join_webp(_simplify_webp(chunks))
+            return
+        is_png = data.startswith(_PNG)
+        pieces = list(_walk_png(data) if is_png else _walk_jpeg(data))
+    except StoreError:
+        return
+    own = [
+        piece.name in _KINDS
+        if is_png
+        else piece.name[0] == _APP10 and data.startswith(_OWN, piece.inner)
+        for piece in pieces
+    ]
+    kept = [piece for piece, is_own in zip(pieces, own, strict=True) if not is_own]
+    yield _join_pieces(data, kept)
+    if True in own and (place := own.index(True)) > 0:
+        # The text was written directly before them.
+        text = kept[place - 1]
+        starts = (PARAMETERS.encode() + b"\0",) if is_png else (_EXIF,)
+        if data.startswith(starts, text.inner):
+            yield _join_pieces(data, [piece for piece in kept if piece is not text])
+
+
+def _join_pieces(data: bytes, pieces: Sequence[_Piece]) -> bytes:
+    """The pieces behind the first bytes of the file, and what stands behind its end."""
+    view = memoryview(data)
+    head = view[: len(_PNG) if data.startswith(_PNG) else 2]
+    return b"".join(
+        [head, *(view[piece.start : piece.end] for piece in pieces), view[pieces[-1].end :]]
+    )
+
+
+def _simplify_webp(chunks: list[_Chunk]) -> list[_Chunk]:
+    """Without `VP8X` where it says no more than the pixels do."""
+    is_simple = len(chunks) == 2 and chunks[0][0] == b"VP8X" and chunks[1][0] in (b"VP8 ", b"VP8L")
+    return chunks[1:] if is_simple else chunks
+
+
 def strip_metadata(data: bytes, orientation: int = 1) -> bytes:
     """The image file with nothing but what says how it looks: pixels and colours.
 
@@ -550,29 +607,29 @@ def strip_metadata(data: bytes, orientation: int = 1) -> bytes:
     """
     kind = identify_format(data)
     turned = make_orientation(orientation) if orientation != 1 else b""
+    view = memoryview(data)
     if kind == "PNG":
-        pieces = [
-            data[piece.start : piece.end] for piece in _walk_png(data) if piece.name in _PNG_PIXELS
+        pieces: list[bytes | memoryview] = [
+            view[piece.start : piece.end] for piece in _walk_png(data) if piece.name in _PNG_PIXELS
         ]
         if turned:
             pieces.insert(1, make_png_chunk(b"eXIf", turned))
         return b"".join([_PNG, *pieces])
     if kind == "JPEG":
         return _strip_jpeg(data, turned)
-    chunks = [
-        (piece.name, data[piece.inner : piece.inner_end])
+    chunks: list[_Chunk] = [
+        (piece.name, view[piece.inner : piece.inner_end])
         for piece in _walk_webp(data)
         if piece.name in _WEBP_PIXELS
     ]
-    if len(chunks) == 2 and chunks[0][0] == b"VP8X" and chunks[1][0] in (b"VP8 ", b"VP8L"):
-        del chunks[0]  # it says no more than the pixels do
+    chunks = _simplify_webp(chunks)
     if turned:
         chunks.append((b"EXIF", turned))
     return _join_webp(chunks)
 
 
 def _strip_jpeg(data: bytes, turned: bytes) -> bytes:
-    pieces = [data[:2]]
+    pieces: list[bytes | memoryview] = [data[:2]]
     if turned:
         pieces.append(_make_segment(_APP1, _EXIF + turned))
     for piece in _walk_jpeg(data):
@@ -583,5 +640,5 @@ def _strip_jpeg(data: bytes, turned: bytes) -> bytes:
             and (marker not in heads or not data.startswith(heads[marker], piece.inner))
         ):
             continue
-        pieces.append(data[piece.start : piece.end])
+        pieces.append(memoryview(data)[piece.start : piece.end])
     return b"".join(pieces)
