@@ -102,13 +102,8 @@ def read_infotext(text: str) -> Reading | None:
     if not line and not negative:
         return None
     collector = Collector(_name_dialect(pairs, line), text)
-    is_ours = pairs.get("App") == "Safelight"
-    if is_ours:
-        collector.dialect = "Safelight"
     take_prompt(collector, prompt, 1.0)
     take_prompt(collector, negative, -1.0)
-    if is_ours:
-        pairs.pop("App")
     collector.take_all(pairs, _KEYS)
     return collector.finish()
 
@@ -134,6 +129,8 @@ def take_prompt(collector: Collector, text: str, weight: float) -> None:
 
 def _name_dialect(pairs: dict[str, str], line: str) -> str:
     version = pairs.get("Version", "")
+    if version.lower().startswith("safelight"):
+        return "Safelight's text"
     if pairs.get("App") == "SD.Next" or "CLiP-skip" in pairs:
         return "SD.Next"
     if "Distilled CFG Scale" in pairs or re.match(r"f[0-9]", version) or version.startswith("neo"):

@@ -26,12 +26,15 @@ from store.mapping import (
     store_verification,
     to_images,
 )
+from store.metadata import files
 from store.metadata.containers import read_metadata, strip_metadata
 from store.metadata.dialects import read_texts
 from store.metadata.exchange import DIALECT, Stored, store_record
+from store.metadata.files import CarriedRecord
 from store.metadata.foreign import Grade, Reading
-from store.metadata.record import Record, describe_changes, read_record
+from store.metadata.record import Record, describe_changes
 from store.metadata.sampler_names import make_name
+from store.metadata.signature import read_signature
 from store.pixels import digest_pixels, identify_image, make_thumbnail, open_image
 from store.records import (
     Comparison,
@@ -63,12 +66,12 @@ _BYTES_A_PIXEL = 0.03
 class Found(msgspec.Struct, frozen=True, kw_only=True):
     """What the metadata of an image file say.
 
-    `record`: ours, where it is whole. `inputs`: files that it starts from, by their digests.
-    `reading`: what else is said, None for nothing. `notes`: what could not be read.
+    `record`: ours, where it is whole, and `carried` all that lies beside it. `reading`: what else
+    is said, None for nothing. `notes`: what could not be read.
     """
 
+    carried: CarriedRecord | None = None
     record: Record | None = None
-    inputs: dict[str, bytes] = {}
     reading: Reading | None = None
     notes: tuple[str, ...] = ()
 
@@ -80,24 +83,18 @@ def read_file(data: bytes) -> Found:
     JPEG or WebP file.
     """
     metadata = read_metadata(data)
-    notes = [*metadata.notes]
-    record = None
-    for part in metadata.parts:
-        if part.kind != "record" or record is not None:
-            continue
-        try:
-            found = read_record(part.data)
-        except StoreError as error:
-            notes.append(error.message)
-            continue
-        if found.changes:
-            notes.append(describe_changes(found.changes))
-        else:
-            record = found.record
-    given = (part.data for part in metadata.parts if part.kind == "input")
-    inputs = {hashlib.sha256(each).hexdigest(): each for each in given}
     reading = read_texts((field.key, field.text) for field in metadata.fields)
-    return Found(record=record, inputs=inputs, reading=reading, notes=tuple(notes))
+    notes = metadata.notes
+    if all(part.kind != "record" for part in metadata.parts):
+        return Found(reading=reading, notes=notes)
+    try:
+        carried = files.read_file(data)
+    except StoreError as error:
+        return Found(reading=reading, notes=(*notes, error.message))
+    if carried.read.changes or carried.read.record is None:
+        said = describe_changes(carried.read.changes)
+        return Found(reading=reading, notes=(*notes, said))
+    return Found(carried=carried, record=carried.read.record, reading=reading, notes=notes)
 
 
 def adopt_file(data: bytes) -> Adopted:
@@ -133,20 +130,42 @@ def import_file(
     """
     check_density(data)
     found = read_file(data)
-    notes = [*found.notes]
+    notes, why = [*found.notes], ""
     name = clean_name(file_name)
-    if found.record is not None:
+    if found.carried is not None and found.record is not None:
         try:
-            stored = store_record(
-                db, found.record, data, inputs=found.inputs, file_name=name, session=session
-            )
+            stored = _store_ours(db, found.carried, found.record, name, session)
         except StoreError as error:
-            notes.append(error.message)
+            why = error.message
         else:
             return _arrive(db, stored, notes)
-    subject = _choose_subject(found, data)
+    subject = _choose_subject(found, data, why)
     stored = store_subject(db, subject, data, file_name=name, session=session)
     return _arrive(db, stored, notes)
+
+
+def _store_ours(
+    db: Database, carried: CarriedRecord, record: Record, file_name: str, session: str | None
+) -> Stored:
+    """Add the image of our record, its file as the engine gave it where that can be had.
+
+    Raises `StoreError` for a signature that does not fit, too: somebody changed something then.
+    """
+    signer = None
+    if carried.signature is not None:
+        signature = read_signature(carried.signature)
+        if not signature.fits(carried.text):
+            raise StoreError("The signature in the file is not one of its record.")
+        signer = signature.key.line
+    return store_record(
+        db,
+        record,
+        files.find_engine_file(carried, record) or carried.data,
+        inputs=carried.inputs,
+        file_name=file_name,
+        session=session,
+        signer=signer,
+    )
 
 
 def _arrive(db: Database, stored: Stored, notes: list[str]) -> Arrival:
@@ -158,15 +177,16 @@ def _arrive(db: Database, stored: Stored, notes: list[str]) -> Arrival:
     )
 
 
-def _choose_subject(found: Found, data: bytes) -> Subject:
+def _choose_subject(found: Found, data: bytes, why: str = "") -> Subject:
+    """What is stored of a file that is not ours to the byte; `why` it is not taken for ours."""
     if found.record is not None:
-        # Its pixels are others, as in a lossy copy; what was asked for is known all the same.
+        # As in a lossy copy: what was asked for is known all the same.
         return Subject(
             adopted=Adopted(
                 dialect=DIALECT,
                 request=found.record.request,
                 grade=Grade.MAPPED,
-                unread=(("pixels", "the file's are not those of the record"),),
+                unread=(("record", why or "not taken over"),),
             ),
             facts=found.record.meta,
             text=found.record.to_json().decode(),
