@@ -22,12 +22,13 @@ from store.mapping import (
     to_images,
     to_verification,
 )
-from store.records import Comparison, EnvironmentRecord, Image, Stage, Verification
+from store.records import Comparison, EnvironmentRecord, Image, Imported, Stage, Verification
 from store.seals import seal_verification
 from store.tables import (
     AnnotationRow,
     EnvironmentRow,
     ImageRow,
+    ImportedRow,
     StageRow,
     ThumbnailRow,
     VerificationRow,
@@ -107,7 +108,7 @@ def _match(statement: Any, search: str | None) -> tuple[Any, Any]:
 def get_image(db: Database, reference: str) -> Image:
     """The whole record of the image whose id begins with `reference` (`@1` is the newest).
 
-    Stages, environment and meta are filled. Raises `NotFound`.
+    Stages, environment, meta and the text that came with it are filled. Raises `NotFound`.
     """
     with db.read() as read:
         row = find_row(read, ImageRow, reference)
@@ -118,6 +119,7 @@ def get_image(db: Database, reference: str) -> Image:
             stages=_load_stages(read, image.number),
             environment=_load_environment(read, image.environment_digest),
             meta=meta or {},
+            imported=_load_imported(read, image),
             is_damaged=image.is_damaged or meta is None,
         )
 
@@ -218,6 +220,14 @@ def _load_stages(read: Session, number: int) -> tuple[Stage, ...]:
     statement = select(StageRow).where(col(StageRow.image_number) == number)
     rows = read.exec(statement.order_by(col(StageRow.position))).all()
     return tuple(Stage(name=row.name, step=row.step, sha256=row.sha256) for row in rows)
+
+
+def _load_imported(read: Session, image: Image) -> Imported | None:
+    """Where it came from, with the text of its metadata."""
+    if image.imported is None:
+        return None
+    row = read.get(ImportedRow, image.number)
+    return msgspec.structs.replace(image.imported, text=as_text(row.text) if row else "")
 
 
 def _load_environment(read: Session, digest: str) -> EnvironmentRecord | None:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy import exists
+from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
 
 from store.errors import NotFound, RequestError, StoreError
@@ -22,6 +23,7 @@ from store.records import (
     EnvironmentRecord,
     FinishReason,
     Image,
+    Imported,
     Job,
     JobState,
     Purpose,
@@ -34,6 +36,7 @@ from store.tables import (
     AnnotationRow,
     EnvironmentRow,
     ImageRow,
+    ImportedRow,
     JobRow,
     PromptRow,
     RequestRow,
@@ -344,6 +347,7 @@ def to_images(vault: Vault, session: Session, rows: Sequence[ImageRow]) -> list[
         newest[verification.image_id] = verification
         if verification.regenerated_id:
             compared[verification.regenerated_id] = verification
+    imported = _load_imported(session, rows)
     numbers = [row.number or 0 for row in rows]
     said, tags = load_annotations(session, numbers), load_tags(session, numbers)
     return [
@@ -355,6 +359,7 @@ def to_images(vault: Vault, session: Session, rows: Sequence[ImageRow]) -> list[
                 newest.get(row.id),
                 compared.get(row.id),
                 row.number in thinned,
+                imported.get(row.number),
             ),
             said.get(row.number or 0),
             tags.get(row.number or 0, ()),
@@ -408,6 +413,35 @@ def _list_thinned(session: Session, rows: Sequence[ImageRow]) -> set[int]:
     return set(session.exec(statement).all())
 
 
+def _load_imported(session: Session, rows: Sequence[ImageRow]) -> dict[int | None, Imported]:
+    """Where those that came in came from, by number, without the text of their metadata."""
+    wanted = {row.number for row in rows if row.purpose == Purpose.IMPORT.value}
+    if not wanted:
+        return {}
+    statement = (
+        select(ImportedRow)
+        .where(col(ImportedRow.image_number).in_(wanted))
+        .options(defer(ImportedRow.text))  # type: ignore[arg-type]
+    )
+    return {
+        row.image_number: Imported(
+            dialect=as_text(row.dialect),
+            grade=as_text(row.grade),
+            unread=_read_unread(row.unread),
+            file_name=as_text(row.file_name),
+            signer=None if row.signer is None else as_text(row.signer),
+        )
+        for row in session.exec(statement)
+    }
+
+
+def _read_unread(stored: object) -> tuple[tuple[str, str | None], ...]:
+    try:
+        return msgspec.json.decode(as_text(stored), type=tuple[tuple[str, str | None], ...])
+    except (msgspec.DecodeError, UnicodeError):
+        return ()
+
+
 def _to_image(
     vault: Vault,
     row: ImageRow,
@@ -416,6 +450,7 @@ def _to_image(
     newest: VerificationRow | None,
     compared: VerificationRow | None,
     is_thinned: bool,
+    imported: Imported | None,
 ) -> Image:
     try:
         path = vault.path(row.file_sha256, suffix_of(row.mime))
@@ -450,6 +485,7 @@ def _to_image(
         comparison_difference=compared.first_difference if compared else None,
         is_damaged=is_damaged,
         is_thinned=is_thinned,
+        imported=imported,
     )
 
 

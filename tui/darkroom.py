@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from engines.thinning import Thinning
     from store.database import Database
     from store.decoding import DecodedInput, Input, Role
+    from store.metadata.intake import Adopted, Arrival
     from store.sessions import DraftWriter
 
 FIRST_SESSION = "main"
@@ -211,6 +212,12 @@ class Darkroom:
         """Write the draft through. Returns at once; a thread writes the newest one."""
         if self._drafts is not None and not self.is_read_only:
             self._drafts.write(name, draft)
+
+    async def write_draft(self, name: str, draft: Draft) -> None:
+        """Write the draft of a session that is not open here. Raises `StoreError`."""
+        from store import sessions
+
+        await asyncio.to_thread(sessions.save_draft, self.database, name, draft)
 
     @property
     def draft_error(self) -> StoreError | None:
@@ -386,6 +393,31 @@ class Darkroom:
         from store.trash import empty_trash
 
         return await asyncio.to_thread(empty_trash, self.database, tell)
+
+    # Images of others
+
+    async def import_image(
+        self, data: bytes, file_name: str, session: str | None = None
+    ) -> Arrival:
+        """Add an image file to the history with all that its metadata say of it.
+
+        `file_name`: without its folder; `session`: where it is shown. One that is there is not
+        added again. Raises `StoreError` where it is no image or says nothing.
+        """
+        from store.metadata.intake import import_file
+
+        return await asyncio.to_thread(
+            import_file, self.database, data, file_name=file_name, session=session
+        )
+
+    async def read_metadata(self, data: bytes) -> Adopted:
+        """The request that an image file's metadata make, with how much of them is in it.
+
+        Nothing is kept. Raises `StoreError` where it is no image or says nothing.
+        """
+        from store.metadata.intake import adopt_file
+
+        return await asyncio.to_thread(adopt_file, data)
 
     # Engines
 
@@ -608,12 +640,13 @@ class Darkroom:
         return await asyncio.to_thread(self._verify, image_id)
 
     def _verify(self, image_id: str) -> Job | None:
-        from engines.verify import verify_record
+        from engines.verify import judge_foreign, verify_record
         from store import history
 
         image = history.check_image(self.database, image_id)
         is_changed = image.is_damaged or bool(image.changes)
-        if is_changed and (comparison := verify_record(self.database, image)) is not None:
+        comparison = verify_record(self.database, image) if is_changed else None
+        if (comparison := comparison or judge_foreign(image)) is not None:
             history.add_verification(self.database, image.id, comparison)
             return None
         return self._enqueue_comparison(image.id, Purpose.VERIFY)
@@ -622,7 +655,13 @@ class Darkroom:
         from engines.cost import check_budget
         from store import history, queue
 
-        request = history.get_image(self.database, image_id).request
+        image = history.get_image(self.database, image_id)
+        if image.is_foreign:
+            raise StoreError(
+                f"Another program made the image {image.id[:8]}; it cannot be made again here.",
+                "Load it into the editor to make one like it.",
+            )
+        request = image.request
         if purpose is Purpose.REGENERATE:
             check_budget(self.database, [request], self.settings)
         profile = self._choose_profile(request.engine)

@@ -97,6 +97,7 @@ def register_all() -> None:
         engines,
         generate,
         history,
+        imports,
         queue,
         runs,
         serve,
@@ -105,7 +106,18 @@ def register_all() -> None:
         verify,
     )
 
-    for family in (generate, verify, runs, compare, history, annotate, trash, thinning, queue):
+    for family in (
+        generate,
+        verify,
+        runs,
+        compare,
+        history,
+        imports,
+        annotate,
+        trash,
+        thinning,
+        queue,
+    ):
         family.register(app)
     for family in (engines, account, doctor, bindings, serve):
         family.register(app)
