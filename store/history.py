@@ -198,6 +198,12 @@ def read_image(db: Database, image: Image) -> bytes:
     return db.vault.get(image.file_sha256, suffix_of(image.mime))
 
 
+def get_environment(db: Database, digest: str) -> EnvironmentRecord | None:
+    """What images were made or verified with, by its digest; None where it is not kept."""
+    with db.read() as read:
+        return _load_environment(read, digest)
+
+
 def list_verifications(db: Database, image_id: str) -> list[Verification]:
     """All comparisons of an image, newest first. Raises `NotFound`."""
     with db.read() as read:

@@ -34,6 +34,7 @@ from store.limits import suggest
 from store.records import (
     Draft,
     Emptying,
+    EnvironmentRecord,
     Image,
     Job,
     JobState,
@@ -342,6 +343,12 @@ class Darkroom:
         from store import queue
 
         return await asyncio.to_thread(queue.read_wire, self.database, job_id)
+
+    async def get_environment(self, digest: str) -> EnvironmentRecord | None:
+        """What images were made or verified with, by its digest; None where it is not kept."""
+        from store import history
+
+        return await asyncio.to_thread(history.get_environment, self.database, digest)
 
     async def list_verifications(self, image_id: str) -> list[Verification]:
         """All verifications of the image, newest first."""

@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
+from store.errors import RequestError
 from store.records import Image, Job, Verification
 from tui.cli.options import JsonOption
 from tui.cli.preflight import print_outlooks
+from tui.cli.report_file import ReportFile, ReportOption
 from tui.cli.run import open_darkroom, run_command, wait_for_jobs
 from tui.cli.runs import read_choice, run_choice
 from tui.cli.verdicts import VerdictPrinter
@@ -26,7 +28,7 @@ def regenerate(
         async with open_darkroom() as darkroom:
             found = [await darkroom.get_image(reference) for reference in images]
             jobs = [await darkroom.regenerate(image.id) for image in found]
-            return await _print_compared(darkroom, found, jobs, as_json)
+            return await _print_compared(darkroom, found, jobs, ReportFile(None, ""), as_json)
 
     raise typer.Exit(run_command(work(), as_json=as_json))
 
@@ -62,6 +64,7 @@ def verify(
             "nothing of it decides pixels, 1 when something does, 2 when one cannot be made.",
         ),
     ] = False,
+    report: ReportOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Prove images: status 0 when all are identical.
@@ -75,29 +78,40 @@ def verify(
         async with open_darkroom() as darkroom:
             if is_dry_run:
                 return await print_outlooks(darkroom, choice, as_json)
+            if report is not None and is_background:
+                raise RequestError(
+                    "report",
+                    str(report),
+                    "A report is written at the end: 'safelight runs @1 "
+                    "--report FILE' writes it then.",
+                )
+            page = ReportFile(report, choice.words)
             if choice.references and not is_background:
                 found = [await darkroom.get_image(reference) for reference in choice.references]
                 jobs = [await darkroom.verify(image.id) for image in found]
-                return await _print_compared(darkroom, found, jobs, as_json)
-            return await run_choice(darkroom, choice, is_background, as_json)
+                return await _print_compared(darkroom, found, jobs, page, as_json)
+            return await run_choice(darkroom, choice, is_background, page, as_json)
 
     raise typer.Exit(run_command(work(), as_json=as_json))
 
 
 async def _print_compared(
-    darkroom: Darkroom, images: list[Image], jobs: Sequence[Job | None], as_json: bool
+    darkroom: Darkroom,
+    images: list[Image],
+    jobs: Sequence[Job | None],
+    page: ReportFile,
+    as_json: bool,
 ) -> int:
     ended = await wait_for_jobs(darkroom, [job for job in jobs if job is not None])
     by_id = {job.id: job for job in ended}
     verdicts = VerdictPrinter(as_json)
     for image, job in zip(images, jobs, strict=True):
         job = by_id[job.id] if job else None
-        verdicts.add(
-            image.id,
-            image.pixels_sha256,
-            await _find_verification(darkroom, image, job),
-            (job.error if job else None) or "",
-        )
+        verification = await _find_verification(darkroom, image, job)
+        error = (job.error if job else None) or ""
+        verdicts.add(image.id, image.pixels_sha256, verification, error)
+        page.add(image.id, verification, error)
+    await page.write(darkroom)
     return verdicts.end()
 
 
