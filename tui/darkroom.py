@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from array import array
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from engines.thinning import Thinning
     from store.database import Database
     from store.decoding import DecodedInput, Input, Role
+    from store.lineage import Ancestry, Branch, Origin
     from store.metadata.intake import Adopted, Arrival
     from store.sessions import DraftWriter
 
@@ -337,6 +338,44 @@ class Darkroom:
         from store import history
 
         return await asyncio.to_thread(history.get_thumbnails, self.database, numbers)
+
+    async def find_ancestors(self, image_id: str) -> Ancestry:
+        """The line of an image upwards, its parent first. Raises `NotFound`."""
+        from store import lineage
+
+        return await asyncio.to_thread(lineage.find_ancestors, self.database, image_id)
+
+    async def list_children(self, image_id: str, after: int = 0, limit: int = 50) -> list[Image]:
+        """Images that came from this one, with numbers over `after`, the oldest first."""
+        from store import lineage
+
+        return await asyncio.to_thread(lineage.list_children, self.database, image_id, after, limit)
+
+    async def count_children(self, image_ids: Collection[str]) -> dict[str, int]:
+        """How many images came from each of these."""
+        from store import lineage
+
+        return await asyncio.to_thread(lineage.count_children, self.database, image_ids)
+
+    async def list_by_id(self, image_ids: Collection[str]) -> list[Image]:
+        """The images with these ids, those that there are, in no order."""
+        from store import lineage
+
+        return await asyncio.to_thread(lineage.list_by_id, self.database, image_ids)
+
+    async def list_origins(self, numbers: Collection[int]) -> dict[int, Origin]:
+        """Where those of these images came from that were imported, by number."""
+        from store import lineage
+
+        return await asyncio.to_thread(lineage.list_origins, self.database, numbers)
+
+    async def read_tree(self, image_id: str, *, depth: int, breadth: int) -> Branch:
+        """An image with what came of it. Raises `NotFound`."""
+        from store import lineage
+
+        return await asyncio.to_thread(
+            lineage.read_tree, self.database, image_id, depth=depth, breadth=breadth
+        )
 
     async def read_wire(self, job_id: str) -> bytes | None:
         """The exact message that was sent for the job; None for an engine without a wire."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from store.records import (
     FinishReason,
@@ -24,6 +24,9 @@ from store.records import (
 )
 from store.request import Adapter, FineTune, Guidance, InitialImage, Mask, Parameters, Upscale
 from tui.text import show_safely
+
+if TYPE_CHECKING:
+    from store.lineage import Origin
 
 # Verdicts
 
@@ -269,6 +272,43 @@ def describe_unread(imported: Imported) -> list[str]:
         for name, value in imported.unread
         if value is not None
     ]
+
+
+def describe_origin(image: Image, origin: Origin | None = None) -> str:
+    """What the first image of a line came from; "" where that is another image.
+
+    `origin`: the file that it was imported from.
+    """
+    if origin is not None:
+        return f"imported from {origin.file_name} ({origin.dialect})"
+    if image.parent_id:
+        return ""
+    parameters = image.request.parameters
+    if parameters.upscale is not None:
+        return f"made larger from the file {_shorten(parameters.upscale.sha256)}"
+    if parameters.initial_image is not None:
+        return f"started from the file {_shorten(parameters.initial_image.sha256)}"
+    return "the first of its line"
+
+
+_STEPS = {
+    None: "edited",
+    Relation.EDIT: "edited",
+    Relation.VARIATION: "varied",
+    Relation.INITIAL_IMAGE: "started from it",
+    Relation.UPSCALE: "made larger",
+}
+
+
+def name_step(image: Image) -> str:
+    """How `image` came from its parent: `edited`, `varied`, `made again`, `made larger` …"""
+    match image.purpose:
+        case Purpose.REGENERATE:
+            return "made again"
+        case Purpose.VERIFY | Purpose.RESTORE:
+            return "verified"
+        case Purpose.GENERATE | Purpose.IMPORT:
+            return _STEPS[image.relation]
 
 
 # Parameters

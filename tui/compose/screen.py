@@ -27,6 +27,7 @@ from tui.compose.draft import DraftEditor, Parts, read_cursor, read_place, read_
 from tui.compose.fields import FIELDS, Field, find_field, get_field, list_fields
 from tui.compose.header import HeaderLine
 from tui.compose.image import ImagePanel, Making, order_jobs
+from tui.compose.mismatch import Comparator, Mismatch
 from tui.compose.parameters import ParameterList, read_field
 from tui.compose.prompts import PromptStack
 from tui.compose.recent import RecentStrip
@@ -187,6 +188,7 @@ class ComposeScreen(ImageScreen):
     capabilities: var[Capabilities | None] = var(None)
     sizes: var[Mapping[str, tuple[int, int]]] = var(dict)
     making: var[Making] = var(Making)
+    mismatch: var[Mismatch] = var(Mismatch)
     images: var[tuple[Image, ...]] = var(())
 
     class HistoryWanted(Message):
@@ -205,6 +207,7 @@ class ComposeScreen(ImageScreen):
         self._keymap = keymap or {}
         self.editor = DraftEditor(self, darkroom)
         self._initial_images = InitialImages(self.editor, darkroom)
+        self._comparator = Comparator(darkroom)
         self._shown_initial: str | None = None
         self._newest: Job | None = None
         self._seen_job = 0
@@ -239,7 +242,7 @@ class ComposeScreen(ImageScreen):
                     ComposeScreen.sizes,
                     ComposeScreen.field,
                 )
-            yield self._panel.data_bind(ComposeScreen.making)
+            yield self._panel.data_bind(ComposeScreen.making, ComposeScreen.mismatch)
         self._strip.data_bind(ComposeScreen.images)
         yield self._recent
         yield self._keys
@@ -270,8 +273,16 @@ class ComposeScreen(ImageScreen):
             self.field = read_field(now)
         if self.darkroom.has_losses(now.engine):
             self._show_losses()
+        if now.prompts is not before.prompts or rest != before:
+            self._compare()
         if self.darkroom.draft_error is not self._draft_error:
             self._show_header()
+
+    def _compare(self) -> None:
+        """Say whether what is shown and the stack are of one request."""
+        has_unicode = get_display(self.app).has_unicode
+        shown = self.making.shown if self.is_ready else None
+        self.mismatch = self._comparator.compare(self.draft, shown, has_unicode=has_unicode)
 
     def _show_settings(self, draft: Draft) -> None:
         known = self.darkroom.capabilities.get(draft.engine)
@@ -379,6 +390,7 @@ class ComposeScreen(ImageScreen):
             case "value" if value is not None:
                 await self._parameters.open(value)
         self.is_ready = True
+        self._compare()
 
     async def fail_opening(self, error: SafelightError) -> None:
         """Explain why the history is not open; the draft can be edited all the same."""
@@ -455,9 +467,11 @@ class ComposeScreen(ImageScreen):
             return None
         return job if job.state.is_final and job.state is not JobState.DONE else None
 
-    def watch_making(self) -> None:
-        """Another image may be meant."""
+    def watch_making(self, before: Making, now: Making) -> None:
+        """Another image may be meant, and another one be shown."""
         self._find_meant()
+        if now.shown is not before.shown:
+            self._compare()
 
     @on(RecentStrip.CursorMoved)
     def _find_meant(self) -> None:
