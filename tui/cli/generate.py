@@ -53,9 +53,19 @@ from tui.cli.inputs import (
     read_prompts,
     read_whole,
 )
-from tui.cli.results import finish_jobs, make_folder, print_cost
+from tui.cli.output import (
+    FormatOption,
+    NameOption,
+    SidecarOption,
+    SignOption,
+    StripOption,
+    read_output,
+)
+from tui.cli.results import finish_jobs, print_cost
 from tui.cli.run import open_darkroom, print_note, run_command
 from tui.darkroom import Darkroom
+from tui.file_names import DEFAULT_PATTERN
+from tui.saving import make_folder
 
 
 def generate(
@@ -102,6 +112,11 @@ def generate(
     is_verbatim: options.VerbatimOption = False,
     session: options.SessionOption = None,
     output: options.OutputOption = None,
+    name: NameOption = DEFAULT_PATTERN,
+    file_format: FormatOption = None,
+    strip: StripOption = False,
+    sidecar: SidecarOption = None,
+    sign: SignOption = None,
     as_json: options.JsonOption = False,
     no_wait: options.NoWaitOption = False,
 ) -> None:
@@ -109,6 +124,14 @@ def generate(
     from engines.installed import find_installed
 
     async def work() -> int:
+        target = read_output(
+            output,
+            pattern=name,
+            file_format=file_format,
+            strip=strip,
+            sidecars=sidecar,
+            sign=sign,
+        )
         stack = read_prompts(prompts, off, is_verbatim=is_verbatim)
         number = read_whole("parameters.seed", seed, SEED_MINIMUM, SEED_MAXIMUM)
         draft = Draft(
@@ -176,12 +199,13 @@ def generate(
             for text in losses:
                 print_note(f"note: {text}")
             print_cost(darkroom, requests)
-            make_folder(output)
+            if target is not None:
+                make_folder(target.folder)
             for each in given:
                 await darkroom.keep_input(each)
             jobs = await darkroom.generate(draft, session)
             return await finish_jobs(
-                darkroom, jobs, output, no_wait=no_wait, as_json=as_json, losses=losses
+                darkroom, jobs, target, no_wait=no_wait, as_json=as_json, losses=losses
             )
 
     raise typer.Exit(run_command(work(), as_json=as_json))
@@ -266,6 +290,11 @@ def vary(
     profile: options.ProfileOption = None,
     session: options.SessionOption = None,
     output: options.OutputOption = None,
+    name: NameOption = DEFAULT_PATTERN,
+    file_format: FormatOption = None,
+    strip: StripOption = False,
+    sidecar: SidecarOption = None,
+    sign: SignOption = None,
     as_json: options.JsonOption = False,
     no_wait: options.NoWaitOption = False,
 ) -> None:
@@ -275,6 +304,14 @@ def vary(
     """
 
     async def work() -> int:
+        target = read_output(
+            output,
+            pattern=name,
+            file_format=file_format,
+            strip=strip,
+            sidecars=sidecar,
+            sign=sign,
+        )
         share = parse_number("parameters.variation.strength", "strength", strength, 0, 1)
         number = read_whole("parameters.variation.seed", variation_seed, SEED_MINIMUM, SEED_MAXIMUM)
         count = parse_whole("images", "images", images, 1, IMAGES_MAXIMUM)
@@ -282,11 +319,12 @@ def vary(
             await darkroom.check_session(session)
             source = await darkroom.get_image(image)
             print_cost(darkroom, [source.request] * count)
-            make_folder(output)
+            if target is not None:
+                make_folder(target.folder)
             jobs = await darkroom.vary(
                 source, strength=share, seed=number, images=count, session=session
             )
-            return await finish_jobs(darkroom, jobs, output, no_wait=no_wait, as_json=as_json)
+            return await finish_jobs(darkroom, jobs, target, no_wait=no_wait, as_json=as_json)
 
     raise typer.Exit(run_command(work(), as_json=as_json))
 
@@ -323,6 +361,11 @@ def upscale(
     upscaler: options.UpscalerOption = None,
     session: options.SessionOption = None,
     output: options.OutputOption = None,
+    name: NameOption = DEFAULT_PATTERN,
+    file_format: FormatOption = None,
+    strip: StripOption = False,
+    sidecar: SidecarOption = None,
+    sign: SignOption = None,
     as_json: options.JsonOption = False,
     no_wait: options.NoWaitOption = False,
 ) -> None:
@@ -332,6 +375,14 @@ def upscale(
     """
 
     async def work() -> int:
+        target = read_output(
+            output,
+            pattern=name,
+            file_format=file_format,
+            strip=strip,
+            sidecars=sidecar,
+            sign=sign,
+        )
         stack = read_prompts(prompts or (), off, is_verbatim=is_verbatim)
         kind = None if upscaler is None else read_choice("upscaler", upscaler, UPSCALERS)
         choices = UpscaleChoices(
@@ -362,10 +413,11 @@ def upscale(
             for text in losses:
                 print_note(f"note: {text}")
             print_cost(darkroom, requests)
-            make_folder(output)
+            if target is not None:
+                make_folder(target.folder)
             jobs = [await darkroom.upscale(one.file, choices, session, one.image) for one in given]
             return await finish_jobs(
-                darkroom, jobs, output, no_wait=no_wait, as_json=as_json, losses=losses
+                darkroom, jobs, target, no_wait=no_wait, as_json=as_json, losses=losses
             )
 
     raise typer.Exit(run_command(work(), as_json=as_json))

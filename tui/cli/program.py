@@ -88,8 +88,30 @@ def _check_session(context: typer.Context, name: str) -> None:
 
 def run() -> None:
     """Parse the arguments and run; errors end with status 2 and a sentence."""
-    from tui.cli import account, bindings, doctor, engines, generate, history, queue, serve, verify
+    from tui.cli import (
+        account,
+        bindings,
+        doctor,
+        engines,
+        export,
+        generate,
+        history,
+        queue,
+        serve,
+        verify,
+    )
 
-    for family in (generate, verify, history, queue, engines, account, doctor, bindings, serve):
+    for family in (
+        generate,
+        verify,
+        export,
+        history,
+        queue,
+        engines,
+        account,
+        doctor,
+        bindings,
+        serve,
+    ):
         family.register(app)
     app()

@@ -9,8 +9,18 @@ import typer
 
 from store.errors import RequestError
 from store.records import Image, Job, Verdict
+from tui.cli.file_verdicts import SignersOption, find_files, verify_files
 from tui.cli.inputs import LIMIT_MAXIMUM, read_count
-from tui.cli.options import JsonOption
+from tui.cli.options import JsonOption, OutputOption
+from tui.cli.output import (
+    FormatOption,
+    NameOption,
+    Output,
+    SidecarOption,
+    SignOption,
+    StripOption,
+    read_output,
+)
 from tui.cli.run import (
     EXIT_DIFFERENT,
     open_darkroom,
@@ -21,40 +31,66 @@ from tui.cli.run import (
     wait_for_jobs,
 )
 from tui.darkroom import Darkroom
+from tui.file_names import DEFAULT_PATTERN
+from tui.saving import make_folder
 from tui.words import describe_verdict
 
 
 def regenerate(
     images: Annotated[list[str], typer.Argument(help="Ids or their beginnings; @1 is the newest.")],
+    output: OutputOption = None,
+    name: NameOption = DEFAULT_PATTERN,
+    file_format: FormatOption = None,
+    strip: StripOption = False,
+    sidecar: SidecarOption = None,
+    sign: SignOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make images again, as children, and compare."""
 
     async def work() -> int:
+        target = read_output(
+            output,
+            pattern=name,
+            file_format=file_format,
+            strip=strip,
+            sidecars=sidecar,
+            sign=sign,
+        )
         async with open_darkroom() as darkroom:
             found = [await darkroom.get_image(reference) for reference in images]
+            if target is not None:
+                make_folder(target.folder)
             jobs = [await darkroom.regenerate(image.id) for image in found]
-            return await _print_compared(darkroom, found, jobs, as_json)
+            return await _print_compared(darkroom, found, jobs, as_json, target)
 
     raise typer.Exit(run_command(work(), as_json=as_json))
 
 
 def verify(
     images: Annotated[
-        list[str] | None, typer.Argument(help="Ids or their beginnings; @1 is the newest.")
+        list[str] | None,
+        typer.Argument(
+            help="Ids or their beginnings; @1 is the newest. Or files with a record in them, and "
+            "bundles."
+        ),
     ] = None,
     is_all: Annotated[bool, typer.Option("--all", help="Every image.")] = False,
     last: Annotated[
         str | None, typer.Option("--last", metavar="INTEGER", help="The newest ones.")
     ] = None,
+    signers: SignersOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Prove images: status 0 when all are identical.
 
-    Each is made again from its record and compared; status 1 when one is not identical.
+    Each is made again from its record and compared; status 1 when one is not identical. A file is
+    proven from the record in it alone, and added to no history.
     """
 
     async def work() -> int:
+        if paths := find_files(images or []):
+            return await verify_files(paths, signers, as_json)
         newest = None if last is None else read_count("--last", last, 1, LIMIT_MAXIMUM)
         async with open_darkroom() as darkroom:
             found = await _choose_images(darkroom, images or [], is_all, newest)
@@ -85,21 +121,31 @@ async def _choose_images(
 
 
 async def _print_compared(
-    darkroom: Darkroom, images: list[Image], jobs: Sequence[Job | None], as_json: bool
+    darkroom: Darkroom,
+    images: list[Image],
+    jobs: Sequence[Job | None],
+    as_json: bool,
+    output: Output | None = None,
 ) -> int:
     ended = await wait_for_jobs(darkroom, [job for job in jobs if job is not None])
     by_id = {job.id: job for job in ended}
-    results, is_all_identical = [], True
+    results: list[dict[str, Any]] = []
+    is_all_identical = True
     for image, job in zip(images, jobs, strict=True):
         row = await _read_verdict(darkroom, image, by_id[job.id] if job else None)
         detail = row.pop("detail")
+        if output is not None and row["regenerated_id"]:
+            child_image = await darkroom.get_image(row["regenerated_id"])
+            path = await output.write(darkroom, child_image, len(results) + 1)
+            row["path"] = str(path)
         results.append(row)
         is_identical = row["verdict"] == Verdict.IDENTICAL.value
         is_all_identical = is_all_identical and is_identical
         if not as_json:
             said = describe_verdict(Verdict(row["verdict"]), row["first_difference"])
             child = f", kept as {row['regenerated_id'][:8]}" if row["regenerated_id"] else ""
-            print_line(f"{image.id[:8]}  {said}{child}")
+            written = f"  {row['path']}" if "path" in row else ""
+            print_line(f"{image.id[:8]}  {said}{child}{written}")
         if not is_identical and detail:
             print_note(f"  {detail}")
     if as_json:

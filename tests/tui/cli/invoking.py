@@ -11,14 +11,36 @@ from unittest import mock
 from typer import testing
 from typer.main import get_command
 
-from tui.cli import account, bindings, doctor, engines, generate, history, queue, serve, verify
+from tui.cli import (
+    account,
+    bindings,
+    doctor,
+    engines,
+    export,
+    generate,
+    history,
+    queue,
+    serve,
+    verify,
+)
 from tui.cli.program import app
 from tui.darkroom import Darkroom
 
 
 @functools.cache
 def _get_command() -> Any:
-    for family in (generate, verify, history, queue, engines, account, doctor, bindings, serve):
+    for family in (
+        generate,
+        verify,
+        export,
+        history,
+        queue,
+        engines,
+        account,
+        doctor,
+        bindings,
+        serve,
+    ):
         family.register(app)
     return get_command(app)
 
