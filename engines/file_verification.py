@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engines.base import NO_FILES, InputFiles, Produced, Run, StageReached
+from engines.pixel_difference import measure_difference
 from engines.registry import EngineRegistry
-from engines.verify import INPUT_NAMES, compare, explain_failure, measure_psnr
+from engines.verify import INPUT_NAMES, compare, explain_failure
 from engines.worker.job import check_produced, make_result
 from store.errors import SafelightError, StoreError
 from store.metadata.exchange import are_those
@@ -157,7 +158,8 @@ async def _judge(
         comparison = explain_failure(error)
         return (_differ("pixels", damage) if damage else comparison), is_lossy
     now = await asyncio.to_thread(open_image, result.data)
-    psnr = None if then is None else measure_psnr(then, now)
+    measured = None if then is None else measure_difference(then, now)
+    psnr = None if measured is None else measured.psnr_db
     comparison = compare(
         pixels_then=record.pixels.sha256,
         pixels_now=result.pixels_sha256,

@@ -23,7 +23,7 @@ from store.errors import RequestError, SafelightError
 from store.records import Draft, DraftPrompt, Image, Job, JobState, Purpose, Session
 from tui.compose import draft as drafts
 from tui.compose.derive import InitialImages
-from tui.compose.draft import DraftEditor, read_cursor, read_place, read_row, take_settings
+from tui.compose.draft import DraftEditor, Parts, read_cursor, read_place, read_row, take_settings
 from tui.compose.fields import FIELDS, Field, find_field, get_field, list_fields
 from tui.compose.header import HeaderLine
 from tui.compose.image import ImagePanel, Making, order_jobs
@@ -32,7 +32,7 @@ from tui.compose.prompts import PromptStack
 from tui.compose.recent import RecentStrip
 from tui.darkroom import Darkroom
 from tui.dialogs import ChoiceScreen, PathScreen
-from tui.image_screen import ImageScreen
+from tui.image_screen import NO_IMAGE, ImageScreen
 from tui.keys import is_typing, list_active
 from tui.terminal.detect import get_display
 from tui.widgets.key_line import KeyLine
@@ -106,6 +106,29 @@ class ComposeScreen(ImageScreen):
             "undo",
             tooltip="Undo the last change of stack or parameters",
             id="undo",
+        ),
+        Binding(
+            "ctrl+y,ctrl+shift+z,U",
+            "redo",
+            "redo",
+            tooltip="Redo: make the change again that was undone last",
+            key_display="ctrl+y U",
+            show=False,
+            id="redo",
+        ),
+        Binding(
+            "b",
+            "load_shown",
+            "back to image",
+            tooltip="Load this image's request: stack, parameters and seed become what made it",
+            id="image.back",
+        ),
+        Binding(
+            "S",
+            "repeat_seed",
+            "again",
+            tooltip="Generate again with this image's seed, from the stack as it is now",
+            id="seed.again",
         ),
         Binding(
             "l",
@@ -380,6 +403,7 @@ class ComposeScreen(ImageScreen):
             jobs = order_jobs(await self.darkroom.list_jobs(UNFINISHED))
             newest = await self.darkroom.list_jobs(limit=1)
             self.images = tuple(await self.darkroom.list_images(limit=RECENT))
+            self._strip.is_read = True
             chosen = await self._find_chosen()
             self._newest = newest[0] if newest else None
             self._show_making(jobs, chosen)
@@ -500,6 +524,12 @@ class ComposeScreen(ImageScreen):
                 return darkroom.trouble
             case "undo" if not self.editor.has_undo:
                 return "There is nothing to undo."
+            case "redo" if not self.editor.has_redo:
+                return "There is nothing to redo: nothing was undone, or it was changed since."
+            case "load_shown" if self.image is None:
+                return NO_IMAGE
+            case "repeat_seed":
+                return darkroom.explain_writing() or ("" if self.image is not None else NO_IMAGE)
             case "recall_seed" if not draft.previous_seeds:
                 return "There is no previous seed yet."
             case "mix_seed":
@@ -516,8 +546,20 @@ class ComposeScreen(ImageScreen):
 
     async def action_generate(self) -> None:
         """Queue the images that the draft stands for, or explain what is wrong with it."""
-        if not (await self._stack.accept() and await self._parameters.accept()):
+        await self._generate()
+
+    async def action_repeat_seed(self) -> None:
+        """Generate from the stack as it is, with the seed of the image that is meant."""
+        if (image := self.image) is None:
             return
+        self.editor.change(drafts.set_seed(self.draft, image.seed))
+        if await self._generate():
+            self.say(f"Again with the seed {image.seed} of {image.id[:4]}.")
+
+    async def _generate(self) -> bool:
+        """Queue what the draft stands for; whether that was done."""
+        if not (await self._stack.accept() and await self._parameters.accept()):
+            return False
         if self.is_typing:
             self.focus_part(self.get_part())
         self._dismiss()
@@ -526,7 +568,7 @@ class ComposeScreen(ImageScreen):
             self.darkroom.resolve(sent)
         except SafelightError as error:
             await self.fail(error)
-            return
+            return False
         self.editor.change(drafts.advance_seed(sent))
         after = self.draft.seed
         self.editor.set_place(image=None)
@@ -536,8 +578,9 @@ class ComposeScreen(ImageScreen):
             if self.draft.seed == after and sent.seed is not None:
                 self.editor.change(drafts.set_seed(self.draft, sent.seed))
             await self.fail(error)
-            return
+            return False
         await self._update_now()
+        return True
 
     async def action_cancel(self) -> None:
         """Cancel the job that runs, else the next one that waits."""
@@ -574,6 +617,11 @@ class ComposeScreen(ImageScreen):
         if (label := self.editor.undo()) is not None:
             self.say(f"Undone: {label}.")
 
+    def action_redo(self) -> None:
+        """Make the change again that was taken back last."""
+        if (label := self.editor.redo()) is not None:
+            self.say(f"Redone: {label}.")
+
     def action_lock_seed(self) -> None:
         """Keep the seed for the next runs, or not."""
         draft = self.draft
@@ -590,6 +638,16 @@ class ComposeScreen(ImageScreen):
     def action_mix_seed(self) -> None:
         """Mix another seed into the next images, or a newly drawn one."""
         self.editor.change(drafts.set_variation(self.draft), "mixing a second seed in")
+
+    def action_load_shown(self) -> None:
+        """Load the whole request of the image that is meant."""
+        if (image := self.image) is not None:
+            self.load_image(image, Parts.ALL)
+
+    @on(ImageScreen.DraftLoaded)
+    def _load_parts(self, event: ImageScreen.DraftLoaded) -> None:
+        event.stop()
+        self.load_image(event.image, event.parts)
 
     def load_image(self, image: Image, parts: str) -> None:
         """Take `parts` of what made `image` into the draft; the undo takes it back."""
