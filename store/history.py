@@ -11,13 +11,28 @@ from sqlalchemy import Integer, column, func, table, text
 from sqlmodel import Session, col, select
 
 from store.database import Database
-from store.errors import StoreError
+from store.errors import NotFound, StoreError
 from store.fulltext import parse_search
 from store.integrity import find_changes, name_changes
-from store.mapping import as_text, find_row, store_verification, to_images, to_verification
-from store.records import Comparison, EnvironmentRecord, Image, Stage, Verification
+from store.mapping import (
+    as_text,
+    find_row,
+    is_trashed,
+    store_verification,
+    to_images,
+    to_verification,
+)
+from store.records import Comparison, EnvironmentRecord, Image, Imported, Stage, Verification
 from store.seals import seal_verification
-from store.tables import EnvironmentRow, ImageRow, StageRow, ThumbnailRow, VerificationRow
+from store.tables import (
+    AnnotationRow,
+    EnvironmentRow,
+    ImageRow,
+    ImportedRow,
+    StageRow,
+    ThumbnailRow,
+    VerificationRow,
+)
 from store.vault import suffix_of
 
 
@@ -32,14 +47,31 @@ def list_images(
     """Up to `limit` images, newest first: those with a number below `before`.
 
     `search`: all its words must begin words of the prompts; any text may be given. `session`:
-    only those of that session. A damaged record is listed too, marked `is_damaged`.
+    only those of that session. A damaged record is listed too, marked `is_damaged`; what lies in
+    the trash is not.
     """
     statement, number = _match(select(ImageRow), search)
+    statement = statement.where(~is_trashed(number))
     if before is not None:
         statement = statement.where(number < before)
     if session is not None:
         statement = statement.where(col(ImageRow.session) == session)
     statement = statement.order_by(number.desc()).limit(limit)
+    with db.read() as read:
+        return to_images(db.vault, read, read.exec(statement).all())
+
+
+def list_trash(db: Database, *, before: int | None = None, limit: int = 50) -> list[Image]:
+    """Up to `limit` images that lie in the trash, newest first, with a number below `before`."""
+    statement = (
+        select(ImageRow)
+        .join(AnnotationRow, col(AnnotationRow.image_number) == col(ImageRow.number))
+        .where(col(AnnotationRow.trashed_at).is_not(None), col(AnnotationRow.emptied_at).is_(None))
+        .order_by(col(ImageRow.number).desc())
+        .limit(limit)
+    )
+    if before is not None:
+        statement = statement.where(col(ImageRow.number) < before)
     with db.read() as read:
         return to_images(db.vault, read, read.exec(statement).all())
 
@@ -50,6 +82,7 @@ def list_image_numbers(db: Database, *, search: str | None = None) -> array[int]
     Eight bytes an image: a list of any length knows its end and every place in it.
     """
     statement, number = _match(select(ImageRow.number), search)
+    statement = statement.where(~is_trashed(number))
     with db.read() as read:
         return array("q", read.exec(statement.order_by(number.desc())))
 
@@ -75,7 +108,7 @@ def _match(statement: Any, search: str | None) -> tuple[Any, Any]:
 def get_image(db: Database, reference: str) -> Image:
     """The whole record of the image whose id begins with `reference` (`@1` is the newest).
 
-    Stages, environment and meta are filled. Raises `NotFound`.
+    Stages, environment, meta and the text that came with it are filled. Raises `NotFound`.
     """
     with db.read() as read:
         row = find_row(read, ImageRow, reference)
@@ -86,7 +119,26 @@ def get_image(db: Database, reference: str) -> Image:
             stages=_load_stages(read, image.number),
             environment=_load_environment(read, image.environment_digest),
             meta=meta or {},
+            imported=_load_imported(read, image),
             is_damaged=image.is_damaged or meta is None,
+        )
+
+
+def get_image_at(db: Database, number: int) -> Image:
+    """The image with this number, as lists have it. Raises `NotFound`."""
+    with db.read() as read:
+        row = read.get(ImageRow, number)
+        if row is None:
+            raise NotFound(f"There is no image of the number {number}.")
+        return to_images(db.vault, read, [row])[0]
+
+
+def has_image(db: Database, image_id: str) -> bool:
+    """Whether there is an image of this whole id."""
+    with db.read() as read:
+        return (
+            read.exec(select(ImageRow.number).where(col(ImageRow.id) == image_id)).first()
+            is not None
         )
 
 
@@ -106,6 +158,23 @@ def check_image(db: Database, reference: str) -> Image:
     return msgspec.structs.replace(image, changes=tuple(name_changes(findings)))
 
 
+def find_neighbour(db: Database, number: int, *, is_newer: bool) -> Image | None:
+    """The image made next after the one with this number, or last before it; None at an end.
+
+    What lies in the trash is passed by.
+    """
+    own = col(ImageRow.number)
+    statement = (
+        select(ImageRow).where(own > number).order_by(own)
+        if is_newer
+        else select(ImageRow).where(own < number).order_by(own.desc())
+    )
+    statement = statement.where(~is_trashed(own))
+    with db.read() as read:
+        rows = read.exec(statement.limit(1)).all()
+        return to_images(db.vault, read, rows)[0] if rows else None
+
+
 def get_thumbnails(db: Database, numbers: Collection[int]) -> dict[int, bytes]:
     """The thumbnails of these images, by number; those that have none are left out."""
     wanted = col(ThumbnailRow.image_number).in_(set(numbers))
@@ -116,6 +185,11 @@ def get_thumbnails(db: Database, numbers: Collection[int]) -> dict[int, bytes]:
 
 def read_image(db: Database, image: Image) -> bytes:
     """The file of an image as the engine gave it, checked. Raises `StoreError` naming it."""
+    if image.is_emptied:
+        raise StoreError(
+            "The pixels of this image were removed with the trash; only its record is left.",
+            "Regenerating makes it again.",
+        )
     if image.is_thinned and not image.path.is_file():
         raise StoreError(
             f"The pixels of the image {image.id[:8]} were dropped to save space.",
@@ -152,6 +226,14 @@ def _load_stages(read: Session, number: int) -> tuple[Stage, ...]:
     statement = select(StageRow).where(col(StageRow.image_number) == number)
     rows = read.exec(statement.order_by(col(StageRow.position))).all()
     return tuple(Stage(name=row.name, step=row.step, sha256=row.sha256) for row in rows)
+
+
+def _load_imported(read: Session, image: Image) -> Imported | None:
+    """Where it came from, with the text of its metadata."""
+    if image.imported is None:
+        return None
+    row = read.get(ImportedRow, image.number)
+    return msgspec.structs.replace(image.imported, text=as_text(row.text) if row else "")
 
 
 def _load_environment(read: Session, digest: str) -> EnvironmentRecord | None:

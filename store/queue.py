@@ -415,7 +415,8 @@ def retry(db: Database, job_id: str, *, wanted: Serving | None = None) -> Job:
 
     `wanted`: as for `enqueue`.
     For a paid engine it may be charged again: ask first. Answers of the last run are put
-    aside, not thrown away. Raises `StoreError` for a job that is done or has not ended.
+    aside, not thrown away. Raises `StoreError` for a job that is done or has not ended, or that
+    compares with an image that was removed.
     """
     again = (JobState.FAILED, JobState.CANCELLED, JobState.UNKNOWN, JobState.SET_ASIDE)
     with db.write() as write:
@@ -425,6 +426,7 @@ def retry(db: Database, job_id: str, *, wanted: Serving | None = None) -> Job:
                 f"The job {row.id[:8]} is {row.state}, so it cannot be tried again.",
                 "Only a job that ended without an image can.",
             )
+        _check_parent(write, row)
         db.vault.put_spool_aside(row.id)
         row.state = JobState.WAITING.value
         row.attempts = 0
@@ -469,6 +471,18 @@ def count_active(db: Database) -> int:
     statement = select(func.count()).select_from(JobRow).where(col(JobRow.state).in_(active))
     with db.read() as read:
         return read.exec(statement).one()
+
+
+def _check_parent(write: Session, row: JobRow) -> None:
+    """See to it that the image is there that the job came from; a new image needs none."""
+    wanted = select(ImageRow.number).where(col(ImageRow.id) == row.parent_id)
+    if row.parent_id is None or write.exec(wanted).first() is not None:
+        return
+    if row.purpose != Purpose.GENERATE.value:
+        raise StoreError(
+            f"The image {row.parent_id[:8]} that the job {row.id[:8]} compares with was removed."
+        )
+    row.parent_id = row.relation = None
 
 
 def _seal_what_was_not(write: Session) -> None:

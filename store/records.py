@@ -7,6 +7,7 @@ Times are seconds since 1970 in UTC, digests SHA-256 in hexadecimal. Order follo
 from __future__ import annotations
 
 import hashlib
+from array import array
 from enum import StrEnum
 from pathlib import Path
 
@@ -48,12 +49,16 @@ class JobState(StrEnum):
 
 
 class Purpose(StrEnum):
-    """Why a job is run: a new image, a child of a past one, a comparison only, a dropped file."""
+    """Why a job is run: a new image, a child of a past one, a comparison only, a dropped file.
+
+    `import`: nothing was run, the image came in as a file.
+    """
 
     GENERATE = "generate"
     REGENERATE = "regenerate"
     VERIFY = "verify"
     RESTORE = "restore"
+    IMPORT = "import"
 
 
 class Relation(StrEnum):
@@ -140,6 +145,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     know. `profile` names the host to ask (None: the usual one). `is_damaged`: the stored request
     no longer matches its digest, so `request` is only the best guess from what is left.
     `is_for_others`: it waits for other settings, or a newer program, than those of who asks.
+    `is_background`: it is of a run of verifications, which had its turn as nothing else waited.
     """
 
     number: int
@@ -169,6 +175,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     profile: str | None = None
     is_damaged: bool = False
     is_for_others: bool = False
+    is_background: bool = False
 
 
 class Serving(msgspec.Struct, frozen=True, kw_only=True):
@@ -236,6 +243,34 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     verification: Verification | None
 
 
+class Imported(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an image came from that came in as a file.
+
+    `dialect`: whose metadata it had (`safelight`, `A1111`, `ComfyUI` …), `grade`: how much of it is
+    in the request. `unread`: names and values that were not understood or have no place in a
+    request; the value is None for what the file does not say, and there the request holds a
+    stand-in. `text`: the metadata as they were, filled by `history.get_image` only. `file_name`: of
+    the file, without its folder. `signer`: the public key of who signed the record.
+    """
+
+    dialect: str
+    grade: str
+    unread: tuple[tuple[str, str | None], ...] = ()
+    text: str = ""
+    file_name: str = ""
+    signer: str | None = None
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether our own record came with it, so that it can be made again."""
+        return self.grade == "exact"
+
+    @property
+    def unsaid(self) -> tuple[str, ...]:
+        """The names of what the request holds stand-ins for."""
+        return tuple(name for name, value in self.unread if value is None)
+
+
 class Image(msgspec.Struct, frozen=True, kw_only=True):
     """One result, with everything that a list or a record shows except its bytes.
 
@@ -247,6 +282,10 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     record does not fit its own digest, so `request` is only the best guess from what is left;
     `changes` names all that was changed in the record after it was written, and is filled by
     `history.check_image` only. `is_thinned`: its file was dropped, as it can be made again.
+    `rating` (0 to 5, None for none), `is_favourite`, `tags` (by name)
+    and `note` are what a person said of it, `is_trashed` whether it lies in the trash.
+    `is_emptied`: its pixels were removed with the trash, and its record is kept for the images
+    that were made from it. `imported` says where an image that came in came from.
     """
 
     number: int
@@ -281,6 +320,58 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     is_damaged: bool = False
     is_thinned: bool = False
     changes: tuple[str, ...] = ()
+    rating: int | None = None
+    is_favourite: bool = False
+    tags: tuple[str, ...] = ()
+    note: str | None = None
+    is_trashed: bool = False
+    is_emptied: bool = False
+    imported: Imported | None = None
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether another program made it, so that nothing here can make it again."""
+        return self.imported is not None and self.imported.dialect != "safelight"
+
+
+class Mark(msgspec.Struct, frozen=True, kw_only=True):
+    """What is said of images anew; what is not set stays as it is.
+
+    `rating`: 0 to 5, None takes it away. `note`: None takes it away. `add` and `remove` are tags.
+    """
+
+    rating: int | msgspec.UnsetType | None = msgspec.UNSET
+    is_favourite: bool | msgspec.UnsetType = msgspec.UNSET
+    note: str | msgspec.UnsetType | None = msgspec.UNSET
+    is_trashed: bool | msgspec.UnsetType = msgspec.UNSET
+    add: tuple[str, ...] = ()
+    remove: tuple[str, ...] = ()
+
+
+class Marked(msgspec.Struct, frozen=True, kw_only=True):
+    """What a mark did: how many images it found, how many of them it changed.
+
+    `before` undoes it: marks with the numbers of the images that each is for, eight bytes an image.
+    """
+
+    found: int = 0
+    changed: int = 0
+    before: tuple[tuple[Mark, array[int]], ...] = ()
+
+
+class Emptying(msgspec.Struct, frozen=True, kw_only=True):
+    """What emptying the trash does or did.
+
+    `images` are removed altogether; of `records` more only the pixels, because images that are
+    kept were made from them; `held` stay in the trash, because jobs are about them. `file_bytes`
+    and `files`: what becomes free of the disk.
+    """
+
+    images: int = 0
+    records: int = 0
+    held: int = 0
+    files: int = 0
+    file_bytes: int = 0
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from array import array
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,10 +33,13 @@ from store.errors import NotFound, SafelightError, StoreError
 from store.limits import suggest
 from store.records import (
     Draft,
+    Emptying,
     EnvironmentRecord,
     Image,
     Job,
     JobState,
+    Mark,
+    Marked,
     Purpose,
     Relation,
     RunResult,
@@ -50,11 +53,16 @@ from tui import abilities
 from tui.abilities import Upscaler
 
 if TYPE_CHECKING:
+    from engines.file_verification import FileVerifier
     from engines.outlook import Preflight
     from engines.settings import Settings
     from engines.thinning import Thinning
     from store.database import Database
     from store.decoding import DecodedInput, Input, Role
+    from store.lineage import Ancestry, Branch, Origin
+    from store.metadata.choices import FileChoices, MadeFile
+    from store.metadata.intake import Adopted, Arrival
+    from store.metadata.signature import SigningKey
     from store.sessions import DraftWriter
 
 FIRST_SESSION = "main"
@@ -210,6 +218,12 @@ class Darkroom:
         if self._drafts is not None and not self.is_read_only:
             self._drafts.write(name, draft)
 
+    async def write_draft(self, name: str, draft: Draft) -> None:
+        """Write the draft of a session that is not open here. Raises `StoreError`."""
+        from store import sessions
+
+        await asyncio.to_thread(sessions.save_draft, self.database, name, draft)
+
     @property
     def draft_error(self) -> StoreError | None:
         """Why the newest draft could not be written, None when it was."""
@@ -290,6 +304,12 @@ class Darkroom:
 
         return await asyncio.to_thread(history.get_image, self.database, reference)
 
+    async def get_image_at(self, number: int) -> Image:
+        """The record of the image with this number, as lists have it. Raises `NotFound`."""
+        from store import history
+
+        return await asyncio.to_thread(history.get_image_at, self.database, number)
+
     async def get_images(self, numbers: Sequence[int]) -> list[Image]:
         """The images with these numbers, as lists have them, newest first."""
         from store import history
@@ -301,6 +321,14 @@ class Darkroom:
         from store import history
 
         return await asyncio.to_thread(history.check_image, self.database, reference)
+
+    async def find_neighbour(self, image: Image, *, is_newer: bool) -> Image | None:
+        """The image made next after `image`, or last before it; None at an end."""
+        from store import history
+
+        return await asyncio.to_thread(
+            history.find_neighbour, self.database, image.number, is_newer=is_newer
+        )
 
     async def read_image(self, image: Image) -> bytes:
         """The stored file. Raises `StoreError` when it is missing or damaged."""
@@ -331,6 +359,44 @@ class Darkroom:
 
         return await asyncio.to_thread(history.get_thumbnails, self.database, numbers)
 
+    async def find_ancestors(self, image_id: str) -> Ancestry:
+        """The line of an image upwards, its parent first. Raises `NotFound`."""
+        from store import lineage
+
+        return await asyncio.to_thread(lineage.find_ancestors, self.database, image_id)
+
+    async def list_children(self, image_id: str, after: int = 0, limit: int = 50) -> list[Image]:
+        """Images that came from this one, with numbers over `after`, the oldest first."""
+        from store import lineage
+
+        return await asyncio.to_thread(lineage.list_children, self.database, image_id, after, limit)
+
+    async def count_children(self, image_ids: Collection[str]) -> dict[str, int]:
+        """How many images came from each of these."""
+        from store import lineage
+
+        return await asyncio.to_thread(lineage.count_children, self.database, image_ids)
+
+    async def list_by_id(self, image_ids: Collection[str]) -> list[Image]:
+        """The images with these ids, those that there are, in no order."""
+        from store import lineage
+
+        return await asyncio.to_thread(lineage.list_by_id, self.database, image_ids)
+
+    async def list_origins(self, numbers: Collection[int]) -> dict[int, Origin]:
+        """Where those of these images came from that were imported, by number."""
+        from store import lineage
+
+        return await asyncio.to_thread(lineage.list_origins, self.database, numbers)
+
+    async def read_tree(self, image_id: str, *, depth: int, breadth: int) -> Branch:
+        """An image with what came of it. Raises `NotFound`."""
+        from store import lineage
+
+        return await asyncio.to_thread(
+            lineage.read_tree, self.database, image_id, depth=depth, breadth=breadth
+        )
+
     async def read_wire(self, job_id: str) -> bytes | None:
         """The exact message that was sent for the job; None for an engine without a wire."""
         from store import queue
@@ -348,6 +414,76 @@ class Darkroom:
         from store import history
 
         return await asyncio.to_thread(history.list_verifications, self.database, image_id)
+
+    # What is said of images
+
+    async def mark_images(self, numbers: Sequence[int], mark: Mark) -> Marked:
+        """Say `mark` of the images with these numbers. Raises `RequestError` or `StoreError`."""
+        from store.annotations import apply_mark
+
+        return await asyncio.to_thread(apply_mark, self.database, numbers, mark)
+
+    async def mark_found(self, search: str, mark: Mark) -> Marked:
+        """Say `mark` of all images that `search` finds now."""
+        numbers = await self.list_image_numbers(search=search)
+        return await self.mark_images(numbers, mark)
+
+    async def undo_marks(self, marked: Marked) -> int:
+        """Put back what a mark changed; of how many images."""
+        from store.annotations import undo_marks
+
+        return await asyncio.to_thread(undo_marks, self.database, marked)
+
+    async def list_tags(self, begin: str = "", limit: int = 1000) -> list[tuple[str, int]]:
+        """Tags that begin with `begin`, and of how many images each is, the most used first."""
+        from store.annotations import list_tags
+
+        return await asyncio.to_thread(list_tags, self.database, begin, limit)
+
+    async def list_trash(self, *, before: int | None = None, limit: int = 50) -> list[Image]:
+        """Images in the trash with a number below `before`, newest first."""
+        from store import history
+
+        return await asyncio.to_thread(
+            history.list_trash, self.database, before=before, limit=limit
+        )
+
+    async def plan_emptying(self) -> Emptying:
+        """What emptying the trash would do now. Changes nothing."""
+        from store.trash import plan_emptying
+
+        return await asyncio.to_thread(plan_emptying, self.database)
+
+    async def empty_trash(self, tell: Callable[[int], object] | None = None) -> Emptying:
+        """Remove what lies in the trash, for good. `tell` is called in another thread."""
+        from store.trash import empty_trash
+
+        return await asyncio.to_thread(empty_trash, self.database, tell)
+
+    # Images of others
+
+    async def import_image(
+        self, data: bytes, file_name: str, session: str | None = None
+    ) -> Arrival:
+        """Add an image file to the history with all that its metadata say of it.
+
+        `file_name`: without its folder; `session`: where it is shown. One that is there is not
+        added again. Raises `StoreError` where it is no image or says nothing.
+        """
+        from store.metadata.intake import import_file
+
+        return await asyncio.to_thread(
+            import_file, self.database, data, file_name=file_name, session=session
+        )
+
+    async def read_metadata(self, data: bytes) -> Adopted:
+        """The request that an image file's metadata make, with how much of them is in it.
+
+        Nothing is kept. Raises `StoreError` where it is no image or says nothing.
+        """
+        from store.metadata.intake import adopt_file
+
+        return await asyncio.to_thread(adopt_file, data)
 
     # Engines
 
@@ -413,6 +549,10 @@ class Darkroom:
         """
         return self._registry.pin(image.request, image.environment)
 
+    def pin_anew(self, request: Request) -> Request:
+        """`request` with the revision that its model means where no image was made of it yet."""
+        return self._registry.pin(request)
+
     def describe_losses(self, draft: Draft) -> tuple[str, ...]:
         """What of `draft` its engine cannot honour, a sentence each, before anything is sent.
 
@@ -430,6 +570,19 @@ class Darkroom:
             self._enqueue, requests, session, draft.parent_id, draft.relation
         )
 
+    async def generate_request(self, request: Request, session: str | None = None) -> Job:
+        """Queue `request` as it is, to the digest.
+
+        Raises `RequestError` for the first thing that its engine does not accept, `NotFound` for
+        an image file that it starts from and that is not kept.
+        """
+        self.get_capabilities(request.engine).check(request)
+        self._registry.describe_losses(request)
+        for sha256 in request.parameters.inputs:
+            await self.get_input(sha256)
+        (job,) = await asyncio.to_thread(self._enqueue, [request], session, None, None)
+        return job
+
     def _enqueue(
         self,
         requests: list[Request],
@@ -438,9 +591,12 @@ class Darkroom:
         relation: Relation | None,
     ) -> list[Job]:
         from engines.cost import check_budget
-        from store import queue
+        from store import history, queue
 
         check_budget(self.database, requests, self.settings)
+        if parent_id is not None and not history.has_image(self.database, parent_id):
+            # A draft may outlive the image that it came from.
+            parent_id = relation = None
         with self._engage_worker(requests) as wanted:
             return queue.enqueue(
                 self.database,
@@ -550,12 +706,13 @@ class Darkroom:
         return await asyncio.to_thread(self._verify, image_id)
 
     def _verify(self, image_id: str) -> Job | None:
-        from engines.verify import verify_record
+        from engines.verify import judge_foreign, verify_record
         from store import history
 
         image = history.check_image(self.database, image_id)
         is_changed = image.is_damaged or bool(image.changes)
-        if is_changed and (comparison := verify_record(self.database, image)) is not None:
+        comparison = verify_record(self.database, image) if is_changed else None
+        if (comparison := comparison or judge_foreign(image)) is not None:
             history.add_verification(self.database, image.id, comparison)
             return None
         return self._enqueue_comparison(image.id, Purpose.VERIFY)
@@ -564,7 +721,13 @@ class Darkroom:
         from engines.cost import check_budget
         from store import history, queue
 
-        request = history.get_image(self.database, image_id).request
+        image = history.get_image(self.database, image_id)
+        if image.is_foreign:
+            raise StoreError(
+                f"Another program made the image {image.id[:8]}; it cannot be made again here.",
+                "Load it into the editor to make one like it.",
+            )
+        request = image.request
         if purpose is Purpose.REGENERATE:
             check_budget(self.database, [request], self.settings)
         profile = self._choose_profile(request.engine)
@@ -572,6 +735,62 @@ class Darkroom:
             return queue.enqueue_comparison(
                 self.database, image_id, purpose, profile=profile, wanted=wanted
             )
+
+    # Files that leave, and files that are verified
+
+    async def make_file(
+        self, image_id: str, choices: FileChoices, key: SigningKey | None = None
+    ) -> MadeFile:
+        """The file of an image with its record in it, to be written somewhere.
+
+        `key` signs the record. Raises `StoreError` where a file or record is damaged.
+        """
+        return await asyncio.to_thread(self._make_file, image_id, choices, key)
+
+    def _make_file(self, image_id: str, choices: FileChoices, key: SigningKey | None) -> MadeFile:
+        from store import history
+        from store.metadata.files import make_file
+
+        image = history.get_image(self.database, image_id)
+        data = history.read_image(self.database, image)
+        return make_file(self.database, image, data, choices, key=key)
+
+    async def read_inputs(self, image: Image) -> dict[str, tuple[str, bytes]]:
+        """The files that an image's request starts from, with their endings, by their digests."""
+        return await asyncio.to_thread(self._read_inputs, image)
+
+    def _read_inputs(self, image: Image) -> dict[str, tuple[str, bytes]]:
+        from store.inputs import get_input, read_input
+        from store.vault import suffix_of
+
+        database = self.database
+        return {
+            sha256: (suffix_of(get_input(database, sha256).mime), read_input(database, sha256))
+            for sha256 in image.request.parameters.inputs
+        }
+
+    def make_file_verifier(self, signers: Path | None = None) -> FileVerifier:
+        """What verifies files from their own records; to be closed. It adds nothing to the history.
+
+        `signers` names the keys of people. Files that requests start from are looked for here too.
+        """
+        from engines.file_verification import FileVerifier
+        from engines.worker.job import KeptFiles
+
+        return FileVerifier(self.settings, KeptFiles(self.database), signers)
+
+    async def get_export_folder(self) -> str | None:
+        """The folder that images were saved to last, None before the first time."""
+        from store.preferences import EXPORT_FOLDER, read_preference
+
+        return await asyncio.to_thread(read_preference, self.database, EXPORT_FOLDER)
+
+    async def remember_export_folder(self, folder: Path) -> None:
+        """Save images there from now on, without asking."""
+        from store.preferences import EXPORT_FOLDER, write_preference
+
+        if not self.is_read_only:
+            await asyncio.to_thread(write_preference, self.database, EXPORT_FOLDER, str(folder))
 
     # Runs of verifications
 

@@ -86,19 +86,25 @@ def _check_session(context: typer.Context, name: str) -> None:
         end_with_error(error, as_json="--json" in sys.argv)
 
 
-def run() -> None:
-    """Parse the arguments and run; errors end with status 2 and a sentence."""
+def register_all() -> None:
+    """Add all commands to the program."""
     from tui.cli import (
         account,
+        annotate,
         bindings,
+        compare,
         doctor,
         engines,
+        export,
         generate,
         history,
+        imports,
+        lineage,
         queue,
         runs,
         serve,
         thinning,
+        trash,
         verify,
     )
 
@@ -106,14 +112,22 @@ def run() -> None:
         generate,
         verify,
         runs,
-        thinning,
+        export,
+        compare,
         history,
+        imports,
+        lineage,
+        annotate,
+        trash,
+        thinning,
         queue,
-        engines,
-        account,
-        doctor,
-        bindings,
-        serve,
     ):
         family.register(app)
+    for family in (engines, account, doctor, bindings, serve):
+        family.register(app)
+
+
+def run() -> None:
+    """Parse the arguments and run; errors end with status 2 and a sentence."""
+    register_all()
     app()
