@@ -177,6 +177,14 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
             takes_by_model={},
         )
 
+    def list_left_to_server(self, model: str) -> tuple[str, ...]:
+        """The parameters that the server decides for `model`, whatever stands in a request."""
+        own = self.for_model(model)
+        found = [name for name in ("steps", "cfg_scale") if getattr(own, name).is_left_to_server]
+        if self.samplers == (LEFT_TO_SERVER,):
+            found.append("sampler")
+        return tuple(found)
+
     def check(self, request: Request) -> None:
         """Raise `RequestError` for the first field that this engine does not accept."""
         parameters = request.parameters

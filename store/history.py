@@ -11,12 +11,27 @@ from sqlalchemy import Integer, column, func, table, text
 from sqlmodel import Session, col, select
 
 from store.database import Database
+from store.errors import NotFound, StoreError
 from store.fulltext import parse_search
 from store.integrity import find_changes, name_changes
-from store.mapping import as_text, find_row, store_verification, to_images, to_verification
+from store.mapping import (
+    as_text,
+    find_row,
+    is_trashed,
+    store_verification,
+    to_images,
+    to_verification,
+)
 from store.records import Comparison, EnvironmentRecord, Image, Stage, Verification
 from store.seals import seal_verification
-from store.tables import EnvironmentRow, ImageRow, StageRow, ThumbnailRow, VerificationRow
+from store.tables import (
+    AnnotationRow,
+    EnvironmentRow,
+    ImageRow,
+    StageRow,
+    ThumbnailRow,
+    VerificationRow,
+)
 from store.vault import suffix_of
 
 
@@ -31,14 +46,31 @@ def list_images(
     """Up to `limit` images, newest first: those with a number below `before`.
 
     `search`: all its words must begin words of the prompts; any text may be given. `session`:
-    only those of that session. A damaged record is listed too, marked `is_damaged`.
+    only those of that session. A damaged record is listed too, marked `is_damaged`; what lies in
+    the trash is not.
     """
     statement, number = _match(select(ImageRow), search)
+    statement = statement.where(~is_trashed(number))
     if before is not None:
         statement = statement.where(number < before)
     if session is not None:
         statement = statement.where(col(ImageRow.session) == session)
     statement = statement.order_by(number.desc()).limit(limit)
+    with db.read() as read:
+        return to_images(db.vault, read, read.exec(statement).all())
+
+
+def list_trash(db: Database, *, before: int | None = None, limit: int = 50) -> list[Image]:
+    """Up to `limit` images that lie in the trash, newest first, with a number below `before`."""
+    statement = (
+        select(ImageRow)
+        .join(AnnotationRow, col(AnnotationRow.image_number) == col(ImageRow.number))
+        .where(col(AnnotationRow.trashed_at).is_not(None), col(AnnotationRow.emptied_at).is_(None))
+        .order_by(col(ImageRow.number).desc())
+        .limit(limit)
+    )
+    if before is not None:
+        statement = statement.where(col(ImageRow.number) < before)
     with db.read() as read:
         return to_images(db.vault, read, read.exec(statement).all())
 
@@ -49,6 +81,7 @@ def list_image_numbers(db: Database, *, search: str | None = None) -> array[int]
     Eight bytes an image: a list of any length knows its end and every place in it.
     """
     statement, number = _match(select(ImageRow.number), search)
+    statement = statement.where(~is_trashed(number))
     with db.read() as read:
         return array("q", read.exec(statement.order_by(number.desc())))
 
@@ -89,12 +122,55 @@ def get_image(db: Database, reference: str) -> Image:
         )
 
 
+def get_image_at(db: Database, number: int) -> Image:
+    """The image with this number, as lists have it. Raises `NotFound`."""
+    with db.read() as read:
+        row = read.get(ImageRow, number)
+        if row is None:
+            raise NotFound(f"There is no image of the number {number}.")
+        return to_images(db.vault, read, [row])[0]
+
+
+def has_image(db: Database, image_id: str) -> bool:
+    """Whether there is an image of this whole id."""
+    with db.read() as read:
+        return (
+            read.exec(select(ImageRow.number).where(col(ImageRow.id) == image_id)).first()
+            is not None
+        )
+
+
+def get_images(db: Database, numbers: Collection[int]) -> list[Image]:
+    """The images with these numbers, a few hundred at most, as lists have them, newest first."""
+    statement = select(ImageRow).where(col(ImageRow.number).in_(list(numbers)))
+    with db.read() as read:
+        rows = read.exec(statement.order_by(col(ImageRow.number).desc())).all()
+        return to_images(db.vault, read, rows)
+
+
 def check_image(db: Database, reference: str) -> Image:
     """As `get_image`, with the names of what was changed in the record after it was written."""
     image = get_image(db, reference)
     with db.read() as read:
         findings = find_changes(read, find_row(read, ImageRow, image.id))
     return msgspec.structs.replace(image, changes=tuple(name_changes(findings)))
+
+
+def find_neighbour(db: Database, number: int, *, is_newer: bool) -> Image | None:
+    """The image made next after the one with this number, or last before it; None at an end.
+
+    What lies in the trash is passed by.
+    """
+    own = col(ImageRow.number)
+    statement = (
+        select(ImageRow).where(own > number).order_by(own)
+        if is_newer
+        else select(ImageRow).where(own < number).order_by(own.desc())
+    )
+    statement = statement.where(~is_trashed(own))
+    with db.read() as read:
+        rows = read.exec(statement.limit(1)).all()
+        return to_images(db.vault, read, rows)[0] if rows else None
 
 
 def get_thumbnails(db: Database, numbers: Collection[int]) -> dict[int, bytes]:
@@ -107,6 +183,16 @@ def get_thumbnails(db: Database, numbers: Collection[int]) -> dict[int, bytes]:
 
 def read_image(db: Database, image: Image) -> bytes:
     """The file of an image as the engine gave it, checked. Raises `StoreError` naming it."""
+    if image.is_emptied:
+        raise StoreError(
+            "The pixels of this image were removed with the trash; only its record is left.",
+            "Regenerating makes it again.",
+        )
+    if image.is_thinned and not image.path.is_file():
+        raise StoreError(
+            f"The pixels of the image {image.id[:8]} were dropped to save space.",
+            f"'safelight restore {image.id[:8]}' makes them again.",
+        )
     return db.vault.get(image.file_sha256, suffix_of(image.mime))
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from array import array
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,21 +33,28 @@ from store.errors import NotFound, SafelightError, StoreError
 from store.limits import suggest
 from store.records import (
     Draft,
+    Emptying,
     Image,
     Job,
     JobState,
+    Mark,
+    Marked,
     Purpose,
     Relation,
+    RunResult,
     Serving,
     Session,
     Verification,
+    VerificationRun,
 )
 from store.request import Request
 from tui import abilities
 from tui.abilities import Upscaler
 
 if TYPE_CHECKING:
+    from engines.preflight import Preflight
     from engines.settings import Settings
+    from engines.thinning import Thinning
     from store.database import Database
     from store.decoding import DecodedInput, Input, Role
     from store.lineage import Ancestry, Branch, Origin
@@ -86,6 +93,7 @@ class Darkroom:
         self.is_opening = False
         self.capabilities: Mapping[str, Capabilities] = {}
         self._losing: set[str] = set()
+        self._counted: dict[int, tuple[int, dict[str, int]]] = {}
         self._registry = EngineRegistry(settings)
         self._opened: Database | None = None
         self._drafts: DraftWriter | None = None
@@ -285,11 +293,31 @@ class Darkroom:
 
         return await asyncio.to_thread(history.get_image, self.database, reference)
 
+    async def get_image_at(self, number: int) -> Image:
+        """The record of the image with this number, as lists have it. Raises `NotFound`."""
+        from store import history
+
+        return await asyncio.to_thread(history.get_image_at, self.database, number)
+
+    async def get_images(self, numbers: Sequence[int]) -> list[Image]:
+        """The images with these numbers, as lists have them, newest first."""
+        from store import history
+
+        return await asyncio.to_thread(history.get_images, self.database, numbers)
+
     async def check_image(self, reference: str) -> Image:
         """As `get_image`, with the names of what was changed in the record."""
         from store import history
 
         return await asyncio.to_thread(history.check_image, self.database, reference)
+
+    async def find_neighbour(self, image: Image, *, is_newer: bool) -> Image | None:
+        """The image made next after `image`, or last before it; None at an end."""
+        from store import history
+
+        return await asyncio.to_thread(
+            history.find_neighbour, self.database, image.number, is_newer=is_newer
+        )
 
     async def read_image(self, image: Image) -> bytes:
         """The stored file. Raises `StoreError` when it is missing or damaged."""
@@ -352,6 +380,51 @@ class Darkroom:
         from store import history
 
         return await asyncio.to_thread(history.list_verifications, self.database, image_id)
+
+    # What is said of images
+
+    async def mark_images(self, numbers: Sequence[int], mark: Mark) -> Marked:
+        """Say `mark` of the images with these numbers. Raises `RequestError` or `StoreError`."""
+        from store.annotations import apply_mark
+
+        return await asyncio.to_thread(apply_mark, self.database, numbers, mark)
+
+    async def mark_found(self, search: str, mark: Mark) -> Marked:
+        """Say `mark` of all images that `search` finds now."""
+        numbers = await self.list_image_numbers(search=search)
+        return await self.mark_images(numbers, mark)
+
+    async def undo_marks(self, marked: Marked) -> int:
+        """Put back what a mark changed; of how many images."""
+        from store.annotations import undo_marks
+
+        return await asyncio.to_thread(undo_marks, self.database, marked)
+
+    async def list_tags(self, begin: str = "", limit: int = 1000) -> list[tuple[str, int]]:
+        """Tags that begin with `begin`, and of how many images each is, the most used first."""
+        from store.annotations import list_tags
+
+        return await asyncio.to_thread(list_tags, self.database, begin, limit)
+
+    async def list_trash(self, *, before: int | None = None, limit: int = 50) -> list[Image]:
+        """Images in the trash with a number below `before`, newest first."""
+        from store import history
+
+        return await asyncio.to_thread(
+            history.list_trash, self.database, before=before, limit=limit
+        )
+
+    async def plan_emptying(self) -> Emptying:
+        """What emptying the trash would do now. Changes nothing."""
+        from store.trash import plan_emptying
+
+        return await asyncio.to_thread(plan_emptying, self.database)
+
+    async def empty_trash(self, tell: Callable[[int], object] | None = None) -> Emptying:
+        """Remove what lies in the trash, for good. `tell` is called in another thread."""
+        from store.trash import empty_trash
+
+        return await asyncio.to_thread(empty_trash, self.database, tell)
 
     # Engines
 
@@ -459,9 +532,12 @@ class Darkroom:
         relation: Relation | None,
     ) -> list[Job]:
         from engines.cost import check_budget
-        from store import queue
+        from store import history, queue
 
         check_budget(self.database, requests, self.settings)
+        if parent_id is not None and not history.has_image(self.database, parent_id):
+            # A draft may outlive the image that it came from.
+            parent_id = relation = None
         with self._engage_worker(requests) as wanted:
             return queue.enqueue(
                 self.database,
@@ -594,6 +670,122 @@ class Darkroom:
                 self.database, image_id, purpose, profile=profile, wanted=wanted
             )
 
+    # Runs of verifications
+
+    async def begin_run(self, search: str, numbers: Sequence[int]) -> VerificationRun:
+        """Verify the images with these numbers one after the other, behind all other jobs.
+
+        `search` says what chose them.
+        """
+        return await asyncio.to_thread(self._begin_run, search, numbers)
+
+    def _begin_run(self, search: str, numbers: Sequence[int]) -> VerificationRun:
+        from store.verification_runs import begin_run
+
+        # What is made again is made by the settings of each engine that has any.
+        with engage_worker(self.database, self.list_engines()) as wanted:
+            return begin_run(self.database, search, numbers, wanted=wanted)
+
+    async def list_runs(self, limit: int = 50) -> list[VerificationRun]:
+        """Runs of verifications, newest first."""
+        from store import verification_runs
+
+        return await asyncio.to_thread(verification_runs.list_runs, self.database, limit)
+
+    async def get_run(self, reference: str) -> VerificationRun:
+        """The run by a unique beginning of its id, `@1` for the newest. Raises `NotFound`."""
+        from store import verification_runs
+
+        return await asyncio.to_thread(verification_runs.get_run, self.database, reference)
+
+    async def list_results(self, run: VerificationRun, after: int = 0) -> list[RunResult]:
+        """Some images of a run in their order, those behind the position `after`."""
+        from store import verification_runs
+
+        return await asyncio.to_thread(
+            verification_runs.list_results, self.database, run.number, after=after
+        )
+
+    async def count_verdicts(self, run: VerificationRun) -> dict[str, int]:
+        """How many images of a run have which verdict so far."""
+        return await asyncio.to_thread(self._count_verdicts, run)
+
+    def _count_verdicts(self, run: VerificationRun) -> dict[str, int]:
+        from store.verification_runs import count_verdicts
+
+        # Only what is new is counted: a run may have a million images.
+        until, counted = self._counted.get(run.number, (0, {}))
+        fresh = count_verdicts(self.database, run.number, after=until, until=run.done)
+        counted = {
+            verdict: counted.get(verdict, 0) + fresh.get(verdict, 0)
+            for verdict in counted.keys() | fresh.keys()
+        }
+        self._counted[run.number] = (run.done, counted)
+        return counted
+
+    async def pause_run(self, run_id: str) -> VerificationRun:
+        """Take no further image of a run until it is resumed."""
+        from store import verification_runs
+
+        return await asyncio.to_thread(verification_runs.pause_run, self.database, run_id)
+
+    async def resume_run(self, run_id: str) -> VerificationRun:
+        """Go on with a paused run."""
+        return await asyncio.to_thread(self._resume_run, run_id)
+
+    def _resume_run(self, run_id: str) -> VerificationRun:
+        from store.verification_runs import resume_run
+
+        with engage_worker(self.database, self.list_engines()) as wanted:
+            return resume_run(self.database, run_id, wanted=wanted)
+
+    async def cancel_run(self, run_id: str) -> VerificationRun:
+        """End a run; what it has found is kept."""
+        from store import verification_runs
+
+        return await asyncio.to_thread(verification_runs.cancel_run, self.database, run_id)
+
+    async def check_before(self, reference: str) -> Preflight:
+        """What is other now than when the image was made; nothing is made. May load a model."""
+        from engines.preflight import check_before
+
+        return await asyncio.to_thread(check_before, self.database, self._registry, reference)
+
+    # Images without pixels
+
+    async def thin(
+        self,
+        numbers: Sequence[int],
+        *,
+        made_before: float | None = None,
+        is_rehearsal: bool = False,
+    ) -> Thinning:
+        """Drop the pixels of those of these images that can be made again here.
+
+        `made_before`: only of those made before this moment. `is_rehearsal`: only say what would
+        be done. May load a model.
+        """
+        from engines.thinning import thin
+
+        return await asyncio.to_thread(
+            thin,
+            self.database,
+            self._registry,
+            numbers,
+            made_before=made_before,
+            is_rehearsal=is_rehearsal,
+        )
+
+    async def list_thinned(self) -> list[int]:
+        """The numbers of all images without pixels, newest first."""
+        from store import thinning
+
+        return await asyncio.to_thread(thinning.list_thinned, self.database)
+
+    async def restore(self, image_id: str) -> Job:
+        """Queue that the pixels of a thinned image are made again; only the same are taken."""
+        return await asyncio.to_thread(self._enqueue_comparison, image_id, Purpose.RESTORE)
+
     async def cancel(self, job_id: str) -> Job:
         """Ask that the job stop within one step."""
         from store import queue
@@ -694,12 +886,16 @@ def _revive_worker(directory: Path, database: Database) -> None:
         return
     from store import queue
     from store.serving import count_waiting
+    from store.verification_runs import is_pending
 
     try:
         # What waits for another program or other settings is left to those who have them.
-        if queue.count_active(database) and (
-            queue.list_jobs(database, states=[JobState.RUNNING], limit=1)
-            or count_waiting(database, read_serving(directory))[0]
+        if is_pending(database) or (
+            queue.count_active(database)
+            and (
+                queue.list_jobs(database, states=[JobState.RUNNING], limit=1)
+                or count_waiting(database, read_serving(directory))[0]
+            )
         ):
             ensure_worker(directory)
     except StoreError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable
 from typing import ClassVar
 
@@ -78,6 +79,13 @@ class ImageScreen(Reasoned, Screen[None]):
             id="image.load",
         ),
         Binding(
+            "c",
+            "compare",
+            "compare",
+            tooltip="Compare this image with the one that it came from, else with the one before",
+            id="image.compare",
+        ),
+        Binding(
             "y",
             "copy_command",
             "copy command",
@@ -103,6 +111,13 @@ class ImageScreen(Reasoned, Screen[None]):
             super().__init__()
             self.image = image
             self.parts = parts
+
+    class ComparisonWanted(Message):
+        """Two images shall be compared: `one` leads to `other`; both are ids."""
+
+        def __init__(self, one: str, other: str) -> None:
+            super().__init__()
+            self.one, self.other = one, other
 
     class JobsQueued(Message):
         """Jobs about `image` were queued."""
@@ -132,7 +147,7 @@ class ImageScreen(Reasoned, Screen[None]):
         """Why an action on the image cannot be run now."""
         image, darkroom = self.image, self.darkroom
         match action:
-            case "copy_command" | "choose_parts":
+            case "copy_command" | "choose_parts" | "compare":
                 return "" if image is not None else NO_IMAGE
             case "verify" | "regenerate" | "start_from" | "vary" | "enlarge":
                 if reason := darkroom.explain_writing():
@@ -207,6 +222,27 @@ class ImageScreen(Reasoned, Screen[None]):
         size = f"{image.width * FACTOR} x {image.height * FACTOR}"
         dialog = ChoiceScreen(f"make {image.id[:4]} larger: {size}", tuple(names))
         self.app.push_screen(dialog, enlarge)
+
+    async def action_compare(self) -> None:
+        """Compare it with its parent, else with the image that was made before it."""
+        if (image := self.image) is None:
+            return
+        try:
+            one = await self._find_partner(image)
+        except SafelightError as error:
+            self.say(str(error))
+            return
+        if one is None:
+            self.say("There is no image before this one to compare it with.")
+        else:
+            self.post_message(self.ComparisonWanted(one, image.id))
+
+    async def _find_partner(self, image: Image) -> str | None:
+        if image.parent_id is not None:
+            with contextlib.suppress(NotFound):
+                return (await self.darkroom.get_image(image.parent_id)).id
+        before = await self.darkroom.find_neighbour(image, is_newer=False)
+        return None if before is None else before.id
 
     async def action_copy_command(self) -> None:
         """Hand the command to the terminal's clipboard."""

@@ -11,7 +11,16 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from store.records import FinishReason, Image, JobState, Purpose, Relation, Verdict, Verification
+from store.records import (
+    FinishReason,
+    Image,
+    JobState,
+    Purpose,
+    Relation,
+    RunState,
+    Verdict,
+    Verification,
+)
 from store.request import Adapter, FineTune, Guidance, InitialImage, Mask, Parameters, Upscale
 from tui.text import show_safely
 
@@ -124,6 +133,20 @@ def describe_comparison(verdict: Verdict, first_difference: str | None, image_id
             return f"not comparable with {first}"
 
 
+def describe_counts(verdicts: Mapping[str, int]) -> str:
+    """How many images have which verdict: `197 identical, 3 different`; `-` before the first."""
+    if not verdicts:
+        return "-"
+    order = [*Verdict, *(name for name in verdicts if name not in list(Verdict))]
+    said = (f"{verdicts[name]:,} {name}" for name in order if verdicts.get(name))
+    return ", ".join(said)
+
+
+def name_run_state(state: RunState) -> str:
+    """Where a run of verifications is: `preparing`, `running`, `paused`, `done`, `cancelled`."""
+    return state.value
+
+
 # Jobs
 
 
@@ -140,6 +163,7 @@ _DOING = {
     Purpose.GENERATE: "generating",
     Purpose.REGENERATE: "regenerating",
     Purpose.VERIFY: "verifying",
+    Purpose.RESTORE: "restoring",
 }
 STOPPING = "stopping"
 FOR_OTHERS = "waiting for the settings it was queued with"
@@ -156,12 +180,12 @@ def name_state(state: JobState) -> str:
 
 
 def name_purpose(purpose: Purpose) -> str:
-    """What a job is for: `generate`, `regenerate`, `verify`."""
+    """What a job is for: `generate`, `regenerate`, `verify`, `restore`."""
     return purpose.value
 
 
 def describe_purpose(purpose: Purpose) -> str:
-    """What a job is doing: `generating`, `regenerating`, `verifying`."""
+    """What a job is doing: `generating`, `regenerating`, `verifying`, `restoring`."""
     return _DOING[purpose]
 
 
@@ -197,7 +221,7 @@ def describe_lineage(image: Image) -> str:
     match image.purpose:
         case Purpose.REGENERATE:
             how = "made again from"
-        case Purpose.VERIFY:
+        case Purpose.VERIFY | Purpose.RESTORE:
             how = "verified from"
         case Purpose.GENERATE:
             how = _RELATIONS[image.relation]
@@ -420,3 +444,11 @@ def write_weight(
 def count_things(number: int, thing: str) -> str:
     """`1 image`, `1,024 images`."""
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def write_bytes(count: int) -> str:
+    """A size: `812 bytes`, `1.4 MB`, `2.31 GB`; a MB is a million bytes."""
+    for unit, size, decimals in (("GB", 10**9, 2), ("MB", 10**6, 1), ("kB", 10**3, 1)):
+        if count >= size:
+            return f"{count / size:.{decimals}f} {unit}"
+    return f"{count} bytes"

@@ -23,6 +23,7 @@ from store.migrations import (
     m0005_programs,
     m0006_seals,
     m0007_annotations,
+    m0009_emptied_trash,
 )
 from store.sqlite import APPLICATION_ID, explain
 
@@ -49,6 +50,12 @@ MIGRATIONS = (
     Migration(5, "programs", m0005_programs.MIN_READER_VERSION, m0005_programs.migrate),
     Migration(6, "seals", m0006_seals.MIN_READER_VERSION, m0006_seals.migrate),
     Migration(7, "annotations", m0007_annotations.MIN_READER_VERSION, m0007_annotations.migrate),
+    Migration(
+        8,
+        "emptied trash",
+        m0009_emptied_trash.MIN_READER_VERSION,
+        m0009_emptied_trash.migrate,
+    ),
 )
 
 VERSION = MIGRATIONS[-1].number

@@ -36,6 +36,7 @@ OTHERS = {
     "program": "the order in which programs were met; which one a job asks for is the job's",
     "annotation": "what a person says of an image may change",
     "tag": "what a person says of an image may change",
+    "removal": "files that are to go, of images that are gone",
     "thinned": "where the file is, which comes and goes; the image's seal holds its digests",
     "verification_run": "in what order verifications were asked for, not what they found",
     "verification_run_image": "in what order verifications were asked for, not what they found",
@@ -483,9 +484,17 @@ def test_rows_that_are_there_before_the_seals_are_sealed_as_they_are(tmp_path: P
     # As the program before had left it.
     for table in ("image", "verification", "input"):
         execute(directory, f"ALTER TABLE {table} DROP COLUMN seal")
-    execute(directory, "DROP INDEX ix_charge_job_id")
-    execute(directory, "DROP INDEX ix_job_parent_id")
+    for index in (
+        "ix_charge_job_id",
+        "ix_job_parent_id",
+        "ix_job_request_digest",
+        "ix_image_file_sha256",
+        "ix_verification_job_id",
+        "ix_verification_regenerated_id",
+    ):
+        execute(directory, f"DROP INDEX {index}")
     for table in (
+        "removal",
         "annotation",
         "tag",
         "thinned",

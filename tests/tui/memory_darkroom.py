@@ -154,6 +154,10 @@ class MemoryDarkroom(Darkroom):
             )
         ]
 
+    async def find_neighbour(self, image: Image, *, is_newer: bool) -> Image | None:
+        place = image.number - 1 + (1 if is_newer else -1)
+        return self.images[place] if 0 <= place < len(self.images) else None
+
     async def get_image(self, reference: str) -> Image:
         place = int(reference[1:]) if reference.startswith("@") else 0
         if 0 < place <= len(self.images):

@@ -26,6 +26,7 @@ from tui.cli.run import (
     print_note,
     run_command,
 )
+from tui.marks import describe_marks
 from tui.shell_command import write_command
 from tui.text import show_first_prompt
 from tui.words import (
@@ -69,10 +70,12 @@ def history(
         for image, verdict in zip(images, verdicts, strict=True):
             prompt = show_first_prompt(image.request)
             extras = name_extras(image.request.parameters)
+            said = describe_marks(image, has_unicode=False)
             print_line(
                 f"{image.id[:8]}  {show_moment(image.created_at)}  {verdict:<{column}}  "
                 f"{image.seed:>10}  {image.request.engine:<14}  {prompt[:60]}"
                 f"{f'  [{extras}]' if extras else ''}"
+                f"{f'  ({said})' if said else ''}"
             )
 
     run_command(work(), as_json=as_json)
@@ -89,6 +92,11 @@ def describe_row(image: Image) -> dict[str, Any]:
         "session": image.session,
         "verdict": image.verdict.value if image.verdict else None,
         "warning": image.warning,
+        "rating": image.rating,
+        "is_favourite": image.is_favourite,
+        "tags": image.tags,
+        "note": image.note,
+        "is_trashed": image.is_trashed,
         "request": msgspec.to_builtins(image.request),
     }
 
@@ -152,6 +160,10 @@ def _print_record(image: Image, verifications: list[Verification]) -> None:
     tell("image", image.id)
     if changes := describe_changes(image):
         tell("record", changes)
+    if said := describe_marks(image, has_unicode=False):
+        tell("marked", said)
+    for place, line in enumerate((image.note or "").splitlines()):
+        tell("note" if place == 0 else "", line)
     tell("made", f"{show_moment(image.created_at)}, {write_seconds(image.seconds)}")
     tell("lineage", describe_lineage(image))
     for place, prompt in enumerate(image.request.stack.prompts):

@@ -86,24 +86,33 @@ def _check_session(context: typer.Context, name: str) -> None:
         end_with_error(error, as_json="--json" in sys.argv)
 
 
-def run() -> None:
-    """Parse the arguments and run; errors end with status 2 and a sentence."""
+def register_all() -> None:
+    """Add all commands to the program."""
     from tui.cli import (
         account,
+        annotate,
         bindings,
+        compare,
         doctor,
         engines,
         generate,
         history,
         lineage,
         queue,
+        runs,
         serve,
+        thinning,
+        trash,
         verify,
     )
 
-    for family in (
-        *(generate, verify, history, lineage, queue, engines),
-        *(account, doctor, bindings, serve),
-    ):
+    for family in (generate, verify, runs, compare, history, lineage, annotate, trash):
         family.register(app)
+    for family in (thinning, queue, engines, account, doctor, bindings, serve):
+        family.register(app)
+
+
+def run() -> None:
+    """Parse the arguments and run; errors end with status 2 and a sentence."""
+    register_all()
     app()
