@@ -307,6 +307,12 @@ class Darkroom:
             history.find_neighbour, self.database, image.number, is_newer=is_newer
         )
 
+    async def list_made(self, request: Request) -> list[Image]:
+        """The images of this very request, newest first; those in the trash too."""
+        from store import history
+
+        return await asyncio.to_thread(history.list_made, self.database, request.digest)
+
     async def read_image(self, image: Image) -> bytes:
         """The stored file. Raises `StoreError` when it is missing or damaged."""
         from store import history
@@ -456,6 +462,17 @@ class Darkroom:
         return await asyncio.to_thread(
             self._enqueue, requests, session, draft.parent_id, draft.relation
         )
+
+    async def queue_request(self, request: Request, parent: Image) -> Job:
+        """Queue a complete request as what was edited from `parent`, in its session.
+
+        Raises `RequestError` when the engine does not accept it.
+        """
+        self.get_capabilities(request.engine).check(request)
+        (job,) = await asyncio.to_thread(
+            self._enqueue, [request], parent.session, parent.id, Relation.EDIT
+        )
+        return job
 
     def _enqueue(
         self,
