@@ -22,12 +22,13 @@ from store.mapping import (
     to_images,
     to_verification,
 )
-from store.records import Comparison, EnvironmentRecord, Image, Stage, Verification
+from store.records import Comparison, EnvironmentRecord, Image, Imported, Stage, Verification
 from store.seals import seal_verification
 from store.tables import (
     AnnotationRow,
     EnvironmentRow,
     ImageRow,
+    ImportedRow,
     StageRow,
     ThumbnailRow,
     VerificationRow,
@@ -107,7 +108,7 @@ def _match(statement: Any, search: str | None) -> tuple[Any, Any]:
 def get_image(db: Database, reference: str) -> Image:
     """The whole record of the image whose id begins with `reference` (`@1` is the newest).
 
-    Stages, environment and meta are filled. Raises `NotFound`.
+    Stages, environment, meta and the text that came with it are filled. Raises `NotFound`.
     """
     with db.read() as read:
         row = find_row(read, ImageRow, reference)
@@ -118,6 +119,7 @@ def get_image(db: Database, reference: str) -> Image:
             stages=_load_stages(read, image.number),
             environment=_load_environment(read, image.environment_digest),
             meta=meta or {},
+            imported=_load_imported(read, image),
             is_damaged=image.is_damaged or meta is None,
         )
 
@@ -138,6 +140,14 @@ def has_image(db: Database, image_id: str) -> bool:
             read.exec(select(ImageRow.number).where(col(ImageRow.id) == image_id)).first()
             is not None
         )
+
+
+def get_images(db: Database, numbers: Collection[int]) -> list[Image]:
+    """The images with these numbers, a few hundred at most, as lists have them, newest first."""
+    statement = select(ImageRow).where(col(ImageRow.number).in_(list(numbers)))
+    with db.read() as read:
+        rows = read.exec(statement.order_by(col(ImageRow.number).desc())).all()
+        return to_images(db.vault, read, rows)
 
 
 def check_image(db: Database, reference: str) -> Image:
@@ -188,7 +198,18 @@ def read_image(db: Database, image: Image) -> bytes:
             "The pixels of this image were removed with the trash; only its record is left.",
             "Regenerating makes it again.",
         )
+    if image.is_thinned and not image.path.is_file():
+        raise StoreError(
+            f"The pixels of the image {image.id[:8]} were dropped to save space.",
+            f"'safelight restore {image.id[:8]}' makes them again.",
+        )
     return db.vault.get(image.file_sha256, suffix_of(image.mime))
+
+
+def get_environment(db: Database, digest: str) -> EnvironmentRecord | None:
+    """What images were made or verified with, by its digest; None where it is not kept."""
+    with db.read() as read:
+        return _load_environment(read, digest)
 
 
 def list_verifications(db: Database, image_id: str) -> list[Verification]:
@@ -213,6 +234,14 @@ def _load_stages(read: Session, number: int) -> tuple[Stage, ...]:
     statement = select(StageRow).where(col(StageRow.image_number) == number)
     rows = read.exec(statement.order_by(col(StageRow.position))).all()
     return tuple(Stage(name=row.name, step=row.step, sha256=row.sha256) for row in rows)
+
+
+def _load_imported(read: Session, image: Image) -> Imported | None:
+    """Where it came from, with the text of its metadata."""
+    if image.imported is None:
+        return None
+    row = read.get(ImportedRow, image.number)
+    return msgspec.structs.replace(image.imported, text=as_text(row.text) if row else "")
 
 
 def _load_environment(read: Session, digest: str) -> EnvironmentRecord | None:

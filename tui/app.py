@@ -33,7 +33,6 @@ from tui.work import start_work
 if TYPE_CHECKING:
     from engines.settings import Settings
     from tui.compare.screen import CompareScreen
-    from tui.history.screen import HistoryScreen
 
 NO_ANIMATION: AnimationLevel = "none"
 WIDTHS = [(0, "-tiny"), (72, "-narrow"), (100, "-wide")]
@@ -290,7 +289,8 @@ class SafelightApp(Reasoned, App[None]):
 
         await self.push_screen(JobsScreen(self.darkroom, self.keymap))
 
-    def on_history_screen_draft_loaded(self, event: HistoryScreen.DraftLoaded) -> None:
+    @on(ImageScreen.DraftLoaded)
+    def _load_parts(self, event: ImageScreen.DraftLoaded) -> None:
         """Parts of a past image go into the editor."""
         self.compose_screen.load_image(event.image, event.parts)
 

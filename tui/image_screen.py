@@ -16,6 +16,7 @@ from engines.resolve import UpscaleChoices
 from store.errors import NotFound, SafelightError
 from store.records import Draft, Image, Job, Purpose
 from tui.abilities import FACTOR, Upscaler
+from tui.compose.draft import Parts
 from tui.darkroom import Darkroom
 from tui.dialogs import ChoiceScreen
 from tui.keys import Reasoned, Said
@@ -71,6 +72,13 @@ class ImageScreen(Reasoned, Screen[None]):
             id="image.enlarge",
         ),
         Binding(
+            "L",
+            "choose_parts",
+            "load",
+            tooltip="Load into the editor what made this image: all, all but seed, prompts …",
+            id="image.load",
+        ),
+        Binding(
             "c",
             "compare",
             "compare",
@@ -95,6 +103,14 @@ class ImageScreen(Reasoned, Screen[None]):
         def __init__(self, image: Image) -> None:
             super().__init__()
             self.image = image
+
+    class DraftLoaded(Message):
+        """`parts` of `image` are wanted in the editor; see `Parts`."""
+
+        def __init__(self, image: Image, parts: str) -> None:
+            super().__init__()
+            self.image = image
+            self.parts = parts
 
     class ComparisonWanted(Message):
         """Two images shall be compared: `one` leads to `other`; both are ids."""
@@ -131,7 +147,7 @@ class ImageScreen(Reasoned, Screen[None]):
         """Why an action on the image cannot be run now."""
         image, darkroom = self.image, self.darkroom
         match action:
-            case "copy_command" | "compare":
+            case "copy_command" | "choose_parts" | "compare":
                 return "" if image is not None else NO_IMAGE
             case "verify" | "regenerate" | "start_from" | "vary" | "enlarge":
                 if reason := darkroom.explain_writing():
@@ -146,6 +162,21 @@ class ImageScreen(Reasoned, Screen[None]):
             case "enlarge":
                 return darkroom.why_no_enlarge(image)
         return ""
+
+    def action_choose_parts(self) -> None:
+        """Let the person choose what of the image goes into the editor."""
+        if (image := self.image) is None:
+            return
+
+        def load(parts: str | None) -> None:
+            if parts is not None:
+                self.load_parts(image, parts)
+
+        self.app.push_screen(ChoiceScreen(f"load of {image.id[:4]}", tuple(Parts)), load)
+
+    def load_parts(self, image: Image, parts: str) -> None:
+        """Ask for `parts` of `image` in the editor."""
+        self.post_message(self.DraftLoaded(image, parts))
 
     def action_start_from(self) -> None:
         """Start the next images from this one."""

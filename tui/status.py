@@ -27,6 +27,7 @@ from tui.words import (
     name_state,
     show_moment,
     write_seconds,
+    write_seed,
 )
 
 _BAR = 12
@@ -65,7 +66,7 @@ def describe_image(image: Image, place: int | None, glyphs: Glyphs) -> Content:
     place_text = "" if place is None else f"@{place} "
     parts: list[Content | Part] = [
         ("seed ", _QUIET),
-        str(image.seed),
+        write_seed(image),
         (f"{dot}{write_seconds(image.seconds)}{dot}", _QUIET),
         (words if verdict is None else f"{sign} {words}", STYLES[verdict]),
         (f"{dot}{place_text}{image.id[:4]}", _QUIET),

@@ -18,6 +18,7 @@ from engines.base import (
     Warned,
 )
 from engines.cost import check_budget, describe_cost, show_credits
+from engines.thinning import why_no_restore
 from engines.verify import explain_failure, find_obstacle, verify_result
 from store import charges, history, queue
 from store.errors import SafelightError, StoreError
@@ -257,13 +258,18 @@ class JobExecution:
                 comparison = explain_failure(error)
             else:
                 comparison = verify_result(self._database, image, result)
-        keeps_child = job.purpose is Purpose.REGENERATE
+        if job.purpose is Purpose.RESTORE and (refusal := why_no_restore(image, result)):
+            self._warnings.append(refusal)
+        keeps = job.purpose is Purpose.REGENERATE or (
+            job.purpose is Purpose.RESTORE and not refusal
+        )
         queue.finish_comparison(
             self._database,
             job,
             self._fencing_token,
             comparison,
-            result=result if keeps_child else None,
+            result=result if keeps else None,
+            environment=None if result is None else result.environment,
             warning=self._warning,
         )
 

@@ -159,6 +159,9 @@ class MemoryDarkroom(Darkroom):
         return self.images[place] if 0 <= place < len(self.images) else None
 
     async def get_image(self, reference: str) -> Image:
+        place = int(reference[1:]) if reference.startswith("@") else 0
+        if 0 < place <= len(self.images):
+            return self.images[-place]
         for image in self.images:
             if image.id.startswith(reference):
                 return image

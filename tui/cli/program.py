@@ -97,13 +97,29 @@ def register_all() -> None:
         engines,
         generate,
         history,
+        imports,
+        lineage,
         queue,
+        runs,
         serve,
+        thinning,
         trash,
         verify,
     )
 
-    for family in (generate, verify, compare, history, annotate, trash, queue):
+    for family in (
+        generate,
+        verify,
+        runs,
+        compare,
+        history,
+        imports,
+        lineage,
+        annotate,
+        trash,
+        thinning,
+        queue,
+    ):
         family.register(app)
     for family in (engines, account, doctor, bindings, serve):
         family.register(app)

@@ -133,7 +133,8 @@ class BisectRun:
 
     async def _make(self, request: Request) -> Image:
         """The image of `request`, made by a job and put in the trash. Raises `RequestError`."""
-        self.job = job = await self._darkroom.queue_request(request, self._pair.one.image)
+        parent = self._pair.one.image
+        self.job = job = await self._darkroom.generate_request(request, parent.session, parent)
         try:
             async for _ in self._darkroom.watch():
                 self.job = job = await self._darkroom.get_job(job.id)

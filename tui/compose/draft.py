@@ -1,4 +1,4 @@
-"""The draft: pure changes to it, and the editor that makes them with undo and write-through."""
+"""The draft: pure changes to it, and the editor that makes them with undo, redo, write-through."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 from engines.resolve import VARIATION_STRENGTH, make_initial_image
 from store.limits import WEIGHT_MAXIMUM, WEIGHT_MINIMUM, draw_seed
 from store.records import EXTRAS, Draft, DraftPrompt, Image, Relation
-from store.request import Mask, Parameters, Prompt, Variation
+from store.request import Mask, Parameters, Prompt, Request, Variation
 from tui.darkroom import Darkroom
 
 WEIGHT_STEP = 0.1
@@ -31,7 +31,7 @@ class DraftOwner(Protocol):
 
 
 class DraftEditor:
-    """Changes the draft of its owner, at once, with undo, and writes each change through.
+    """Changes the draft of its owner, at once, with undo and redo, and writes each one through.
 
     `session` is the one that the draft belongs to; before it is known nothing is written.
     """
@@ -40,6 +40,7 @@ class DraftEditor:
         self._owner = owner
         self._darkroom = darkroom
         self._undo: list[tuple[str, Draft]] = []
+        self._redo: list[tuple[str, Draft]] = []
         self.session: str | None = None
 
     @property
@@ -51,6 +52,11 @@ class DraftEditor:
     def has_undo(self) -> bool:
         """Whether there is a change to take back."""
         return bool(self._undo)
+
+    @property
+    def has_redo(self) -> bool:
+        """Whether there is a change that was taken back, and nothing was changed since."""
+        return bool(self._redo)
 
     def change(self, draft: Draft, label: str = "") -> None:
         """Make `draft` the draft. With a `label` the change can be undone."""
@@ -76,28 +82,39 @@ class DraftEditor:
         self.change(msgspec.structs.replace(draft, place=place))
 
     def remember(self, label: str, before: Draft) -> None:
-        """Note that what was just changed can be taken back to `before`."""
+        """Note that what was just changed can be taken back to `before`; it ends the redo."""
         self._undo = [*self._undo, (label, before)][-UNDO_KEPT:]
+        self._redo = []
 
     def undo(self) -> str | None:
         """Take back the last remembered change; its label, or None when there is none.
 
         Seeds and place stay as they are.
         """
-        while self._undo:
-            label, before = self._undo.pop()
+        return self._go(self._undo, self._redo)
+
+    def redo(self) -> str | None:
+        """Make the change again that was taken back last, as `undo` does the other way."""
+        return self._go(self._redo, self._undo)
+
+    def _go(self, source: list[tuple[str, Draft]], target: list[tuple[str, Draft]]) -> str | None:
+        """Go to the newest draft of `source` that is another one; `target` leads back."""
+        while source:
+            label, other = source.pop()
             now = self.draft
-            if has_same_content(before, now):
+            if has_same_content(other, now):
                 continue
-            restored = msgspec.structs.replace(
-                before,
-                seed=now.seed,
-                seed_locked=now.seed_locked,
-                previous_seeds=now.previous_seeds,
-                pending={},
-                place=now.place,
+            target.append((label, now))
+            self.change(
+                msgspec.structs.replace(
+                    other,
+                    seed=now.seed,
+                    seed_locked=now.seed_locked,
+                    previous_seeds=now.previous_seeds,
+                    pending={},
+                    place=now.place,
+                )
             )
-            self.change(restored)
             return label
         return None
 
@@ -134,15 +151,22 @@ def merge_draft(current: Draft, image: Image, parts: str) -> Draft:
     made larger the model and the size are left out: they draw nothing. Raises `ValueError` for
     other parts.
     """
+    draft = merge_request(current, image.request, parts)
+    if Parts(parts) in (Parts.ALL, Parts.ALL_BUT_SEED, Parts.PROMPTS):
+        draft = msgspec.structs.replace(draft, parent_id=image.id, relation=None)
+    return draft
+
+
+def merge_request(current: Draft, request: Request, parts: str) -> Draft:
+    """`current` with `parts` (see `Parts`) of `request`, as `merge_draft` of no image."""
     part = Parts(parts)
-    request = image.request
     draft = msgspec.structs.replace(current, pending={})
     if part in (Parts.ALL, Parts.ALL_BUT_SEED, Parts.PROMPTS):
         prompts = tuple(
             DraftPrompt(text=prompt.text, weight=prompt.weight, enabled=prompt.enabled)
             for prompt in request.stack.prompts
         )
-        draft = msgspec.structs.replace(draft, prompts=prompts, parent_id=image.id, relation=None)
+        draft = msgspec.structs.replace(draft, prompts=prompts)
     if part in (Parts.ALL, Parts.ALL_BUT_SEED, Parts.PARAMETERS):
         parameters = request.parameters
         is_drawn = parameters.upscale is None
@@ -159,7 +183,7 @@ def merge_draft(current: Draft, image: Image, parts: str) -> Draft:
             **_read_extras(parameters),
         )
     if part in (Parts.ALL, Parts.SEED):
-        draft = set_seed(draft, image.seed)
+        draft = set_seed(draft, request.parameters.seed)
     return draft
 
 

@@ -14,6 +14,7 @@ from textual.reactive import var
 
 from store.errors import SafelightError
 from store.records import Image, Job, JobState, Purpose
+from tui.compose.mismatch import Mismatch
 from tui.darkroom import Darkroom
 from tui.status import (
     describe_ended,
@@ -28,6 +29,8 @@ from tui.widgets.cell import Cell
 from tui.widgets.picture import Picture
 
 FILES_KEPT = 6
+_TITLE_MARGIN = 2
+"""Cells of the panel's inner width that its title leaves free."""
 
 
 class Making(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +52,18 @@ class Making(msgspec.Struct, frozen=True, kw_only=True):
     trouble: SafelightError | None = None
     losses: tuple[str, ...] = ()
 
+    @property
+    def shown(self) -> Image | Job | None:
+        """What is looked at: an image, or the job whose preview it is; None for nothing."""
+        job = self.jobs[0] if self.jobs else None
+        if self.is_chosen and self.image is not None:
+            return self.image
+        if job is not None and job.preview is not None and job.purpose is not Purpose.VERIFY:
+            return job
+        if self.ended is not None and job is None and self.ended.purpose is Purpose.GENERATE:
+            return None
+        return self.image
+
     def describe(self, glyphs: Glyphs) -> Content:
         """What there is to say under the image."""
         if self.trouble is not None:
@@ -69,7 +84,10 @@ class Making(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ImagePanel(Vertical, can_focus=True):
-    """A picture above a few lines of text; what they show is `making`."""
+    """A picture above a few lines of text; what they show is `making`.
+
+    The title says what differs between the image and the stack (`mismatch`).
+    """
 
     LEADING: ClassVar[tuple[str, ...]] = (
         "image.verify",
@@ -80,6 +98,7 @@ class ImagePanel(Vertical, can_focus=True):
     )
 
     making: var[Making] = var(Making)
+    mismatch: var[Mismatch] = var(Mismatch)
 
     def __init__(self, darkroom: Darkroom, *, id: str) -> None:  # noqa: A002
         super().__init__(id=id)
@@ -99,6 +118,17 @@ class ImagePanel(Vertical, can_focus=True):
         """Say how the first image is made."""
         self._show()
 
+    def on_resize(self) -> None:
+        """Another form of the title fits."""
+        self.watch_mismatch()
+
+    def watch_mismatch(self) -> None:
+        """Say in the title whether image and stack belong together."""
+        glyphs = get_display(self.app).glyphs
+        title = self.mismatch.describe(self.size.width - _TITLE_MARGIN, glyphs.dot)
+        style = "bold $role-focus" if self.mismatch.change else ""
+        self.border_title = Content.styled(title, style)
+
     @property
     def said(self) -> str:
         """The text under the picture."""
@@ -112,15 +142,13 @@ class ImagePanel(Vertical, can_focus=True):
     def _show(self) -> None:
         self._say(self.making.describe(get_display(self.app).glyphs))
         now = self.making
-        job = now.jobs[0] if now.jobs else None
-        if now.is_chosen and now.image is not None:
-            self._show_file(now.image)
-        elif job is not None and job.preview is not None and job.purpose is not Purpose.VERIFY:
-            self._show_data(job.preview, "preview")
-        elif now.ended is not None and job is None and now.ended.purpose is Purpose.GENERATE:
+        shown = now.shown
+        if isinstance(shown, Image):
+            self._show_file(shown)
+        elif shown is not None:
+            self._show_data(shown.preview, "preview")
+        elif now.ended is not None and now.ended.purpose is Purpose.GENERATE:
             self._show_data(None, "")
-        elif now.image is not None:
-            self._show_file(now.image)
         else:
             self._show_data(None, "ctrl+j makes an image of the prompts")
 

@@ -25,7 +25,7 @@ from tui.terminal.detect import get_display
 from tui.text import show_first_prompt, show_safely
 from tui.widgets.text_lines import fit_text, mark_classes
 from tui.widgets.thumbnails import Thumbnails
-from tui.words import ROLES, find_certainty, mark_verdict, show_moment
+from tui.words import ROLES, find_certainty, mark_verdict, show_moment, write_seed
 from tui.work import start_work
 
 THUMBNAIL = (8, 4)
@@ -312,30 +312,34 @@ class RowFacts(NamedTuple):
 
 
 def draw_flat(facts: RowFacts, styles: RowStyles, width: int) -> list[Segment]:
-    """One line; columns are left out from the right of the id where there is little room."""
+    """One line; columns are left out from the right of the id where there is little room.
+
+    What changed comes before the words, which are quiet then.
+    """
     image = facts.image
     segments = [*_draw_head(facts, styles)]
     segments.append(
         Segment(f" {show_moment(image.created_at, width >= _YEAR_FROM)} ", styles.quiet)
     )
     if width >= _SEED_FROM:
-        segments.append(Segment(f" {image.seed:>10} ", styles.base))
+        segments.append(Segment(f" {write_seed(image):>10} ", styles.base))
     if width >= _ENGINE_FROM:
         segments.append(Segment(fit_text(f" {image.request.engine}", 11), styles.quiet))
     rest = width - sum(segment.cell_length for segment in segments)
     change = show_safely(facts.change)
     change_width = min(len(change), max(rest // 2, rest - _LEAST_PROMPT * 2)) if change else 0
     if change_width > 0:
-        segments.append(Segment(f" {fit_text(change, change_width)} ", styles.quiet))
+        segments.append(Segment(f" {fit_text(change, change_width)} ", styles.base))
         rest -= change_width + 2
-    segments.append(Segment(fit_text(f" {show_first_prompt(image.request)}", rest), styles.base))
+    style = styles.quiet if change_width > 0 else styles.base
+    segments.append(Segment(fit_text(f" {show_first_prompt(image.request)}", rest), style))
     return segments
 
 
 def draw_tall(
     facts: RowFacts, styles: RowStyles, width: int, part: int, thumbnail: list[Row]
 ) -> list[Segment]:
-    """Line `part` of four: a row of the thumbnail, and id, prompt, seed or change."""
+    """Line `part` of four: a row of the thumbnail, and id, what changed, the words, the seed."""
     image = facts.image
     line = thumbnail[part] if part < len(thumbnail) else []
     cells = [Segment(text, own or styles.base) for text, own, _ in line]
@@ -344,12 +348,10 @@ def draw_tall(
     if part == 0:
         moment = Segment(show_moment(image.created_at), styles.quiet)
         return [*cells, *_draw_head(facts, styles), moment]
-    texts = {
-        1: show_first_prompt(image.request),
-        2: f"seed {image.seed}  {image.request.engine}",
-        3: show_safely(facts.change),
-    }
-    text = fit_text(f"  {texts[part]}", width - THUMBNAIL[0] - 1)
+    seed = f"seed {write_seed(image)}  {image.request.engine}"
+    change, words = show_safely(facts.change), show_first_prompt(image.request)
+    texts = [change, words, seed] if change else [words, seed, ""]
+    text = fit_text(f"  {texts[part - 1]}", width - THUMBNAIL[0] - 1)
     return [*cells, Segment(text, styles.base if part == 1 else styles.quiet)]
 
 

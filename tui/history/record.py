@@ -27,20 +27,26 @@ from tui.words import (
     STYLES,
     describe_changes,
     describe_extras,
+    describe_grade,
     describe_lineage,
     describe_purpose,
+    describe_unread,
     describe_verdict,
     find_certainty,
     mark_verdict,
     name_finish,
     name_state,
     show_moment,
+    write_known,
     write_seconds,
     write_size,
     write_weight,
 )
 
 LABEL = 10
+METADATA_SHOWN = 4000
+"""Most characters of the metadata of another program that are shown."""
+
 _QUIET = "$role-quiet"
 
 Part = str | tuple[str, str]
@@ -235,6 +241,8 @@ def _describe_job(job: Job) -> list[Line]:
 
 def _describe_request(image: Image, has_unicode: bool) -> list[Line]:
     parameters = image.request.parameters
+    size = write_size(parameters.width, parameters.height)
+    model = write_known(image, "model", image.request.model)
     lines = [_GAP]
     for place, prompt in enumerate(image.request.stack.prompts):
         weight = write_weight(prompt.weight, prompt.enabled, has_unicode=has_unicode, decimals=4)
@@ -246,13 +254,13 @@ def _describe_request(image: Image, has_unicode: bool) -> list[Line]:
         lines.append(_line(label, (f"{weight:>5}  ", style), body, indent=7))
     lines += [
         _GAP,
-        _line("seed", str(parameters.seed)),
-        _line("steps", str(parameters.steps)),
-        _line("cfg", f"{parameters.cfg_scale:g}"),
-        _line("sampler", parameters.sampler),
-        _line("size", write_size(parameters.width, parameters.height)),
+        _line("seed", write_known(image, "seed", str(parameters.seed))),
+        _line("steps", write_known(image, "steps", str(parameters.steps))),
+        _line("cfg", write_known(image, "cfg_scale", f"{parameters.cfg_scale:g}")),
+        _line("sampler", write_known(image, "sampler", parameters.sampler)),
+        _line("size", write_known(image, "size", size)),
         _line("style", parameters.style_preset or "none"),
-        _line("engine", f"{image.request.engine}, model {image.request.model}"),
+        _line("engine", f"{image.request.engine}, model {model}"),
     ]
     for label, sentences in describe_extras(parameters):
         lines += [
@@ -264,9 +272,27 @@ def _describe_request(image: Image, has_unicode: bool) -> list[Line]:
 def _describe_origin(image: Image) -> list[Line]:
     lines = [_GAP]
     lines.append(_line("lineage", describe_lineage(image)))
+    lines += _describe_imported(image)
     lines.append(_line("made", f"{show_moment(image.created_at)}, {write_seconds(image.seconds)}"))
     if image.session:
         lines.append(_line("session", show_safely(image.session)))
+    return lines
+
+
+def _describe_imported(image: Image) -> list[Line]:
+    """Whose image it is, and what of its metadata is not in the request, to the last word."""
+    if (imported := image.imported) is None:
+        return []
+    lines = [_line("imported", show_safely(describe_grade(imported)))]
+    lines += [
+        _line("unread" if place == 0 else "", show_safely(text))
+        for place, text in enumerate(describe_unread(imported))
+    ]
+    if imported.text and imported.dialect != "safelight":
+        lines += [
+            _line("metadata" if place == 0 else "", (show_safely(text), _QUIET))
+            for place, text in enumerate(imported.text[:METADATA_SHOWN].split("\n"))
+        ]
     return lines
 
 

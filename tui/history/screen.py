@@ -10,7 +10,6 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.message import Message
 from textual.reactive import var
 from textual.widgets import Input, Static
 
@@ -131,17 +130,6 @@ class HistoryScreen(ImageScreen):
 
     is_searching = var(False, toggle_class="-searching")
     is_on_record = var(False, toggle_class="-record")
-
-    class DraftLoaded(Message):
-        """`parts` of `image` are wanted in the editor.
-
-        `all`, `all but seed`, `prompts`, `parameters` or `seed`.
-        """
-
-        def __init__(self, image: Image, parts: str) -> None:
-            super().__init__()
-            self.image = image
-            self.parts = parts
 
     def __init__(
         self,
@@ -351,8 +339,12 @@ class HistoryScreen(ImageScreen):
     def action_load(self, parts: str) -> None:
         """Load these parts of the image into the editor, and go back to it."""
         if self.image is not None:
-            self.post_message(self.DraftLoaded(self.image, parts))
-            self._close()
+            self.load_parts(self.image, parts)
+
+    def load_parts(self, image: Image, parts: str) -> None:
+        """Ask for `parts` of `image` in the editor, and go back to it."""
+        super().load_parts(image, parts)
+        self._close()
 
     @on(HistoryList.Opened)
     def _list_opened(self) -> None:

@@ -19,6 +19,7 @@ from tests.tui.memory_darkroom import MemoryDarkroom
 from tests.tui.pilot import running
 from tests.waiting import wait_for
 from tui.history.screen import HistoryScreen
+from tui.image_screen import ImageScreen
 
 
 class GatedDarkroom(MemoryDarkroom):
@@ -107,7 +108,7 @@ async def test_keys_wait_until_the_history_is_read_and_none_is_lost() -> None:
         darkroom.gate.set()
         await wait_in_app(pilot, lambda: bool(app.messages), "what was loaded")
         (message,) = app.messages
-        assert isinstance(message, HistoryScreen.DraftLoaded)
+        assert isinstance(message, ImageScreen.DraftLoaded)
         assert message.image.id == darkroom.images[-3].id
         assert ("verify", darkroom.images[-3].id) in darkroom.calls
         await wait_in_app(pilot, lambda: app.key_queue.is_idle, "all keys")

@@ -110,7 +110,7 @@ async def test_a_child_names_its_parent_even_when_that_is_far_away() -> None:
     pages = HistoryPages(darkroom)
     await pages.open()
     await pages.load(0, 0)
-    assert pages.describe(0) == f"from {parent.id[:4]}: cfg 7→9"
+    assert pages.describe(0) == f"cfg 7→9, from {parent.id[:4]}"
     assert pages.describe(0, names_parent=False) == "cfg 7→9"
     assert pages.describe(1) == "seed"
     assert pages.describe(5) == "new prompts"
