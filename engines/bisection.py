@@ -6,8 +6,9 @@ from the second image is at most half of the first image's. Where the sizes diff
 from the first request in the second one's size, as images of two sizes are not compared.
 
 The search is delta debugging (Zeller and Hildebrandt, 2002): halves of the set are tried, then
-smaller parts, then what is left without a part, until no single change can be left out. With n
-changes of which one decides it takes about 2 log2 n images, at worst about n squared.
+smaller parts, then what is left without a part, until no single change can be left out; where that
+leaves several, each other change is tried alone. With n changes of which one decides it takes about
+2 log2 n images, at worst about n squared.
 """
 
 from __future__ import annotations
@@ -122,6 +123,18 @@ class Bisection:
                 parts = min(len(found), 2 * parts)
             else:
                 break
+        if len(found) > 1 and self._whole:
+            # That none alone suffices is only known once each was tried.
+            for single in ((change,) for change in self.changes if change not in self._base):
+                if single not in self._known:
+                    is_cut = is_cut or self._left <= 0
+                    if is_cut:
+                        break
+                    yield await self._try(single)
+                share = self._known[single]
+                if share is not None and share >= 1 - ENOUGH:
+                    found, explained = single, share
+                    break
         # Where what had to be changed first leaves no difference, it explains all.
         changes = self._sort({*(found if self._whole else ()), *self._base})
         yield Explanation(
