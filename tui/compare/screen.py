@@ -18,7 +18,7 @@ from textual.timer import Timer
 from engines.bisection import Trial
 from engines.pixel_difference import PEAK
 from store.errors import SafelightError
-from store.records import Image
+from store.records import Image, Job
 from tui.compare.bisection import BisectRun
 from tui.compare.drawing import (
     AMPLIFICATIONS,
@@ -504,15 +504,16 @@ class CompareScreen(Reasoned, Screen[None]):
             self._show_details()
 
     async def update(self) -> None:
-        """Show how far the image in between is."""
-        self._tell_progress()
+        """Show how far the image in between is. Raises `SafelightError`."""
+        if self._run is not None and self._run.job is not None:
+            self._tell_progress(await self.darkroom.get_job(self._run.job.id))
 
-    def _tell_progress(self) -> None:
-        if (run := self._run) is None or not self.is_attached:
+    def _tell_progress(self, job: Job | None = None) -> None:
+        if self._run is None or not self.is_attached:
             return
         said = f"trial {len(self._trials) + 1}"
-        if (job := run.job) is not None:
-            said += f": step {job.step} of {job.steps}" if job.step else ": its image is to be made"
+        if job is not None and not job.state.is_final:
+            said += f": step {job.step} of {job.steps}" if job.step else ": its image waits"
         self._found = [Line("bisect", ((f"{said}; b ends it", "quiet"),))]
         self._show_details()
 
