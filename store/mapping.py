@@ -43,6 +43,7 @@ from store.tables import (
     TagRow,
     ThinnedRow,
     VerificationRow,
+    VerificationRunImageRow,
 )
 from store.vault import Vault, suffix_of
 
@@ -292,6 +293,7 @@ def to_jobs(
 ) -> list[Job]:
     """`rows` as values, with the progress that is known."""
     requests = load_requests(session, [row.request_digest for row in rows])
+    background = _list_background(session, rows)
     jobs = []
     for row in rows:
         request, is_damaged = requests[row.request_digest]
@@ -324,9 +326,18 @@ def to_jobs(
                 wire_sha256=row.wire_sha256,
                 profile=row.profile,
                 is_damaged=is_damaged,
+                is_background=row.id in background,
             )
         )
     return jobs
+
+
+def _list_background(session: Session, rows: Sequence[JobRow]) -> set[str]:
+    """The ids of those that are of a run of verifications."""
+    ids = [row.id for row in rows if row.purpose == Purpose.VERIFY]
+    job_id = col(VerificationRunImageRow.job_id)
+    statement = select(VerificationRunImageRow.job_id).where(job_id.is_not(None), job_id.in_(ids))
+    return {found for found in session.exec(statement).all() if found} if ids else set()
 
 
 def to_images(vault: Vault, session: Session, rows: Sequence[ImageRow]) -> list[Image]:

@@ -95,6 +95,11 @@ class RunState(StrEnum):
     DONE = "done"
     CANCELLED = "cancelled"
 
+    @property
+    def is_final(self) -> bool:
+        """Whether it takes no further image for ever."""
+        return self in (RunState.DONE, RunState.CANCELLED)
+
 
 class FinishReason(StrEnum):
     """How an engine ended an image; `filter` means blurred on purpose or withheld."""
@@ -140,6 +145,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     know. `profile` names the host to ask (None: the usual one). `is_damaged`: the stored request
     no longer matches its digest, so `request` is only the best guess from what is left.
     `is_for_others`: it waits for other settings, or a newer program, than those of who asks.
+    `is_background`: it is of a run of verifications, which had its turn as nothing else waited.
     """
 
     number: int
@@ -169,6 +175,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     profile: str | None = None
     is_damaged: bool = False
     is_for_others: bool = False
+    is_background: bool = False
 
 
 class Serving(msgspec.Struct, frozen=True, kw_only=True):

@@ -53,13 +53,16 @@ from tui import abilities
 from tui.abilities import Upscaler
 
 if TYPE_CHECKING:
-    from engines.preflight import Preflight
+    from engines.file_verification import FileVerifier
+    from engines.outlook import Preflight
     from engines.settings import Settings
     from engines.thinning import Thinning
     from store.database import Database
     from store.decoding import DecodedInput, Input, Role
     from store.lineage import Ancestry, Branch, Origin
+    from store.metadata.choices import FileChoices, MadeFile
     from store.metadata.intake import Adopted, Arrival
+    from store.metadata.signature import SigningKey
     from store.sessions import DraftWriter
 
 FIRST_SESSION = "main"
@@ -338,6 +341,23 @@ class Darkroom:
         from store import history
 
         return await asyncio.to_thread(history.read_image, self.database, image)
+
+    async def read_shown(self, image: Image) -> tuple[bytes, bool]:
+        """What there is to look at: the file, or (then with True) the thumbnail of a thinned image.
+
+        Raises `StoreError` when the file is missing or damaged.
+        """
+        try:
+            return await self.read_image(image), False
+        except StoreError:
+            # It may have been thinned since the list was read.
+            now = await self.get_image(image.id)
+            if not now.is_thinned:
+                raise
+            thumbnails = await self.get_thumbnails([image.number])
+            if image.number not in thumbnails:
+                raise
+            return thumbnails[image.number], True
 
     async def get_thumbnails(self, numbers: Sequence[int]) -> dict[int, bytes]:
         """Thumbnails (WebP) by image number."""
@@ -725,6 +745,62 @@ class Darkroom:
             return queue.enqueue_comparison(
                 self.database, image_id, purpose, profile=profile, wanted=wanted
             )
+
+    # Files that leave, and files that are verified
+
+    async def make_file(
+        self, image_id: str, choices: FileChoices, key: SigningKey | None = None
+    ) -> MadeFile:
+        """The file of an image with its record in it, to be written somewhere.
+
+        `key` signs the record. Raises `StoreError` where a file or record is damaged.
+        """
+        return await asyncio.to_thread(self._make_file, image_id, choices, key)
+
+    def _make_file(self, image_id: str, choices: FileChoices, key: SigningKey | None) -> MadeFile:
+        from store import history
+        from store.metadata.files import make_file
+
+        image = history.get_image(self.database, image_id)
+        data = history.read_image(self.database, image)
+        return make_file(self.database, image, data, choices, key=key)
+
+    async def read_inputs(self, image: Image) -> dict[str, tuple[str, bytes]]:
+        """The files that an image's request starts from, with their endings, by their digests."""
+        return await asyncio.to_thread(self._read_inputs, image)
+
+    def _read_inputs(self, image: Image) -> dict[str, tuple[str, bytes]]:
+        from store.inputs import get_input, read_input
+        from store.vault import suffix_of
+
+        database = self.database
+        return {
+            sha256: (suffix_of(get_input(database, sha256).mime), read_input(database, sha256))
+            for sha256 in image.request.parameters.inputs
+        }
+
+    def make_file_verifier(self, signers: Path | None = None) -> FileVerifier:
+        """What verifies files from their own records; to be closed. It adds nothing to the history.
+
+        `signers` names the keys of people. Files that requests start from are looked for here too.
+        """
+        from engines.file_verification import FileVerifier
+        from engines.worker.job import KeptFiles
+
+        return FileVerifier(self.settings, KeptFiles(self.database), signers)
+
+    async def get_export_folder(self) -> str | None:
+        """The folder that images were saved to last, None before the first time."""
+        from store.preferences import EXPORT_FOLDER, read_preference
+
+        return await asyncio.to_thread(read_preference, self.database, EXPORT_FOLDER)
+
+    async def remember_export_folder(self, folder: Path) -> None:
+        """Save images there from now on, without asking."""
+        from store.preferences import EXPORT_FOLDER, write_preference
+
+        if not self.is_read_only:
+            await asyncio.to_thread(write_preference, self.database, EXPORT_FOLDER, str(folder))
 
     # Runs of verifications
 

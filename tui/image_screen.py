@@ -47,7 +47,8 @@ class ImageScreen(Reasoned, Screen[None]):
             "r",
             "regenerate",
             "regenerate",
-            tooltip="Regenerate this image as a child of it, and compare",
+            tooltip="Regenerate this image as a child of it, and compare; restore one whose pixels "
+            "were dropped",
             id="image.regenerate",
         ),
         Binding(
@@ -189,8 +190,14 @@ class ImageScreen(Reasoned, Screen[None]):
             await self.queue(image, self.darkroom.verify(image.id), f"Verifying {image.id[:4]}.")
 
     async def action_regenerate(self) -> None:
-        """Queue a child that is made from the stored request, and compared."""
-        if (image := self.image) is not None:
+        """Queue a child that is made from the stored request, and compared.
+
+        Of an image whose pixels were dropped, that these are made again.
+        """
+        if (image := self.image) is not None and image.is_thinned:
+            work = self.darkroom.restore(image.id)
+            await self.queue(image, work, f"Restoring {image.id[:4]}.")
+        elif image is not None:
             work = self.darkroom.regenerate(image.id)
             await self.queue(image, work, f"Regenerating {image.id[:4]}.")
 
@@ -300,6 +307,8 @@ class ImageScreen(Reasoned, Screen[None]):
             if job.purpose is Purpose.REGENERATE and job.image_id is not None:
                 child = await self.darkroom.get_image(job.image_id)
                 self.say(f"{child.id[:4]} is {find_certainty(child).words}.")
+            elif job.purpose is Purpose.RESTORE and job.warning:
+                self.say(job.warning)
 
     @on(QueuingFailed)
     def _say_why(self, event: QueuingFailed) -> None:

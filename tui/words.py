@@ -148,6 +148,9 @@ def name_run_state(state: RunState) -> str:
     return state.value
 
 
+PIXELS_DROPPED = "pixels dropped to save space; r restores them"
+"""What stands under the thumbnail of an image that was thinned."""
+
 # Jobs
 
 

@@ -412,12 +412,15 @@ class ComposeScreen(ImageScreen):
     async def update(self) -> None:
         """Read what changed and show it. Raises `SafelightError`."""
         async with self._update_lock:
-            jobs = order_jobs(await self.darkroom.list_jobs(UNFINISHED))
+            unfinished = await self.darkroom.list_jobs(UNFINISHED)
+            jobs = order_jobs([job for job in unfinished if not job.is_background])
             newest = await self.darkroom.list_jobs(limit=1)
             self.images = tuple(await self.darkroom.list_images(limit=RECENT))
             self._strip.is_read = True
             chosen = await self._find_chosen()
-            self._newest = newest[0] if newest else None
+            # What runs of verifications do in between says nothing of what a person asked for.
+            if not newest or not newest[0].is_background:
+                self._newest = newest[0] if newest else None
             self._show_making(jobs, chosen)
             status = await self.darkroom.get_worker_status()
         worker = "worker ready" if status.is_running else "worker asleep"
@@ -511,7 +514,7 @@ class ComposeScreen(ImageScreen):
     @on(ImageScreen.JobsQueued)
     async def _follow_jobs(self, event: ImageScreen.JobsQueued) -> None:
         self._dismiss()
-        if event.jobs and event.jobs[0].purpose is not Purpose.VERIFY:
+        if event.jobs and event.jobs[0].purpose not in (Purpose.VERIFY, Purpose.RESTORE):
             self.choose(None)
         await self._update_now()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -23,12 +24,15 @@ from tui.keys import Released
 from tui.text import show_first_prompt
 from tui.widgets.key_line import KeyLine
 from tui.widgets.picture import Picture
-from tui.words import count_things
+from tui.words import PIXELS_DROPPED, count_things
 from tui.work import start_work
 
 NO_IMAGE = "There is no image here."
 
 _JOBS_READ = 50
+_REST_SECONDS = 0.3
+"""How long the cursor rests on an image before it is looked at what is other now."""
+
 _TALL_FROM = 30
 _EMPTY = (
     "No image yet.\n\nGo back with esc, type a prompt and press ctrl+j: each image that is made "
@@ -120,6 +124,13 @@ class HistoryScreen(ImageScreen):
         _make_load("4", "parameters"),
         _make_load("5", "seed"),
         Binding(
+            "B",
+            "verify_found",
+            "verify all",
+            tooltip="Verify all that is found when no other job waits; the jobs screen shows it",
+            id="history.verify_found",
+        ),
+        Binding(
             "z",
             "turn_thumbnails",
             "thumbnails",
@@ -146,7 +157,7 @@ class HistoryScreen(ImageScreen):
         self._is_open = False
         self._has_answer = False
         self._reading = asyncio.Lock()
-        self._shown_id: str | None = None
+        self._shown: tuple[str, bool] | None = None
         # Held, not looked for: what was on its way when the screen is left finds them still.
         self.history_list = HistoryList(darkroom, id="history-list")
         self.record = RecordView(id="history-record")
@@ -230,19 +241,30 @@ class HistoryScreen(ImageScreen):
         image, picture = self.image, self.picture
         if image is None:
             picture.show_image(None)
-            self._shown_id = None
+            self._shown = None
             self.record.show_record(None, [], [])
             return
         await self._show_record()
-        if image.id == self._shown_id:
+        start_work(self, self._look_ahead, "outlook", is_exclusive=True)
+        if (image.id, image.is_thinned) == self._shown:
             return
         try:
-            data = await self.darkroom.read_image(image)
+            data, is_thumbnail = await self.darkroom.read_shown(image)
         except SafelightError as error:
             picture.show_image(None, caption=str(error))
         else:
-            picture.show_image(data, caption=show_first_prompt(image.request))
-        self._shown_id = image.id
+            caption = PIXELS_DROPPED if is_thumbnail else show_first_prompt(image.request)
+            picture.show_image(data, caption=caption)
+        self._shown = (image.id, image.is_thinned)
+
+    async def _look_ahead(self) -> None:
+        """Say in the record what is other now than when the image was made."""
+        # Whoever walks through the list is not held up by what each image would need.
+        await asyncio.sleep(_REST_SECONDS)
+        if (image := self.image) is None:
+            return
+        with contextlib.suppress(SafelightError):
+            self.record.show_outlook(await self.darkroom.check_before(image.id))
 
     @on(ImageScreen.JobsQueued)
     async def _show_record(self) -> None:
@@ -334,7 +356,23 @@ class HistoryScreen(ImageScreen):
         """Why an action cannot be run now; loading changes nothing in the history."""
         if action == "load":
             return "" if self.image is not None else NO_IMAGE
+        if action == "verify_found":
+            return self.darkroom.explain_writing() or ("" if self.image is not None else NO_IMAGE)
         return super().why_not(action)
+
+    async def action_verify_found(self) -> None:
+        """Verify all that the list shows, one image after the other, behind all other jobs."""
+        search = self.history_list.pages.search
+        try:
+            numbers = await self.darkroom.list_image_numbers(search=search or None)
+            run = await self.darkroom.begin_run(f"search {search}" if search else "all", numbers)
+        except SafelightError as error:
+            self.say(str(error))
+            return
+        self.say(
+            f"Verifying {count_things(run.total, 'image')} behind all other jobs; the jobs screen "
+            "shows how far it is and pauses it."
+        )
 
     def action_load(self, parts: str) -> None:
         """Load these parts of the image into the editor, and go back to it."""
