@@ -175,6 +175,14 @@ def find_neighbour(db: Database, number: int, *, is_newer: bool) -> Image | None
         return to_images(db.vault, read, rows)[0] if rows else None
 
 
+def list_made(db: Database, request_digest: str) -> list[Image]:
+    """The images of the request with this digest, newest first; those in the trash too."""
+    statement = select(ImageRow).where(col(ImageRow.request_digest) == request_digest)
+    with db.read() as read:
+        rows = read.exec(statement.order_by(col(ImageRow.number).desc())).all()
+        return to_images(db.vault, read, rows)
+
+
 def get_thumbnails(db: Database, numbers: Collection[int]) -> dict[int, bytes]:
     """The thumbnails of these images, by number; those that have none are left out."""
     wanted = col(ThumbnailRow.image_number).in_(set(numbers))

@@ -330,6 +330,12 @@ class Darkroom:
             history.find_neighbour, self.database, image.number, is_newer=is_newer
         )
 
+    async def list_made(self, request: Request) -> list[Image]:
+        """The images of this very request, newest first; those in the trash too."""
+        from store import history
+
+        return await asyncio.to_thread(history.list_made, self.database, request.digest)
+
     async def read_image(self, image: Image) -> bytes:
         """The stored file. Raises `StoreError` when it is missing or damaged."""
         from store import history
@@ -570,8 +576,10 @@ class Darkroom:
             self._enqueue, requests, session, draft.parent_id, draft.relation
         )
 
-    async def generate_request(self, request: Request, session: str | None = None) -> Job:
-        """Queue `request` as it is, to the digest.
+    async def generate_request(
+        self, request: Request, session: str | None = None, parent: Image | None = None
+    ) -> Job:
+        """Queue `request` as it is, to the digest; as what was edited from `parent`, if given.
 
         Raises `RequestError` for the first thing that its engine does not accept, `NotFound` for
         an image file that it starts from and that is not kept.
@@ -580,7 +588,9 @@ class Darkroom:
         self._registry.describe_losses(request)
         for sha256 in request.parameters.inputs:
             await self.get_input(sha256)
-        (job,) = await asyncio.to_thread(self._enqueue, [request], session, None, None)
+        parent_id = None if parent is None else parent.id
+        relation = None if parent is None else Relation.EDIT
+        (job,) = await asyncio.to_thread(self._enqueue, [request], session, parent_id, relation)
         return job
 
     def _enqueue(

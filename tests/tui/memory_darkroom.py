@@ -213,6 +213,9 @@ class MemoryDarkroom(Darkroom):
             )
         ]
 
+    async def list_made(self, request: Request) -> list[Image]:
+        return [each for each in reversed(self.images) if each.request == request]
+
     async def find_neighbour(self, image: Image, *, is_newer: bool) -> Image | None:
         place = image.number - 1 + (1 if is_newer else -1)
         return self.images[place] if 0 <= place < len(self.images) else None
