@@ -218,6 +218,11 @@ class Adopted(msgspec.Struct, frozen=True, kw_only=True):
     unread: tuple[tuple[str, str | None], ...] = ()
 
     @property
+    def is_ours(self) -> bool:
+        """Whether the request is that of a record of ours."""
+        return self.dialect == DIALECT
+
+    @property
     def unsaid(self) -> tuple[str, ...]:
         """The names of what the request holds stand-ins for."""
         return tuple(name for name, value in self.unread if value is None)
