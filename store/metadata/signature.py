@@ -161,16 +161,17 @@ def read_signature(text: bytes) -> Signature:
         raise problem
     try:
         lines = text.decode("ascii").split("\n")
-        if lines[0].strip() != _BEGIN or _END not in (line.strip() for line in lines):
+        middle, end, rest = "".join(line.strip() for line in lines[1:]).partition(_END)
+        if lines[0].strip() != _BEGIN or not end or rest:
             raise problem
-        middle = "".join(line.strip() for line in lines[1:]).partition(_END)[0]
         blob = base64.b64decode(middle, validate=True)
         fields = _unpack(blob[len(_MAGIC) + 4 :], 5)
         key_kind, raw = _unpack(fields[0], 2)
         signed_kind, signed = _unpack(fields[4], 2)
     except (UnicodeDecodeError, binascii.Error, ValueError, struct.error):
         raise problem from None
-    if not blob.startswith(_MAGIC + struct.pack(">I", 1)):
+    is_canonical = base64.b64encode(blob).decode() == middle and not fields[2]
+    if not is_canonical or not blob.startswith(_MAGIC + struct.pack(">I", 1)):
         raise problem
     if key_kind != _KIND or signed_kind != _KIND or len(raw) != 32:
         raise StoreError("The signature is not of an Ed25519 key.")
