@@ -49,7 +49,7 @@ def take_out_networks(text: str) -> Networks:
     found = tuple((match[1].lower(), match[2] + match[3]) for match in _NETWORK.finditer(text))
     if not found:
         return Networks(text, ())
-    plain = _NETWORK.sub("", text)
+    plain = re.sub(r"[ \t]{1,9},", ",", _NETWORK.sub("", text))
     return Networks(re.sub(r",(?:[ \t]{0,9},)+", ",", plain).strip().strip(",").strip(), found)
 
 
