@@ -87,8 +87,9 @@ def _read_any(text: str, texts: Mapping[str, str]) -> Reading | None:
     values = _load(text)
     if values is None:
         reading = read_infotext(text)
-        is_other = reading is not None and _is_fooocus_file(texts)
-        return msgspec.structs.replace(reading, dialect="Fooocus") if is_other else reading
+        if reading is not None and _is_fooocus_file(texts):
+            return msgspec.structs.replace(reading, dialect="Fooocus")
+        return reading
     if "sui_image_params" in values:
         return read_swarmui(values, text)
     if texts.get("Software", "").startswith("NovelAI") or "v4_prompt" in values:

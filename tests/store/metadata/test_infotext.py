@@ -27,7 +27,7 @@ def list_prompts(prompt: str) -> list[tuple[str, float]]:
         ("a cat, a dog", [("a cat, a dog", 1)]),
         ("a cat, (clouds:1.3), house", [("a cat", 1), ("clouds", 1.3), ("house", 1)]),
         ("((a cat))", [("a cat", 1.21)]),
-        ("[a cat]", [("a cat", 0.909091)]),
+        ("[a cat]", [("a cat", 0.909090909)]),
         ("(a cat:0.5)", [("a cat", 0.5)]),
         ("(a cat, (a dog:2):1.5)", [("a cat", 1.5), ("a dog", 3)]),
         (r"a cat \(tabby\)", [("a cat (tabby)", 1)]),
