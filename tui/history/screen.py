@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import ClassVar
 
 from textual import events, on
@@ -16,15 +17,18 @@ from textual.widgets import Input, Static
 
 from store.errors import SafelightError
 from store.records import Draft, Image, Job, Purpose
+from tui.compose.draft import read_place
 from tui.darkroom import Darkroom
+from tui.dialogs import PathScreen
 from tui.history.list import HistoryList
 from tui.history.record import RecordView
 from tui.image_screen import ImageScreen
 from tui.keys import Released
+from tui.paths import list_files, parse_dropped, read_image_file
 from tui.text import show_first_prompt
 from tui.widgets.key_line import KeyLine
 from tui.widgets.picture import Picture
-from tui.words import PIXELS_DROPPED, count_things
+from tui.words import PIXELS_DROPPED, count_things, describe_arrival
 from tui.work import start_work
 
 NO_IMAGE = "There is no image here."
@@ -129,6 +133,14 @@ class HistoryScreen(ImageScreen):
             "verify all",
             tooltip="Verify all that is found when no other job waits; the jobs screen shows it",
             id="history.verify_found",
+        ),
+        Binding(
+            "I",
+            "import_file",
+            "import",
+            tooltip="Import an image file: its metadata become a record here",
+            show=False,
+            id="history.import",
         ),
         Binding(
             "z",
@@ -350,6 +362,27 @@ class HistoryScreen(ImageScreen):
         event.stop()
         self.history_list.focus()
 
+    # Files of others
+
+    def action_import_file(self) -> None:
+        """Ask for an image file, and add it to the history."""
+        self._ask_file(read_place(self.draft, "folder"))
+
+    async def on_paste(self, event: events.Paste) -> None:
+        """Offer to import a file that was dropped on the terminal."""
+        event.stop()
+        paths = await asyncio.to_thread(list_files, parse_dropped(event.text))
+        if paths and not self.why_not("import_file"):
+            self._ask_file(str(paths[0]))
+
+    def _ask_file(self, start: str) -> None:
+        async def take(path: Path) -> None:
+            data = await asyncio.to_thread(read_image_file, path)
+            arrival = await self.darkroom.import_image(data, path.name, self.session)
+            self.say(describe_arrival(path.name, arrival.image, is_new=arrival.is_new))
+
+        self.app.push_screen(PathScreen("import an image file", start, take))
+
     # Into the editor, and back to it
 
     def why_not(self, action: str) -> str:
@@ -358,6 +391,8 @@ class HistoryScreen(ImageScreen):
             return "" if self.image is not None else NO_IMAGE
         if action == "verify_found":
             return self.darkroom.explain_writing() or ("" if self.image is not None else NO_IMAGE)
+        if action == "import_file":
+            return self.darkroom.explain_writing()
         return super().why_not(action)
 
     async def action_verify_found(self) -> None:
