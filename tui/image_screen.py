@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable
 from typing import ClassVar
 
@@ -24,6 +25,7 @@ from tui.terminal.detect import get_display
 from tui.widgets.key_line import KeyLine
 from tui.words import find_certainty
 
+FOREIGN = "Another program made this image: enter loads what is known of it into the editor."
 NO_IMAGE = "There is no image yet: generate one first."
 
 
@@ -46,7 +48,8 @@ class ImageScreen(Reasoned, Screen[None]):
             "r",
             "regenerate",
             "regenerate",
-            tooltip="Regenerate this image as a child of it, and compare",
+            tooltip="Regenerate this image as a child of it, and compare; restore one whose pixels "
+            "were dropped",
             id="image.regenerate",
         ),
         Binding(
@@ -78,6 +81,13 @@ class ImageScreen(Reasoned, Screen[None]):
             id="image.load",
         ),
         Binding(
+            "c",
+            "compare",
+            "compare",
+            tooltip="Compare this image with the one that it came from, else with the one before",
+            id="image.compare",
+        ),
+        Binding(
             "y",
             "copy_command",
             "copy command",
@@ -103,6 +113,13 @@ class ImageScreen(Reasoned, Screen[None]):
             super().__init__()
             self.image = image
             self.parts = parts
+
+    class ComparisonWanted(Message):
+        """Two images shall be compared: `one` leads to `other`; both are ids."""
+
+        def __init__(self, one: str, other: str) -> None:
+            super().__init__()
+            self.one, self.other = one, other
 
     class JobsQueued(Message):
         """Jobs about `image` were queued."""
@@ -132,13 +149,15 @@ class ImageScreen(Reasoned, Screen[None]):
         """Why an action on the image cannot be run now."""
         image, darkroom = self.image, self.darkroom
         match action:
-            case "copy_command" | "choose_parts":
+            case "copy_command" | "choose_parts" | "compare":
                 return "" if image is not None else NO_IMAGE
             case "verify" | "regenerate" | "start_from" | "vary" | "enlarge":
                 if reason := darkroom.explain_writing():
                     return reason
                 if image is None:
                     return NO_IMAGE
+                if image.is_foreign and action in ("regenerate", "vary"):
+                    return FOREIGN
         match action:
             case "start_from":
                 return darkroom.why_no_start(self.draft.engine, self.draft.model)
@@ -174,8 +193,14 @@ class ImageScreen(Reasoned, Screen[None]):
             await self.queue(image, self.darkroom.verify(image.id), f"Verifying {image.id[:4]}.")
 
     async def action_regenerate(self) -> None:
-        """Queue a child that is made from the stored request, and compared."""
-        if (image := self.image) is not None:
+        """Queue a child that is made from the stored request, and compared.
+
+        Of an image whose pixels were dropped, that these are made again.
+        """
+        if (image := self.image) is not None and image.is_thinned:
+            work = self.darkroom.restore(image.id)
+            await self.queue(image, work, f"Restoring {image.id[:4]}.")
+        elif image is not None:
             work = self.darkroom.regenerate(image.id)
             await self.queue(image, work, f"Regenerating {image.id[:4]}.")
 
@@ -207,6 +232,27 @@ class ImageScreen(Reasoned, Screen[None]):
         size = f"{image.width * FACTOR} x {image.height * FACTOR}"
         dialog = ChoiceScreen(f"make {image.id[:4]} larger: {size}", tuple(names))
         self.app.push_screen(dialog, enlarge)
+
+    async def action_compare(self) -> None:
+        """Compare it with its parent, else with the image that was made before it."""
+        if (image := self.image) is None:
+            return
+        try:
+            one = await self._find_partner(image)
+        except SafelightError as error:
+            self.say(str(error))
+            return
+        if one is None:
+            self.say("There is no image before this one to compare it with.")
+        else:
+            self.post_message(self.ComparisonWanted(one, image.id))
+
+    async def _find_partner(self, image: Image) -> str | None:
+        if image.parent_id is not None:
+            with contextlib.suppress(NotFound):
+                return (await self.darkroom.get_image(image.parent_id)).id
+        before = await self.darkroom.find_neighbour(image, is_newer=False)
+        return None if before is None else before.id
 
     async def action_copy_command(self) -> None:
         """Hand the command to the terminal's clipboard."""
@@ -264,6 +310,8 @@ class ImageScreen(Reasoned, Screen[None]):
             if job.purpose is Purpose.REGENERATE and job.image_id is not None:
                 child = await self.darkroom.get_image(job.image_id)
                 self.say(f"{child.id[:4]} is {find_certainty(child).words}.")
+            elif job.purpose is Purpose.RESTORE and job.warning:
+                self.say(job.warning)
 
     @on(QueuingFailed)
     def _say_why(self, event: QueuingFailed) -> None:

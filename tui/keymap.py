@@ -16,6 +16,8 @@ from tui.keys import list_bindings, split_keys, write_keys
 def list_families() -> list[list[type[DOMNode]]]:
     """Classes whose bindings may hold at once: those of one screen or dialog, and of the app."""
     from tui.app import SafelightApp
+    from tui.compare.screen import CompareScreen
+    from tui.compare.view import DifferenceView
     from tui.compose.editors import PromptEditor, ValueInput
     from tui.compose.image import ImagePanel
     from tui.compose.mask import MaskScreen
@@ -43,6 +45,7 @@ def list_families() -> list[list[type[DOMNode]]]:
     families: list[list[type[DOMNode]]] = [[part, ComposeScreen, SafelightApp] for part in compose]
     families += [[part, MarkDesk, HistoryScreen, SafelightApp] for part in history]
     families += [[JobsScreen, SafelightApp], [MaskScreen, SafelightApp]]
+    families += [[DifferenceView, CompareScreen, SafelightApp]]
     return families + [[dialog] for dialog in dialogs]
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import ClassVar
 
 from textual import events, on
@@ -15,21 +17,27 @@ from textual.widgets import Input, Static
 
 from store.errors import SafelightError
 from store.records import Draft, Image, Job, Purpose
+from tui.compose.draft import read_place
 from tui.darkroom import Darkroom
+from tui.dialogs import PathScreen
 from tui.history.list import HistoryList
 from tui.history.marking import MarkDesk
 from tui.history.record import RecordView
 from tui.image_screen import ImageScreen
 from tui.keys import Released
+from tui.paths import list_files, parse_dropped, read_image_file
 from tui.text import show_first_prompt
 from tui.widgets.key_line import KeyLine
 from tui.widgets.picture import Picture
-from tui.words import count_things
+from tui.words import PIXELS_DROPPED, count_things, describe_arrival
 from tui.work import start_work
 
 NO_IMAGE = "There is no image here."
 
 _JOBS_READ = 50
+_REST_SECONDS = 0.3
+"""How long the cursor rests on an image before it is looked at what is other now."""
+
 _TALL_FROM = 30
 _EMPTY = (
     "No image yet.\n\nGo back with esc, type a prompt and press ctrl+j: each image that is made "
@@ -116,6 +124,21 @@ class HistoryScreen(ImageScreen):
             id="history.sheet",
         ),
         Binding(
+            "B",
+            "verify_found",
+            "verify all",
+            tooltip="Verify all that is found when no other job waits; the jobs screen shows it",
+            id="history.verify_found",
+        ),
+        Binding(
+            "I",
+            "import_file",
+            "import",
+            tooltip="Import an image file: its metadata become a record here",
+            show=False,
+            id="history.import",
+        ),
+        Binding(
             "z",
             "turn_thumbnails",
             "thumbnails",
@@ -143,7 +166,7 @@ class HistoryScreen(ImageScreen):
         self._is_open = False
         self._has_answer = False
         self._reading = asyncio.Lock()
-        self._shown_id: str | None = None
+        self._shown: tuple[str, bool] | None = None
         # Held, not looked for: what was on its way when the screen is left finds them still.
         self.history_list = HistoryList(darkroom, id="history-list")
         self.record = RecordView(id="history-record")
@@ -238,19 +261,30 @@ class HistoryScreen(ImageScreen):
         image, picture = self.image, self.picture
         if image is None:
             picture.show_image(None)
-            self._shown_id = None
+            self._shown = None
             self.record.show_record(None, [], [])
             return
         await self._show_record()
-        if image.id == self._shown_id:
+        start_work(self, self._look_ahead, "outlook", is_exclusive=True)
+        if (image.id, image.is_thinned) == self._shown:
             return
         try:
-            data = await self.darkroom.read_image(image)
+            data, is_thumbnail = await self.darkroom.read_shown(image)
         except SafelightError as error:
             picture.show_image(None, caption=str(error))
         else:
-            picture.show_image(data, caption=show_first_prompt(image.request))
-        self._shown_id = image.id
+            caption = PIXELS_DROPPED if is_thumbnail else show_first_prompt(image.request)
+            picture.show_image(data, caption=caption)
+        self._shown = (image.id, image.is_thinned)
+
+    async def _look_ahead(self) -> None:
+        """Say in the record what is other now than when the image was made."""
+        # Whoever walks through the list is not held up by what each image would need.
+        await asyncio.sleep(_REST_SECONDS)
+        if (image := self.image) is None:
+            return
+        with contextlib.suppress(SafelightError):
+            self.record.show_outlook(await self.darkroom.check_before(image.id))
 
     @on(ImageScreen.JobsQueued)
     async def _show_record(self) -> None:
@@ -360,13 +394,52 @@ class HistoryScreen(ImageScreen):
         event.stop()
         self.history_list.focus()
 
+    # Files of others
+
+    def action_import_file(self) -> None:
+        """Ask for an image file, and add it to the history."""
+        self._ask_file(read_place(self.draft, "folder"))
+
+    async def on_paste(self, event: events.Paste) -> None:
+        """Offer to import a file that was dropped on the terminal."""
+        event.stop()
+        paths = await asyncio.to_thread(list_files, parse_dropped(event.text))
+        if paths and not self.why_not("import_file"):
+            self._ask_file(str(paths[0]))
+
+    def _ask_file(self, start: str) -> None:
+        async def take(path: Path) -> None:
+            data = await asyncio.to_thread(read_image_file, path)
+            arrival = await self.darkroom.import_image(data, path.name, self.session)
+            self.say(describe_arrival(path.name, arrival.image, is_new=arrival.is_new))
+
+        self.app.push_screen(PathScreen("import an image file", start, take))
+
     # Into the editor, and back to it
 
     def why_not(self, action: str) -> str:
         """Why an action cannot be run now; loading changes nothing in the history."""
         if action == "load":
             return "" if self.image is not None else NO_IMAGE
+        if action == "verify_found":
+            return self.darkroom.explain_writing() or ("" if self.image is not None else NO_IMAGE)
+        if action == "import_file":
+            return self.darkroom.explain_writing()
         return super().why_not(action)
+
+    async def action_verify_found(self) -> None:
+        """Verify all that the list shows, one image after the other, behind all other jobs."""
+        search = self.history_list.pages.search
+        try:
+            numbers = await self.darkroom.list_image_numbers(search=search or None)
+            run = await self.darkroom.begin_run(f"search {search}" if search else "all", numbers)
+        except SafelightError as error:
+            self.say(str(error))
+            return
+        self.say(
+            f"Verifying {count_things(run.total, 'image')} behind all other jobs; the jobs screen "
+            "shows how far it is and pauses it."
+        )
 
     def action_load(self, parts: str) -> None:
         """Load these parts of the image into the editor, and go back to it."""
