@@ -35,18 +35,6 @@ _TRASH = Mark(is_trashed=True)
 _PUT_BACK = Mark(is_trashed=False)
 
 
-def _make_rating(key: int) -> Binding:
-    return Binding(
-        str(key),
-        f"rate({key})",
-        str(key),
-        tooltip=f"Rate the image {key}; once more takes the rating away",
-        id=f"mark.rate.{key}",
-        group=Binding.Group("rate"),
-        show=key in (1, 5),
-    )
-
-
 class MarkDesk(Reasoned, Horizontal):
     """Holds list and record, and the keys that say something of images in the list.
 
@@ -55,7 +43,15 @@ class MarkDesk(Reasoned, Horizontal):
 
     BINDING_GROUP_TITLE = "what is said of images"
     BINDINGS: ClassVar[list[BindingType]] = [
-        *map(_make_rating, range(6)),
+        Binding(
+            "0",
+            "rate(0)",
+            "rate",
+            tooltip="Rate the image 0 to 5; the same once more takes the rating away",
+            key_display="0-5",
+            id="mark.rate",
+        ),
+        *(Binding(str(rating), f"rate({rating})", show=False) for rating in range(1, 6)),
         Binding(
             "f",
             "favourite",

@@ -106,13 +106,12 @@ def draw_tall(
 
 
 def _draw_head(facts: RowFacts, styles: RowStyles) -> list[Segment]:
-    pointer = "›" if facts.has_unicode else ">"
+    pointer, marked = ("›", "●") if facts.has_unicode else (">", "x")
     verdict = find_certainty(facts.image).verdict
     mark = mark_verdict(verdict, has_unicode=facts.has_unicode)
-    marked = "●" if facts.has_unicode else "x"
     return [
         Segment(pointer if facts.is_chosen else " ", styles.pointer),
-        Segment(marked if facts.is_marked else " ", styles.pointer),
         Segment(mark, styles.mark),
-        Segment(f" {facts.image.id[:8]} ", styles.pointer),
+        Segment(marked if facts.is_marked else " ", styles.pointer),
+        Segment(f"{facts.image.id[:8]} ", styles.pointer),
     ]

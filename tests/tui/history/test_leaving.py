@@ -174,7 +174,14 @@ async def test_the_palette_has_what_the_history_and_the_jobs_do(tmp_path: Path) 
     darkroom.add_image()
     async with running(darkroom) as (app, pilot):
         for key, wanted in (
-            ("h", {"Search the prompts as you type", "Load seed of the image into the editor"}),
+            (
+                "h",
+                {
+                    "Search the prompts as you type",
+                    "Load the whole image into the editor",
+                    "Put the image in the trash and go to the next",
+                },
+            ),
             ("j", {"Cancel the job: it stops within one step", "Go back"}),
         ):
             await pilot.press(key)
