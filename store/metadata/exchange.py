@@ -34,7 +34,8 @@ from store.metadata.record import (
 )
 from store.pixels import digest_pixels, identify_image, make_thumbnail, open_image
 from store.records import EnvironmentRecord, Image, JobState, Purpose
-from store.seals import seal_image
+from store.seals import seal_image, unwrap
+from store.search_index import fold_text
 from store.tables import ImageRow, ImportedRow, JobRow, StageRow, ThumbnailRow
 from store.vault import suffix_of
 
@@ -183,6 +184,7 @@ def store_record(
             )
         )
         write.flush()
+        fold_text(unwrap(write), row.number or 0, row.prompt_text)
         seal_image(write, row.number or 0)
         image = to_images(db.vault, write, [row])[0]
     return Stored(image=image, is_new=True, missing=tuple(list_missing(db, record)))

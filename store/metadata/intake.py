@@ -46,7 +46,8 @@ from store.records import (
     Verdict,
 )
 from store.request import Parameters, Prompt, PromptStack, Request
-from store.seals import seal_image, seal_verification
+from store.seals import seal_image, seal_verification, unwrap
+from store.search_index import fold_text
 from store.tables import ImageRow, ImportedRow, JobRow, ThumbnailRow
 from store.vault import suffix_of
 
@@ -338,6 +339,7 @@ def store_subject(
             )
         )
         write.flush()
+        fold_text(unwrap(write), number, row.prompt_text)
         seal_image(write, number)
         if subject.adopted.dialect != DIALECT:
             verification = store_verification(

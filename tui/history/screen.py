@@ -17,12 +17,14 @@ from textual.widgets import Input, Static
 
 from store.errors import SafelightError
 from store.records import Draft, Image, Job, Purpose
+from store.search import NEWEST_FIRST, SearchError, parse_search
 from tui.compose.draft import read_place
 from tui.darkroom import Darkroom
 from tui.dialogs import PathScreen
 from tui.history.list import HistoryList
 from tui.history.marking import MarkDesk
 from tui.history.record import RecordView
+from tui.history.search import SearchField, SearchHint, describe_sort, next_sort
 from tui.image_screen import ImageScreen
 from tui.keys import Released
 from tui.paths import list_files, parse_dropped, read_image_file
@@ -43,23 +45,7 @@ _EMPTY = (
     "No image yet.\n\nGo back with esc, type a prompt and press ctrl+j: each image that is made "
     "is listed here, with everything that is needed to make it again."
 )
-_NOT_FOUND = "No prompt has words that begin so.\n\nesc shows all images again."
-
-
-class SearchField(Input):
-    """Words of prompts, searched for as they are typed."""
-
-    BINDING_GROUP_TITLE = "while typing"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "enter",
-            "submit",
-            "list",
-            tooltip="Go to the list of what was found",
-            id="search.enter",
-            system=True,
-        ),
-    ]
+_NOT_FOUND = "No image fits this search.\n\nesc shows all images again."
 
 
 class HistoryScreen(ImageScreen):
@@ -108,8 +94,22 @@ class HistoryScreen(ImageScreen):
             "slash",
             "search",
             "search",
-            tooltip="Search the prompts as you type",
+            tooltip="Search as you type: words, seed:7, is:favourite, since:monday and more",
             id="history.search",
+        ),
+        Binding(
+            "o",
+            "sort",
+            "order",
+            tooltip="Sort by date, rating, seed or prompt: each time by the next",
+            id="history.sort",
+        ),
+        Binding(
+            "O",
+            "turn_order",
+            "turn order",
+            tooltip="Turn the order of the list round",
+            id="history.turn_order",
         ),
         Binding(
             "tab,shift+tab",
@@ -164,6 +164,7 @@ class HistoryScreen(ImageScreen):
         self.set_reactive(ImageScreen.draft, draft)
         self._wants_thumbnails = True
         self._words = ""
+        self._sort = NEWEST_FIRST
         self._is_at_search = False
         self._is_open = False
         self._has_answer = False
@@ -173,7 +174,8 @@ class HistoryScreen(ImageScreen):
         self.history_list = HistoryList(darkroom, id="history-list")
         self.record = RecordView(id="history-record")
         self.picture = Picture(id="history-picture")
-        self._field = SearchField(placeholder="words of a prompt", id="history-search")
+        self._field = SearchField(darkroom, id="history-search")
+        self._hint = SearchHint(id="history-hint")
         self.desk = MarkDesk(darkroom, self.history_list, id="history-body")
         self._left, self._right = Vertical(id="history-left"), Vertical(id="history-right")
         self._advice = Static(_EMPTY, id="history-empty", markup=False)
@@ -182,6 +184,7 @@ class HistoryScreen(ImageScreen):
     def compose(self) -> ComposeResult:
         """List, picture, record, and one line for what is to be said."""
         yield self._field
+        yield self._hint
         with self.desk:
             with self._left:
                 yield self._advice
@@ -214,7 +217,7 @@ class HistoryScreen(ImageScreen):
                     await self.end_told()
                     await self._show_record()
                 else:
-                    await self.history_list.open_search(self._words)
+                    await self.history_list.open_search(self._words, self._sort)
                     self._is_open = True
                 self._show_state()
             except SafelightError as error:
@@ -242,6 +245,9 @@ class HistoryScreen(ImageScreen):
         elif len(pages) and self.focused in (None, self.desk):
             self.call_after_refresh(self.history_list.focus)
         self._advice.update(_NOT_FOUND if pages.search else _EMPTY)
+        title = "contact sheet" if self.is_sheet else "history"
+        order = "" if pages.is_newest_first else f", {describe_sort(pages.sort)}"
+        self._left.border_title = f"{title}{order}"
         known = len(pages) if pages.total is None else pages.total
         count = count_things(known, "image")
         if pages.total is None:
@@ -343,7 +349,7 @@ class HistoryScreen(ImageScreen):
     def action_turn_sheet(self) -> None:
         """A contact sheet, or the list."""
         self.is_sheet = self.history_list.is_sheet = not self.is_sheet
-        self._left.border_title = "contact sheet" if self.is_sheet else "history"
+        self._show_state()
         self.history_list.focus()
         self.is_on_record = False
 
@@ -363,15 +369,26 @@ class HistoryScreen(ImageScreen):
     # Search
 
     def action_search(self) -> None:
-        """Type words of prompts."""
+        """Type what is searched for."""
         self.is_searching = True
         self.is_on_record = False
         self._field.focus()
+        self.call_after_refresh(self._hint.show, self._field, None)
 
     @on(Input.Changed, "#history-search")
     def _search_changed(self, event: Input.Changed) -> None:
         event.stop()
+        try:
+            parse_search(event.value)
+        except SearchError as error:
+            # What was found stays, as the next character may make it right.
+            self._hint.show(self._field, error)
+            return
+        self._hint.show(self._field, None)
         self._words = event.value.strip()
+        self._start_search()
+
+    def _start_search(self) -> None:
         if not self._is_at_search:
             self._is_at_search = True
             start_work(self, self._search, "search")
@@ -383,13 +400,24 @@ class HistoryScreen(ImageScreen):
         typed last would wait for all that was typed before.
         """
         try:
-            while self._words != self.history_list.pages.search:
-                await self.history_list.open_search(self._words)
+            while (self._words, self._sort) != self.history_list.asked:
+                await self.history_list.open_search(self._words, self._sort)
                 self._show_state()
         except SafelightError as error:
             self.say(str(error))
         finally:
             self._is_at_search = False
+
+    def action_sort(self) -> None:
+        """Sort the list by something else."""
+        self._sort = next_sort(self.history_list.pages.sort)
+        self._start_search()
+
+    def action_turn_order(self) -> None:
+        """Turn the order of the list round."""
+        sort = self.history_list.pages.sort
+        self._sort = sort._replace(is_reversed=not sort.is_reversed)
+        self._start_search()
 
     @on(Input.Submitted, "#history-search")
     def _search_submitted(self, event: Input.Submitted) -> None:
