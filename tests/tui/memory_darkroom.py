@@ -8,7 +8,7 @@ import io
 import uuid
 from array import array
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,8 @@ from store.records import (
     Verification,
 )
 from store.request import Request
-from store.search import NEWEST_FIRST, Sort
+from store.search import NEWEST_FIRST, Search, Sort, SortKey
+from store.selection import Chunk, Place
 from tests.factories import CAPABILITIES, HOSTED, NOON, make_image, make_job, make_png, make_request
 from tui.darkroom import Darkroom
 
@@ -139,7 +140,7 @@ class MemoryDarkroom(Darkroom):
         *,
         before: int | None = None,
         limit: int = 50,
-        search: str | None = None,
+        search: str | Search | None = None,
         session: str | None = None,
         sort: Sort = NEWEST_FIRST,
     ) -> list[Image]:
@@ -150,8 +151,46 @@ class MemoryDarkroom(Darkroom):
     async def list_image_numbers(self, *, search: str | None = None) -> array[int]:
         return array("q", [image.number for image in self._find(None, search)])
 
-    def _find(self, before: int | None, search: str | None) -> list[Image]:
-        words = (search or "").split()
+    async def read_numbers(
+        self,
+        *,
+        search: str | Search | None = None,
+        sort: Sort = NEWEST_FIRST,
+        after: Place | None = None,
+        limit: int,
+        from_end: bool = False,
+    ) -> Chunk:
+        keys: dict[SortKey, Callable[[Image], Any]] = {
+            SortKey.DATE: lambda image: -image.number,
+            SortKey.RATING: lambda image: -(-1 if image.rating is None else image.rating),
+            SortKey.SEED: lambda image: image.seed,
+            SortKey.PROMPT: lambda image: image.request.stack.prompts[0].text.lower(),
+        }
+        found = sorted(self._find(None, search), key=keys[sort.key])
+        numbers = [image.number for image in found]
+        if sort.is_reversed != from_end:
+            numbers.reverse()
+        begin = numbers.index(after.number) + 1 if after else 0
+        chunk = array("q", numbers[begin : begin + limit])
+        return Chunk(chunk, Place(chunk[-1]) if len(chunk) == limit else None)
+
+    async def load_images(
+        self, numbers: Sequence[int], search: str | Search | None = None
+    ) -> list[Image]:
+        fitting = {image.number: image for image in self._find(None, search)}
+        return [fitting[number] for number in numbers if number in fitting]
+
+    async def load_parents(self, identities: Collection[str]) -> dict[str, Request]:
+        return {image.id: image.request for image in self.images if image.id in identities}
+
+    async def count_images(self) -> int:
+        return len(self.images)
+
+    async def list_search_names(self, key: str) -> list[str]:
+        return sorted({image.session or "" for image in self.images}) if key == "session" else []
+
+    def _find(self, before: int | None, search: str | Search | None) -> list[Image]:
+        words = (search.text if isinstance(search, Search) else search or "").split()
         is_trash = "is:trashed" in words
         return [
             image
@@ -161,7 +200,7 @@ class MemoryDarkroom(Darkroom):
             and all(
                 word in " ".join(prompt.text for prompt in image.request.stack.prompts)
                 for word in words
-                if word != "is:trashed"
+                if ":" not in word
             )
         ]
 

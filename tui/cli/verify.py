@@ -25,7 +25,10 @@ from tui.words import describe_verdict
 
 
 def regenerate(
-    images: Annotated[list[str], typer.Argument(help="Ids or their beginnings; @1 is the newest.")],
+    images: Annotated[
+        list[str],
+        typer.Argument(help="Ids or their beginnings; @1 is the newest, seed:N of a seed."),
+    ],
     as_json: JsonOption = False,
 ) -> None:
     """Make images again, as children, and compare."""
@@ -41,7 +44,8 @@ def regenerate(
 
 def verify(
     images: Annotated[
-        list[str] | None, typer.Argument(help="Ids or their beginnings; @1 is the newest.")
+        list[str] | None,
+        typer.Argument(help="Ids or their beginnings; @1 is the newest, seed:N of a seed."),
     ] = None,
     is_all: Annotated[bool, typer.Option("--all", help="Every image.")] = False,
     last: Annotated[

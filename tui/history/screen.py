@@ -219,7 +219,10 @@ class HistoryScreen(ImageScreen):
         elif len(pages) and self.focused in (None, self.desk):
             self.call_after_refresh(self.history_list.focus)
         self._advice.update(_NOT_FOUND if pages.search else _EMPTY)
-        count = count_things(len(pages), "image")
+        known = len(pages) if pages.total is None else pages.total
+        count = count_things(known, "image")
+        if pages.total is None:
+            count = f"{known:,}+ images"
         found = f"{count} found" if pages.search else count
         if marked := self.history_list.count_marked():
             found = f"{marked:,} marked, {found}"
@@ -277,6 +280,10 @@ class HistoryScreen(ImageScreen):
     async def _said_changed(self) -> None:
         self._show_state()
         await self._show_record()
+
+    @on(HistoryList.Counted)
+    def _list_counted(self) -> None:
+        self._show_state()
 
     @on(HistoryList.Failed)
     def _list_failed(self, event: HistoryList.Failed) -> None:
