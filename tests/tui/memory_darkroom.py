@@ -221,7 +221,7 @@ class MemoryDarkroom(Darkroom):
     ) -> Chunk:
         keys: dict[SortKey, Callable[[Image], Any]] = {
             SortKey.DATE: lambda image: -image.number,
-            SortKey.RATING: lambda image: -(image.rating or 0),
+            SortKey.RATING: lambda image: -(-1 if image.rating is None else image.rating),
             SortKey.SEED: lambda image: image.seed,
             SortKey.PROMPT: lambda image: image.request.stack.prompts[0].text.lower(),
         }

@@ -5,7 +5,7 @@ What one image looks like is in `rows.py`, and in `sheet.py` for the contact she
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from itertools import islice
 from typing import ClassVar
 
@@ -99,11 +99,11 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
     class Opened(Message):
         """Chosen by a second click."""
 
-    class Counted(Message):
-        """More of the list is known than before."""
-
     class MarksChanged(Message):
         """Other images are marked."""
+
+    class Counted(Message):
+        """More of the list is known than before."""
 
     class Failed(Message):
         """The history could not be read."""
@@ -131,11 +131,9 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
     async def open_search(self, search: str, sort: Sort = NEWEST_FIRST) -> None:
         """List the images that fit `search`, the cursor on the one it was on, if it can be.
 
-        Else it stays in its row when it is the same search, as after images went to the trash.
         Raises `SearchError`; then the list stays as it is.
         """
         before = self.image
-        place = self.cursor if search == self.pages.search else 0
         pages = HistoryPages(self.pages.darkroom)
         await pages.open(search, sort)
         if not self.is_attached:
@@ -145,8 +143,7 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         self.pages = pages
         row = self.pages.find_row(before.number) if before else None
         self._fit()
-        place = max(0, min(place, len(self.pages) - 1))
-        self.set_reactive(HistoryList.cursor, place if row is None else row)
+        self.set_reactive(HistoryList.cursor, row or 0)
         self._sought = before.number if before and row is None else None
         self._keep_in_sight()
         self.refresh()
@@ -169,16 +166,33 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
                 elif added and self.cursor >= boundary:
                     self.set_reactive(HistoryList.cursor, self.cursor + added)
                     self._scroll_by(added)
+                if pages.total is not None:
+                    self.selection.settle(pages.total)
                 self.post_message(self.Counted())
         except SafelightError as error:
             self.post_message(self.Failed(error))
 
     async def open_again(self) -> None:
-        """Read the list anew: images left it or came back."""
+        """Read the list anew: images came back to it."""
         try:
             await self.open_search(self.pages.search, self.pages.sort)
         except SafelightError as error:
             self.post_message(self.Failed(error))
+
+    async def forget_marked(self) -> None:
+        """The marked images left the list; what follows comes under the cursor."""
+        selection = self.selection.copy()
+        self.clear_marks()
+        if selection.is_all:
+            await self.open_again()
+            return
+        self.pages.remove(selection)
+        self._fit()
+        self._keep_in_sight()
+        self.refresh()
+        self._look()
+        await self._load()
+        self.post_message(self.Counted())
 
     async def refresh_images(self) -> None:
         """Show what others added or changed. The cursor stays on its image."""
@@ -418,13 +432,14 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         Raises `SafelightError`.
         """
         selection, pages = self.selection.copy(), self.pages
-        numbers: Iterable[int] = selection.numbers
-        if selection.is_all:
-            await pages.read_all()
-            numbers = (number for number in pages.numbers[:] if number in selection)
-        rest = iter(numbers)
-        while part := list(islice(rest, size)):
-            yield part
+        if not selection.is_all:
+            rest = iter(selection.numbers)
+            while part := list(islice(rest, size)):
+                yield part
+            return
+        async for numbers in pages.read_numbers(size):
+            if part := [number for number in numbers if number in selection]:
+                yield part
 
     def clear_marks(self) -> None:
         """Mark nothing."""
@@ -471,16 +486,9 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
 
     async def action_mark_all(self) -> None:
         """Mark all that are found."""
-        pages = self.pages
-        if pages.total is None or not pages.is_newest_first:
-            try:
-                await pages.read_all()
-            except SafelightError as error:
-                self.post_message(self.Failed(error))
-                return
-        if pages is self.pages and pages.numbers:
-            newest = pages.numbers[0] if pages.is_newest_first else max(pages.numbers)
-            self.selection.mark_all(pages.total or len(pages), newest)
+        if len(self.pages):
+            known = len(self.pages) if self.pages.total is None else self.pages.total
+            self.selection.mark_all(known, self.pages.newest)
             self._tell_marks()
 
     # Drawing

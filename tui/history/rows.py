@@ -52,12 +52,12 @@ def draw_flat(facts: RowFacts, styles: RowStyles, width: int) -> list[Segment]:
     """
     image = facts.image
     segments = [*_draw_head(facts, styles)]
-    if width >= _SIGNS_FROM:
-        signs = write_signs(image, has_unicode=facts.has_unicode)
-        segments.append(Segment(f"{signs} ", styles.base))
     segments.append(
         Segment(f" {show_moment(image.created_at, width >= _YEAR_FROM)} ", styles.quiet)
     )
+    if width >= _SIGNS_FROM:
+        signs = write_signs(image, has_unicode=facts.has_unicode)
+        segments.append(Segment(f"{signs} ", styles.base))
     if width >= _SEED_FROM:
         segments.append(Segment(f" {write_seed(image):>10} ", styles.base))
     if width >= _ENGINE_FROM:
