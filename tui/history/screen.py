@@ -439,8 +439,7 @@ class HistoryScreen(ImageScreen):
             self.say(str(error))
             return
         self.say(
-            f"Verifying {count_things(run.total, 'image')} behind all other jobs; the jobs screen "
-            "shows how far it is and pauses it."
+            f"Verifying {count_things(run.total, 'image')}; the list of jobs shows how far it is."
         )
 
     def action_load(self, parts: str) -> None:
