@@ -104,7 +104,7 @@ class ImageScreen(Reasoned, Screen[None]):
             id="image.save",
         ),
         Binding(
-            "S",
+            "ctrl+s",
             "save_to",
             "save to",
             tooltip="Save this image to another folder, and the next ones too",
