@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import msgspec
@@ -223,8 +224,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
 
     def _check_extras(self, parameters: Parameters, model: str) -> None:
         takes = self.for_model(model).takes
-        for field in msgspec.structs.fields(Parameters):
-            if field.required or field.name in takes:
+        for field in _list_optional():
+            if field.name in takes:
                 continue
             value = getattr(parameters, field.name)
             if value != field.default:
@@ -285,6 +286,12 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
                 f"The size {size[0]}x{size[1]} does not fit the engine {self.engine}.",
                 f"{self.sizes.words}. The nearest is {width}x{height}.",
             )
+
+
+@functools.cache
+def _list_optional() -> tuple[msgspec.structs.FieldInfo, ...]:
+    """The optional parameters; asked for once, as that reads the types of all of them."""
+    return tuple([field for field in msgspec.structs.fields(Parameters) if not field.required])
 
 
 def _check_choice(field: str, value: str, known: tuple[str, ...]) -> None:

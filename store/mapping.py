@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy import exists
+from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
 
 from store.errors import NotFound, RequestError, StoreError
@@ -22,6 +23,7 @@ from store.records import (
     EnvironmentRecord,
     FinishReason,
     Image,
+    Imported,
     Job,
     JobState,
     Purpose,
@@ -34,12 +36,14 @@ from store.tables import (
     AnnotationRow,
     EnvironmentRow,
     ImageRow,
+    ImportedRow,
     JobRow,
     PromptRow,
     RequestRow,
     TagRow,
     ThinnedRow,
     VerificationRow,
+    VerificationRunImageRow,
 )
 from store.vault import Vault, suffix_of
 
@@ -289,6 +293,7 @@ def to_jobs(
 ) -> list[Job]:
     """`rows` as values, with the progress that is known."""
     requests = load_requests(session, [row.request_digest for row in rows])
+    background = _list_background(session, rows)
     jobs = []
     for row in rows:
         request, is_damaged = requests[row.request_digest]
@@ -321,9 +326,18 @@ def to_jobs(
                 wire_sha256=row.wire_sha256,
                 profile=row.profile,
                 is_damaged=is_damaged,
+                is_background=row.id in background,
             )
         )
     return jobs
+
+
+def _list_background(session: Session, rows: Sequence[JobRow]) -> set[str]:
+    """The ids of those that are of a run of verifications."""
+    ids = [row.id for row in rows if row.purpose == Purpose.VERIFY]
+    job_id = col(VerificationRunImageRow.job_id)
+    statement = select(VerificationRunImageRow.job_id).where(job_id.is_not(None), job_id.in_(ids))
+    return {found for found in session.exec(statement).all() if found} if ids else set()
 
 
 def to_images(vault: Vault, session: Session, rows: Sequence[ImageRow]) -> list[Image]:
@@ -344,6 +358,7 @@ def to_images(vault: Vault, session: Session, rows: Sequence[ImageRow]) -> list[
         newest[verification.image_id] = verification
         if verification.regenerated_id:
             compared[verification.regenerated_id] = verification
+    imported = _load_imported(session, rows)
     numbers = [row.number or 0 for row in rows]
     said, tags = load_annotations(session, numbers), load_tags(session, numbers)
     return [
@@ -355,6 +370,7 @@ def to_images(vault: Vault, session: Session, rows: Sequence[ImageRow]) -> list[
                 newest.get(row.id),
                 compared.get(row.id),
                 row.number in thinned,
+                imported.get(row.number),
             ),
             said.get(row.number or 0),
             tags.get(row.number or 0, ()),
@@ -408,6 +424,35 @@ def _list_thinned(session: Session, rows: Sequence[ImageRow]) -> set[int]:
     return set(session.exec(statement).all())
 
 
+def _load_imported(session: Session, rows: Sequence[ImageRow]) -> dict[int | None, Imported]:
+    """Where those that came in came from, by number, without the text of their metadata."""
+    wanted = {row.number for row in rows if row.purpose == Purpose.IMPORT.value}
+    if not wanted:
+        return {}
+    statement = (
+        select(ImportedRow)
+        .where(col(ImportedRow.image_number).in_(wanted))
+        .options(defer(ImportedRow.text))  # type: ignore[arg-type]
+    )
+    return {
+        row.image_number: Imported(
+            dialect=as_text(row.dialect),
+            grade=as_text(row.grade),
+            unread=_read_unread(row.unread),
+            file_name=as_text(row.file_name),
+            signer=None if row.signer is None else as_text(row.signer),
+        )
+        for row in session.exec(statement)
+    }
+
+
+def _read_unread(stored: object) -> tuple[tuple[str, str | None], ...]:
+    try:
+        return msgspec.json.decode(as_text(stored), type=tuple[tuple[str, str | None], ...])
+    except (msgspec.DecodeError, UnicodeError):
+        return ()
+
+
 def _to_image(
     vault: Vault,
     row: ImageRow,
@@ -416,6 +461,7 @@ def _to_image(
     newest: VerificationRow | None,
     compared: VerificationRow | None,
     is_thinned: bool,
+    imported: Imported | None,
 ) -> Image:
     try:
         path = vault.path(row.file_sha256, suffix_of(row.mime))
@@ -450,6 +496,7 @@ def _to_image(
         comparison_difference=compared.first_difference if compared else None,
         is_damaged=is_damaged,
         is_thinned=is_thinned,
+        imported=imported,
     )
 
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from array import array
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,7 @@ from store.limits import suggest
 from store.records import (
     Draft,
     Emptying,
+    EnvironmentRecord,
     Image,
     Job,
     JobState,
@@ -48,18 +50,22 @@ from store.records import (
     VerificationRun,
 )
 from store.request import Request
+from store.search import NEWEST_FIRST, Sort
 from tui import abilities
 from tui.abilities import Upscaler
 
 if TYPE_CHECKING:
     from engines.file_verification import FileVerifier
-    from engines.preflight import Preflight
+    from engines.outlook import Preflight
     from engines.settings import Settings
     from engines.thinning import Thinning
     from store.database import Database
     from store.decoding import DecodedInput, Input, Role
+    from store.lineage import Ancestry, Branch, Origin
     from store.metadata.choices import FileChoices, MadeFile
+    from store.metadata.intake import Adopted, Arrival
     from store.metadata.signature import SigningKey
+    from store.selection import Chunk, Place
     from store.sessions import DraftWriter
 
 FIRST_SESSION = "main"
@@ -215,6 +221,12 @@ class Darkroom:
         if self._drafts is not None and not self.is_read_only:
             self._drafts.write(name, draft)
 
+    async def write_draft(self, name: str, draft: Draft) -> None:
+        """Write the draft of a session that is not open here. Raises `StoreError`."""
+        from store import sessions
+
+        await asyncio.to_thread(sessions.save_draft, self.database, name, draft)
+
     @property
     def draft_error(self) -> StoreError | None:
         """Why the newest draft could not be written, None when it was."""
@@ -270,8 +282,12 @@ class Darkroom:
         limit: int = 50,
         search: str | None = None,
         session: str | None = None,
+        sort: Sort = NEWEST_FIRST,
     ) -> list[Image]:
-        """Images with a number below `before`, newest first; only those of `session`, if any."""
+        """Images that fit `search` and come after that of the number `before`, newest first.
+
+        Only those of `session`, if any. Raises `SearchError`.
+        """
         from store import history
 
         return await asyncio.to_thread(
@@ -281,6 +297,7 @@ class Darkroom:
             limit=limit,
             search=search,
             session=session,
+            sort=sort,
         )
 
     async def list_image_numbers(self, *, search: str | None = None) -> array[int]:
@@ -288,6 +305,49 @@ class Darkroom:
         from store import history
 
         return await asyncio.to_thread(history.list_image_numbers, self.database, search=search)
+
+    async def read_numbers(
+        self,
+        *,
+        search: str | None = None,
+        sort: Sort = NEWEST_FIRST,
+        after: Place | None = None,
+        limit: int,
+        from_end: bool = False,
+    ) -> Chunk:
+        """The next numbers of a list behind `after`; with `from_end` from its other end.
+
+        Raises `SearchError`.
+        """
+        from store import history
+
+        return await asyncio.to_thread(
+            history.read_numbers,
+            self.database,
+            search=search,
+            sort=sort,
+            after=after,
+            limit=limit,
+            from_end=from_end,
+        )
+
+    async def load_images(self, numbers: Sequence[int], search: str | None = None) -> list[Image]:
+        """The images with these numbers that there are and that fit `search`, in this order."""
+        from store import history
+
+        return await asyncio.to_thread(history.load_images, self.database, numbers, search=search)
+
+    async def count_images(self) -> int:
+        """How many images there are that are not in the trash."""
+        from store import history
+
+        return await asyncio.to_thread(history.count_images, self.database)
+
+    async def list_search_names(self, key: str) -> list[str]:
+        """The names that a key of the search language can be given here."""
+        from store import history
+
+        return await asyncio.to_thread(history.list_search_names, self.database, key)
 
     async def get_image(self, reference: str) -> Image:
         """The whole record by a unique beginning of its id, `@1` for the newest."""
@@ -321,11 +381,34 @@ class Darkroom:
             history.find_neighbour, self.database, image.number, is_newer=is_newer
         )
 
+    async def list_made(self, request: Request) -> list[Image]:
+        """The images of this very request, newest first; those in the trash too."""
+        from store import history
+
+        return await asyncio.to_thread(history.list_made, self.database, request.digest)
+
     async def read_image(self, image: Image) -> bytes:
         """The stored file. Raises `StoreError` when it is missing or damaged."""
         from store import history
 
         return await asyncio.to_thread(history.read_image, self.database, image)
+
+    async def read_shown(self, image: Image) -> tuple[bytes, bool]:
+        """What there is to look at: the file, or (then with True) the thumbnail of a thinned image.
+
+        Raises `StoreError` when the file is missing or damaged.
+        """
+        try:
+            return await self.read_image(image), False
+        except StoreError:
+            # It may have been thinned since the list was read.
+            now = await self.get_image(image.id)
+            if not now.is_thinned:
+                raise
+            thumbnails = await self.get_thumbnails([image.number])
+            if image.number not in thumbnails:
+                raise
+            return thumbnails[image.number], True
 
     async def get_thumbnails(self, numbers: Sequence[int]) -> dict[int, bytes]:
         """Thumbnails (WebP) by image number."""
@@ -333,11 +416,55 @@ class Darkroom:
 
         return await asyncio.to_thread(history.get_thumbnails, self.database, numbers)
 
+    async def find_ancestors(self, image_id: str) -> Ancestry:
+        """The line of an image upwards, its parent first. Raises `NotFound`."""
+        from store import lineage
+
+        return await asyncio.to_thread(lineage.find_ancestors, self.database, image_id)
+
+    async def list_children(self, image_id: str, after: int = 0, limit: int = 50) -> list[Image]:
+        """Images that came from this one, with numbers over `after`, the oldest first."""
+        from store import lineage
+
+        return await asyncio.to_thread(lineage.list_children, self.database, image_id, after, limit)
+
+    async def count_children(self, image_ids: Collection[str]) -> dict[str, int]:
+        """How many images came from each of these."""
+        from store import lineage
+
+        return await asyncio.to_thread(lineage.count_children, self.database, image_ids)
+
+    async def list_by_id(self, image_ids: Collection[str]) -> list[Image]:
+        """The images with these ids, those that there are, in no order."""
+        from store import lineage
+
+        return await asyncio.to_thread(lineage.list_by_id, self.database, image_ids)
+
+    async def list_origins(self, numbers: Collection[int]) -> dict[int, Origin]:
+        """Where those of these images came from that were imported, by number."""
+        from store import lineage
+
+        return await asyncio.to_thread(lineage.list_origins, self.database, numbers)
+
+    async def read_tree(self, image_id: str, *, depth: int, breadth: int) -> Branch:
+        """An image with what came of it. Raises `NotFound`."""
+        from store import lineage
+
+        return await asyncio.to_thread(
+            lineage.read_tree, self.database, image_id, depth=depth, breadth=breadth
+        )
+
     async def read_wire(self, job_id: str) -> bytes | None:
         """The exact message that was sent for the job; None for an engine without a wire."""
         from store import queue
 
         return await asyncio.to_thread(queue.read_wire, self.database, job_id)
+
+    async def get_environment(self, digest: str) -> EnvironmentRecord | None:
+        """What images were made or verified with, by its digest; None where it is not kept."""
+        from store import history
+
+        return await asyncio.to_thread(history.get_environment, self.database, digest)
 
     async def list_verifications(self, image_id: str) -> list[Verification]:
         """All verifications of the image, newest first."""
@@ -354,9 +481,15 @@ class Darkroom:
         return await asyncio.to_thread(apply_mark, self.database, numbers, mark)
 
     async def mark_found(self, search: str, mark: Mark) -> Marked:
-        """Say `mark` of all images that `search` finds now."""
-        numbers = await self.list_image_numbers(search=search)
-        return await self.mark_images(numbers, mark)
+        """Say `mark` of all images that `search` finds now. Raises `SearchError`."""
+        return await asyncio.to_thread(self._mark_found, search, mark)
+
+    def _mark_found(self, search: str, mark: Mark) -> Marked:
+        from store.annotations import apply_mark
+        from store.history import iterate_numbers
+
+        found = iterate_numbers(self.database, search=search)
+        return apply_mark(self.database, chain.from_iterable(found), mark)
 
     async def undo_marks(self, marked: Marked) -> int:
         """Put back what a mark changed; of how many images."""
@@ -370,14 +503,6 @@ class Darkroom:
 
         return await asyncio.to_thread(list_tags, self.database, begin, limit)
 
-    async def list_trash(self, *, before: int | None = None, limit: int = 50) -> list[Image]:
-        """Images in the trash with a number below `before`, newest first."""
-        from store import history
-
-        return await asyncio.to_thread(
-            history.list_trash, self.database, before=before, limit=limit
-        )
-
     async def plan_emptying(self) -> Emptying:
         """What emptying the trash would do now. Changes nothing."""
         from store.trash import plan_emptying
@@ -389,6 +514,31 @@ class Darkroom:
         from store.trash import empty_trash
 
         return await asyncio.to_thread(empty_trash, self.database, tell)
+
+    # Images of others
+
+    async def import_image(
+        self, data: bytes, file_name: str, session: str | None = None
+    ) -> Arrival:
+        """Add an image file to the history with all that its metadata say of it.
+
+        `file_name`: without its folder; `session`: where it is shown. One that is there is not
+        added again. Raises `StoreError` where it is no image or says nothing.
+        """
+        from store.metadata.intake import import_file
+
+        return await asyncio.to_thread(
+            import_file, self.database, data, file_name=file_name, session=session
+        )
+
+    async def read_metadata(self, data: bytes) -> Adopted:
+        """The request that an image file's metadata make, with how much of them is in it.
+
+        Nothing is kept. Raises `StoreError` where it is no image or says nothing.
+        """
+        from store.metadata.intake import adopt_file
+
+        return await asyncio.to_thread(adopt_file, data)
 
     # Engines
 
@@ -475,8 +625,10 @@ class Darkroom:
             self._enqueue, requests, session, draft.parent_id, draft.relation
         )
 
-    async def generate_request(self, request: Request, session: str | None = None) -> Job:
-        """Queue `request` as it is, to the digest.
+    async def generate_request(
+        self, request: Request, session: str | None = None, parent: Image | None = None
+    ) -> Job:
+        """Queue `request` as it is, to the digest; as what was edited from `parent`, if given.
 
         Raises `RequestError` for the first thing that its engine does not accept, `NotFound` for
         an image file that it starts from and that is not kept.
@@ -485,7 +637,9 @@ class Darkroom:
         self._registry.describe_losses(request)
         for sha256 in request.parameters.inputs:
             await self.get_input(sha256)
-        (job,) = await asyncio.to_thread(self._enqueue, [request], session, None, None)
+        parent_id = None if parent is None else parent.id
+        relation = None if parent is None else Relation.EDIT
+        (job,) = await asyncio.to_thread(self._enqueue, [request], session, parent_id, relation)
         return job
 
     def _enqueue(
@@ -611,12 +765,13 @@ class Darkroom:
         return await asyncio.to_thread(self._verify, image_id)
 
     def _verify(self, image_id: str) -> Job | None:
-        from engines.verify import verify_record
+        from engines.verify import judge_foreign, verify_record
         from store import history
 
         image = history.check_image(self.database, image_id)
         is_changed = image.is_damaged or bool(image.changes)
-        if is_changed and (comparison := verify_record(self.database, image)) is not None:
+        comparison = verify_record(self.database, image) if is_changed else None
+        if (comparison := comparison or judge_foreign(image)) is not None:
             history.add_verification(self.database, image.id, comparison)
             return None
         return self._enqueue_comparison(image.id, Purpose.VERIFY)
@@ -625,7 +780,13 @@ class Darkroom:
         from engines.cost import check_budget
         from store import history, queue
 
-        request = history.get_image(self.database, image_id).request
+        image = history.get_image(self.database, image_id)
+        if image.is_foreign:
+            raise StoreError(
+                f"Another program made the image {image.id[:8]}; it cannot be made again here.",
+                "Load it into the editor to make one like it.",
+            )
+        request = image.request
         if purpose is Purpose.REGENERATE:
             check_budget(self.database, [request], self.settings)
         profile = self._choose_profile(request.engine)

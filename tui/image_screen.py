@@ -29,6 +29,7 @@ from tui.terminal.detect import get_display
 from tui.widgets.key_line import KeyLine
 from tui.words import find_certainty
 
+FOREIGN = "Another program made this image: enter loads what is known of it into the editor."
 NO_IMAGE = "There is no image yet: generate one first."
 
 
@@ -51,7 +52,8 @@ class ImageScreen(Reasoned, Screen[None]):
             "r",
             "regenerate",
             "regenerate",
-            tooltip="Regenerate this image as a child of it, and compare",
+            tooltip="Regenerate this image as a child of it, and compare; restore one whose pixels "
+            "were dropped",
             id="image.regenerate",
         ),
         Binding(
@@ -172,6 +174,8 @@ class ImageScreen(Reasoned, Screen[None]):
                     return reason
                 if image is None:
                     return NO_IMAGE
+                if image.is_foreign and action in ("regenerate", "vary"):
+                    return FOREIGN
         match action:
             case "start_from":
                 return darkroom.why_no_start(self.draft.engine, self.draft.model)
@@ -207,8 +211,14 @@ class ImageScreen(Reasoned, Screen[None]):
             await self.queue(image, self.darkroom.verify(image.id), f"Verifying {image.id[:4]}.")
 
     async def action_regenerate(self) -> None:
-        """Queue a child that is made from the stored request, and compared."""
-        if (image := self.image) is not None:
+        """Queue a child that is made from the stored request, and compared.
+
+        Of an image whose pixels were dropped, that these are made again.
+        """
+        if (image := self.image) is not None and image.is_thinned:
+            work = self.darkroom.restore(image.id)
+            await self.queue(image, work, f"Restoring {image.id[:4]}.")
+        elif image is not None:
             work = self.darkroom.regenerate(image.id)
             await self.queue(image, work, f"Regenerating {image.id[:4]}.")
 
@@ -359,6 +369,8 @@ class ImageScreen(Reasoned, Screen[None]):
             if job.purpose is Purpose.REGENERATE and job.image_id is not None:
                 child = await self.darkroom.get_image(job.image_id)
                 self.say(f"{child.id[:4]} is {find_certainty(child).words}.")
+            elif job.purpose is Purpose.RESTORE and job.warning:
+                self.say(job.warning)
 
     @on(QueuingFailed)
     def _say_why(self, event: QueuingFailed) -> None:

@@ -98,6 +98,8 @@ def register_all() -> None:
         export,
         generate,
         history,
+        imports,
+        lineage,
         queue,
         runs,
         serve,
@@ -110,16 +112,21 @@ def register_all() -> None:
         generate,
         verify,
         runs,
-        compare,
         history,
-        export,
+        lineage,
+        compare,
         annotate,
         trash,
+        export,
+        imports,
         thinning,
         queue,
+        engines,
+        account,
+        doctor,
+        bindings,
+        serve,
     ):
-        family.register(app)
-    for family in (engines, account, doctor, bindings, serve):
         family.register(app)
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from store.errors import RequestError
 from store.records import Image, Job, Verification
 from tui.cli.file_verdicts import SignersOption, find_files, verify_files
 from tui.cli.options import JsonOption, OutputOption
@@ -20,6 +21,7 @@ from tui.cli.output import (
     read_output,
 )
 from tui.cli.preflight import print_outlooks
+from tui.cli.report_file import ReportFile, ReportOption
 from tui.cli.run import open_darkroom, run_command, wait_for_jobs
 from tui.cli.runs import read_choice, run_choice
 from tui.cli.verdicts import VerdictPrinter
@@ -54,7 +56,8 @@ def regenerate(
             if target is not None:
                 make_folder(target.folder)
             jobs = [await darkroom.regenerate(image.id) for image in found]
-            return await _print_compared(darkroom, found, jobs, as_json, target)
+            page = ReportFile(None, "")
+            return await _print_compared(darkroom, found, jobs, page, as_json, target)
 
     raise typer.Exit(run_command(work(), as_json=as_json))
 
@@ -94,6 +97,7 @@ def verify(
             "nothing of it decides pixels, 1 when something does, 2 when one cannot be made.",
         ),
     ] = False,
+    report: ReportOption = None,
     signers: SignersOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -111,11 +115,19 @@ def verify(
         async with open_darkroom() as darkroom:
             if is_dry_run:
                 return await print_outlooks(darkroom, choice, as_json)
+            if report is not None and is_background:
+                raise RequestError(
+                    "report",
+                    str(report),
+                    "A report is written at the end: 'safelight runs @1 "
+                    "--report FILE' writes it then.",
+                )
+            page = ReportFile(report, choice.words)
             if choice.references and not is_background:
                 found = [await darkroom.get_image(reference) for reference in choice.references]
                 jobs = [await darkroom.verify(image.id) for image in found]
-                return await _print_compared(darkroom, found, jobs, as_json)
-            return await run_choice(darkroom, choice, is_background, as_json)
+                return await _print_compared(darkroom, found, jobs, page, as_json)
+            return await run_choice(darkroom, choice, is_background, page, as_json)
 
     raise typer.Exit(run_command(work(), as_json=as_json))
 
@@ -124,6 +136,7 @@ async def _print_compared(
     darkroom: Darkroom,
     images: list[Image],
     jobs: Sequence[Job | None],
+    page: ReportFile,
     as_json: bool,
     output: Output | None = None,
 ) -> int:
@@ -132,13 +145,15 @@ async def _print_compared(
     verdicts = VerdictPrinter(as_json)
     for place, (image, queued) in enumerate(zip(images, jobs, strict=True), 1):
         job = by_id[queued.id] if queued else None
-        found = await _find_verification(darkroom, image, job)
+        verification = await _find_verification(darkroom, image, job)
         path = None
-        if output is not None and found is not None and found.regenerated_id:
-            child = await darkroom.get_image(found.regenerated_id)
+        if output is not None and verification is not None and verification.regenerated_id:
+            child = await darkroom.get_image(verification.regenerated_id)
             path = await output.write(darkroom, child, place)
         error = (job.error if job else None) or ""
-        verdicts.add(image.id, image.pixels_sha256, found, error, path)
+        verdicts.add(image.id, image.pixels_sha256, verification, error, path)
+        page.add(image.id, verification, error)
+    await page.write(darkroom)
     return verdicts.end()
 
 

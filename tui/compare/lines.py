@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
+from engines.bisection import Explanation, Trial
 from engines.changes import PARTS, Change
 from engines.differences import Differences, find_equal_fields
 from engines.pixel_difference import PEAK, PixelDifference
@@ -114,6 +115,74 @@ def _describe_stages(found: Differences) -> str:
     if not found.stages:
         return "none is recorded on both sides"
     return f"all {found.stages} that both have are the same"
+
+
+def describe_single(
+    change: Change, one: Request, other: Request, *, has_unicode: bool = True
+) -> Line:
+    """One change between two requests: its label, and what becomes what."""
+    arrow = " → " if has_unicode else " -> "
+    if change.kind == "parameter":
+        return _describe_parameter(change, one.parameters, other.parameters, arrow)
+    if change.kind == "order":
+        return _tell("prompts", "their order")
+    if change.kind == "text":
+        was, now = Prompt(text=change.before), Prompt(text=change.after)
+        return Line("prompts", _mark_text(PromptPair(was, now, 0, 0)))
+    text: Part = (f"  {show_safely(change.prompt)}", "")
+    if change.kind in ("added", "removed"):
+        there = change.after if change.kind == "added" else change.before
+        weight = write_weight(there.weight, there.enabled, has_unicode=has_unicode, decimals=4)
+        sign: Part = ("+ ", "added") if change.kind == "added" else ("- ", "removed")
+        return Line("prompts", (sign, (weight, ""), text))
+    if change.kind == "switch":
+        return Line("prompts", ((f"off{arrow}on" if change.after else f"on{arrow}off", ""), text))
+    weights = (
+        write_weight(weight, has_unicode=has_unicode, decimals=4)
+        for weight in (change.before, change.after)
+    )
+    return Line("prompts", ((arrow.join(weights), ""), text))
+
+
+def describe_explanation(
+    found: Explanation, one: Request, other: Request, *, has_unicode: bool = True
+) -> list[Line]:
+    """What was found: in a sentence, then the changes by their names."""
+    share = write_share(found.explained)
+    trials = count_things(found.trials, "trial")
+    if len(found.decisive) == 1:
+        said = f"one change alone explains {share} of the difference ({trials})"
+    else:
+        alone = "none alone explains it" if found.is_complete else "the smallest set so far"
+        said = f"{alone}; {len(found.decisive)} together explain {share} ({trials})"
+    lines = [_tell("bisect", said)]
+    for change in found.decisive:
+        line = describe_single(change, one, other, has_unicode=has_unicode)
+        lines.append(_name_change(line, "decides"))
+    for change in found.changes:
+        if change not in found.decisive:
+            line = describe_single(change, one, other, has_unicode=has_unicode)
+            lines.append(_name_change(line, "first"))
+    return lines
+
+
+def describe_trial(trial: Trial, one: Request, other: Request, *, has_unicode: bool = True) -> Line:
+    """One trial: what it explained, and with which changes."""
+    if trial.explained is None:
+        share = "no image"
+    elif trial.explained < 0:
+        share = "leads away"
+    else:
+        share = write_share(trial.explained)
+    names = []
+    for change in trial.changes:
+        line = describe_single(change, one, other, has_unicode=has_unicode)
+        names.append(f"{line.label} {line.text}")
+    return Line(f"trial {trial.number}", ((f"{share}: {'; '.join(names)}", "quiet"),))
+
+
+def _name_change(line: Line, label: str) -> Line:
+    return Line(label, ((f"{line.label}  ", "quiet"), *line.parts))
 
 
 # Prompts

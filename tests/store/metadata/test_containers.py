@@ -157,7 +157,7 @@ def test_malformed_files_do_no_harm() -> None:
 
 
 def read_malformed(count: int) -> None:
-    """Read, write and strip malformed files; print how many, and the KiB that it took at most."""
+    """Read, write and strip malformed files; print how many, and the memory taken, in KiB."""
     seen = set()
     for name, data in make_malformed(count):
         seen.add((name, hashlib.sha256(data).digest()))
