@@ -12,54 +12,39 @@ import contextlib
 import time
 import uuid
 from collections.abc import Mapping
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from engines.base import NO_FILES, InputFiles, Produced, Run, StageReached
-from engines.verify import INPUT_NAMES, compare, explain_failure, measure_psnr
+from engines.pixel_difference import measure_difference
+from engines.registry import EngineRegistry
+from engines.verify import INPUT_NAMES, compare, explain_failure
 from engines.worker.job import check_produced, make_result
 from store.errors import SafelightError, StoreError
 from store.metadata.exchange import are_those
 from store.metadata.files import CarriedRecord, digest_body, read_file
 from store.metadata.record import Record, describe_changes
-from store.metadata.signature import find_name, read_signature
+from store.metadata.signature import (
+    SignatureFinding,
+    SignatureState,
+    find_name,
+    read_signature,
+)
 from store.pixels import open_image
 from store.records import Comparison, Result, Stage, Verdict
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from engines.registry import EngineRegistry
+    from engines.settings import Settings
 
 OTHER_PIXELS = "The pixels of the file are not those of its record."
 LOSSY = (
     "The file is a lossy copy: its record proves the image, whose pixels are only near those of "
     "the file."
 )
-
-
-class SignatureState(StrEnum):
-    """What was found of a signature: none, one that fits the record, or one that does not."""
-
-    NONE = "none"
-    FITS = "fits"
-    DOES_NOT_FIT = "does not fit"
-
-
-class SignatureFinding(msgspec.Struct, frozen=True, kw_only=True):
-    """Who says so. `fingerprint` and `key` as OpenSSH writes them; None where they are not known.
-
-    `name`: whose key that is by the file of signers, None where it is in none.
-    """
-
-    state: SignatureState = SignatureState.NONE
-    fingerprint: str | None = None
-    key: str | None = None
-    name: str | None = None
-    problem: str = ""
 
 
 class FileVerification(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,34 +71,49 @@ class CarriedFiles:
         return self._kept.read(sha256) if found is None else found
 
 
-async def verify_file(
-    data: bytes,
-    registry: EngineRegistry,
-    *,
-    kept: InputFiles = NO_FILES,
-    signers: Path | None = None,
-) -> FileVerification:
-    """The verdict on the image file `data`, which is made again from the record in it.
+class FileVerifier:
+    """Verifies files, one after the other, with engines of its own that it keeps warm.
 
-    `kept`: where input files are looked for that are not in it. `signers`: a file that names the
-    keys of people (`allowed_signers`). Raises `StoreError` where there is no record in the file.
+    `kept`: where input files are looked for that came with no record. `signers`: a file that names
+    the keys of people (`allowed_signers`).
     """
-    carried = await asyncio.to_thread(read_file, data)
-    signature = await asyncio.to_thread(check_signature, carried, signers)
-    record = carried.read.record
-    if carried.read.changes or record is None:
-        changes = carried.read.changes or ("record",)
-        where = "record" if changes == ("record",) else f"record: {', '.join(changes)}"
-        comparison = _differ(where, describe_changes(changes))
-        return FileVerification(comparison=comparison, record=record, signature=signature)
-    files = CarriedFiles(carried.inputs, kept)
-    comparison, is_lossy = await _judge(data, record, registry, files)
-    if signature.state is SignatureState.DOES_NOT_FIT:
-        said = f"{signature.problem} Made again: {comparison.verdict.value}. {comparison.detail}"
-        comparison = _differ("signature", said, comparison.pixels_sha256_now)
-    return FileVerification(
-        comparison=comparison, record=record, signature=signature, is_lossy=is_lossy
-    )
+
+    def __init__(
+        self, settings: Settings, kept: InputFiles = NO_FILES, signers: Path | None = None
+    ) -> None:
+        self._registry = EngineRegistry(settings)
+        self._kept = kept
+        self._signers = signers
+
+    async def close(self) -> None:
+        """Let go of the engines."""
+        await self._registry.close()
+
+    async def verify(
+        self, data: bytes, inputs: Mapping[str, bytes] | None = None
+    ) -> FileVerification:
+        """The verdict on the image file `data`, which is made again from the record in it.
+
+        `inputs`: files by their digests that came beside it. Raises `StoreError` where there is no
+        record in the file.
+        """
+        carried = await asyncio.to_thread(read_file, data)
+        signature = await asyncio.to_thread(check_signature, carried, self._signers)
+        record = carried.read.record
+        if carried.read.changes or record is None:
+            changes = carried.read.changes or ("record",)
+            where = "record" if changes == ("record",) else f"record: {', '.join(changes)}"
+            comparison = _differ(where, describe_changes(changes))
+            return FileVerification(comparison=comparison, record=record, signature=signature)
+        files = CarriedFiles({**(inputs or {}), **carried.inputs}, self._kept)
+        comparison, is_lossy = await _judge(data, record, self._registry, files)
+        if signature.state is SignatureState.DOES_NOT_FIT:
+            said = comparison.verdict.value
+            said = f"{signature.problem} Made again: {said}. {comparison.detail}"
+            comparison = _differ("signature", said, comparison.pixels_sha256_now)
+        return FileVerification(
+            comparison=comparison, record=record, signature=signature, is_lossy=is_lossy
+        )
 
 
 def check_signature(carried: CarriedRecord, signers: Path | None = None) -> SignatureFinding:
@@ -158,7 +158,8 @@ async def _judge(
         comparison = explain_failure(error)
         return (_differ("pixels", damage) if damage else comparison), is_lossy
     now = await asyncio.to_thread(open_image, result.data)
-    psnr = None if then is None else measure_psnr(then, now)
+    measured = None if then is None else measure_difference(then, now)
+    psnr = None if measured is None else measured.psnr_db
     comparison = compare(
         pixels_then=record.pixels.sha256,
         pixels_now=result.pixels_sha256,

@@ -186,7 +186,12 @@ def _choose_size(size: tuple[int, int], choices: UpscaleChoices) -> tuple[int, i
             f"The image is {width} pixels wide; {choices.width} would not make it larger.",
             f"Give more than {width}.",
         )
-    return choices.width, max(1, round(height * choices.width / width))
+    return scale_size(size, choices.width)
+
+
+def scale_size(size: tuple[int, int], width: int) -> tuple[int, int]:
+    """`size` (width, height) at another `width`, its proportions kept as well as can be."""
+    return width, max(1, round(size[1] * width / size[0]))
 
 
 def resolve_variations(

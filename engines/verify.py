@@ -5,13 +5,11 @@ Stages tell where it began to differ; the environment tells what changed around 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from PIL import Image, ImageChops, ImageStat
-
 from engines.base import EngineError, Failure
+from engines.pixel_difference import measure_difference
 from store import history
 from store.errors import RequestError, SafelightError, StoreError
 from store.integrity import check_record, name_changes
@@ -45,15 +43,6 @@ def find_first_difference(then: Sequence[Stage], now: Sequence[Stage]) -> str | 
         if digest is not None and digest != stage.sha256:
             return name_stage(stage)
     return None
-
-
-def measure_psnr(then: Image.Image, now: Image.Image) -> float | None:
-    """Peak signal-to-noise ratio in dB of 8-bit RGB; None when the sizes differ or all is equal."""
-    if then.size != now.size:
-        return None
-    difference = ImageChops.difference(then.convert("RGB"), now.convert("RGB"))
-    error = sum(ImageStat.Stat(difference).sum2) / (3 * then.width * then.height)
-    return round(10 * math.log10(255**2 / error), 2) if error else None
 
 
 def describe_environment_change(then: EnvironmentRecord, now: EnvironmentRecord) -> str:
@@ -182,7 +171,17 @@ def find_obstacle(
 
 
 def verify_result(database: Database, image: ImageRecord, result: Result) -> Comparison:
-    """How `result` compares with the recorded `image` and its file."""
+    """How `result` compares with the recorded `image` and its file, unless that was dropped."""
+    if image.is_emptied or (image.is_thinned and not image.path.is_file()):
+        return compare(
+            pixels_then=image.pixels_sha256,
+            pixels_now=result.pixels_sha256,
+            stages_then=image.stages,
+            stages_now=result.stages,
+            environment_then=image.environment,
+            environment_now=result.environment,
+            psnr_db=None,
+        )
     now = open_image(result.data)
     damage, where = "", ""
     try:
@@ -193,6 +192,7 @@ def verify_result(database: Database, image: ImageRecord, result: Result) -> Com
         pixels = digest_pixels(then)
         if pixels != image.pixels_sha256:
             damage, where = _find_liar(image.pixels_sha256, pixels, result.pixels_sha256)
+    measured = None if damage else measure_difference(then, now)
     comparison = compare(
         pixels_then=image.pixels_sha256,
         pixels_now=result.pixels_sha256,
@@ -200,7 +200,7 @@ def verify_result(database: Database, image: ImageRecord, result: Result) -> Com
         stages_now=result.stages,
         environment_then=image.environment,
         environment_now=result.environment,
-        psnr_db=None if damage else measure_psnr(then, now),
+        psnr_db=None if measured is None else measured.psnr_db,
     )
     if not damage:
         return comparison

@@ -37,6 +37,7 @@ def keep_input(db: Database, decoded: DecodedInput) -> Input:
     """Keep the file of an image that was decoded. Raises `StoreError` when it cannot be written."""
     sha256 = db.vault.put(decoded.data, suffix_of(decoded.mime))
     with db.write() as write:
+        db.vault.ensure(decoded.data, suffix_of(decoded.mime))
         row = write.get(InputRow, sha256)
         notes = msgspec.json.encode(decoded.notes).decode() if decoded.notes else None
         is_new = row is None

@@ -20,7 +20,6 @@ from sqlmodel import Session, col, select
 
 from store.database import Database
 from store.errors import NotFound, RequestError, StoreError
-from store.fulltext import check_index, list_missing_triggers
 from store.mapping import (
     ABSENT,
     as_text,
@@ -47,8 +46,20 @@ from store.seals import (
     read_verifications,
     unwrap,
 )
+from store.search_index import check_parts, list_faults
 from store.sqlite import explain
-from store.tables import EnvironmentRow, ImageRow, InputRow, JobRow, PromptRow, RequestRow
+from store.tables import (
+    REMOVED_KEY,
+    EnvironmentRow,
+    ImageRow,
+    InputRow,
+    JobRow,
+    PromptRow,
+    RequestRow,
+    ThinnedRow,
+)
+from store.thinning import check_thinned
+from store.trash import list_leftovers
 from store.vault import suffix_of
 
 ROLES = ("initial_image", "mask", "upscale")
@@ -69,12 +80,7 @@ def check_database(db: Database) -> list[str]:
         try:
             findings += _check_pages(connection)
             findings += _check_references(connection)
-            findings += [
-                f"The search index is not kept in step: the trigger {name} is missing or changed."
-                for name in list_missing_triggers(connection)
-            ]
-            if not db.is_read_only:
-                findings += _check_index(connection)
+            findings += _check_index(db, connection)
             findings += _check_files(db, connection)
             findings += _check_seals(db, connection)
         except sqlite3.Error as error:
@@ -95,12 +101,14 @@ def _check_references(connection: sqlite3.Connection) -> list[str]:
     ]
 
 
-def _check_index(connection: sqlite3.Connection) -> list[str]:
+def _check_index(db: Database, connection: sqlite3.Connection) -> list[str]:
+    if (faults := list_faults(connection)) or db.is_read_only:
+        return faults
     connection.execute("BEGIN IMMEDIATE")
     try:
-        check_index(connection)
+        check_parts(connection)
     except sqlite3.DatabaseError as error:
-        return [f"The search index does not fit the images: {error}."]
+        return [f"The search index does not fit its texts: {error}."]
     finally:
         connection.execute("ROLLBACK")
     return []
@@ -108,7 +116,12 @@ def _check_index(connection: sqlite3.Connection) -> list[str]:
 
 def _check_files(db: Database, connection: sqlite3.Connection) -> list[str]:
     findings: list[str] = []
-    images = connection.execute("SELECT id, file_sha256, mime FROM image ORDER BY number")
+    images = connection.execute(
+        "SELECT id, file_sha256, mime FROM image"
+        " WHERE NOT EXISTS (SELECT 1 FROM thinned WHERE image_number = number)"
+        " AND NOT EXISTS (SELECT 1 FROM annotation"
+        " WHERE image_number = number AND emptied_at IS NOT NULL) ORDER BY number"
+    )
     inputs = connection.execute("SELECT sha256, mime FROM input")
     named = chain(
         ((f"image {image_id}", sha256, mime) for image_id, sha256, mime in images),
@@ -122,7 +135,12 @@ def _check_files(db: Database, connection: sqlite3.Connection) -> list[str]:
             continue
         if not path.is_file():
             findings.append(_say_missing(db, name, path, sha256))
-    return findings + _check_lost_inputs(connection)
+    findings += [
+        f"The pixels of the image {image_id[:8]} were dropped, and nothing found it identical "
+        "before."
+        for image_id in check_thinned(connection)
+    ]
+    return findings + list_leftovers(connection) + _check_lost_inputs(connection)
 
 
 def _check_lost_inputs(connection: sqlite3.Connection) -> list[str]:
@@ -211,11 +229,14 @@ def _check_lost_verifications(connection: sqlite3.Connection) -> list[str]:
         f"The verification {number} of the image {as_text(image_id)[:8]} is missing."
         for number, image_id in lost
     ]
-    newest, given = connection.execute(
+    newest, given, removed = connection.execute(
         "SELECT (SELECT max(number) FROM verification),"
-        " (SELECT seq FROM sqlite_sequence WHERE name = 'verification')"
+        " (SELECT seq FROM sqlite_sequence WHERE name = 'verification'),"
+        " (SELECT CAST(value AS INTEGER) FROM meta WHERE key = ?)",
+        (REMOVED_KEY,),
     ).fetchone()
-    if (newest or 0) < (given or 0) and given not in {number for number, _ in lost}:
+    known = {number for number, _ in lost} | {removed}
+    if (newest or 0) < (given or 0) and given not in known:
         findings.append(f"The newest verification, of the number {given}, is missing.")
     return findings
 
@@ -232,8 +253,13 @@ def check_record(db: Database, image: Image) -> list[str]:
         known = _list_known(_find_sealed(read, row))
         findings = _find_changes(read, row, inputs)
         lost = _check_input_files(db, read, inputs, {_name(finding) for finding in findings})
+        is_thinned = read.get(ThinnedRow, row.number) is not None
+        if check_thinned(unwrap(read), row.number):
+            findings.append("thinned: its pixels were dropped, and nothing found it identical")
     names = {_name(finding) for finding in findings}
-    for finding in _check_file(db, row, is_mime_changed="mime" in known):
+    is_dropped = image.is_emptied or (is_thinned and db.vault.locate(row.file_sha256) is None)
+    found = [] if is_dropped else _check_file(db, row, is_mime_changed="mime" in known)
+    for finding in found:
         name = _name(finding)
         if name in names:
             # What the file says is more than that something is other than it was.

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 import msgspec
+from sqlalchemy import exists
 from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
 
@@ -32,13 +33,17 @@ from store.records import (
 )
 from store.request import FORMS, REQUEST_FORMAT, Parameters, Prompt, PromptStack, Request
 from store.tables import (
+    AnnotationRow,
     EnvironmentRow,
     ImageRow,
     ImportedRow,
     JobRow,
     PromptRow,
     RequestRow,
+    TagRow,
+    ThinnedRow,
     VerificationRow,
+    VerificationRunImageRow,
 )
 from store.vault import Vault, suffix_of
 
@@ -135,10 +140,9 @@ def read_columns(row: RequestRow) -> dict[str, Any]:
 
 def store_environment(session: Session, environment: EnvironmentRecord) -> str:
     """Make sure that `environment` is stored, and return its digest."""
-    text = environment.to_json().decode()
-    digest = hash_text(text)
+    digest = environment.digest
     if session.get(EnvironmentRow, digest) is None:
-        session.add(EnvironmentRow(digest=digest, json_text=text))
+        session.add(EnvironmentRow(digest=digest, json_text=environment.to_json().decode()))
         session.flush()
     return digest
 
@@ -289,6 +293,7 @@ def to_jobs(
 ) -> list[Job]:
     """`rows` as values, with the progress that is known."""
     requests = load_requests(session, [row.request_digest for row in rows])
+    background = _list_background(session, rows)
     jobs = []
     for row in rows:
         request, is_damaged = requests[row.request_digest]
@@ -321,9 +326,18 @@ def to_jobs(
                 wire_sha256=row.wire_sha256,
                 profile=row.profile,
                 is_damaged=is_damaged,
+                is_background=row.id in background,
             )
         )
     return jobs
+
+
+def _list_background(session: Session, rows: Sequence[JobRow]) -> set[str]:
+    """The ids of those that are of a run of verifications."""
+    ids = [row.id for row in rows if row.purpose == Purpose.VERIFY]
+    job_id = col(VerificationRunImageRow.job_id)
+    statement = select(VerificationRunImageRow.job_id).where(job_id.is_not(None), job_id.in_(ids))
+    return {found for found in session.exec(statement).all() if found} if ids else set()
 
 
 def to_images(vault: Vault, session: Session, rows: Sequence[ImageRow]) -> list[Image]:
@@ -331,6 +345,7 @@ def to_images(vault: Vault, session: Session, rows: Sequence[ImageRow]) -> list[
 
     `vault` tells where the files lie."""
     requests = load_requests(session, [row.request_digest for row in rows])
+    thinned = _list_thinned(session, rows)
     newest: dict[str, VerificationRow] = {}
     compared: dict[str, VerificationRow] = {}
     parents = {row.parent_id for row in rows if row.parent_id and row.purpose == Purpose.REGENERATE}
@@ -344,17 +359,69 @@ def to_images(vault: Vault, session: Session, rows: Sequence[ImageRow]) -> list[
         if verification.regenerated_id:
             compared[verification.regenerated_id] = verification
     imported = _load_imported(session, rows)
+    numbers = [row.number or 0 for row in rows]
+    said, tags = load_annotations(session, numbers), load_tags(session, numbers)
     return [
-        _to_image(
-            vault,
-            row,
-            *requests[row.request_digest],
-            newest.get(row.id),
-            compared.get(row.id),
-            imported.get(row.number),
+        _annotate(
+            _to_image(
+                vault,
+                row,
+                *requests[row.request_digest],
+                newest.get(row.id),
+                compared.get(row.id),
+                row.number in thinned,
+                imported.get(row.number),
+            ),
+            said.get(row.number or 0),
+            tags.get(row.number or 0, ()),
         )
         for row in rows
     ]
+
+
+def is_trashed(number: Any) -> Any:
+    """The condition that the image with this number (a column) lies in the trash, or did so when
+    it was emptied: lists leave it out."""
+    return exists().where(
+        col(AnnotationRow.image_number) == number, col(AnnotationRow.trashed_at).is_not(None)
+    )
+
+
+def load_annotations(session: Session, numbers: Collection[int]) -> dict[int, AnnotationRow]:
+    """The annotations of these images; those that nothing was said of are left out."""
+    statement = select(AnnotationRow).where(col(AnnotationRow.image_number).in_(set(numbers)))
+    return {row.image_number: row for row in session.exec(statement)}
+
+
+def load_tags(session: Session, numbers: Collection[int]) -> dict[int, tuple[str, ...]]:
+    """The tags of these images, by name."""
+    statement = select(TagRow).where(col(TagRow.image_number).in_(set(numbers)))
+    found: dict[int, list[str]] = {}
+    for row in session.exec(statement.order_by(col(TagRow.name))):
+        found.setdefault(row.image_number, []).append(as_text(row.name))
+    return {number: tuple(names) for number, names in found.items()}
+
+
+def _annotate(image: Image, said: AnnotationRow | None, tags: tuple[str, ...]) -> Image:
+    if said is None and not tags:
+        return image
+    rating = said.rating if said and isinstance(said.rating, int) else None
+    return msgspec.structs.replace(
+        image,
+        rating=rating,
+        is_favourite=bool(said and said.is_favourite),
+        tags=tags,
+        note=as_text(said.note) if said and said.note is not None else None,
+        is_trashed=bool(said and said.trashed_at is not None and said.emptied_at is None),
+        is_emptied=bool(said and said.emptied_at is not None),
+    )
+
+
+def _list_thinned(session: Session, rows: Sequence[ImageRow]) -> set[int]:
+    """The numbers of those whose file was dropped."""
+    numbers = [row.number for row in rows]
+    statement = select(ThinnedRow.image_number).where(col(ThinnedRow.image_number).in_(numbers))
+    return set(session.exec(statement).all())
 
 
 def _load_imported(session: Session, rows: Sequence[ImageRow]) -> dict[int | None, Imported]:
@@ -393,6 +460,7 @@ def _to_image(
     is_damaged: bool,
     newest: VerificationRow | None,
     compared: VerificationRow | None,
+    is_thinned: bool,
     imported: Imported | None,
 ) -> Image:
     try:
@@ -427,6 +495,7 @@ def _to_image(
         comparison=to_word(Verdict, compared.verdict, Verdict.CANNOT_RUN) if compared else None,
         comparison_difference=compared.first_difference if compared else None,
         is_damaged=is_damaged,
+        is_thinned=is_thinned,
         imported=imported,
     )
 
@@ -454,7 +523,8 @@ _Row = TypeVar("_Row", JobRow, ImageRow)
 def find_row(session: Session, table: type[_Row], reference: str) -> _Row:
     """The job or image whose id begins with `reference`, or the n-th newest for `@n`.
 
-    Raises `NotFound` when there is none, when several begin so, or it is no id at all.
+    Images in the trash are found by their id and do not count for `@n`. Raises `NotFound` when
+    there is none, when several begin so, or it is no id at all.
     """
     what = "image" if table is ImageRow else "job"
     wanted = reference.strip().lower()
@@ -463,7 +533,10 @@ def find_row(session: Session, table: type[_Row], reference: str) -> _Row:
         place = int(wanted[1:])
         if not 1 <= place < 2**31:
             raise NotFound(f"There is no {what} {wanted}.", "The newest is @1.")
-        row = session.exec(select(table).order_by(numbers).offset(place - 1).limit(1)).first()
+        newest = select(table).order_by(numbers).offset(place - 1).limit(1)
+        if table is ImageRow:
+            newest = newest.where(~is_trashed(col(ImageRow.number)))
+        row = session.exec(newest).first()
         if row is None:
             raise NotFound(f"There is no {what} {wanted}: there are fewer than that.")
         return row

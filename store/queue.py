@@ -37,6 +37,7 @@ from store.mapping import (
 )
 from store.records import (
     Comparison,
+    EnvironmentRecord,
     Image,
     Job,
     JobState,
@@ -47,16 +48,26 @@ from store.records import (
     Verification,
 )
 from store.request import Request
-from store.seals import seal_image, seal_verification
-from store.serving import ask, has_taken_over, list_conditions, read_token, take_over
+from store.seals import seal_image, seal_verification, unwrap
+from store.search_index import fold_text
+from store.serving import (
+    ask,
+    find_number,
+    has_taken_over,
+    list_conditions,
+    read_token,
+    take_over,
+)
 from store.tables import (
     ImageRow,
     JobRow,
     RequestRow,
     StageRow,
+    ThinnedRow,
     ThumbnailRow,
     VerificationRow,
 )
+from store.thinning import restore_file
 from store.vault import suffix_of
 
 ATTEMPTS = 2
@@ -164,27 +175,35 @@ def enqueue_comparison(
     made is then not what was recorded.
     """
     with db.write() as write:
-        image = find_row(write, ImageRow, image_id)
-        request, is_damaged = load_requests(write, [image.request_digest])[image.request_digest]
-        if is_damaged:
-            raise StoreError(
-                f"The record of the image {image.id[:8]} is damaged, so it cannot be made again.",
-                "Its record shows which fields differ.",
-            )
-        row = JobRow(
-            id=uuid.uuid4().hex,
-            request_digest=store_request(write, request),
-            purpose=purpose.value,
-            state=JobState.WAITING.value,
-            created_at=time.time(),
-            session=image.session,
-            parent_id=image.id,
-            profile=profile,
-            program=ask(write, wanted, [request.engine]),
-        )
+        row = _make_comparison(write, image_id, purpose)
+        row.profile = profile
+        engine = select(RequestRow.engine).where(col(RequestRow.digest) == row.request_digest)
+        row.program = ask(write, wanted, [write.exec(engine).one()])
         write.add(row)
         write.flush()
         return to_jobs(write, [row], {})[0]
+
+
+def _make_comparison(write: Session, image_id: str, purpose: Purpose) -> JobRow:
+    """A waiting job that makes an image again, not added yet. Raises `NotFound`, `StoreError`."""
+    image = find_row(write, ImageRow, image_id)
+    if purpose is Purpose.RESTORE and write.get(ThinnedRow, image.number) is None:
+        raise StoreError(f"The image {image.id[:8]} has its pixels: there is nothing to restore.")
+    request, is_damaged = load_requests(write, [image.request_digest])[image.request_digest]
+    if is_damaged:
+        raise StoreError(
+            f"The record of the image {image.id[:8]} is damaged, so it cannot be made again.",
+            "Its record shows which fields differ.",
+        )
+    return JobRow(
+        id=uuid.uuid4().hex,
+        request_digest=store_request(write, request),
+        purpose=purpose.value,
+        state=JobState.WAITING.value,
+        created_at=time.time(),
+        session=image.session,
+        parent_id=image.id,
+    )
 
 
 def claim(db: Database, fencing_token: int, serving: Serving | None = None) -> Job | None:
@@ -193,7 +212,7 @@ def claim(db: Database, fencing_token: int, serving: Serving | None = None) -> J
     Raises `Superseded` when a later worker has started, or who queued a job wants another one.
     """
     with db.write() as write:
-        _check_fencing_token(write, fencing_token)
+        check_fencing_token(write, fencing_token)
         oldest = (
             select(col(JobRow.number))
             .where(col(JobRow.state) == JobState.WAITING.value, *list_conditions(write, serving))
@@ -213,6 +232,30 @@ def claim(db: Database, fencing_token: int, serving: Serving | None = None) -> J
             .returning(JobRow)
         ).first()
         return to_jobs(write, [row], {})[0] if row else None
+
+
+def is_any_waiting(session: Session) -> bool:
+    """Whether any job waits, for whomever."""
+    waiting = select(JobRow.number).where(col(JobRow.state) == JobState.WAITING.value)
+    return session.exec(waiting.limit(1)).first() is not None
+
+
+def start_verification(
+    write: Session, image_id: str, fencing_token: int, serving: Serving | None = None
+) -> Job:
+    """A job that verifies an image, running at once under this token.
+
+    It asks for nothing but the program in `serving`. Raises as `enqueue_comparison`.
+    """
+    row = _make_comparison(write, image_id, Purpose.VERIFY)
+    row.program = None if serving is None else find_number(write, serving.program)
+    row.state = JobState.RUNNING.value
+    row.epoch = fencing_token
+    row.attempts = 1
+    row.started_at = time.time()
+    write.add(row)
+    write.flush()
+    return to_jobs(write, [row], {})[0]
 
 
 def record_wire(db: Database, job_id: str, message: bytes) -> None:
@@ -237,6 +280,7 @@ def finish(db: Database, job: Job, fencing_token: int, result: Result) -> Image:
     sha256 = db.vault.put(result.data, suffix_of(result.mime))
     with db.write() as write:
         row = _hold(write, job.id, fencing_token)
+        db.vault.ensure(result.data, suffix_of(result.mime))
         image = _store_image(write, job, row, result, sha256)
         _end(write, row, result.warning)
         seal_image(write, image.number or 0)
@@ -252,28 +296,36 @@ def finish_comparison(
     comparison: Comparison,
     *,
     result: Result | None,
+    environment: EnvironmentRecord | None = None,
     warning: str | None = None,
 ) -> Verification:
     """Store what a comparison found and end its job.
 
-    The image in `result` is kept as a child of the original when the job's purpose is to
-    regenerate. `warning`: what the engine said meanwhile. Raises `StoreError` when the job is no
-    longer this worker's.
+    `result` is what is to be kept of what was made, as the job's purpose wants: for REGENERATE as
+    a child of the original; for RESTORE as its file, which is then the recorded one. `environment`
+    is what it was made with, `warning` what the engine said meanwhile. Raises `StoreError` when
+    the job is no longer this worker's.
     """
     keeps = result is not None and job.purpose is Purpose.REGENERATE
-    sha256 = db.vault.put(result.data, suffix_of(result.mime)) if result and keeps else ""
+    sha256 = db.vault.put(result.data, suffix_of(result.mime)) if result is not None else ""
     with db.write() as write:
         row = _hold(write, job.id, fencing_token)
         if row.parent_id is None:
             raise StoreError(f"The job {job.id} compares nothing: it has no parent image.")
-        child = _store_image(write, job, row, result, sha256) if result and keeps else None
+        child = None
+        if result is not None and keeps:
+            db.vault.ensure(result.data, suffix_of(result.mime))
+            child = _store_image(write, job, row, result, sha256)
+        elif result is not None:
+            restore_file(db, write, find_row(write, ImageRow, row.parent_id), result.data)
+        around = environment or (result.environment if result is not None else None)
         verification = store_verification(
             write,
             row.parent_id,
             comparison,
             job_id=row.id,
             regenerated_id=child.id if child else None,
-            environment_digest=store_environment(write, result.environment) if result else None,
+            environment_digest=store_environment(write, around) if around else None,
         )
         row.verification_number = verification.number
         _end(write, row, warning or (result.warning if result else None))
@@ -364,7 +416,8 @@ def retry(db: Database, job_id: str, *, wanted: Serving | None = None) -> Job:
 
     `wanted`: as for `enqueue`.
     For a paid engine it may be charged again: ask first. Answers of the last run are put
-    aside, not thrown away. Raises `StoreError` for a job that is done or has not ended.
+    aside, not thrown away. Raises `StoreError` for a job that is done or has not ended, or that
+    compares with an image that was removed.
     """
     again = (JobState.FAILED, JobState.CANCELLED, JobState.UNKNOWN, JobState.SET_ASIDE)
     with db.write() as write:
@@ -374,6 +427,7 @@ def retry(db: Database, job_id: str, *, wanted: Serving | None = None) -> Job:
                 f"The job {row.id[:8]} is {row.state}, so it cannot be tried again.",
                 "Only a job that ended without an image can.",
             )
+        _check_parent(write, row)
         db.vault.put_spool_aside(row.id)
         row.state = JobState.WAITING.value
         row.attempts = 0
@@ -418,6 +472,18 @@ def count_active(db: Database) -> int:
     statement = select(func.count()).select_from(JobRow).where(col(JobRow.state).in_(active))
     with db.read() as read:
         return read.exec(statement).one()
+
+
+def _check_parent(write: Session, row: JobRow) -> None:
+    """See to it that the image is there that the job came from; a new image needs none."""
+    wanted = select(ImageRow.number).where(col(ImageRow.id) == row.parent_id)
+    if row.parent_id is None or write.exec(wanted).first() is not None:
+        return
+    if row.purpose != Purpose.GENERATE.value:
+        raise StoreError(
+            f"The image {row.parent_id[:8]} that the job {row.id[:8]} compares with was removed."
+        )
+    row.parent_id = row.relation = None
 
 
 def _seal_what_was_not(write: Session) -> None:
@@ -474,7 +540,7 @@ def _hold(write: Session, job_id: str, fencing_token: int) -> JobRow:
     return row
 
 
-def _check_fencing_token(session: Session, fencing_token: int) -> None:
+def check_fencing_token(session: Session, fencing_token: int) -> None:
     """Raise `Superseded` when a later worker has started or this one is fenced off."""
     if (newest := read_token(session)) != fencing_token:
         raise Superseded(
@@ -512,6 +578,7 @@ def _store_image(
     write.add(image)
     write.flush()
     number = image.number or 0
+    fold_text(unwrap(write), number, image.prompt_text)
     for position, stage in enumerate(result.stages, 1):
         values = msgspec.structs.asdict(stage)
         write.add(StageRow(image_number=number, position=position, **values))

@@ -15,6 +15,14 @@ _NUMBERED: dict[str, Any] = {"sqlite_autoincrement": True}
 """Numbers are never given twice, even when the newest row was deleted."""
 
 
+MARKS_KEY = "marks"
+"""The key in `meta` of a number that grows with each transaction that says something of images."""
+
+
+REMOVED_KEY = "removed verification"
+"""The key in `meta` of the highest number of a verification that was removed with its image."""
+
+
 class RequestRow(SQLModel, table=True):
     """One request. `json` is the truth, over which the digest is taken; the rest is for search.
 
@@ -103,7 +111,7 @@ class JobRow(SQLModel, table=True):
 
     number: int | None = Field(default=None, primary_key=True)
     id: str = Field(unique=True)
-    request_digest: str = Field(foreign_key="request.digest")
+    request_digest: str = Field(foreign_key="request.digest", index=True)
     purpose: str
     state: str = Field(index=True)
     created_at: float
@@ -169,7 +177,7 @@ class ImageRow(SQLModel, table=True):
     height: int
     mime: str
     pixels_sha256: str
-    file_sha256: str
+    file_sha256: str = Field(index=True)
     file_bytes: int
     finish_reason: str
     warning: str | None = None
@@ -205,7 +213,15 @@ class VerificationRow(SQLModel, table=True):
     """One comparison. Rows are added, never changed."""
 
     __tablename__: ClassVar[Any] = "verification"
-    __table_args__ = _NUMBERED
+    __table_args__ = (
+        Index("ix_verification_job_id", "job_id", sqlite_where=text("job_id IS NOT NULL")),
+        Index(
+            "ix_verification_regenerated_id",
+            "regenerated_id",
+            sqlite_where=text("regenerated_id IS NOT NULL"),
+        ),
+        _NUMBERED,
+    )
 
     number: int | None = Field(default=None, primary_key=True)
     image_id: str = Field(foreign_key="image.id", index=True)
@@ -226,7 +242,8 @@ class AnnotationRow(SQLModel, table=True):
     """What a person said about an image. No row is as one that says nothing.
 
     `rating` is 0 to 5, NULL for none. `trashed_at`: when it was put in the trash, NULL while it
-    is not there.
+    is not there. `emptied_at`: when its pixels were removed with the trash; of the image only the
+    record is left then, because something refers to it.
     """
 
     __tablename__: ClassVar[Any] = "annotation"
@@ -243,6 +260,16 @@ class AnnotationRow(SQLModel, table=True):
     is_favourite: bool = False
     note: str | None = None
     trashed_at: float | None = None
+    emptied_at: float | None = None
+
+
+class RemovalRow(SQLModel, table=True):
+    """The file of an image that was removed: it goes too, unless something else uses it."""
+
+    __tablename__: ClassVar[Any] = "removal"
+
+    file_sha256: str = Field(primary_key=True)
+    mime: str
 
 
 class TagRow(SQLModel, table=True):
@@ -260,7 +287,7 @@ class ThinnedRow(SQLModel, table=True):
     __tablename__: ClassVar[Any] = "thinned"
 
     image_number: int = Field(primary_key=True, foreign_key="image.number")
-    verification_number: int = Field(foreign_key="verification.number")
+    verification_number: int = Field(foreign_key="verification.number", index=True)
     thinned_at: float
 
 
@@ -279,9 +306,23 @@ class VerificationRunRow(SQLModel, table=True):
 
 
 class VerificationRunImageRow(SQLModel, table=True):
-    """One image of a run. `position` counts from 1; without a verification it is still to come."""
+    """One image of a run, which are taken in the order of `position`, from 1 on.
+
+    `job_id`: what verifies it, and holds the number of its verification. `verification_number`: of
+    a verdict for which no job was needed. With neither it is still to come.
+    """
 
     __tablename__: ClassVar[Any] = "verification_run_image"
+    __table_args__ = (
+        Index(
+            "ix_verification_run_image_job_id", "job_id", sqlite_where=text("job_id IS NOT NULL")
+        ),
+        Index(
+            "ix_verification_run_image_verification_number",
+            "verification_number",
+            sqlite_where=text("verification_number IS NOT NULL"),
+        ),
+    )
 
     run_number: int = Field(primary_key=True, foreign_key="verification_run.number")
     position: int = Field(primary_key=True)
@@ -325,7 +366,8 @@ class MetaRow(SQLModel, table=True):
     """Facts about the database itself: `schema_version`, `min_reader_version`, `epoch` …
 
     `epoch` is the newest worker's fencing token, or one higher where it was fenced off. `worker` is
-    what the newest worker runs jobs with, `settings of ENGINE` what its jobs ask for.
+    what the newest worker runs jobs with, `settings of ENGINE` what its jobs ask for, `preference
+    NAME` what is remembered of the people who use it.
     """
 
     __tablename__: ClassVar[Any] = "meta"

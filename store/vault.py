@@ -65,6 +65,14 @@ class Vault:
             raise _explain("store", path, error) from error
         return sha256
 
+    def ensure(self, data: bytes, suffix: str) -> None:
+        """Store `data` again where its file was removed after `put`.
+
+        Call it in the transaction that stores the row: files are removed in one, too.
+        """
+        if not self.path(hashlib.sha256(data).hexdigest(), suffix).is_file():
+            self.put(data, suffix)
+
     def get(self, sha256: str, suffix: str) -> bytes:
         """The bytes of this digest, checked. The error names a missing or changed file."""
         path = self.path(sha256, suffix)

@@ -1,4 +1,4 @@
-"""What a watching screen compares: whether jobs, images or verdicts are other than before."""
+"""What a watching screen compares: whether jobs, images, verdicts, marks … are others now."""
 
 from __future__ import annotations
 
@@ -8,11 +8,22 @@ from sqlmodel import col, select
 
 from store.database import Database
 from store.records import JobState
-from store.tables import ImageRow, JobRow, VerificationRow
+from store.tables import (
+    MARKS_KEY,
+    ImageRow,
+    JobRow,
+    MetaRow,
+    ThinnedRow,
+    VerificationRow,
+    VerificationRunRow,
+)
+
+RUNS = 50
+"""How many runs of verifications, the newest ones, are looked at."""
 
 
 class Fingerprint(msgspec.Struct, frozen=True):
-    """Equal as long as no job, image or verdict was added or changed.
+    """Equal as long as no job, image, verdict, mark or run is another, no image thinned.
 
     Drafts do not count: they are written with each key and shown by nobody else.
     """
@@ -20,22 +31,36 @@ class Fingerprint(msgspec.Struct, frozen=True):
     jobs: int
     images: int
     verifications: int
+    marks: str
     unfinished: tuple[tuple[int, str, bool], ...]
+    runs: tuple[tuple[int, str], ...]
+    thinned: int
 
 
 def read_fingerprint(db: Database) -> Fingerprint:
     """The state of the queue and the history now; a few short queries."""
     active = [state.value for state in JobState if not state.is_final]
     unfinished = select(JobRow.number, JobRow.state, JobRow.cancel_requested)
+    marks = select(MetaRow.value).where(col(MetaRow.key) == MARKS_KEY)
     with db.read() as read:
         return Fingerprint(
             jobs=read.exec(select(func.max(JobRow.number))).one() or 0,
             images=read.exec(select(func.max(ImageRow.number))).one() or 0,
             verifications=read.exec(select(func.max(VerificationRow.number))).one() or 0,
+            marks=read.exec(marks).first() or "",
             unfinished=tuple(
                 (number or 0, state, bool(is_cancelling))
                 for number, state, is_cancelling in read.exec(
                     unfinished.where(col(JobRow.state).in_(active))
+                )
+            ),
+            thinned=read.exec(select(func.count()).select_from(ThinnedRow)).one(),
+            runs=tuple(
+                (number or 0, state)
+                for number, state in read.exec(
+                    select(VerificationRunRow.number, VerificationRunRow.state)
+                    .order_by(col(VerificationRunRow.number).desc())
+                    .limit(RUNS)
                 )
             ),
         )

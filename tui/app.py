@@ -32,7 +32,7 @@ from tui.work import start_work
 
 if TYPE_CHECKING:
     from engines.settings import Settings
-    from tui.history.screen import HistoryScreen
+    from tui.compare.screen import CompareScreen
 
 NO_ANIMATION: AnimationLevel = "none"
 WIDTHS = [(0, "-tiny"), (72, "-narrow"), (100, "-wide")]
@@ -289,7 +289,8 @@ class SafelightApp(Reasoned, App[None]):
 
         await self.push_screen(JobsScreen(self.darkroom, self.keymap))
 
-    def on_history_screen_draft_loaded(self, event: HistoryScreen.DraftLoaded) -> None:
+    @on(ImageScreen.DraftLoaded)
+    def _load_parts(self, event: ImageScreen.DraftLoaded) -> None:
         """Parts of a past image go into the editor."""
         self.compose_screen.load_image(event.image, event.parts)
 
@@ -297,6 +298,19 @@ class SafelightApp(Reasoned, App[None]):
     async def _start_from(self, event: ImageScreen.StartChosen) -> None:
         """The editor starts from a past image."""
         await self.compose_screen.start_from(event.image)
+
+    @on(ImageScreen.ComparisonWanted)
+    async def _open_comparison(self, event: ImageScreen.ComparisonWanted) -> None:
+        from tui.compare.screen import CompareScreen
+
+        await self.push_screen(CompareScreen(self.darkroom, event.one, event.other, self.keymap))
+
+    async def on_compare_screen_image_loaded(self, event: CompareScreen.ImageLoaded) -> None:
+        """The whole of one of two images goes into the editor, and the person too."""
+        while self.screen is not self.compose_screen:
+            self.screen.workers.cancel_node(self.screen)
+            await self.pop_screen()
+        self.compose_screen.load_image(event.image, "all")
 
     # The end
 

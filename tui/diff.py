@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from store.records import Image, Purpose, Relation
 from store.request import FineTune, Prompt, Request, list_differences
 from tui.text import show_safely
-from tui.words import name_parameter
+from tui.words import name_parameter, name_step, write_size
 
 _TEXT_LENGTH = 24
 _PARTS = ("initial_image", "mask", "variation", "upscale", "guidance", "adapter", "fine_tunes")
@@ -18,7 +19,7 @@ _OF_ITS_PART = ("strength", "preset", "cuts", "models", "prompt", "kind", "init"
 
 
 def describe_change(older: Request, newer: Request, *, has_unicode: bool = True) -> str:
-    """`cfg 7→8`, `+ fog 0.6`, `seed` …, joined by commas; `same request` when nothing did.
+    """`weight 1→1.2`, `cfg 7→8`, `+ fog 0.6` …, joined by commas; `same request` when nothing did.
 
     Prompts first, then parameters. Plain text without control characters.
     """
@@ -28,17 +29,31 @@ def describe_change(older: Request, newer: Request, *, has_unicode: bool = True)
     return ", ".join(changes) or "same request"
 
 
+def describe_step(parent: Request | None, child: Image, *, has_unicode: bool = True) -> str:
+    """How an image came from its parent and what changed on the way: `edited: weight 1→1.2`.
+
+    `parent` is that one's request, None where it is not known.
+    """
+    step = name_step(child)
+    if parent is None or child.purpose is Purpose.REGENERATE:
+        return step
+    if child.relation is Relation.UPSCALE:
+        return f"{step}: {write_size(child.width, child.height)}"
+    return f"{step}: {describe_change(parent, child.request, has_unicode=has_unicode)}"
+
+
 def _list_prompt_changes(
     older: tuple[Prompt, ...], newer: tuple[Prompt, ...], arrow: str
 ) -> list[str]:
     """Prompts are the same when their texts are; a lone changed text is a rewording."""
     changes: list[str] = []
+    is_lone = len(older) == len(newer) == 1
     gone, came = _pair_off(older, newer), _pair_off(newer, older)
     kept_older = [prompt for prompt in older if not _is_among(prompt, gone)]
     kept_newer = [prompt for prompt in newer if not _is_among(prompt, came)]
     if len(gone) == len(came) == 1:
         changes.append(f"{_shorten(gone[0].text)}{arrow}{_shorten(came[0].text)}")
-        changes += _list_prompt_edits(gone[0], came[0], arrow)
+        changes += _list_prompt_edits(gone[0], came[0], arrow, is_lone)
     else:
         changes += [f"+ {_shorten(prompt.text)}{_show_weight(prompt)}" for prompt in came]
         changes += [f"- {_shorten(prompt.text)}" for prompt in gone]
@@ -46,7 +61,7 @@ def _list_prompt_changes(
     for prompt in kept_newer:
         match = next(other for other in left if other.text == prompt.text)
         left.remove(match)
-        changes += _list_prompt_edits(match, prompt, arrow)
+        changes += _list_prompt_edits(match, prompt, arrow, is_lone)
     if [prompt.text for prompt in kept_older] != [prompt.text for prompt in kept_newer]:
         changes.append("order")
     return changes
@@ -68,13 +83,14 @@ def _pair_off(these: tuple[Prompt, ...], others: tuple[Prompt, ...]) -> list[Pro
     return alone
 
 
-def _list_prompt_edits(older: Prompt, newer: Prompt, arrow: str) -> list[str]:
-    name = _shorten(newer.text)
+def _list_prompt_edits(older: Prompt, newer: Prompt, arrow: str, is_lone: bool) -> list[str]:
+    """What changed of a prompt besides its text; a lone prompt needs no name."""
+    name = "weight" if is_lone else _shorten(newer.text)
     edits = []
     if older.weight != newer.weight:
         edits.append(f"{name} {older.weight:g}{arrow}{newer.weight:g}")
     if older.enabled != newer.enabled:
-        edits.append(f"{name} {'on' if newer.enabled else 'off'}")
+        edits.append(f"{_shorten(newer.text)} {'on' if newer.enabled else 'off'}")
     return edits
 
 

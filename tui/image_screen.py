@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable
 from typing import ClassVar
 
@@ -15,6 +16,7 @@ from engines.resolve import UpscaleChoices
 from store.errors import NotFound, SafelightError
 from store.records import Draft, Image, Job, Purpose
 from tui.abilities import FACTOR, Upscaler
+from tui.compose.draft import Parts
 from tui.darkroom import Darkroom
 from tui.dialogs import ChoiceScreen
 from tui.keys import Reasoned, Said
@@ -46,7 +48,8 @@ class ImageScreen(Reasoned, Screen[None]):
             "r",
             "regenerate",
             "regenerate",
-            tooltip="Regenerate this image as a child of it, and compare",
+            tooltip="Regenerate this image as a child of it, and compare; restore one whose pixels "
+            "were dropped",
             id="image.regenerate",
         ),
         Binding(
@@ -71,6 +74,20 @@ class ImageScreen(Reasoned, Screen[None]):
             id="image.enlarge",
         ),
         Binding(
+            "L",
+            "choose_parts",
+            "load",
+            tooltip="Load into the editor what made this image: all, all but seed, prompts …",
+            id="image.load",
+        ),
+        Binding(
+            "c",
+            "compare",
+            "compare",
+            tooltip="Compare this image with the one that it came from, else with the one before",
+            id="image.compare",
+        ),
+        Binding(
             "y",
             "copy_command",
             "copy command",
@@ -88,6 +105,21 @@ class ImageScreen(Reasoned, Screen[None]):
         def __init__(self, image: Image) -> None:
             super().__init__()
             self.image = image
+
+    class DraftLoaded(Message):
+        """`parts` of `image` are wanted in the editor; see `Parts`."""
+
+        def __init__(self, image: Image, parts: str) -> None:
+            super().__init__()
+            self.image = image
+            self.parts = parts
+
+    class ComparisonWanted(Message):
+        """Two images shall be compared: `one` leads to `other`; both are ids."""
+
+        def __init__(self, one: str, other: str) -> None:
+            super().__init__()
+            self.one, self.other = one, other
 
     class JobsQueued(Message):
         """Jobs about `image` were queued."""
@@ -117,7 +149,7 @@ class ImageScreen(Reasoned, Screen[None]):
         """Why an action on the image cannot be run now."""
         image, darkroom = self.image, self.darkroom
         match action:
-            case "copy_command":
+            case "copy_command" | "choose_parts" | "compare":
                 return "" if image is not None else NO_IMAGE
             case "verify" | "regenerate" | "start_from" | "vary" | "enlarge":
                 if reason := darkroom.explain_writing():
@@ -135,6 +167,21 @@ class ImageScreen(Reasoned, Screen[None]):
                 return darkroom.why_no_enlarge(image)
         return ""
 
+    def action_choose_parts(self) -> None:
+        """Let the person choose what of the image goes into the editor."""
+        if (image := self.image) is None:
+            return
+
+        def load(parts: str | None) -> None:
+            if parts is not None:
+                self.load_parts(image, parts)
+
+        self.app.push_screen(ChoiceScreen(f"load of {image.id[:4]}", tuple(Parts)), load)
+
+    def load_parts(self, image: Image, parts: str) -> None:
+        """Ask for `parts` of `image` in the editor."""
+        self.post_message(self.DraftLoaded(image, parts))
+
     def action_start_from(self) -> None:
         """Start the next images from this one."""
         if self.image is not None:
@@ -146,8 +193,14 @@ class ImageScreen(Reasoned, Screen[None]):
             await self.queue(image, self.darkroom.verify(image.id), f"Verifying {image.id[:4]}.")
 
     async def action_regenerate(self) -> None:
-        """Queue a child that is made from the stored request, and compared."""
-        if (image := self.image) is not None:
+        """Queue a child that is made from the stored request, and compared.
+
+        Of an image whose pixels were dropped, that these are made again.
+        """
+        if (image := self.image) is not None and image.is_thinned:
+            work = self.darkroom.restore(image.id)
+            await self.queue(image, work, f"Restoring {image.id[:4]}.")
+        elif image is not None:
             work = self.darkroom.regenerate(image.id)
             await self.queue(image, work, f"Regenerating {image.id[:4]}.")
 
@@ -179,6 +232,27 @@ class ImageScreen(Reasoned, Screen[None]):
         size = f"{image.width * FACTOR} x {image.height * FACTOR}"
         dialog = ChoiceScreen(f"make {image.id[:4]} larger: {size}", tuple(names))
         self.app.push_screen(dialog, enlarge)
+
+    async def action_compare(self) -> None:
+        """Compare it with its parent, else with the image that was made before it."""
+        if (image := self.image) is None:
+            return
+        try:
+            one = await self._find_partner(image)
+        except SafelightError as error:
+            self.say(str(error))
+            return
+        if one is None:
+            self.say("There is no image before this one to compare it with.")
+        else:
+            self.post_message(self.ComparisonWanted(one, image.id))
+
+    async def _find_partner(self, image: Image) -> str | None:
+        if image.parent_id is not None:
+            with contextlib.suppress(NotFound):
+                return (await self.darkroom.get_image(image.parent_id)).id
+        before = await self.darkroom.find_neighbour(image, is_newer=False)
+        return None if before is None else before.id
 
     async def action_copy_command(self) -> None:
         """Hand the command to the terminal's clipboard."""
@@ -236,6 +310,8 @@ class ImageScreen(Reasoned, Screen[None]):
             if job.purpose is Purpose.REGENERATE and job.image_id is not None:
                 child = await self.darkroom.get_image(job.image_id)
                 self.say(f"{child.id[:4]} is {find_certainty(child).words}.")
+            elif job.purpose is Purpose.RESTORE and job.warning:
+                self.say(job.warning)
 
     @on(QueuingFailed)
     def _say_why(self, event: QueuingFailed) -> None:

@@ -1,21 +1,27 @@
-"""The command that makes an image again, as a POSIX shell reads it."""
+"""The command that makes an image again, as a POSIX shell reads it.
+
+Where options say all of a request they are written out, so that a person can read and change
+them. Where they cannot, or would be more than a program can be given, the request goes as it is,
+in JSON, through a pipe.
+"""
 
 from __future__ import annotations
 
 import codecs
 import contextlib
+import json
 import shlex
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from engines.resolve import scale_size
 from store.errors import NotFound, RequestError
 from store.prompts import clean_text, parse_prompts
 from store.records import Image, Relation
-from store.request import Parameters, Prompt, Request
+from store.request import REQUEST_FORMAT, Parameters, Prompt, Request
 
 if TYPE_CHECKING:
-    from store.decoding import Input
     from tui.darkroom import Darkroom
 
 VERBATIM = "--verbatim"
@@ -27,37 +33,63 @@ _READ_UTF8 = "PYTHONUTF8=1"
 
 _SPECIAL = frozenset("'\"\\$`!%")
 
+WORDS_LIMIT = 100_000
+"""Most bytes of a program's arguments: Linux takes 131,072 in one, and little more in all where
+the stack is small."""
+
+STANDARD_INPUT = "-"
+"""The argument that stands for what comes through standard input."""
+
 
 async def write_command(darkroom: Darkroom, image: Image, encoding: str = _UTF8) -> str:
-    """The line for `image`, as `make_command` writes it.
+    """The line for `image`, of the same request digest, as `make_command` writes it.
 
     A file that it starts from is called by the id of the image that it came from where that is
-    one of the history, else by its path. Raises `SafelightError`.
+    one of the history, else by its path. Only a request that names no revision of its model, and
+    was made by another one than it means now, gets that revision and so another digest. Raises
+    `SafelightError`.
     """
-    parameters = image.request.parameters
-    if parameters.upscale is not None:
-        with contextlib.suppress(NotFound):
-            _check_upright(await darkroom.get_input(parameters.upscale.sha256), parameters)
+    request, pinned = image.request, darkroom.pin(image)
+    if pinned != request and pinned != darkroom.pin_anew(request):
+        request = pinned
     names: dict[str, str] = {}
-    for sha256 in image.request.parameters.inputs:
+    for sha256 in request.parameters.inputs:
         with contextlib.suppress(NotFound):
             names[sha256] = str(await darkroom.find_input(sha256))
-    if image.parent_id and image.relation in (Relation.INITIAL_IMAGE, Relation.UPSCALE):
-        parent = await darkroom.get_image(image.parent_id)
-        if parent.file_sha256 in names:
-            names[parent.file_sha256] = parent.id
-    return make_command(darkroom.pin(image), names, encoding)
+    parent = await _find_source(darkroom, image)
+    if parent is not None and parent.file_sha256 in names:
+        names[parent.file_sha256] = parent.id
+    if pinned != request or not await _is_repeatable(darkroom, request, parent):
+        return make_pipe(request)
+    return make_command(request, names, encoding)
 
 
-def _check_upright(source: Input, parameters: Parameters) -> None:
-    """Raise `RequestError` where the command would stand an image up that was made lying."""
-    if (source.width - source.height) * (parameters.width - parameters.height) < 0:
-        raise RequestError(
-            "upscale",
-            None,
-            "It was made of a photograph lying on its side, which a command would turn upright.",
-            "safelight regenerate ID makes it again as it was.",
-        )
+async def _find_source(darkroom: Darkroom, image: Image) -> Image | None:
+    """The image of the history that `image` started from, None without one."""
+    if not image.parent_id or image.relation not in (Relation.INITIAL_IMAGE, Relation.UPSCALE):
+        return None
+    with contextlib.suppress(NotFound):
+        return await darkroom.get_image(image.parent_id)
+    return None
+
+
+async def _is_repeatable(darkroom: Darkroom, request: Request, source: Image | None) -> bool:
+    """Whether `upscale` comes to the same: it takes what it is not told from the image itself."""
+    parameters = request.parameters
+    if parameters.upscale is None:
+        return True
+    try:
+        file = await darkroom.get_input(parameters.upscale.sha256)
+    except NotFound:
+        return True
+    size = (parameters.width, parameters.height)
+    if size[0] <= file.width or size != scale_size((file.width, file.height), size[0]):
+        return False
+    if source is None or source.file_sha256 != parameters.upscale.sha256:
+        return True
+    style = source.request.parameters.style_preset
+    has_style = style is None or parameters.style_preset is not None
+    return has_style and bool(request.stack.prompts or not source.request.stack.prompts)
 
 
 def make_command(
@@ -70,10 +102,51 @@ def make_command(
     files that the request starts from are called, by digest: a path or an image's id.
 
     What is no visible character is spelled in octal, so a terminal shows the line without harm;
-    in an `encoding` other than UTF-8 all that is not ASCII. Raises `RequestError` for a text
-    that no shell can hand over.
+    in an `encoding` other than UTF-8 all that is not ASCII. What options cannot say is written as
+    `make_pipe` does. Raises `RequestError` for a text that no shell can hand over.
     """
-    parameters, names = request.parameters, inputs or {}
+    if request.format != REQUEST_FORMAT or _has_more_than_upscale(request.parameters):
+        return make_pipe(request)
+    words = _list_words(request, inputs or {})
+    # One byte more for the end of each.
+    if sum(len(word.encode(_UTF8, "surrogatepass")) + 1 for word in words) > WORDS_LIMIT:
+        return make_pipe(request)
+    return _join(words, encoding)
+
+
+def make_pipe(request: Request) -> str:
+    """The line for a POSIX shell that hands over `request` in JSON; visible ASCII only.
+
+    It may be of any length: nothing of it is an argument of more than `WORDS_LIMIT` bytes, also
+    where `printf` is a program.
+    """
+    text = _escape_json(request.to_json().decode())
+    parts = [text[at : at + WORDS_LIMIT] for at in range(0, len(text), WORDS_LIMIT)]
+    prints = "; ".join(f"printf %s '{part}'" for part in parts)
+    pipe = prints if len(parts) == 1 else f"{{ {prints}; }}"
+    return f"{pipe} | safelight generate --request {STANDARD_INPUT}"
+
+
+def _escape_json(text: str) -> str:
+    """A JSON text of the same meaning in ASCII, without what a shell reads in single quotes."""
+    return "".join(
+        sign
+        if " " <= sign <= "~" and sign not in "'!"
+        else f"\\u{ord(sign):04x}"
+        if sign <= "~"
+        else json.dumps(sign)[1:-1]
+        for sign in text
+    )
+
+
+def _has_more_than_upscale(parameters: Parameters) -> bool:
+    """Whether an image is made larger with parameters that `upscale` has no options for."""
+    return parameters.upscale is not None and parameters.list_extras() != {"upscale"}
+
+
+def _list_words(request: Request, names: Mapping[str, str]) -> list[str]:
+    """The program and its arguments."""
+    parameters = request.parameters
     words = ["safelight", "generate" if parameters.upscale is None else "upscale"]
     if not _is_read_back(request):
         words += [VERBATIM]
@@ -91,11 +164,11 @@ def make_command(
     words += ["-e", request.engine, "--model", request.model]
     prompts = [_show_prompt(prompt) for prompt in request.stack.prompts]
     if parameters.upscale is None:
-        return _join([*words, "--", *prompts], encoding)
+        return [*words, "--", *prompts]
     words += ["--upscaler", parameters.upscale.upscaler]
     words += [f"--prompt={text}" for text in prompts]
     sha256 = parameters.upscale.sha256
-    return _join([*words, "--", names.get(sha256, sha256)], encoding)
+    return [*words, "--", names.get(sha256, sha256)]
 
 
 def _is_read_back(request: Request) -> bool:

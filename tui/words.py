@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from store.records import (
     FinishReason,
@@ -18,11 +18,15 @@ from store.records import (
     JobState,
     Purpose,
     Relation,
+    RunState,
     Verdict,
     Verification,
 )
 from store.request import Adapter, FineTune, Guidance, InitialImage, Mask, Parameters, Upscale
 from tui.text import show_safely
+
+if TYPE_CHECKING:
+    from store.lineage import Origin
 
 # Verdicts
 
@@ -130,6 +134,23 @@ def describe_comparison(verdict: Verdict, first_difference: str | None, image_id
             return f"not comparable with {first}"
 
 
+def describe_counts(verdicts: Mapping[str, int]) -> str:
+    """How many images have which verdict: `197 identical, 3 different`; `-` before the first."""
+    if not verdicts:
+        return "-"
+    order = [*Verdict, *(name for name in verdicts if name not in list(Verdict))]
+    said = (f"{verdicts[name]:,} {name}" for name in order if verdicts.get(name))
+    return ", ".join(said)
+
+
+def name_run_state(state: RunState) -> str:
+    """Where a run of verifications is: `preparing`, `running`, `paused`, `done`, `cancelled`."""
+    return state.value
+
+
+PIXELS_DROPPED = "pixels dropped to save space; r restores them"
+"""What stands under the thumbnail of an image that was thinned."""
+
 # Jobs
 
 
@@ -146,6 +167,7 @@ _DOING = {
     Purpose.GENERATE: "generating",
     Purpose.REGENERATE: "regenerating",
     Purpose.VERIFY: "verifying",
+    Purpose.RESTORE: "restoring",
     Purpose.IMPORT: "importing",
 }
 STOPPING = "stopping"
@@ -163,12 +185,12 @@ def name_state(state: JobState) -> str:
 
 
 def name_purpose(purpose: Purpose) -> str:
-    """What a job is for: `generate`, `regenerate`, `verify`, `import`."""
+    """What a job is for: `generate`, `regenerate`, `verify`, `restore`, `import`."""
     return purpose.value
 
 
 def describe_purpose(purpose: Purpose) -> str:
-    """What a job is doing: `generating`, `regenerating`, `verifying`, `importing`."""
+    """What a job is doing: `generating`, `regenerating`, `verifying`, `restoring` …"""
     return _DOING[purpose]
 
 
@@ -206,7 +228,7 @@ def describe_lineage(image: Image) -> str:
     match image.purpose:
         case Purpose.REGENERATE:
             how = "made again from"
-        case Purpose.VERIFY:
+        case Purpose.VERIFY | Purpose.RESTORE:
             how = "verified from"
         case Purpose.GENERATE | Purpose.IMPORT:
             how = _RELATIONS[image.relation]
@@ -261,6 +283,43 @@ def describe_unread(imported: Imported) -> list[str]:
         for name, value in imported.unread
         if value is not None
     ]
+
+
+def describe_origin(image: Image, origin: Origin | None = None) -> str:
+    """What the first image of a line came from; "" where that is another image.
+
+    `origin`: the file that it was imported from.
+    """
+    if origin is not None:
+        return f"imported from {origin.file_name} ({origin.dialect})"
+    if image.parent_id:
+        return ""
+    parameters = image.request.parameters
+    if parameters.upscale is not None:
+        return f"made larger from the file {_shorten(parameters.upscale.sha256)}"
+    if parameters.initial_image is not None:
+        return f"started from the file {_shorten(parameters.initial_image.sha256)}"
+    return "the first of its line"
+
+
+_STEPS = {
+    None: "edited",
+    Relation.EDIT: "edited",
+    Relation.VARIATION: "varied",
+    Relation.INITIAL_IMAGE: "started from it",
+    Relation.UPSCALE: "made larger",
+}
+
+
+def name_step(image: Image) -> str:
+    """How `image` came from its parent: `edited`, `varied`, `made again`, `made larger` …"""
+    match image.purpose:
+        case Purpose.REGENERATE:
+            return "made again"
+        case Purpose.VERIFY | Purpose.RESTORE:
+            return "verified"
+        case Purpose.GENERATE | Purpose.IMPORT:
+            return _STEPS[image.relation]
 
 
 # Parameters
@@ -442,3 +501,11 @@ def write_weight(
 def count_things(number: int, thing: str) -> str:
     """`1 image`, `1,024 images`."""
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def write_bytes(count: int) -> str:
+    """A size: `812 bytes`, `1.4 MB`, `2.31 GB`; a MB is a million bytes."""
+    for unit, size, decimals in (("GB", 10**9, 2), ("MB", 10**6, 1), ("kB", 10**3, 1)):
+        if count >= size:
+            return f"{count / size:.{decimals}f} {unit}"
+    return f"{count} bytes"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import msgspec
 from PIL import Image as Pillow
@@ -13,6 +13,7 @@ from PIL import Image as Pillow
 from store.errors import StoreError
 from store.exif import may_be_turned, read_orientation
 from store.inputs import read_input
+from store.metadata.choices import JPEG_QUALITY, FileChoices, MadeFile
 from store.metadata.containers import (
     Metadata,
     Part,
@@ -24,7 +25,7 @@ from store.metadata.containers import (
 from store.metadata.exchange import are_those, make_record
 from store.metadata.exif_texts import make_orientation
 from store.metadata.parameters_text import write_infotext
-from store.metadata.record import CopyFact, ReadRecord, Record, read_record
+from store.metadata.record import CopyFact, ReadRecord, Record, name_program, read_record
 from store.metadata.signature import SigningKey
 from store.pixels import FILE_LIMIT, identify_image, open_image
 from store.vault import suffix_of
@@ -35,38 +36,6 @@ if TYPE_CHECKING:
     from store.database import Database
     from store.records import Image
 
-FileFormat = Literal["png", "jpeg", "webp"]
-FILE_FORMATS: tuple[FileFormat, ...] = ("png", "jpeg", "webp")
-QUALITIES = (1, 100)
-JPEG_QUALITY = 95
-
-
-class FileChoices(msgspec.Struct, frozen=True, kw_only=True):
-    """How an image leaves.
-
-    `format`: None keeps the engine's bytes as they are. `quality`, 1 to 100, of JPEG and WebP; None
-    is 95 for JPEG, and WebP without loss. `strip`: no metadata at all. `with_inputs`: the files
-    that the request starts from lie in the file too.
-    """
-
-    format: FileFormat | None = None
-    quality: int | None = None
-    strip: bool = False
-    with_inputs: bool = False
-
-
-class MadeFile(msgspec.Struct, frozen=True, kw_only=True):
-    """A file to be written, with what lies in it, which may go beside it too.
-
-    `suffix`: `.png`, `.jpg` or `.webp`. `record` and `signature` are None where it is stripped.
-    """
-
-    data: bytes
-    suffix: str
-    parameters: str
-    record: bytes | None = None
-    signature: str | None = None
-
 
 def make_file(
     db: Database,
@@ -74,13 +43,13 @@ def make_file(
     data: bytes,
     choices: FileChoices,
     *,
-    program: str,
     key: SigningKey | None = None,
 ) -> MadeFile:
     """The file of `image` (of `history.get_image`), whose file in the vault is `data`.
 
-    Raises `StoreError` where the record or a file is damaged.
+    `key` signs the record. Raises `StoreError` where the record or a file is damaged.
     """
+    program = name_program()
     body, mime = _encode(image, data, choices)
     parameters = write_infotext(image.request, program=program)
     if choices.strip:

@@ -12,6 +12,7 @@ know instead of guessing. Nothing in a record names a place on the machine that 
 from __future__ import annotations
 
 import hashlib
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Self
 
 import msgspec
@@ -28,6 +29,14 @@ STAGES_LIMIT = 10_000
 VERIFICATIONS_LIMIT = 20
 INPUTS_LIMIT = 8
 _CHECK_DIGITS = 8
+
+
+def name_program() -> str:
+    """Name and version of this program, as they stand in records."""
+    try:
+        return f"Safelight {version('safelight')}"
+    except PackageNotFoundError:
+        return "Safelight"
 
 
 class PixelsFact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

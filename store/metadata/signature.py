@@ -12,8 +12,11 @@ import binascii
 import fnmatch
 import hashlib
 import struct
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
 
 from store.errors import StoreError
 
@@ -31,6 +34,27 @@ _MAGIC = b"SSHSIG"
 _KIND = b"ssh-ed25519"
 _HASHES = {b"sha512": hashlib.sha512, b"sha256": hashlib.sha256}
 _BEGIN, _END = "-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----"
+
+
+class SignatureState(StrEnum):
+    """What was found of a signature: none, one that fits the record, or one that does not."""
+
+    NONE = "none"
+    FITS = "fits"
+    DOES_NOT_FIT = "does not fit"
+
+
+class SignatureFinding(msgspec.Struct, frozen=True, kw_only=True):
+    """Who says so. `fingerprint` and `key` as OpenSSH writes them; None where they are not known.
+
+    `name`: whose key that is by the file of signers, None where it is in none.
+    """
+
+    state: SignatureState = SignatureState.NONE
+    fingerprint: str | None = None
+    key: str | None = None
+    name: str | None = None
+    problem: str = ""
 
 
 class SigningKey:

@@ -78,6 +78,30 @@ class Program:
             check=False,
         )
 
+    def run_shell(self, line: str) -> subprocess.CompletedProcess[str]:
+        """What `sh` does with `line` on its standard input, to its end; `safelight` is a command.
+
+        It must succeed.
+        """
+        places = self.home / "commands"
+        places.mkdir(exist_ok=True)
+        command = places / "safelight"
+        command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m tui "$@"\n')
+        command.chmod(0o755)
+        environ = {**self.environ, "PATH": f"{places}{os.pathsep}{os.environ['PATH']}"}
+        done = subprocess.run(
+            ["sh"],
+            env=environ,
+            cwd=self.home,
+            input=line,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+        assert done.returncode == 0, f"{line[:2000]}\n{done.stderr}"
+        return done
+
     def run_json(self, *arguments: str, status: int = 0) -> Any:
         """Run a command with `--json` and decode what it prints: one document, nothing else."""
         return json.loads(self.run(*arguments, "--json", status=status).stdout)

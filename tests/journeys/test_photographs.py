@@ -156,17 +156,21 @@ def test_what_was_kept_sideways_can_be_made_again(program: Program, home: Path) 
     assert read_initial(program.run_json("show", "@1")) != past
 
 
-def test_a_larger_image_of_what_was_kept_sideways_is_no_command(
+def test_a_larger_image_of_what_was_kept_sideways_is_asked_for_to_the_digest(
     program: Program, home: Path
 ) -> None:
     past, _ = make_past(program, Path(write_phone(home)).read_bytes())
     with Database.open(program.directory) as db:
         width, height = (2 * side for side in SIZE[::-1])
         upscale = make_request(
-            "castle", upscale=Upscale(sha256=past, upscaler="rgb"), width=width, height=height
+            "castle",
+            model="safelight-upscale-x2@1",
+            upscale=Upscale(sha256=past, upscaler="rgb"),
+            width=width,
+            height=height,
         )
         make_images(db, [upscale])
-    said = program.run("show", "@1", "--command", status=2).stderr
-    assert "lying on its side" in said
-    assert "safelight regenerate" in said
-    assert program.run_json("show", "@1")["command"] is None
+    line = program.run("show", "@1", "--command").stdout
+    program.run_shell(line.replace("--request -", "--request - --no-wait"))
+    (job, _) = program.list_jobs()
+    assert job.request == upscale

@@ -135,9 +135,12 @@ def test_images_of_before_revisions_had_names_are_proven_and_made_again(program:
         for image in program.run_json("history")["images"]
         if image["seed"] == 7 and image["width"] == 128 and image["parent_id"] is None
     ]
-    # What is made from such an image anew says which revision that was.
-    line = program.run("show", drawn["id"], "--command").stdout
-    assert "--model safelight-128-v1@3" in line
+    # It means the revision that made it, so the same request is made again to the digest.
+    program.run_shell(program.run("show", drawn["id"], "--command").stdout)
+    again = program.run_json("show", "@1")
+    assert again["parent_id"] is None
+    assert again["request_id"] == drawn["request_id"]
+    assert again["pixels_sha256"] == drawn["pixels_sha256"]
     program.run("vary", drawn["id"])
     varied = program.run_json("show", "@1")
     assert varied["request"]["model"] == "safelight-128-v1@3"
@@ -160,6 +163,8 @@ def test_an_image_of_a_revision_that_is_not_on_board_cannot_run(program: Program
         write.flush()
         for number in write.exec(select(ImageRow.number)).all():
             seal_image(write, number or 0)
+    # The command names what the record says, not what the request would mean today.
+    assert "--model safelight-128-v1@2" in program.run("show", "@2", "--command").stdout
     results = program.run_json("verify", "--all", status=1)["results"]
     verdicts = [(row["verdict"], row["first_difference"]) for row in results]
     # The upscaler has been the same since it is there.

@@ -22,7 +22,6 @@ from tests.tui.pilot import make_key, press_key
 from tui.app import HEIGHTS, WIDTHS, Follower
 from tui.darkroom import Darkroom
 from tui.dialogs import HelpScreen
-from tui.history.screen import HistoryScreen
 from tui.image_screen import ImageScreen
 from tui.keys import KeyQueue, Reasoned, Released, Said, list_places
 from tui.terminal.detect import read_display
@@ -124,8 +123,9 @@ class Host(App[None]):
 
     # What the editor would do
 
-    @on(HistoryScreen.DraftLoaded)
+    @on(ImageScreen.DraftLoaded)
     @on(ImageScreen.StartChosen)
+    @on(ImageScreen.ComparisonWanted)
     def _keep(self, message: Message) -> None:
         self.messages.append(message)
 

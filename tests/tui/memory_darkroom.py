@@ -7,7 +7,8 @@ import hashlib
 import io
 import uuid
 from array import array
-from collections.abc import AsyncIterator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +16,32 @@ import msgspec
 from PIL import Image as Pillow
 
 from engines.capabilities import Capabilities
+from engines.outlook import Preflight
 from engines.settings import Settings
 from store.decoding import DecodedInput, Input, Role, decode_input
 from store.errors import NotFound, StoreError
+from store.marks import read_mark
 from store.metadata.intake import Arrival
 from store.pixels import make_thumbnail
 from store.records import (
+    Emptying,
     EnvironmentRecord,
     Image,
     Imported,
     Job,
     JobState,
+    Mark,
+    Marked,
     Purpose,
     Relation,
+    RunState,
     Stage,
     Verdict,
     Verification,
+    VerificationRun,
 )
 from store.request import Request
+from store.search import NEWEST_FIRST, Sort
 from tests.factories import CAPABILITIES, HOSTED, NOON, make_image, make_job, make_png, make_request
 from tui.darkroom import Darkroom
 
@@ -49,6 +58,9 @@ class MemoryDarkroom(Darkroom):
         self.facts: dict[str, Input] = {}
         self.jobs: list[Job] = []
         self.verifications: list[Verification] = []
+        self.runs: list[VerificationRun] = []
+        self.verdicts: dict[str, int] = {}
+        self.outlooks: dict[str, Preflight] = {}
         self.calls: list[tuple[str, str]] = []
         self.version = 0
 
@@ -130,6 +142,59 @@ class MemoryDarkroom(Darkroom):
                 return self.jobs[index]
         raise NotFound(f"No job {job_id}.")
 
+    def add_run(self, state: RunState = RunState.RUNNING, **facts: Any) -> VerificationRun:
+        """Add a run of verifications, the newest."""
+        number = len(self.runs) + 1
+        values: dict[str, Any] = {
+            "id": uuid.uuid5(uuid.NAMESPACE_X500, str(number)).hex,
+            "search": "all",
+            "created_at": NOON,
+            "finished_at": None,
+            "total": 200,
+            "done": 120,
+        }
+        run = VerificationRun(number=number, state=state, **values | facts)
+        self.runs.append(run)
+        self.change()
+        return run
+
+    def _set_run(self, run_id: str, state: RunState) -> VerificationRun:
+        for index, run in enumerate(self.runs):
+            if run.id == run_id:
+                self.runs[index] = msgspec.structs.replace(run, state=state)
+                self.change()
+                return self.runs[index]
+        raise NotFound(f"No run {run_id}.")
+
+    async def begin_run(self, search: str, numbers: Sequence[int]) -> VerificationRun:
+        self.calls.append(("begin_run", f"{search}: {len(numbers)}"))
+        return self.add_run(search=search, total=len(numbers), done=0)
+
+    async def list_runs(self, limit: int = 50) -> list[VerificationRun]:
+        return self.runs[::-1][:limit]
+
+    async def count_verdicts(self, run: VerificationRun) -> dict[str, int]:
+        return self.verdicts
+
+    async def pause_run(self, run_id: str) -> VerificationRun:
+        return self._set_run(run_id, RunState.PAUSED)
+
+    async def resume_run(self, run_id: str) -> VerificationRun:
+        return self._set_run(run_id, RunState.RUNNING)
+
+    async def cancel_run(self, run_id: str) -> VerificationRun:
+        return self._set_run(run_id, RunState.CANCELLED)
+
+    async def check_before(self, reference: str) -> Preflight:
+        if reference not in self.outlooks:
+            raise StoreError("Nothing is known.")
+        return self.outlooks[reference]
+
+    async def restore(self, image_id: str) -> Job:
+        self.calls.append(("restore", image_id))
+        image = await self.get_image(image_id)
+        return self.add_job(request=image.request, purpose=Purpose.RESTORE, parent_id=image_id)
+
     async def list_images(
         self,
         *,
@@ -137,6 +202,7 @@ class MemoryDarkroom(Darkroom):
         limit: int = 50,
         search: str | None = None,
         session: str | None = None,
+        sort: Sort = NEWEST_FIRST,
     ) -> list[Image]:
         self.calls.append(("list_images", f"{before} {limit} {search}"))
         found = self._find(before, search)
@@ -146,17 +212,88 @@ class MemoryDarkroom(Darkroom):
         return array("q", [image.number for image in self._find(None, search)])
 
     def _find(self, before: int | None, search: str | None) -> list[Image]:
+        words = (search or "").split()
+        is_trash = "is:trashed" in words
         return [
             image
             for image in reversed(self.images if before is None else self.images[: before - 1])
-            if not search
-            or all(
+            if image.is_trashed == is_trash
+            and not image.is_emptied
+            and all(
                 word in " ".join(prompt.text for prompt in image.request.stack.prompts)
-                for word in search.split()
+                for word in words
+                if word != "is:trashed"
             )
         ]
 
+    async def list_made(self, request: Request) -> list[Image]:
+        return [each for each in reversed(self.images) if each.request == request]
+
+    async def find_neighbour(self, image: Image, *, is_newer: bool) -> Image | None:
+        place = image.number - 1 + (1 if is_newer else -1)
+        return self.images[place] if 0 <= place < len(self.images) else None
+
+    async def get_image_at(self, number: int) -> Image:
+        return self.images[number - 1]
+
+    async def mark_images(self, numbers: Sequence[int], mark: Mark) -> Marked:
+        mark = read_mark(mark)
+        before = []
+        for number in numbers:
+            old = self.images[number - 1]
+            said: dict[str, Any] = {
+                name: getattr(mark, name)
+                for name in ("rating", "is_favourite", "note", "is_trashed")
+                if getattr(mark, name) is not msgspec.UNSET
+            }
+            tags = {*old.tags, *mark.add} - {*mark.remove}
+            new = msgspec.structs.replace(old, tags=tuple(sorted(tags)), **said)
+            if new == old:
+                continue
+            self.images[number - 1] = new
+            undo = Mark(
+                add=tuple(tag for tag in old.tags if tag not in tags),
+                remove=tuple(tag for tag in new.tags if tag not in old.tags),
+                **{name: getattr(old, name) for name in said},
+            )
+            before.append((undo, array("q", [number])))
+        if before:
+            self.change()
+        return Marked(found=len(numbers), changed=len(before), before=tuple(before))
+
+    async def undo_marks(self, marked: Marked) -> int:
+        for mark, numbers in reversed(marked.before):
+            await self.mark_images(numbers, mark)
+        return len(marked.before)
+
+    async def list_tags(self, begin: str = "", limit: int = 1000) -> list[tuple[str, int]]:
+        counts = Counter(tag for image in self.images for tag in image.tags)
+        return [each for each in counts.most_common(limit) if each[0].startswith(begin.lower())]
+
+    async def plan_emptying(self) -> Emptying:
+        trash = [image for image in self.images if image.is_trashed]
+        return Emptying(
+            images=len(trash),
+            files=len(trash),
+            file_bytes=sum(image.file_bytes for image in trash),
+        )
+
+    async def empty_trash(self, tell: Callable[[int], object] | None = None) -> Emptying:
+        done = await self.plan_emptying()
+        for image in self.images:
+            if image.is_trashed:
+                self.images[image.number - 1] = msgspec.structs.replace(
+                    image, is_trashed=False, is_emptied=True
+                )
+        if tell is not None:
+            tell(done.images)
+        self.change()
+        return done
+
     async def get_image(self, reference: str) -> Image:
+        place = int(reference[1:]) if reference.startswith("@") else 0
+        if 0 < place <= len(self.images):
+            return self.images[-place]
         for image in self.images:
             if image.id.startswith(reference):
                 return image
@@ -166,6 +303,8 @@ class MemoryDarkroom(Darkroom):
         return await self.get_image(reference)
 
     async def read_image(self, image: Image) -> bytes:
+        if image.is_thinned:
+            raise StoreError("The pixels of this image were dropped.", "Restore it.")
         if image.id not in self.files:
             raise StoreError(f"The file {image.path} is missing.")
         return self.files[image.id]

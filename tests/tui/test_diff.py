@@ -56,6 +56,8 @@ def test_every_parameter_has_its_words(change: dict[str, Any], said: str) -> Non
         (["night"], ["night", "fog::0.6"], "+ fog 0.6"),
         (["night"], ["night", "clouds::-1"], "+ clouds -1"),
         (["night", "fog"], ["night"], "- fog"),
+        (["night"], ["night::1.2"], "weight 1→1.2"),
+        (["night"], ["day::1.2"], "night→day, weight 1→1.2"),
         (["night", "fog::0.6"], ["night", "fog::0.8"], "fog 0.6→0.8"),
         (["night", "fog"], ["day", "fog"], "night→day"),
         (["night::1", "fog"], ["day::2", "fog"], "night→day, day 1→2"),

@@ -20,11 +20,8 @@ from store.decoding import DecodedInput
 from store.errors import RequestError
 from store.limits import (
     CFG_SCALE_MAXIMUM,
-    SEED_MAXIMUM,
-    SEED_MINIMUM,
     STEPS_MAXIMUM,
     UPSCALED_MAXIMUM,
-    check_seed,
     parse_number,
     parse_whole,
 )
@@ -51,22 +48,36 @@ from tui.cli.inputs import (
     read_image,
     read_number,
     read_prompts,
+    read_request,
     read_whole,
 )
-from tui.cli.results import finish_jobs, make_folder, print_cost
+from tui.cli.output import (
+    FormatOption,
+    NameOption,
+    Output,
+    SidecarOption,
+    SignOption,
+    StripOption,
+    read_output,
+)
+from tui.cli.results import finish_jobs, print_cost
 from tui.cli.run import open_darkroom, print_note, run_command
 from tui.darkroom import Darkroom
+from tui.file_names import DEFAULT_PATTERN
+from tui.saving import make_folder
+from tui.seeds import find_seed, read_seed
 
 
 def generate(
+    context: typer.Context,
     prompts: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             help="Prompts; '::W' behind one is its weight, below 0 to avoid it. '-' reads them "
             "from standard input, one a line.",
             show_default=False,
         ),
-    ],
+    ] = None,
     seed: options.SeedOption = None,
     steps: options.StepsOption = None,
     cfg_scale: options.CfgScaleOption = None,
@@ -100,22 +111,55 @@ def generate(
     fine_tune: options.FineTuneOption = None,
     content_credentials: options.ContentCredentialsOption = False,
     is_verbatim: options.VerbatimOption = False,
+    request: options.RequestOption = None,
     session: options.SessionOption = None,
     output: options.OutputOption = None,
+    name: NameOption = DEFAULT_PATTERN,
+    file_format: FormatOption = None,
+    strip: StripOption = False,
+    sidecar: SidecarOption = None,
+    sign: SignOption = None,
     as_json: options.JsonOption = False,
     no_wait: options.NoWaitOption = False,
 ) -> None:
     """Make images from prompts. What is omitted takes the engine's default."""
     from engines.installed import find_installed
 
+    async def repeat(given: str, target: Output | None) -> int:
+        _refuse_more(context)
+        whole = read_request(given)
+        async with open_darkroom() as darkroom:
+            await darkroom.check_session(session)
+            print_cost(darkroom, [whole])
+            if target is not None:
+                make_folder(target.folder)
+            job = await darkroom.generate_request(whole, session)
+            return await finish_jobs(darkroom, [job], target, no_wait=no_wait, as_json=as_json)
+
     async def work() -> int:
+        target = read_output(
+            output,
+            pattern=name,
+            file_format=file_format,
+            strip=strip,
+            sidecars=sidecar,
+            sign=sign,
+        )
+        if request is not None:
+            return await repeat(request, target)
+        if not prompts:
+            raise RequestError(
+                "prompts",
+                None,
+                "No prompt was given.",
+                "Write one, or - to read them from standard input.",
+            )
         stack = read_prompts(prompts, off, is_verbatim=is_verbatim)
-        number = read_whole("parameters.seed", seed, SEED_MINIMUM, SEED_MAXIMUM)
+        given_seed = read_seed("parameters.seed", "seed", seed)
         draft = Draft(
             prompts=stack,
             engine=engine or find_installed().default.name,
             model=model,
-            seed=None if number is None else check_seed(number),
             style_preset=style_preset,
             sampler=sampler,
             variation=parse_variation(variation_seed, variation_strength),
@@ -139,6 +183,8 @@ def generate(
         )
         async with open_darkroom() as darkroom:
             await darkroom.check_session(session)
+            number = await find_seed(darkroom, "parameters.seed", given_seed)
+            draft = msgspec.structs.replace(draft, seed=number)
             own = darkroom.get_capabilities(draft.engine).for_model(model)
             draft = read_numbers(draft, own, (steps, cfg_scale), (width, height))
             given: list[DecodedInput] = []
@@ -176,15 +222,39 @@ def generate(
             for text in losses:
                 print_note(f"note: {text}")
             print_cost(darkroom, requests)
-            make_folder(output)
+            if target is not None:
+                make_folder(target.folder)
             for each in given:
                 await darkroom.keep_input(each)
             jobs = await darkroom.generate(draft, session)
             return await finish_jobs(
-                darkroom, jobs, output, no_wait=no_wait, as_json=as_json, losses=losses
+                darkroom, jobs, target, no_wait=no_wait, as_json=as_json, losses=losses
             )
 
     raise typer.Exit(run_command(work(), as_json=as_json))
+
+
+_BESIDE_REQUEST = (
+    *("request", "profile", "session", "as_json", "no_wait"),
+    *("output", "name", "file_format", "strip", "sidecar", "sign"),
+)
+"""What may be given beside a whole request: none of it is in one."""
+
+
+def _refuse_more(context: typer.Context) -> None:
+    """Raise `RequestError` for what was given beside a whole request and would be ignored."""
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        source = context.get_parameter_source(name)
+        if name in _BESIDE_REQUEST or source is None or source.name != "COMMANDLINE":
+            continue
+        what = "prompts" if name == "prompts" else parameter.opts[0]
+        raise RequestError(
+            "request",
+            None,
+            f"A whole request was given, and {what} beside it.",
+            "Leave one of them out: a request holds all that decides the image.",
+        )
 
 
 def clean_guidance(text: str | None, is_verbatim: bool) -> str | None:
@@ -255,7 +325,12 @@ def vary(
     ] = f"{VARIATION_STRENGTH:g}",
     variation_seed: Annotated[
         str | None,
-        typer.Option("--variation-seed", "-S", metavar="INTEGER", help="Drawn if omitted."),
+        typer.Option(
+            "--variation-seed",
+            "-S",
+            metavar="INTEGER|@-N",
+            help="Drawn if omitted. @-1: the seed of the newest image.",
+        ),
     ] = None,
     images: Annotated[
         str,
@@ -266,6 +341,11 @@ def vary(
     profile: options.ProfileOption = None,
     session: options.SessionOption = None,
     output: options.OutputOption = None,
+    name: NameOption = DEFAULT_PATTERN,
+    file_format: FormatOption = None,
+    strip: StripOption = False,
+    sidecar: SidecarOption = None,
+    sign: SignOption = None,
     as_json: options.JsonOption = False,
     no_wait: options.NoWaitOption = False,
 ) -> None:
@@ -275,18 +355,29 @@ def vary(
     """
 
     async def work() -> int:
+        target = read_output(
+            output,
+            pattern=name,
+            file_format=file_format,
+            strip=strip,
+            sidecars=sidecar,
+            sign=sign,
+        )
         share = parse_number("parameters.variation.strength", "strength", strength, 0, 1)
-        number = read_whole("parameters.variation.seed", variation_seed, SEED_MINIMUM, SEED_MAXIMUM)
+        field = "parameters.variation.seed"
+        given_seed = read_seed(field, "variation seed", variation_seed)
         count = parse_whole("images", "images", images, 1, IMAGES_MAXIMUM)
         async with open_darkroom() as darkroom:
             await darkroom.check_session(session)
             source = await darkroom.get_image(image)
+            number = await find_seed(darkroom, field, given_seed)
             print_cost(darkroom, [source.request] * count)
-            make_folder(output)
+            if target is not None:
+                make_folder(target.folder)
             jobs = await darkroom.vary(
                 source, strength=share, seed=number, images=count, session=session
             )
-            return await finish_jobs(darkroom, jobs, output, no_wait=no_wait, as_json=as_json)
+            return await finish_jobs(darkroom, jobs, target, no_wait=no_wait, as_json=as_json)
 
     raise typer.Exit(run_command(work(), as_json=as_json))
 
@@ -323,6 +414,11 @@ def upscale(
     upscaler: options.UpscalerOption = None,
     session: options.SessionOption = None,
     output: options.OutputOption = None,
+    name: NameOption = DEFAULT_PATTERN,
+    file_format: FormatOption = None,
+    strip: StripOption = False,
+    sidecar: SidecarOption = None,
+    sign: SignOption = None,
     as_json: options.JsonOption = False,
     no_wait: options.NoWaitOption = False,
 ) -> None:
@@ -332,15 +428,23 @@ def upscale(
     """
 
     async def work() -> int:
+        target = read_output(
+            output,
+            pattern=name,
+            file_format=file_format,
+            strip=strip,
+            sidecars=sidecar,
+            sign=sign,
+        )
         stack = read_prompts(prompts or (), off, is_verbatim=is_verbatim)
         kind = None if upscaler is None else read_choice("upscaler", upscaler, UPSCALERS)
+        given_seed = read_seed("parameters.seed", "seed", seed)
         choices = UpscaleChoices(
             engine=engine,
             model=model,
             factor=read_whole("factor", factor, *UPSCALE_FACTORS),
             width=read_whole("parameters.width", width, 1, UPSCALED_MAXIMUM),
             upscaler=kind,
-            seed=read_whole("parameters.seed", seed, SEED_MINIMUM, SEED_MAXIMUM),
             steps=read_whole("parameters.steps", steps, 1, STEPS_MAXIMUM),
             cfg_scale=read_number("parameters.cfg_scale", cfg_scale, 0, CFG_SCALE_MAXIMUM),
             sampler=sampler,
@@ -352,20 +456,23 @@ def upscale(
         )
         async with open_darkroom() as darkroom:
             await darkroom.check_session(session)
+            number = await find_seed(darkroom, "parameters.seed", given_seed)
+            numbered = msgspec.structs.replace(choices, seed=number)
             given: list[GivenImage] = []
             requests: list[Request] = []
             for word in images:
                 one = await read_image(darkroom, word, "image to make larger", "parameters.upscale")
-                requests.append(darkroom.resolve_upscale(one.file, choices, one.image))
+                requests.append(darkroom.resolve_upscale(one.file, numbered, one.image))
                 given.append(one)
             losses = list_notes([one.file for one in given])
             for text in losses:
                 print_note(f"note: {text}")
             print_cost(darkroom, requests)
-            make_folder(output)
-            jobs = [await darkroom.upscale(one.file, choices, session, one.image) for one in given]
+            if target is not None:
+                make_folder(target.folder)
+            jobs = [await darkroom.upscale(one.file, numbered, session, one.image) for one in given]
             return await finish_jobs(
-                darkroom, jobs, output, no_wait=no_wait, as_json=as_json, losses=losses
+                darkroom, jobs, target, no_wait=no_wait, as_json=as_json, losses=losses
             )
 
     raise typer.Exit(run_command(work(), as_json=as_json))

@@ -26,6 +26,7 @@ from tui.cli.run import (
     print_note,
     run_command,
 )
+from tui.marks import describe_marks
 from tui.shell_command import write_command
 from tui.text import show_first_prompt
 from tui.words import (
@@ -73,12 +74,14 @@ def history(
         for image, verdict in zip(images, verdicts, strict=True):
             prompt = show_first_prompt(image.request)
             extras = name_extras(image.request.parameters)
+            said = describe_marks(image, has_unicode=False)
             if image.imported is not None:
                 extras = ", ".join(filter(None, (f"imported: {image.imported.dialect}", extras)))
             print_line(
                 f"{image.id[:8]}  {show_moment(image.created_at)}  {verdict:<{column}}  "
                 f"{write_seed(image):>10}  {image.request.engine:<14}  {prompt[:60]}"
                 f"{f'  [{extras}]' if extras else ''}"
+                f"{f'  ({said})' if said else ''}"
             )
 
     run_command(work(), as_json=as_json)
@@ -95,6 +98,11 @@ def describe_row(image: Image) -> dict[str, Any]:
         "session": image.session,
         "verdict": image.verdict.value if image.verdict else None,
         "warning": image.warning,
+        "rating": image.rating,
+        "is_favourite": image.is_favourite,
+        "tags": image.tags,
+        "note": image.note,
+        "is_trashed": image.is_trashed,
         "imported": describe_imported(image),
         "request": msgspec.to_builtins(image.request),
     }
@@ -175,6 +183,10 @@ def _print_record(image: Image, verifications: list[Verification]) -> None:
     tell("image", image.id)
     if changes := describe_changes(image):
         tell("record", changes)
+    if said := describe_marks(image, has_unicode=False):
+        tell("marked", said)
+    for place, line in enumerate((image.note or "").splitlines()):
+        tell("note" if place == 0 else "", line)
     tell("made", f"{show_moment(image.created_at)}, {write_seconds(image.seconds)}")
     tell("lineage", describe_lineage(image))
     if (imported := image.imported) is not None:

@@ -37,21 +37,22 @@ from store.request import (
     FineTune,
     Guidance,
     Prompt,
+    Request,
     Variation,
 )
 from tui.cli.run import print_note
 from tui.darkroom import Darkroom
 from tui.paths import read_image_file
-from tui.shell_command import VERBATIM
+from tui.shell_command import STANDARD_INPUT, VERBATIM
 
 ADAPTER_STRENGTH = 0.4
 """The default of `stability-sdk` 0.8.6."""
 
-STANDARD_INPUT = "-"
-"""The argument that stands for what comes through standard input."""
-
 INPUT_LIMIT = PROMPT_LIMIT * TEXT_LIMIT * 4
 """Most bytes of it: a full stack of the longest prompts in UTF-8."""
+
+REQUEST_LIMIT = 16_000_000
+"""Most bytes of a request in JSON: such a stack with every character escaped, and the rest."""
 
 LIMIT_MAXIMUM = 1_000_000
 """Most rows that a command lists."""
@@ -181,6 +182,36 @@ def _read_standard_input() -> str:
             None,
             f"Line {line} of standard input is no text in UTF-8.",
             "Convert it first, for example with iconv -t UTF-8.",
+        ) from None
+
+
+def read_request(word: str) -> Request:
+    """The request in the file `word`, or on standard input (`-`): canonical JSON.
+
+    A document of `show --json` is taken too, which has it under `request`. Raises `RequestError`.
+    """
+    if word == STANDARD_INPUT:
+        data = sys.stdin.buffer.read(REQUEST_LIMIT + 1)
+    else:
+        try:
+            with Path(word).open("rb") as file:
+                data = file.read(REQUEST_LIMIT + 1)
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            raise RequestError(
+                "request", word, f"The request file {word!r} cannot be read: {reason}."
+            ) from None
+    if len(data) > REQUEST_LIMIT:
+        raise RequestError("request", None, f"The request has more than {REQUEST_LIMIT:,} bytes.")
+    try:
+        document = msgspec.json.decode(data)
+        if isinstance(document, dict) and isinstance(document.get("request"), dict):
+            data = msgspec.json.encode(document["request"])
+        return Request.from_json(data)
+    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
+        said = str(error) if isinstance(error, msgspec.DecodeError) else type(error).__name__
+        raise RequestError(
+            "request", None, f"Not a request in JSON: {said}.", "'show --json' prints one."
         ) from None
 
 

@@ -103,12 +103,29 @@ NoWaitOption = Annotated[
 OutputOption = Annotated[
     Path | None,
     typer.Option(
-        "--output", "-o", help="Also write SEED.png into this folder.", rich_help_panel=RESULT
+        "--output",
+        "-o",
+        help="Also write SEED.png, with its record in it, into this folder.",
+        rich_help_panel=RESULT,
+    ),
+]
+RequestOption = Annotated[
+    str | None,
+    typer.Option(
+        "--request",
+        metavar="FILE|-",
+        help="Instead of prompts and parameters: a whole request in JSON, as 'show --json' has it.",
     ),
 ]
 SeedOption = Annotated[
     str | None,
-    typer.Option("--seed", "-S", metavar="INTEGER", help="1 to 4294967294; drawn if omitted."),
+    typer.Option(
+        "--seed",
+        "-S",
+        metavar="INTEGER|@-N",
+        help="1 to 4294967294; drawn if omitted. @-1: that of the newest image, @-2 of the one "
+        "before.",
+    ),
 ]
 StepsOption = Annotated[
     str | None, typer.Option("--steps", "-s", metavar="INTEGER", help="Sampling steps.")

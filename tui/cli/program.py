@@ -86,26 +86,40 @@ def _check_session(context: typer.Context, name: str) -> None:
         end_with_error(error, as_json="--json" in sys.argv)
 
 
-def run() -> None:
-    """Parse the arguments and run; errors end with status 2 and a sentence."""
+def register_all() -> None:
+    """Add all commands to the program."""
     from tui.cli import (
         account,
+        annotate,
         bindings,
+        compare,
         doctor,
         engines,
+        export,
         generate,
         history,
         imports,
+        lineage,
         queue,
+        runs,
         serve,
+        thinning,
+        trash,
         verify,
     )
 
     for family in (
         generate,
         verify,
+        runs,
         history,
+        lineage,
+        compare,
+        annotate,
+        trash,
+        export,
         imports,
+        thinning,
         queue,
         engines,
         account,
@@ -114,4 +128,9 @@ def run() -> None:
         serve,
     ):
         family.register(app)
+
+
+def run() -> None:
+    """Parse the arguments and run; errors end with status 2 and a sentence."""
+    register_all()
     app()

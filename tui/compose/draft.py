@@ -1,4 +1,4 @@
-"""The draft: pure changes to it, and the editor that makes them with undo and write-through."""
+"""The draft: pure changes to it, and the editor that makes them with undo, redo, write-through."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class DraftOwner(Protocol):
 
 
 class DraftEditor:
-    """Changes the draft of its owner, at once, with undo, and writes each change through.
+    """Changes the draft of its owner, at once, with undo and redo, and writes each one through.
 
     `session` is the one that the draft belongs to; before it is known nothing is written.
     """
@@ -40,6 +40,7 @@ class DraftEditor:
         self._owner = owner
         self._darkroom = darkroom
         self._undo: list[tuple[str, Draft]] = []
+        self._redo: list[tuple[str, Draft]] = []
         self.session: str | None = None
 
     @property
@@ -51,6 +52,11 @@ class DraftEditor:
     def has_undo(self) -> bool:
         """Whether there is a change to take back."""
         return bool(self._undo)
+
+    @property
+    def has_redo(self) -> bool:
+        """Whether there is a change that was taken back, and nothing was changed since."""
+        return bool(self._redo)
 
     def change(self, draft: Draft, label: str = "") -> None:
         """Make `draft` the draft. With a `label` the change can be undone."""
@@ -76,28 +82,39 @@ class DraftEditor:
         self.change(msgspec.structs.replace(draft, place=place))
 
     def remember(self, label: str, before: Draft) -> None:
-        """Note that what was just changed can be taken back to `before`."""
+        """Note that what was just changed can be taken back to `before`; it ends the redo."""
         self._undo = [*self._undo, (label, before)][-UNDO_KEPT:]
+        self._redo = []
 
     def undo(self) -> str | None:
         """Take back the last remembered change; its label, or None when there is none.
 
         Seeds and place stay as they are.
         """
-        while self._undo:
-            label, before = self._undo.pop()
+        return self._go(self._undo, self._redo)
+
+    def redo(self) -> str | None:
+        """Make the change again that was taken back last, as `undo` does the other way."""
+        return self._go(self._redo, self._undo)
+
+    def _go(self, source: list[tuple[str, Draft]], target: list[tuple[str, Draft]]) -> str | None:
+        """Go to the newest draft of `source` that is another one; `target` leads back."""
+        while source:
+            label, other = source.pop()
             now = self.draft
-            if has_same_content(before, now):
+            if has_same_content(other, now):
                 continue
-            restored = msgspec.structs.replace(
-                before,
-                seed=now.seed,
-                seed_locked=now.seed_locked,
-                previous_seeds=now.previous_seeds,
-                pending={},
-                place=now.place,
+            target.append((label, now))
+            self.change(
+                msgspec.structs.replace(
+                    other,
+                    seed=now.seed,
+                    seed_locked=now.seed_locked,
+                    previous_seeds=now.previous_seeds,
+                    pending={},
+                    place=now.place,
+                )
             )
-            self.change(restored)
             return label
         return None
 

@@ -16,7 +16,7 @@ from textual.reactive import var
 from textual.widgets import Input
 
 from engines.capabilities import Capabilities
-from store.errors import RequestError
+from store.errors import SafelightError
 from store.records import Draft
 from tui.compose import draft as drafts
 from tui.compose.draft import DraftEditor, read_place
@@ -27,6 +27,7 @@ from tui.compose.fields import (
     Changes,
     Context,
     Field,
+    SeedNumber,
     fit_draft,
     get_field,
     list_fields,
@@ -35,6 +36,7 @@ from tui.compose.parameter_row import ParameterRow
 from tui.darkroom import Darkroom
 from tui.dialogs import ChoiceScreen
 from tui.keys import Reasoned, Said, bind_cursor, bind_steps
+from tui.seeds import find_seed, parse_seed
 from tui.widgets.cell import Cell
 from tui.widgets.picture import Picture
 
@@ -62,7 +64,7 @@ class ParameterList(Reasoned, VerticalScroll, can_focus=True, inherit_bindings=F
             "enter",
             "edit",
             "edit",
-            tooltip="Type the value, or choose from a list",
+            tooltip="Type the value, or choose; a seed may be @-1: that of the image before",
             key_display="enter 0-9",
             id="parameter.edit",
         ),
@@ -348,8 +350,11 @@ class ParameterList(Reasoned, VerticalScroll, can_focus=True, inherit_bindings=F
         if self.context is None:
             return False
         try:
+            if isinstance(field, SeedNumber):
+                seed = parse_seed(field.name, field.label, text)
+                text = str(await find_seed(self._darkroom, field.name, seed))
             changes = field.parse(text, self.context)
-        except RequestError as error:
+        except SafelightError as error:
             self.explain(field, str(error))
             return False
         await self._end_typing(field)

@@ -37,7 +37,8 @@ class RecentStrip(Widget, can_focus=True):
     """Recent images side by side: thumbnail, verdict mark and seed, what changed.
 
     With fewer than 4 rows the thumbnails are left out, with one row also the changes.
-    `left`, `right`, `home`, `end` choose, `enter` or a click posts `ImageChosen`.
+    `left`, `right`, `home`, `end` choose, `enter` or a click posts `ImageChosen`. `is_read`: the
+    history was read, so that without images there is none.
     """
 
     DEFAULT_CSS = """
@@ -84,6 +85,7 @@ class RecentStrip(Widget, can_focus=True):
     )
 
     images: var[tuple[Image, ...]] = var(())
+    is_read = reactive(False)
     cursor = reactive(0)
 
     class ImageChosen(Message):
@@ -214,7 +216,7 @@ class RecentStrip(Widget, can_focus=True):
         """One line through all frames in sight."""
         width, style = self.content_size.width, self.rich_style
         if not self.images:
-            text = "No image yet." if y == 0 else ""
+            text = "No image yet." if y == 0 and self.is_read else ""
             quiet = self.get_component_rich_style("strip--quiet")
             return Strip([Segment(text, quiet)]).extend_cell_length(width).apply_style(style)
         parts: list[Segment] = []

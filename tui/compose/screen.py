@@ -23,18 +23,19 @@ from store.errors import RequestError, SafelightError
 from store.records import Draft, DraftPrompt, Image, Job, JobState, Purpose, Session
 from tui.compose import draft as drafts
 from tui.compose.derive import InitialImages
-from tui.compose.draft import DraftEditor, read_cursor, read_place, read_row, take_settings
+from tui.compose.draft import DraftEditor, Parts, read_cursor, read_place, read_row, take_settings
 from tui.compose.dropped import AS_INITIAL_IMAGE, AS_TEXT, DroppedFiles
 from tui.compose.editors import Dropped
 from tui.compose.fields import FIELDS, Field, find_field, get_field, list_fields
 from tui.compose.header import HeaderLine
 from tui.compose.image import ImagePanel, Making, order_jobs
+from tui.compose.mismatch import Comparator, Mismatch
 from tui.compose.parameters import ParameterList, read_field
 from tui.compose.prompts import PromptStack
 from tui.compose.recent import RecentStrip
 from tui.darkroom import Darkroom
 from tui.dialogs import ChoiceScreen, PathScreen
-from tui.image_screen import ImageScreen
+from tui.image_screen import NO_IMAGE, ImageScreen
 from tui.keys import is_typing, list_active
 from tui.paths import list_files, parse_dropped
 from tui.terminal.detect import get_display
@@ -113,6 +114,29 @@ class ComposeScreen(ImageScreen):
             id="undo",
         ),
         Binding(
+            "ctrl+y,ctrl+shift+z,U",
+            "redo",
+            "redo",
+            tooltip="Redo: make the change again that was undone last",
+            key_display="ctrl+y U",
+            show=False,
+            id="redo",
+        ),
+        Binding(
+            "b",
+            "load_shown",
+            "back to image",
+            tooltip="Load this image's request: stack, parameters and seed become what made it",
+            id="image.back",
+        ),
+        Binding(
+            "S",
+            "repeat_seed",
+            "again",
+            tooltip="Generate again with this image's seed, from the stack as it is now",
+            id="seed.again",
+        ),
+        Binding(
             "l",
             "lock_seed",
             "lock seed",
@@ -169,6 +193,7 @@ class ComposeScreen(ImageScreen):
     capabilities: var[Capabilities | None] = var(None)
     sizes: var[Mapping[str, tuple[int, int]]] = var(dict)
     making: var[Making] = var(Making)
+    mismatch: var[Mismatch] = var(Mismatch)
     images: var[tuple[Image, ...]] = var(())
 
     class HistoryWanted(Message):
@@ -187,6 +212,7 @@ class ComposeScreen(ImageScreen):
         self._keymap = keymap or {}
         self.editor = DraftEditor(self, darkroom)
         self._initial_images = InitialImages(self.editor, darkroom)
+        self._comparator = Comparator(darkroom)
         self._files = DroppedFiles(self.editor, darkroom, self._initial_images)
         self._shown_initial: str | None = None
         self._newest: Job | None = None
@@ -222,7 +248,7 @@ class ComposeScreen(ImageScreen):
                     ComposeScreen.sizes,
                     ComposeScreen.field,
                 )
-            yield self._panel.data_bind(ComposeScreen.making)
+            yield self._panel.data_bind(ComposeScreen.making, ComposeScreen.mismatch)
         self._strip.data_bind(ComposeScreen.images)
         yield self._recent
         yield self._keys
@@ -253,8 +279,16 @@ class ComposeScreen(ImageScreen):
             self.field = read_field(now)
         if self.darkroom.has_losses(now.engine):
             self._show_losses()
+        if now.prompts is not before.prompts or rest != before:
+            self._compare()
         if self.darkroom.draft_error is not self._draft_error:
             self._show_header()
+
+    def _compare(self) -> None:
+        """Say whether what is shown and the stack are of one request."""
+        has_unicode = get_display(self.app).has_unicode
+        shown = self.making.shown if self.is_ready else None
+        self.mismatch = self._comparator.compare(self.draft, shown, has_unicode=has_unicode)
 
     def _show_settings(self, draft: Draft) -> None:
         known = self.darkroom.capabilities.get(draft.engine)
@@ -362,6 +396,7 @@ class ComposeScreen(ImageScreen):
             case "value" if value is not None:
                 await self._parameters.open(value)
         self.is_ready = True
+        self._compare()
 
     async def fail_opening(self, error: SafelightError) -> None:
         """Explain why the history is not open; the draft can be edited all the same."""
@@ -383,11 +418,15 @@ class ComposeScreen(ImageScreen):
     async def update(self) -> None:
         """Read what changed and show it. Raises `SafelightError`."""
         async with self._update_lock:
-            jobs = order_jobs(await self.darkroom.list_jobs(UNFINISHED))
+            unfinished = await self.darkroom.list_jobs(UNFINISHED)
+            jobs = order_jobs([job for job in unfinished if not job.is_background])
             newest = await self.darkroom.list_jobs(limit=1)
             self.images = tuple(await self.darkroom.list_images(limit=RECENT))
+            self._strip.is_read = True
             chosen = await self._find_chosen()
-            self._newest = newest[0] if newest else None
+            # What runs of verifications do in between says nothing of what a person asked for.
+            if not newest or not newest[0].is_background:
+                self._newest = newest[0] if newest else None
             self._show_making(jobs, chosen)
             status = await self.darkroom.get_worker_status()
         worker = "worker ready" if status.is_running else "worker asleep"
@@ -437,9 +476,11 @@ class ComposeScreen(ImageScreen):
             return None
         return job if job.state.is_final and job.state is not JobState.DONE else None
 
-    def watch_making(self) -> None:
-        """Another image may be meant."""
+    def watch_making(self, before: Making, now: Making) -> None:
+        """Another image may be meant, and another one be shown."""
         self._find_meant()
+        if now.shown is not before.shown:
+            self._compare()
 
     @on(RecentStrip.CursorMoved)
     def _find_meant(self) -> None:
@@ -479,7 +520,7 @@ class ComposeScreen(ImageScreen):
     @on(ImageScreen.JobsQueued)
     async def _follow_jobs(self, event: ImageScreen.JobsQueued) -> None:
         self._dismiss()
-        if event.jobs and event.jobs[0].purpose is not Purpose.VERIFY:
+        if event.jobs and event.jobs[0].purpose not in (Purpose.VERIFY, Purpose.RESTORE):
             self.choose(None)
         await self._update_now()
 
@@ -506,6 +547,12 @@ class ComposeScreen(ImageScreen):
                 return darkroom.trouble
             case "undo" if not self.editor.has_undo:
                 return "There is nothing to undo."
+            case "redo" if not self.editor.has_redo:
+                return "There is nothing to redo: nothing was undone, or it was changed since."
+            case "load_shown" if self.image is None:
+                return NO_IMAGE
+            case "repeat_seed":
+                return darkroom.explain_writing() or ("" if self.image is not None else NO_IMAGE)
             case "recall_seed" if not draft.previous_seeds:
                 return "There is no previous seed yet."
             case "mix_seed":
@@ -522,8 +569,20 @@ class ComposeScreen(ImageScreen):
 
     async def action_generate(self) -> None:
         """Queue the images that the draft stands for, or explain what is wrong with it."""
-        if not (await self._stack.accept() and await self._parameters.accept()):
+        await self._generate()
+
+    async def action_repeat_seed(self) -> None:
+        """Generate from the stack as it is, with the seed of the image that is meant."""
+        if (image := self.image) is None:
             return
+        self.editor.change(drafts.set_seed(self.draft, image.seed))
+        if await self._generate():
+            self.say(f"Again with the seed {image.seed} of {image.id[:4]}.")
+
+    async def _generate(self) -> bool:
+        """Queue what the draft stands for; whether that was done."""
+        if not (await self._stack.accept() and await self._parameters.accept()):
+            return False
         if self.is_typing:
             self.focus_part(self.get_part())
         self._dismiss()
@@ -532,7 +591,7 @@ class ComposeScreen(ImageScreen):
             self.darkroom.resolve(sent)
         except SafelightError as error:
             await self.fail(error)
-            return
+            return False
         self.editor.change(drafts.advance_seed(sent))
         after = self.draft.seed
         self.editor.set_place(image=None)
@@ -542,8 +601,9 @@ class ComposeScreen(ImageScreen):
             if self.draft.seed == after and sent.seed is not None:
                 self.editor.change(drafts.set_seed(self.draft, sent.seed))
             await self.fail(error)
-            return
+            return False
         await self._update_now()
+        return True
 
     async def action_cancel(self) -> None:
         """Cancel the job that runs, else the next one that waits."""
@@ -580,6 +640,11 @@ class ComposeScreen(ImageScreen):
         if (label := self.editor.undo()) is not None:
             self.say(f"Undone: {label}.")
 
+    def action_redo(self) -> None:
+        """Make the change again that was taken back last."""
+        if (label := self.editor.redo()) is not None:
+            self.say(f"Redone: {label}.")
+
     def action_lock_seed(self) -> None:
         """Keep the seed for the next runs, or not."""
         draft = self.draft
@@ -596,6 +661,16 @@ class ComposeScreen(ImageScreen):
     def action_mix_seed(self) -> None:
         """Mix another seed into the next images, or a newly drawn one."""
         self.editor.change(drafts.set_variation(self.draft), "mixing a second seed in")
+
+    def action_load_shown(self) -> None:
+        """Load the whole request of the image that is meant."""
+        if (image := self.image) is not None:
+            self.load_image(image, Parts.ALL)
+
+    @on(ImageScreen.DraftLoaded)
+    def _load_parts(self, event: ImageScreen.DraftLoaded) -> None:
+        event.stop()
+        self.load_image(event.image, event.parts)
 
     def load_image(self, image: Image, parts: str) -> None:
         """Take `parts` of what made `image` into the draft; the undo takes it back."""

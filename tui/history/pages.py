@@ -144,7 +144,7 @@ class HistoryPages:
             name = f"from {image.parent_id[:4]}"
             if change is None:
                 return name
-            return f"{name}: {change}" if names_parent else change
+            return f"{change}, {name}" if names_parent else change
         older = self.get(row + 1) if row + 1 < len(self) and not self.search else None
         if older is None:
             return ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from textual import events
 from textual.binding import Binding, BindingType
@@ -13,6 +13,8 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.visual import Visual
 
+from engines.base import Weight
+from engines.cost import describe_cost
 from store.records import (
     Image,
     Job,
@@ -20,10 +22,13 @@ from store.records import (
     Stage,
     Verification,
 )
+from tui.marks import describe_marks
+from tui.outlook import describe_changes_since, describe_outlook
 from tui.terminal.detect import get_display
 from tui.text import show_safely
 from tui.widgets.text_lines import hang
 from tui.words import (
+    PIXELS_DROPPED,
     STYLES,
     describe_changes,
     describe_extras,
@@ -43,11 +48,19 @@ from tui.words import (
     write_weight,
 )
 
+if TYPE_CHECKING:
+    from engines.outlook import Preflight
+
 LABEL = 10
 METADATA_SHOWN = 4000
 """Most characters of the metadata of another program that are shown."""
 
 _QUIET = "$role-quiet"
+_WEIGHTS = {
+    Weight.PREVENTS: "bold $role-negative",
+    Weight.DECIDES: "bold $role-negative",
+    Weight.DOES_NOT_DECIDE: _QUIET,
+}
 
 Part = str | tuple[str, str]
 
@@ -85,6 +98,7 @@ class RecordView(ScrollView, can_focus=True, inherit_bindings=False):
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
         self._facts: tuple[Image, Sequence[Verification], Sequence[Job]] | None = None
+        self._outlook: Preflight | None = None
         self._lines: list[Content] = []
         self._width = 0
 
@@ -99,16 +113,26 @@ class RecordView(ScrollView, can_focus=True, inherit_bindings=False):
         """Show the record of `image`, or nothing. Another image is shown from its beginning."""
         before = self._facts[0].id if self._facts else None
         self._facts = (image, verifications, jobs) if image else None
+        if image is None or (self._outlook is not None and self._outlook.image_id != image.id):
+            self._outlook = None
         if image is None or image.id != before:
             self.scroll_home(animate=False)
         self._write()
+
+    def show_outlook(self, outlook: Preflight) -> None:
+        """Also show what is other now than when the image was made, if it is the one shown."""
+        if self._facts is not None and self._facts[0].id == outlook.image_id:
+            self._outlook = outlook
+            self._write()
 
     def _write(self) -> None:
         lines: list[Content] = []
         if self._facts:
             self._width = self.scrollable_content_region.width or 60
             has_unicode = get_display(self.app).has_unicode
-            lines = describe_record(*self._facts, width=self._width, has_unicode=has_unicode)
+            lines = describe_record(
+                *self._facts, outlook=self._outlook, width=self._width, has_unicode=has_unicode
+            )
         before, self._lines = self._lines, lines
         if len(lines) != len(before):
             self.virtual_size = Size(self.scrollable_content_region.width, len(lines))
@@ -162,15 +186,20 @@ def describe_record(
     verifications: Sequence[Verification] = (),
     jobs: Sequence[Job] = (),
     *,
+    outlook: Preflight | None = None,
     width: int = 80,
     has_unicode: bool = True,
 ) -> list[Content]:
     """The whole record, by lines: verdicts, then what made the image, then how and where.
 
     `jobs` are the image's own, newest first: one that runs shows its progress, the newest
-    one that failed its reason. Nothing is cut: what is longer than `width` goes on below.
+    one that failed its reason. `outlook`: what is other now. Nothing is cut: what is longer than
+    `width` goes on below.
     """
     lines = _describe_certainty(image, verifications, jobs, has_unicode)
+    if outlook is not None:
+        lines += _describe_since(outlook)
+    lines += _describe_said(image, has_unicode)
     lines += _describe_request(image, has_unicode)
     lines += _describe_origin(image)
     lines += _describe_digests(image)
@@ -214,8 +243,20 @@ def _describe_certainty(
         lines.append(_line("damaged", (said, "bold $role-negative")))
     if image.warning:
         lines.append(_line("warning", (show_safely(image.warning), "bold")))
+    if image.is_thinned:
+        lines.append(_line("thinned", PIXELS_DROPPED))
     if image.finish_reason != "success":
         lines.append(_line("finish", (name_finish(image.finish_reason), "bold")))
+    return lines
+
+
+def _describe_since(outlook: Preflight) -> list[Line]:
+    """What is other now than when it was made, before it is made again."""
+    lines = [_line("since", describe_outlook(outlook))]
+    for weight, text in describe_changes_since(outlook):
+        lines.append(_line("", (text, _WEIGHTS.get(weight, ""))))
+    if outlook.cost != 0:
+        lines.append(_line("", f"making it again takes {describe_cost(outlook.cost)}"))
     return lines
 
 
@@ -236,6 +277,16 @@ def _describe_job(job: Job) -> list[Line]:
     lines = [_line("last", f"{doing}: {name_state(job.state)}")]
     if job.error:
         lines.append(_line("", show_safely(job.error)))
+    return lines
+
+
+def _describe_said(image: Image, has_unicode: bool) -> list[Line]:
+    """What a person said of it."""
+    lines = []
+    if said := describe_marks(image, has_unicode=has_unicode):
+        lines.append(_line("marked", show_safely(said)))
+    for place, text in enumerate((image.note or "").splitlines()):
+        lines.append(_line("note" if place == 0 else "", show_safely(text)))
     return lines
 
 

@@ -12,8 +12,9 @@ from store import history
 from store.database import Database
 from store.errors import StoreError
 from store.integrity import check_database
+from store.metadata.choices import FileChoices
 from store.metadata.containers import make_png_chunk
-from store.metadata.files import FileChoices, make_file
+from store.metadata.files import make_file
 from store.metadata.foreign import Grade
 from store.metadata.infotext import read_infotext
 from store.metadata.intake import NO_PROMPT, import_file
@@ -123,7 +124,7 @@ def test_names_of_folders_and_control_signs_do_not_come_in(db: Database) -> None
 def export(db: Database, image: Image, **choices: object) -> bytes:
     whole = history.get_image(db, image.id)
     wanted = FileChoices(**choices)  # type: ignore[arg-type]
-    return make_file(db, whole, history.read_image(db, whole), wanted, program=PROGRAM).data
+    return make_file(db, whole, history.read_image(db, whole), wanted).data
 
 
 def test_our_own_file_comes_in_with_everything(db: Database, tmp_path: Path) -> None:
@@ -189,7 +190,7 @@ def test_who_signed_it_is_kept(db: Database, tmp_path: Path) -> None:
     (image,) = make_images(db, [make_request("night sky")])
     whole = history.get_image(db, image.id)
     data = history.read_image(db, whole)
-    made = make_file(db, whole, data, FileChoices(), program=PROGRAM, key=key).data
+    made = make_file(db, whole, data, FileChoices(), key=key).data
     with Database.open(tmp_path / "other") as other:
         came = import_file(other, made, file_name="a.png").image
         assert came.imported is not None

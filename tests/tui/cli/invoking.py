@@ -11,37 +11,14 @@ from unittest import mock
 from typer import testing
 from typer.main import get_command
 
-from tui.cli import (
-    account,
-    bindings,
-    doctor,
-    engines,
-    generate,
-    history,
-    imports,
-    queue,
-    serve,
-    verify,
-)
+from tui.cli import program
 from tui.cli.program import app
 from tui.darkroom import Darkroom
 
 
 @functools.cache
 def _get_command() -> Any:
-    for family in (
-        generate,
-        verify,
-        history,
-        imports,
-        queue,
-        engines,
-        account,
-        doctor,
-        bindings,
-        serve,
-    ):
-        family.register(app)
+    program.register_all()
     return get_command(app)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -20,14 +21,16 @@ from engines.stability.models import SIZES
 from store import queue
 from store.database import Database
 from store.folder import find_data_directory
-from store.limits import SIZE_MULTIPLE, STEPS_MAXIMUM
+from store.inputs import store_input
+from store.limits import SIZE_MULTIPLE, STEPS_MAXIMUM, TEXT_LIMIT
 from store.pixels import FILE_LIMIT
 from store.records import Job
-from store.request import InitialImage, Mask, Parameters, Request, Upscale
-from tests.factories import make_request
+from store.request import FORMS, InitialImage, Mask, Parameters, Prompt, Request, Upscale
+from tests.factories import make_quick_request, make_request
 from tests.store.strategies import make_struct
 from tests.tui.cli.invoking import invoke
-from tui.shell_command import make_command
+from tui.cli.inputs import REQUEST_LIMIT
+from tui.shell_command import make_command, make_pipe
 
 OPTIONAL = tuple(field.name for field in msgspec.structs.fields(Parameters) if not field.required)
 PLAIN = make_request().parameters
@@ -54,20 +57,34 @@ def accept(request: Request) -> Capabilities:
     )
 
 
-def read_words(line: str) -> list[str]:
-    """The arguments that a shell hands over for `line`."""
-    shown = line.replace("safelight", "printf '%s\\0'", 1)
-    done = subprocess.run(["/bin/sh", "-c", shown], capture_output=True, check=True)
-    return done.stdout.decode().split("\0")[:-1]
+SHELL = """safelight() {
+  printf '%s\\0' "$@"; printf '\\036'
+  case "$*" in "generate --request -") cat ;; esac
+}
+"""
+
+
+def read_line(line: str) -> tuple[list[str], bytes]:
+    """The arguments that `sh` hands over for `line`, and what is on standard input then."""
+    done = subprocess.run(["sh"], input=(SHELL + line).encode(), capture_output=True, check=True)
+    assert done.stderr == b""
+    words, _, given = done.stdout.partition(b"\036")
+    return words.decode().split("\0")[:-1], given
 
 
 def run_command(request: Request, inputs: dict[str, str]) -> list[Any]:
     """The jobs that the line for `request` queues."""
-    words = read_words(make_command(request, inputs))
-    assert words[0] == "generate" if request.parameters.upscale is None else "upscale"
+    line = make_command(request, inputs)
+    assert line.replace("\n", "").isprintable()
+    words, given = read_line(line)
+    return run_words(request, words, given)
+
+
+def run_words(request: Request, words: list[str], given: bytes = b"") -> list[Any]:
+    """The jobs that the arguments `words` of the program queue."""
     with mock.patch.object(EngineRegistry, "get_capabilities", return_value=accept(request)):
-        words[1:1] = ["--no-wait", "--json"]
-        done = invoke(words)
+        words = [words[0], "--no-wait", "--json", *words[1:]]
+        done = invoke(words, given)
         assert done.exit_code == 0, f"{words}\n{done.output}\n{done.exception!r}"
         jobs: list[Any] = msgspec.json.decode(done.stdout)["jobs"]
         return jobs
@@ -85,8 +102,18 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return found
 
 
-def settle(request: Request, files: dict[str, str]) -> Request:
-    """`request`, starting from files that exist, and as the command line can ask for it."""
+def keep(files: dict[str, str]) -> None:
+    """Put the files among those that requests start from."""
+    with Database.open(find_data_directory()) as database:
+        for path in files.values():
+            store_input(database, Path(path).read_bytes())
+
+
+def settle(request: Request, files: dict[str, str], *, is_plain: bool) -> Request:
+    """`request`, starting from files that exist.
+
+    `is_plain`: what is made larger has no other parameters, as the options of `upscale` say it.
+    """
     one, two = files
     parts = request.parameters
     changes: dict[str, Any] = {}
@@ -95,8 +122,8 @@ def settle(request: Request, files: dict[str, str]) -> Request:
     if isinstance(parts.mask, Mask):
         changes["mask"] = msgspec.structs.replace(parts.mask, sha256=two)
     if isinstance(parts.upscale, Upscale):
-        for name in OPTIONAL:
-            changes[name] = getattr(PLAIN, name)
+        if is_plain:
+            changes |= {name: getattr(PLAIN, name) for name in OPTIONAL}
         changes |= {
             "upscale": msgspec.structs.replace(parts.upscale, sha256=one),
             "width": 400,
@@ -105,16 +132,50 @@ def settle(request: Request, files: dict[str, str]) -> Request:
     return msgspec.structs.replace(request, parameters=msgspec.structs.replace(parts, **changes))
 
 
-@given(request=make_struct(Request))
+@given(request=make_struct(Request), is_plain=st.booleans(), form=st.sampled_from(list(FORMS)))
 @settings(
-    max_examples=25,
+    max_examples=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
-def test_the_line_asks_for_the_same_request(request: Request, files: dict[str, str]) -> None:
-    wanted = settle(request, files)
+def test_the_line_asks_for_the_same_request(
+    request: Request, is_plain: bool, form: int, files: dict[str, str]
+) -> None:
+    wanted = settle(request, files, is_plain=is_plain)
+    if not wanted.parameters.list_extras() - set(FORMS[form]):
+        wanted = msgspec.structs.replace(wanted, format=form)
+    keep(files)
     (job,) = run_command(wanted, files)
     assert job["request_id"] == wanted.digest
+
+
+@given(stack=st.lists(make_struct(Prompt), min_size=1, max_size=64))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+def test_both_ways_of_the_line_ask_for_every_stack(stack: list[Prompt]) -> None:
+    request = make_request(*stack[:63], Prompt(text="drawn"))
+    for line in (make_command(request), make_pipe(request)):
+        (job,) = run_words(request, *read_line(line))
+        assert job["request_id"] == request.digest
+
+
+TALL = "\U0001f30c'!\n"
+
+
+@pytest.mark.parametrize("shell", [["sh"], ["bash"], ["zsh", "-f"], ["mksh"], ["busybox", "sh"]])
+def test_the_longest_stack_is_asked_for_too(shell: list[str]) -> None:
+    if shutil.which(shell[0]) is None:
+        pytest.skip(f"no {shell[0]} here")
+    text = (TALL * TEXT_LIMIT)[:TEXT_LIMIT]
+    prompts = [Prompt(text=text, weight=-9.25, enabled=not place % 3) for place in range(63)]
+    request = make_request(*prompts, Prompt(text="drawn"))
+    line = make_command(request)
+    assert len(line) > 4_000_000
+    script = f"safelight() {{ cat; }}\n{line}\n"
+    done = subprocess.run(shell, input=script.encode(), capture_output=True, check=True)
+    assert Request.from_json(done.stdout).digest == request.digest
+    if shell == ["sh"]:
+        (job,) = run_words(request, ["generate", "--request", "-"], done.stdout)
+        assert job["request_id"] == request.digest
 
 
 @given(
@@ -137,6 +198,43 @@ def test_proportions_are_kept_as_well_as_can_be() -> None:
 def draw(path: Path, size: tuple[int, int], color: str = "navy") -> str:
     Pillow.new("RGB", size, color).save(path)
     return str(path)
+
+
+SKY = make_request("night sky").to_json()
+
+
+@pytest.mark.parametrize(
+    ("words", "data", "said"),
+    [
+        ("--request -", b"", "Not a request in JSON"),
+        ("--request -", b"[" * 100_000, "Not a request in JSON"),
+        ("--request -", b'{"seed": 5}', "Not a request"),
+        ("--request -", b"\xff", "Not a request in JSON"),
+        ("--request none.json", b"", "'none.json' cannot be read: No such file"),
+        ("--request .", b"", "'.' cannot be read: Is a directory"),
+        ("--request - sky", SKY, "A whole request was given, and prompts beside it"),
+        ("--request - -s 20", SKY, "A whole request was given, and --steps beside it"),
+        ("--request -", SKY.replace(b'"r1"', b'"r7"'), "Unknown model 'r7'"),
+        ("--request -", SKY.replace(b"1229080980", b"0"), "The seed 0 is out of range"),
+        ("--request -", b"x" * (REQUEST_LIMIT + 1), f"more than {REQUEST_LIMIT:,} bytes"),
+        ("", b"", "No prompt was given"),
+    ],
+)
+def test_what_is_no_request_is_told_and_nothing_is_queued(
+    words: str, data: bytes, said: str
+) -> None:
+    done = invoke(["generate", *words.split(), "--no-wait"], data)
+    assert done.exit_code == 2, done.output
+    assert said in " ".join(done.stderr.split())
+    assert list_jobs() == []
+
+
+def test_a_request_whose_input_is_not_kept_says_so() -> None:
+    start = InitialImage(sha256="ab" * 32, start_schedule=0.6, end_schedule=0)
+    request = make_quick_request(initial_image=start)
+    done = invoke(["generate", "--request", "-", "--no-wait"], request.to_json())
+    assert "There is no input image abababab" in done.stderr
+    assert list_jobs() == []
 
 
 def list_jobs() -> list[Job]:

@@ -124,6 +124,9 @@ async def test_an_empty_strip_and_an_image_without_thumbnail_do_no_harm() -> Non
     async with app.run_test(size=(80, 24)) as pilot:
         app.strip.focus()
         await pilot.press("right", "enter", "home", "end")
+        assert not read_screen(app).strip(), "nothing is said before the history was read"
+        app.strip.is_read = True
+        await pilot.pause()
         assert "No image yet" in read_screen(app)
         assert not app.chosen
         await fill(pilot, app, darkroom)

@@ -10,6 +10,7 @@ import pytest
 
 from store.errors import StoreError
 from store.records import Draft, DraftPrompt, Image
+from store.search import NEWEST_FIRST, Sort
 from tests.factories import make_request
 from tests.screens import read_screen, wait_in_app
 from tests.tui.desk_darkroom import DeskDarkroom, with_place
@@ -19,6 +20,7 @@ from tests.tui.memory_darkroom import MemoryDarkroom
 from tests.tui.pilot import running
 from tests.waiting import wait_for
 from tui.history.screen import HistoryScreen
+from tui.image_screen import ImageScreen
 
 
 class GatedDarkroom(MemoryDarkroom):
@@ -44,6 +46,7 @@ class GatedDarkroom(MemoryDarkroom):
         limit: int = 50,
         search: str | None = None,
         session: str | None = None,
+        sort: Sort = NEWEST_FIRST,
     ) -> list[Image]:
         await self._wait("images")
         return await super().list_images(before=before, limit=limit, search=search, session=session)
@@ -107,7 +110,7 @@ async def test_keys_wait_until_the_history_is_read_and_none_is_lost() -> None:
         darkroom.gate.set()
         await wait_in_app(pilot, lambda: bool(app.messages), "what was loaded")
         (message,) = app.messages
-        assert isinstance(message, HistoryScreen.DraftLoaded)
+        assert isinstance(message, ImageScreen.DraftLoaded)
         assert message.image.id == darkroom.images[-3].id
         assert ("verify", darkroom.images[-3].id) in darkroom.calls
         await wait_in_app(pilot, lambda: app.key_queue.is_idle, "all keys")

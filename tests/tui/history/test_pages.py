@@ -7,6 +7,7 @@ from array import array
 import msgspec
 
 from store.records import Image
+from store.search import NEWEST_FIRST, Sort
 from tests.factories import make_request
 from tests.screens import read_screen, wait_in_app
 from tests.tui.history.opening import make_host
@@ -46,6 +47,7 @@ class HugeDarkroom(MemoryDarkroom):
         limit: int = 50,
         search: str | None = None,
         session: str | None = None,
+        sort: Sort = NEWEST_FIRST,
     ) -> list[Image]:
         top = MANY if before is None else before - 1
         numbers = range(top, max(0, top - limit), -1)
@@ -110,7 +112,7 @@ async def test_a_child_names_its_parent_even_when_that_is_far_away() -> None:
     pages = HistoryPages(darkroom)
     await pages.open()
     await pages.load(0, 0)
-    assert pages.describe(0) == f"from {parent.id[:4]}: cfg 7→9"
+    assert pages.describe(0) == f"cfg 7→9, from {parent.id[:4]}"
     assert pages.describe(0, names_parent=False) == "cfg 7→9"
     assert pages.describe(1) == "seed"
     assert pages.describe(5) == "new prompts"
