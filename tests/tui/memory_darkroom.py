@@ -21,11 +21,13 @@ from engines.settings import Settings
 from store.decoding import DecodedInput, Input, Role, decode_input
 from store.errors import NotFound, StoreError
 from store.marks import read_mark
+from store.metadata.intake import Arrival
 from store.pixels import make_thumbnail
 from store.records import (
     Emptying,
     EnvironmentRecord,
     Image,
+    Imported,
     Job,
     JobState,
     Mark,
@@ -345,6 +347,30 @@ class MemoryDarkroom(Darkroom):
         if image.id not in self.files:
             raise StoreError(f"The file {image.path} is missing.")
         return self.files[image.id]
+
+    async def import_image(
+        self, data: bytes, file_name: str, session: str | None = None
+    ) -> Arrival:
+        adopted = await self.read_metadata(data)
+        sha256 = hashlib.sha256(data).hexdigest()
+        for image in self.images:
+            if image.file_sha256 == sha256:
+                return Arrival(image=image, is_new=False)
+        imported = Imported(
+            dialect=adopted.dialect,
+            grade=adopted.grade.value,
+            unread=adopted.unread,
+            file_name=file_name,
+        )
+        image = self.add_image(
+            adopted.request,
+            data=data,
+            imported=imported,
+            purpose=Purpose.IMPORT,
+            session=session,
+            verdict=Verdict.CANNOT_RUN,
+        )
+        return Arrival(image=image, is_new=True)
 
     async def get_thumbnails(self, numbers: Sequence[int]) -> dict[int, bytes]:
         def make() -> dict[int, bytes]:
