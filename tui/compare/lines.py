@@ -20,6 +20,7 @@ from tui.text import show_safely
 from tui.words import (
     LABELS,
     count_things,
+    describe_changes,
     describe_extras,
     name_parameter,
     write_size,
@@ -58,6 +59,8 @@ def describe_pair(pair: ImagePair, *, has_unicode: bool = True) -> list[Line]:
     for name, loaded in (("A", pair.one), ("B", pair.other)):
         if loaded.fault:
             lines.append(_tell("", f"the file of {name} cannot be read: {loaded.fault}"))
+        if changes := describe_changes(loaded.image):
+            lines.append(_tell("record", f"that of {name} was {show_safely(changes)}"))
     lines.append(_tell("stages", _describe_stages(found)))
     lines += _describe_prompts(found.pairs, arrow, has_unicode)
     lines += [

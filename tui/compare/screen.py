@@ -433,9 +433,9 @@ class CompareScreen(Reasoned, Screen[None]):
         if measured is None or measured.is_equal:
             return "difference: every pixel is the same, so all is black"
         shown = min(PEAK, measured.maximum * self.times)
-        clipped = "; brighter ones are white" if measured.maximum * self.times > PEAK else ""
+        clipped = ", more is white" if measured.maximum * self.times > PEAK else ""
         return (
-            f"difference x{self.times}: black is equal, the largest {measured.maximum} is shown as "
+            f"difference x{self.times}: black is equal, the largest {measured.maximum} is "
             f"{shown}{clipped}"
         )
 

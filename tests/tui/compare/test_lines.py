@@ -145,6 +145,16 @@ def test_pixels_and_files() -> None:
     assert sizes[0].text.startswith("other sizes: 8 x 8 and 16 x 8; neither is scaled")
 
 
+def test_a_record_that_was_changed_is_told() -> None:
+    request = make_request()
+    lines = describe_pair(make_pair(make(request), make(request, changes=("seed", "width"))))
+    assert lines[1] == (
+        "record",
+        (("that of B was changed after it was written: seed, width", ""),),
+        0,
+    )
+
+
 @pytest.mark.parametrize(
     ("share", "said"),
     [(0, "0 %"), (1e-6, "less than 0.1 %"), (0.1234, "12.3 %"), (0.99999, "more than 99.9 %")],
