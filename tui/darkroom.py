@@ -12,6 +12,7 @@ import logging
 from array import array
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,7 @@ from store.records import (
     VerificationRun,
 )
 from store.request import Request
+from store.search import NEWEST_FIRST, Sort
 from tui import abilities
 from tui.abilities import Upscaler
 
@@ -63,6 +65,7 @@ if TYPE_CHECKING:
     from store.metadata.choices import FileChoices, MadeFile
     from store.metadata.intake import Adopted, Arrival
     from store.metadata.signature import SigningKey
+    from store.selection import Chunk, Place
     from store.sessions import DraftWriter
 
 FIRST_SESSION = "main"
@@ -279,8 +282,12 @@ class Darkroom:
         limit: int = 50,
         search: str | None = None,
         session: str | None = None,
+        sort: Sort = NEWEST_FIRST,
     ) -> list[Image]:
-        """Images with a number below `before`, newest first; only those of `session`, if any."""
+        """Images that fit `search` and come after that of the number `before`, newest first.
+
+        Only those of `session`, if any. Raises `SearchError`.
+        """
         from store import history
 
         return await asyncio.to_thread(
@@ -290,6 +297,7 @@ class Darkroom:
             limit=limit,
             search=search,
             session=session,
+            sort=sort,
         )
 
     async def list_image_numbers(self, *, search: str | None = None) -> array[int]:
@@ -297,6 +305,49 @@ class Darkroom:
         from store import history
 
         return await asyncio.to_thread(history.list_image_numbers, self.database, search=search)
+
+    async def read_numbers(
+        self,
+        *,
+        search: str | None = None,
+        sort: Sort = NEWEST_FIRST,
+        after: Place | None = None,
+        limit: int,
+        from_end: bool = False,
+    ) -> Chunk:
+        """The next numbers of a list behind `after`; with `from_end` from its other end.
+
+        Raises `SearchError`.
+        """
+        from store import history
+
+        return await asyncio.to_thread(
+            history.read_numbers,
+            self.database,
+            search=search,
+            sort=sort,
+            after=after,
+            limit=limit,
+            from_end=from_end,
+        )
+
+    async def load_images(self, numbers: Sequence[int], search: str | None = None) -> list[Image]:
+        """The images with these numbers that there are and that fit `search`, in this order."""
+        from store import history
+
+        return await asyncio.to_thread(history.load_images, self.database, numbers, search=search)
+
+    async def count_images(self) -> int:
+        """How many images there are that are not in the trash."""
+        from store import history
+
+        return await asyncio.to_thread(history.count_images, self.database)
+
+    async def list_search_names(self, key: str) -> list[str]:
+        """The names that a key of the search language can be given here."""
+        from store import history
+
+        return await asyncio.to_thread(history.list_search_names, self.database, key)
 
     async def get_image(self, reference: str) -> Image:
         """The whole record by a unique beginning of its id, `@1` for the newest."""
@@ -430,9 +481,15 @@ class Darkroom:
         return await asyncio.to_thread(apply_mark, self.database, numbers, mark)
 
     async def mark_found(self, search: str, mark: Mark) -> Marked:
-        """Say `mark` of all images that `search` finds now."""
-        numbers = await self.list_image_numbers(search=search)
-        return await self.mark_images(numbers, mark)
+        """Say `mark` of all images that `search` finds now. Raises `SearchError`."""
+        return await asyncio.to_thread(self._mark_found, search, mark)
+
+    def _mark_found(self, search: str, mark: Mark) -> Marked:
+        from store.annotations import apply_mark
+        from store.history import iterate_numbers
+
+        found = iterate_numbers(self.database, search=search)
+        return apply_mark(self.database, chain.from_iterable(found), mark)
 
     async def undo_marks(self, marked: Marked) -> int:
         """Put back what a mark changed; of how many images."""
@@ -445,14 +502,6 @@ class Darkroom:
         from store.annotations import list_tags
 
         return await asyncio.to_thread(list_tags, self.database, begin, limit)
-
-    async def list_trash(self, *, before: int | None = None, limit: int = 50) -> list[Image]:
-        """Images in the trash with a number below `before`, newest first."""
-        from store import history
-
-        return await asyncio.to_thread(
-            history.list_trash, self.database, before=before, limit=limit
-        )
 
     async def plan_emptying(self) -> Emptying:
         """What emptying the trash would do now. Changes nothing."""

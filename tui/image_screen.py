@@ -25,6 +25,7 @@ from tui.terminal.detect import get_display
 from tui.widgets.key_line import KeyLine
 from tui.words import find_certainty
 
+FOREIGN = "Another program made this image: enter loads what is known of it into the editor."
 NO_IMAGE = "There is no image yet: generate one first."
 
 
@@ -155,6 +156,8 @@ class ImageScreen(Reasoned, Screen[None]):
                     return reason
                 if image is None:
                     return NO_IMAGE
+                if image.is_foreign and action in ("regenerate", "vary"):
+                    return FOREIGN
         match action:
             case "start_from":
                 return darkroom.why_no_start(self.draft.engine, self.draft.model)

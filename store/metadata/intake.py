@@ -27,7 +27,7 @@ from store.mapping import (
     to_images,
 )
 from store.metadata import files
-from store.metadata.containers import read_metadata, strip_metadata
+from store.metadata.containers import identify_format, read_metadata, strip_metadata
 from store.metadata.dialects import read_texts
 from store.metadata.exchange import DIALECT, Stored, store_record
 from store.metadata.files import CarriedRecord
@@ -128,7 +128,7 @@ def import_file(
 
     Raises `StoreError` for what is no image, and for one without metadata that are understood.
     """
-    check_density(data)
+    _check_density(data)
     found = read_file(data)
     notes, why = [*found.notes], ""
     name = clean_name(file_name)
@@ -196,7 +196,7 @@ def _choose_subject(found: Found, data: bytes, why: str = "") -> Subject:
             "The file has no metadata that are understood here.",
             "To start from the image, give it as the initial image.",
         )
-    _, size = identify_image(data)
+    _, size = identify_image(strip_metadata(data))
     reading = found.reading
     return Subject(
         adopted=make_request(reading, size),
@@ -216,6 +216,11 @@ class Adopted(msgspec.Struct, frozen=True, kw_only=True):
     request: Request
     grade: Grade
     unread: tuple[tuple[str, str | None], ...] = ()
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the request is that of a record of ours."""
+        return self.dialect == DIALECT
 
     @property
     def unsaid(self) -> tuple[str, ...]:
@@ -300,12 +305,12 @@ def store_subject(
     `file_name`: without its folder. `session`: where it is shown. Raises `StoreError` where the
     image cannot be decoded or kept.
     """
-    pixels = _decode(data)
+    pixels = open_image(strip_metadata(data))
     sha256 = hashlib.sha256(data).hexdigest()
     with db.read() as read:
         if (row := _find(db, read, sha256)) is not None:
             return Stored(image=to_images(db.vault, read, [row])[0], is_new=False)
-    mime = Pillow.MIME[identify_image(data)[0]]
+    mime = Pillow.MIME[identify_format(data)]
     facts = {
         "pixels_sha256": digest_pixels(pixels),
         "width": pixels.width,
@@ -343,17 +348,9 @@ def store_subject(
     return Stored(image=image, is_new=True)
 
 
-def _decode(data: bytes) -> Pillow.Image:
-    """The pixels; without the texts where one is longer than Pillow takes."""
-    try:
-        return open_image(data)
-    except StoreError:
-        return open_image(strip_metadata(data))
-
-
-def check_density(data: bytes) -> None:
+def _check_density(data: bytes) -> None:
     """Raise `StoreError` for a file of many more pixels than its bytes can have been made of."""
-    _, (width, height) = identify_image(data)
+    _, (width, height) = identify_image(strip_metadata(data))
     pixels = width * height
     if pixels > DENSE_PIXELS and len(data) < pixels * _BYTES_A_PIXEL:
         raise StoreError(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -8,6 +10,7 @@ from store import history, integrity
 from store.database import Database
 from store.errors import NotFound
 from store.records import Comparison, Image, Verdict
+from store.search import SearchError, parse_search, quote_text
 from tests.factories import make_request
 from tests.store.helpers import execute, make_images
 
@@ -78,27 +81,34 @@ def gallery(db: Database) -> Database:
         ("re", ["reddish sky", "a red dog"]),
         ("red clo", ["a red dog"]),
         ("dog red", ["a red dog"]),
-        ("og", []),
+        ("og", ["a red dog"]),
+        ("eddis", ["reddish sky"]),
         ("cafe", ["The café at night, 24mm"]),
         ("24", ["The café at night, 24mm"]),
         ("猫", ["black 黒猫 on a roof"]),
         ("🐱", ["well-known don't_worry 🐱 C++ 100%"]),
-        ("C++", ["well", "The café", "a red dog"]),
+        ("C++", ["well"]),
+        ("c", ["well", "black", "The café", "a red dog"]),
         ("%", ["well-known don't_worry 🐱 C++ 100%"]),
         ("don't", ["well-known don't_worry 🐱 C++ 100%"]),
         ("well-known", ["well-known don't_worry 🐱 C++ 100%"]),
         ("roof 🐱", []),
-        ("prompt_text:dog", []),
-        ('"', []),
+        ('"prompt_text:dog"', []),
+        ('"\\""', []),
+        ('"', ["reddish sky", "well", "black", "The", "a red"]),
+        ('"red dog', ["a red dog"]),
+        ('"dog red"', []),
+        ("-red", ["well", "black", "The"]),
+        ("-roof -dog -sky -C++", ["The café at night, 24mm"]),
         ("dog OR sky", []),
         ("NOT", []),
         ("dog*", ["a red dog"]),
-        ("(dog", ["a red dog"]),
-        ("dog\x00", ["a red dog"]),
-        ("\ud800", ["reddish sky", "well", "black", "The", "a red"]),
+        ("(dog", []),
+        ("dog\x00", []),
+        ("\ud800", []),
     ],
 )
-def test_search_takes_words_by_their_beginning(
+def test_search_takes_words_wherever_they_stand(
     gallery: Database, search: str, expected: list[str]
 ) -> None:
     found = texts(history.list_images(gallery, search=search))
@@ -120,8 +130,19 @@ def test_search_and_session_and_page_narrow_together(gallery: Database) -> None:
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.text(max_size=30) | st.text(alphabet="\"'*()-+^:{}ANDORNT \x00\ud800é猫", max_size=20))
-def test_no_text_is_a_syntax_error(gallery: Database, search: str) -> None:
-    assert len(history.list_images(gallery, search=search)) <= 5
+def test_any_text_is_searched_or_what_is_wrong_is_told(gallery: Database, search: str) -> None:
+    found: SearchError | None = None
+    try:
+        parse_search(search)
+    except SearchError as error:
+        found = error
+        with pytest.raises(SearchError, match=re.escape(error.message)):
+            history.list_images(gallery, search=search)
+    else:
+        numbers = [image.number for image in history.list_images(gallery, search=search)]
+        assert list(history.list_image_numbers(gallery, search=search)) == numbers
+    assert found is None or 0 <= found.start <= found.end <= len(search)
+    assert len(history.list_images(gallery, search=quote_text(search))) <= 5
 
 
 def test_search_keeps_step_with_what_is_deleted(gallery: Database) -> None:

@@ -7,7 +7,8 @@ import hashlib
 import io
 import uuid
 from array import array
-from collections.abc import AsyncIterator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,16 @@ from engines.outlook import Preflight
 from engines.settings import Settings
 from store.decoding import DecodedInput, Input, Role, decode_input
 from store.errors import NotFound, StoreError
+from store.marks import read_mark
 from store.pixels import make_thumbnail
 from store.records import (
+    Emptying,
     EnvironmentRecord,
     Image,
     Job,
     JobState,
+    Mark,
+    Marked,
     Purpose,
     Relation,
     RunState,
@@ -34,6 +39,7 @@ from store.records import (
     VerificationRun,
 )
 from store.request import Request
+from store.search import NEWEST_FIRST, Sort
 from tests.factories import CAPABILITIES, HOSTED, NOON, make_image, make_job, make_png, make_request
 from tui.darkroom import Darkroom
 
@@ -194,6 +200,7 @@ class MemoryDarkroom(Darkroom):
         limit: int = 50,
         search: str | None = None,
         session: str | None = None,
+        sort: Sort = NEWEST_FIRST,
     ) -> list[Image]:
         self.calls.append(("list_images", f"{before} {limit} {search}"))
         found = self._find(before, search)
@@ -203,13 +210,17 @@ class MemoryDarkroom(Darkroom):
         return array("q", [image.number for image in self._find(None, search)])
 
     def _find(self, before: int | None, search: str | None) -> list[Image]:
+        words = (search or "").split()
+        is_trash = "is:trashed" in words
         return [
             image
             for image in reversed(self.images if before is None else self.images[: before - 1])
-            if not search
-            or all(
+            if image.is_trashed == is_trash
+            and not image.is_emptied
+            and all(
                 word in " ".join(prompt.text for prompt in image.request.stack.prompts)
-                for word in search.split()
+                for word in words
+                if word != "is:trashed"
             )
         ]
 
@@ -219,6 +230,63 @@ class MemoryDarkroom(Darkroom):
     async def find_neighbour(self, image: Image, *, is_newer: bool) -> Image | None:
         place = image.number - 1 + (1 if is_newer else -1)
         return self.images[place] if 0 <= place < len(self.images) else None
+
+    async def get_image_at(self, number: int) -> Image:
+        return self.images[number - 1]
+
+    async def mark_images(self, numbers: Sequence[int], mark: Mark) -> Marked:
+        mark = read_mark(mark)
+        before = []
+        for number in numbers:
+            old = self.images[number - 1]
+            said: dict[str, Any] = {
+                name: getattr(mark, name)
+                for name in ("rating", "is_favourite", "note", "is_trashed")
+                if getattr(mark, name) is not msgspec.UNSET
+            }
+            tags = {*old.tags, *mark.add} - {*mark.remove}
+            new = msgspec.structs.replace(old, tags=tuple(sorted(tags)), **said)
+            if new == old:
+                continue
+            self.images[number - 1] = new
+            undo = Mark(
+                add=tuple(tag for tag in old.tags if tag not in tags),
+                remove=tuple(tag for tag in new.tags if tag not in old.tags),
+                **{name: getattr(old, name) for name in said},
+            )
+            before.append((undo, array("q", [number])))
+        if before:
+            self.change()
+        return Marked(found=len(numbers), changed=len(before), before=tuple(before))
+
+    async def undo_marks(self, marked: Marked) -> int:
+        for mark, numbers in reversed(marked.before):
+            await self.mark_images(numbers, mark)
+        return len(marked.before)
+
+    async def list_tags(self, begin: str = "", limit: int = 1000) -> list[tuple[str, int]]:
+        counts = Counter(tag for image in self.images for tag in image.tags)
+        return [each for each in counts.most_common(limit) if each[0].startswith(begin.lower())]
+
+    async def plan_emptying(self) -> Emptying:
+        trash = [image for image in self.images if image.is_trashed]
+        return Emptying(
+            images=len(trash),
+            files=len(trash),
+            file_bytes=sum(image.file_bytes for image in trash),
+        )
+
+    async def empty_trash(self, tell: Callable[[int], object] | None = None) -> Emptying:
+        done = await self.plan_emptying()
+        for image in self.images:
+            if image.is_trashed:
+                self.images[image.number - 1] = msgspec.structs.replace(
+                    image, is_trashed=False, is_emptied=True
+                )
+        if tell is not None:
+            tell(done.images)
+        self.change()
+        return done
 
     async def get_image(self, reference: str) -> Image:
         place = int(reference[1:]) if reference.startswith("@") else 0

@@ -69,7 +69,7 @@ async def _list_trash(darkroom: Darkroom, as_json: bool) -> None:
     rows: list[dict[str, Any]] = []
     before: int | None = None
     count = 0
-    while page := await darkroom.list_trash(before=before, limit=_LISTED):
+    while page := await darkroom.list_images(before=before, limit=_LISTED, search="is:trashed"):
         before = page[-1].number
         count += len(page)
         for image in page:

@@ -10,6 +10,7 @@ import pytest
 
 from store.errors import StoreError
 from store.records import Draft, DraftPrompt, Image
+from store.search import NEWEST_FIRST, Sort
 from tests.factories import make_request
 from tests.screens import read_screen, wait_in_app
 from tests.tui.desk_darkroom import DeskDarkroom, with_place
@@ -45,6 +46,7 @@ class GatedDarkroom(MemoryDarkroom):
         limit: int = 50,
         search: str | None = None,
         session: str | None = None,
+        sort: Sort = NEWEST_FIRST,
     ) -> list[Image]:
         await self._wait("images")
         return await super().list_images(before=before, limit=limit, search=search, session=session)

@@ -7,6 +7,7 @@ from array import array
 import msgspec
 
 from store.records import Image
+from store.search import NEWEST_FIRST, Sort
 from tests.factories import make_request
 from tests.screens import read_screen, wait_in_app
 from tests.tui.history.opening import make_host
@@ -46,6 +47,7 @@ class HugeDarkroom(MemoryDarkroom):
         limit: int = 50,
         search: str | None = None,
         session: str | None = None,
+        sort: Sort = NEWEST_FIRST,
     ) -> list[Image]:
         top = MANY if before is None else before - 1
         numbers = range(top, max(0, top - limit), -1)
