@@ -88,7 +88,8 @@ class ImageScreen(Reasoned, Screen[None]):
             "c",
             "compare",
             "compare",
-            tooltip="Compare this image with the one that it came from, else with the one before",
+            tooltip="Compare this image with the one that it came from, else with the one before; "
+            "two marked ones with each other",
             id="image.compare",
         ),
         Binding(
