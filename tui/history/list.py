@@ -116,7 +116,7 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         super().__init__(id=id)
         self.pages = HistoryPages(darkroom)
         self.selection = Selection()
-        self._sheet = SheetSize(1, 8, 4)
+        self._sheet = SheetSize(1, 8, 4, 9)
         self._smaller = 0
         self._thumbnails = Thumbnails(darkroom)
         self._is_loading = False
@@ -405,7 +405,7 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         place = event.get_content_offset_capture(self)
         row = (place.y + self.scroll_offset.y) // self.row_height * self.columns
         if self.is_sheet:
-            row += min(place.x // (self._sheet.width + 1), self.columns - 1)
+            row += min(place.x // self._sheet.pitch, self.columns - 1)
         if row >= len(self.pages):
             return
         if row == self.cursor and event.chain > 1:
@@ -550,7 +550,8 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         style = self.rich_style
         segments: list[Segment] = []
         for row in range(first, min(first + self.columns, len(self.pages))):
-            segments += [*self._draw_tile(row, part), Segment(" ", style)]
+            gap = Segment(" " * (self._sheet.pitch - self._sheet.width), style)
+            segments += [*self._draw_tile(row, part), gap]
         return Strip(segments).adjust_cell_length(width, style)
 
     def _draw_tile(self, row: int, part: int) -> list[Segment]:
@@ -559,9 +560,10 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         if image is None:
             return [Segment(" " * self._sheet.width, style)]
         caption = style + self.get_component_rich_style("list--quiet", partial=True)
+        mark = style + self.get_component_rich_style("list--focused", partial=True)
         if row == self.cursor:
             name = "list--chosen" if self.has_focus else "list--cursor"
-            caption = style + self.get_component_rich_style(name, partial=True)
+            caption = mark = style + self.get_component_rich_style(name, partial=True)
         facts = TileFacts(
             image=image,
             thumbnail=self._thumbnails.get(image.number) or [],
@@ -570,4 +572,4 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
             has_unicode=get_display(self.app).has_unicode,
         )
         verdict = caption if row == self.cursor else caption + self._find_mark_style(image)
-        return draw_tile(facts, TileStyles(style, caption, verdict), self._sheet, part)
+        return draw_tile(facts, TileStyles(style, caption, mark, verdict), self._sheet, part)
