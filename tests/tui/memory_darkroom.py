@@ -20,6 +20,7 @@ from engines.outlook import Preflight
 from engines.settings import Settings
 from store.decoding import DecodedInput, Input, Role, decode_input
 from store.errors import NotFound, StoreError
+from store.lineage import Ancestry, Origin
 from store.marks import read_mark
 from store.metadata.intake import Arrival
 from store.pixels import make_thumbnail
@@ -55,6 +56,7 @@ class MemoryDarkroom(Darkroom):
         self.trouble = ""
         self.images: list[Image] = []
         self.files: dict[str, bytes] = {}
+        self.origins: dict[int, Origin] = {}
         self.inputs: dict[str, bytes] = {}
         self.facts: dict[str, Input] = {}
         self.jobs: list[Job] = []
@@ -337,6 +339,31 @@ class MemoryDarkroom(Darkroom):
             if image.id.startswith(reference):
                 return image
         raise NotFound(f"No image {reference}.")
+
+    async def find_ancestors(self, image_id: str) -> Ancestry:
+        line = [await self.get_image(image_id)]
+        while (parent_id := line[-1].parent_id) and parent_id not in [each.id for each in line]:
+            try:
+                line.append(await self.get_image(parent_id))
+            except NotFound:
+                return Ancestry(images=tuple(line[1:]), missing=parent_id)
+        return Ancestry(images=tuple(line[1:]), is_ring=bool(line[-1].parent_id))
+
+    async def list_children(self, image_id: str, after: int = 0, limit: int = 50) -> list[Image]:
+        found = [image for image in self.images if image.parent_id == image_id]
+        return [image for image in found if image.number > after][:limit]
+
+    async def count_children(self, image_ids: Collection[str]) -> dict[str, int]:
+        return {
+            image_id: sum(image.parent_id == image_id for image in self.images)
+            for image_id in image_ids
+        }
+
+    async def list_by_id(self, image_ids: Collection[str]) -> list[Image]:
+        return [image for image in self.images if image.id in image_ids]
+
+    async def list_origins(self, numbers: Collection[int]) -> dict[int, Origin]:
+        return {number: self.origins[number] for number in numbers if number in self.origins}
 
     async def check_image(self, reference: str) -> Image:
         return await self.get_image(reference)

@@ -194,6 +194,15 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         await self._load()
         self.post_message(self.Counted())
 
+    def go_to(self, number: int) -> bool:
+        """Put the cursor on the image with this number; whether it is in the list."""
+        row = self.pages.find_row(number)
+        if row is None:
+            return False
+        self.cursor = row
+        self._keep_in_sight()
+        return True
+
     async def refresh_images(self) -> None:
         """Show what others added or changed. The cursor stays on its image."""
         try:

@@ -323,6 +323,26 @@ class HistoryScreen(ImageScreen):
     def _list_failed(self, event: HistoryList.Failed) -> None:
         self.say(str(event.error))
 
+    def show_image(self, image: Image) -> None:
+        """Put the cursor on `image`, out of the search where it is not among what was found."""
+
+        async def show() -> None:
+            async with self._reading:
+                try:
+                    if not self._is_open:
+                        await self.history_list.open_search(self._words)
+                        self._is_open = True
+                    if not self.history_list.go_to(image.number):
+                        self.is_searching = False
+                        self._field.value = self._words = ""
+                        await self.history_list.open_search("")
+                        self.history_list.go_to(image.number)
+                    self._show_state()
+                except SafelightError as error:
+                    self.say(str(error))
+
+        start_work(self, show, "show")
+
     # Layout
 
     def _begin_layout(self) -> None:
