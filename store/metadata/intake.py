@@ -325,6 +325,7 @@ def store_subject(
     with db.write() as write:
         if (row := _find(db, write, sha256)) is not None:
             return Stored(image=to_images(db.vault, write, [row])[0], is_new=False)
+        db.vault.ensure(data, suffix_of(mime))
         row = _add(write, subject, session, facts)
         number = row.number or 0
         write.add(ThumbnailRow(image_number=number, data=thumbnail))

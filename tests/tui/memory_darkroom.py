@@ -20,12 +20,15 @@ from engines.outlook import Preflight
 from engines.settings import Settings
 from store.decoding import DecodedInput, Input, Role, decode_input
 from store.errors import NotFound, StoreError
+from store.lineage import Ancestry, Origin
 from store.marks import read_mark
+from store.metadata.intake import Arrival
 from store.pixels import make_thumbnail
 from store.records import (
     Emptying,
     EnvironmentRecord,
     Image,
+    Imported,
     Job,
     JobState,
     Mark,
@@ -53,6 +56,7 @@ class MemoryDarkroom(Darkroom):
         self.trouble = ""
         self.images: list[Image] = []
         self.files: dict[str, bytes] = {}
+        self.origins: dict[int, Origin] = {}
         self.inputs: dict[str, bytes] = {}
         self.facts: dict[str, Input] = {}
         self.jobs: list[Job] = []
@@ -221,7 +225,7 @@ class MemoryDarkroom(Darkroom):
     ) -> Chunk:
         keys: dict[SortKey, Callable[[Image], Any]] = {
             SortKey.DATE: lambda image: -image.number,
-            SortKey.RATING: lambda image: -(image.rating or 0),
+            SortKey.RATING: lambda image: -(-1 if image.rating is None else image.rating),
             SortKey.SEED: lambda image: image.seed,
             SortKey.PROMPT: lambda image: image.request.stack.prompts[0].text.lower(),
         }
@@ -336,6 +340,31 @@ class MemoryDarkroom(Darkroom):
                 return image
         raise NotFound(f"No image {reference}.")
 
+    async def find_ancestors(self, image_id: str) -> Ancestry:
+        line = [await self.get_image(image_id)]
+        while (parent_id := line[-1].parent_id) and parent_id not in [each.id for each in line]:
+            try:
+                line.append(await self.get_image(parent_id))
+            except NotFound:
+                return Ancestry(images=tuple(line[1:]), missing=parent_id)
+        return Ancestry(images=tuple(line[1:]), is_ring=bool(line[-1].parent_id))
+
+    async def list_children(self, image_id: str, after: int = 0, limit: int = 50) -> list[Image]:
+        found = [image for image in self.images if image.parent_id == image_id]
+        return [image for image in found if image.number > after][:limit]
+
+    async def count_children(self, image_ids: Collection[str]) -> dict[str, int]:
+        return {
+            image_id: sum(image.parent_id == image_id for image in self.images)
+            for image_id in image_ids
+        }
+
+    async def list_by_id(self, image_ids: Collection[str]) -> list[Image]:
+        return [image for image in self.images if image.id in image_ids]
+
+    async def list_origins(self, numbers: Collection[int]) -> dict[int, Origin]:
+        return {number: self.origins[number] for number in numbers if number in self.origins}
+
     async def check_image(self, reference: str) -> Image:
         return await self.get_image(reference)
 
@@ -345,6 +374,30 @@ class MemoryDarkroom(Darkroom):
         if image.id not in self.files:
             raise StoreError(f"The file {image.path} is missing.")
         return self.files[image.id]
+
+    async def import_image(
+        self, data: bytes, file_name: str, session: str | None = None
+    ) -> Arrival:
+        adopted = await self.read_metadata(data)
+        sha256 = hashlib.sha256(data).hexdigest()
+        for image in self.images:
+            if image.file_sha256 == sha256:
+                return Arrival(image=image, is_new=False)
+        imported = Imported(
+            dialect=adopted.dialect,
+            grade=adopted.grade.value,
+            unread=adopted.unread,
+            file_name=file_name,
+        )
+        image = self.add_image(
+            adopted.request,
+            data=data,
+            imported=imported,
+            purpose=Purpose.IMPORT,
+            session=session,
+            verdict=Verdict.CANNOT_RUN,
+        )
+        return Arrival(image=image, is_new=True)
 
     async def get_thumbnails(self, numbers: Sequence[int]) -> dict[int, bytes]:
         def make() -> dict[int, bytes]:

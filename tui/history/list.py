@@ -5,7 +5,7 @@ What one image looks like is in `rows.py`, and in `sheet.py` for the contact she
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from itertools import islice
 from typing import ClassVar
 
@@ -99,11 +99,11 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
     class Opened(Message):
         """Chosen by a second click."""
 
-    class Counted(Message):
-        """More of the list is known than before."""
-
     class MarksChanged(Message):
         """Other images are marked."""
+
+    class Counted(Message):
+        """More of the list is known than before."""
 
     class Failed(Message):
         """The history could not be read."""
@@ -116,7 +116,7 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         super().__init__(id=id)
         self.pages = HistoryPages(darkroom)
         self.selection = Selection()
-        self._sheet = SheetSize(1, 8, 4)
+        self._sheet = SheetSize(1, 8, 4, 9)
         self._smaller = 0
         self._thumbnails = Thumbnails(darkroom)
         self._is_loading = False
@@ -132,11 +132,9 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
     async def open_search(self, search: str, sort: Sort = NEWEST_FIRST) -> None:
         """List the images that fit `search`, the cursor on the one it was on, if it can be.
 
-        Else it stays in its row when it is the same search, as after images went to the trash.
         Raises `SearchError`; then the list stays as it is.
         """
         before = self.image
-        place = self.cursor if search == self.pages.search else 0
         pages = HistoryPages(self.pages.darkroom)
         await pages.open(search, sort)
         if not self.is_attached:
@@ -147,8 +145,7 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         self.pages = pages
         row = self.pages.find_row(before.number) if before else None
         self._fit()
-        place = max(0, min(place, len(self.pages) - 1))
-        self.set_reactive(HistoryList.cursor, place if row is None else row)
+        self.set_reactive(HistoryList.cursor, row or 0)
         self._sought = before.number if before and row is None else None
         self._keep_in_sight()
         self.refresh()
@@ -171,16 +168,42 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
                 elif added and self.cursor >= boundary:
                     self.set_reactive(HistoryList.cursor, self.cursor + added)
                     self._scroll_by(added)
+                if pages.total is not None:
+                    self.selection.settle(pages.total)
                 self.post_message(self.Counted())
         except SafelightError as error:
             self.post_message(self.Failed(error))
 
     async def open_again(self) -> None:
-        """Read the list anew: images left it or came back."""
+        """Read the list anew: images came back to it."""
         try:
             await self.open_search(self.pages.search, self.pages.sort)
         except SafelightError as error:
             self.post_message(self.Failed(error))
+
+    async def forget_marked(self) -> None:
+        """The marked images left the list; what follows comes under the cursor."""
+        selection = self.selection.copy()
+        self.clear_marks()
+        if selection.is_all:
+            await self.open_again()
+            return
+        self.pages.remove(selection)
+        self._fit()
+        self._keep_in_sight()
+        self.refresh()
+        self._look()
+        await self._load()
+        self.post_message(self.Counted())
+
+    def go_to(self, number: int) -> bool:
+        """Put the cursor on the image with this number; whether it is in the list."""
+        row = self.pages.find_row(number)
+        if row is None:
+            return False
+        self.cursor = row
+        self._keep_in_sight()
+        return True
 
     async def refresh_images(self) -> None:
         """Show what others added or changed. The cursor stays on its image."""
@@ -393,7 +416,7 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         place = event.get_content_offset_capture(self)
         row = (place.y + self.scroll_offset.y) // self.row_height * self.columns
         if self.is_sheet:
-            row += min(place.x // (self._sheet.width + 1), self.columns - 1)
+            row += min(place.x // self._sheet.pitch, self.columns - 1)
         if row >= len(self.pages):
             return
         if row == self.cursor and event.chain > 1:
@@ -420,13 +443,14 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         Raises `SafelightError`.
         """
         selection, pages = self.selection.copy(), self.pages
-        numbers: Iterable[int] = selection.numbers
-        if selection.is_all:
-            await pages.read_all()
-            numbers = (number for number in pages.numbers[:] if number in selection)
-        rest = iter(numbers)
-        while part := list(islice(rest, size)):
-            yield part
+        if not selection.is_all:
+            rest = iter(selection.numbers)
+            while part := list(islice(rest, size)):
+                yield part
+            return
+        async for numbers in pages.read_numbers(size):
+            if part := [number for number in numbers if number in selection]:
+                yield part
 
     def clear_marks(self) -> None:
         """Mark nothing."""
@@ -473,16 +497,9 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
 
     async def action_mark_all(self) -> None:
         """Mark all that are found."""
-        pages = self.pages
-        if pages.total is None or not pages.is_newest_first:
-            try:
-                await pages.read_all()
-            except SafelightError as error:
-                self.post_message(self.Failed(error))
-                return
-        if pages is self.pages and pages.numbers:
-            newest = pages.numbers[0] if pages.is_newest_first else max(pages.numbers)
-            self.selection.mark_all(pages.total or len(pages), newest)
+        if len(self.pages):
+            known = len(self.pages) if self.pages.total is None else self.pages.total
+            self.selection.mark_all(known, self.pages.newest)
             self._tell_marks()
 
     # Drawing
@@ -544,7 +561,8 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         style = self.rich_style
         segments: list[Segment] = []
         for row in range(first, min(first + self.columns, len(self.pages))):
-            segments += [*self._draw_tile(row, part), Segment(" ", style)]
+            gap = Segment(" " * (self._sheet.pitch - self._sheet.width), style)
+            segments += [*self._draw_tile(row, part), gap]
         return Strip(segments).adjust_cell_length(width, style)
 
     def _draw_tile(self, row: int, part: int) -> list[Segment]:
@@ -553,9 +571,10 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         if image is None:
             return [Segment(" " * self._sheet.width, style)]
         caption = style + self.get_component_rich_style("list--quiet", partial=True)
+        mark = style + self.get_component_rich_style("list--focused", partial=True)
         if row == self.cursor:
             name = "list--chosen" if self.has_focus else "list--cursor"
-            caption = style + self.get_component_rich_style(name, partial=True)
+            caption = mark = style + self.get_component_rich_style(name, partial=True)
         facts = TileFacts(
             image=image,
             thumbnail=self._thumbnails.get(image.number) or [],
@@ -564,4 +583,4 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
             has_unicode=get_display(self.app).has_unicode,
         )
         verdict = caption if row == self.cursor else caption + self._find_mark_style(image)
-        return draw_tile(facts, TileStyles(style, caption, verdict), self._sheet, part)
+        return draw_tile(facts, TileStyles(style, caption, mark, verdict), self._sheet, part)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections import OrderedDict
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -19,6 +20,7 @@ from store.request import Request
 from store.search import NEWEST_FIRST, Search, Sort, parse_search
 from tui.darkroom import Darkroom
 from tui.diff import describe_change
+from tui.history.selection import Selection
 
 if TYPE_CHECKING:
     from store.selection import Place
@@ -69,6 +71,13 @@ class HistoryPages:
     def is_newest_first(self) -> bool:
         """Whether the images are in the order in which they were made, the newest first."""
         return self.sort == NEWEST_FIRST
+
+    @property
+    def newest(self) -> int:
+        """The highest number of an image in the list, 0 for none."""
+        if self.is_newest_first:
+            return self.numbers[0] if self.numbers else 0
+        return self._newest
 
     async def open(self, search: str = "", sort: Sort = NEWEST_FIRST) -> None:
         """Begin with the images that fit `search` (all of them when it is empty).
@@ -131,6 +140,27 @@ class HistoryPages:
         if len(self._last) < len(chunk.numbers):
             self.numbers.extend(reversed(self._last))
             self._last, self._end, self.total = array("q"), None, len(self.numbers)
+
+    async def read_numbers(self, size: int) -> AsyncIterator[array[int]]:
+        """The numbers of all that fit now, the newest first, up to `size` at a time.
+
+        Raises `StoreError`.
+        """
+        place = None
+        while True:
+            chunk = await self.darkroom.read_numbers(search=self._wanted, after=place, limit=size)
+            if chunk.numbers:
+                yield chunk.numbers
+            if (place := chunk.end) is None:
+                return
+
+    def remove(self, gone: Selection) -> None:
+        """Take these images out of the list."""
+        before = len(self)
+        self.numbers = array("q", [number for number in self.numbers if number not in gone])
+        self._last = array("q", [number for number in self._last if number not in gone])
+        if self.total is not None:
+            self.total -= before - len(self)
 
     def find_number(self, row: int) -> int:
         """The number of the image in this row."""
