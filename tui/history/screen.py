@@ -442,7 +442,12 @@ class HistoryScreen(ImageScreen):
     @on(Input.Submitted, "#history-search")
     def _search_submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        self.history_list.focus()
+        try:
+            parse_search(event.value)
+        except SearchError as error:
+            self.say(str(error))
+        else:
+            self.history_list.focus()
 
     # Files of others
 
