@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Iterable, Sequence
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,9 @@ this file is missing or changed: of the record itself nothing is."""
 LISTED = 20
 """How many images without a seal are named one by one."""
 
+MOST_FINDINGS = 200
+"""How many findings of one kind are told one by one: a whole disk may be missing."""
+
 
 def check_database(db: Database) -> list[str]:
     """What is wrong with the database and its image files, one sentence each.
@@ -94,11 +97,23 @@ def _check_pages(connection: sqlite3.Connection) -> list[str]:
 
 
 def _check_references(connection: sqlite3.Connection) -> list[str]:
-    rows = connection.execute("PRAGMA foreign_key_check").fetchall()
-    return [
-        f"A row of the table {table} (row {row}) refers to a row of {parent} that is missing."
-        for table, row, parent, _ in rows
-    ]
+    rows = connection.execute("PRAGMA foreign_key_check")
+    return _bound(
+        (
+            f"A row of the table {table} (row {row}) refers to a row of {parent} that is missing."
+            for table, row, parent, _ in rows
+        ),
+        "rows that refer to one that is missing",
+    )
+
+
+def _bound(findings: Iterable[str], what: str) -> list[str]:
+    """The first of `findings`, and how many more there are."""
+    rest = iter(findings)
+    told = list(islice(rest, MOST_FINDINGS))
+    if more := sum(1 for _ in rest):
+        told.append(f"And {more:,} more {what}.")
+    return told
 
 
 def repair_index(db: Database) -> list[str]:
@@ -137,7 +152,6 @@ def _find_index_faults(db: Database, connection: sqlite3.Connection) -> list[str
 
 
 def _check_files(db: Database, connection: sqlite3.Connection) -> list[str]:
-    findings: list[str] = []
     images = connection.execute(
         "SELECT id, file_sha256, mime FROM image"
         " WHERE NOT EXISTS (SELECT 1 FROM thinned WHERE image_number = number)"
@@ -149,20 +163,23 @@ def _check_files(db: Database, connection: sqlite3.Connection) -> list[str]:
         ((f"image {image_id}", sha256, mime) for image_id, sha256, mime in images),
         ((f"input image {str(sha256)[:8]}", sha256, mime) for sha256, mime in inputs),
     )
-    for name, sha256, mime in named:
-        try:
-            path = db.vault.path(sha256, suffix_of(mime))
-        except StoreError as error:
-            findings.append(f"The record of the {name} names no file: {error}")
-            continue
-        if not path.is_file():
-            findings.append(_say_missing(db, name, path, sha256))
+    said = (_check_named(db, *each) for each in named)
+    findings = _bound(filter(None, said), "files that are missing")
     findings += [
         f"The pixels of the image {image_id[:8]} were dropped, and nothing found it identical "
         "before."
         for image_id in check_thinned(connection)
     ]
     return findings + list_leftovers(connection) + _check_lost_inputs(connection)
+
+
+def _check_named(db: Database, name: str, sha256: Any, mime: Any) -> str:
+    """What is wrong with the file that a record names, empty when it is there."""
+    try:
+        path = db.vault.path(sha256, suffix_of(mime))
+    except StoreError as error:
+        return f"The record of the {name} names no file: {error}"
+    return "" if path.is_file() else _say_missing(db, name, path, sha256)
 
 
 def _check_lost_inputs(connection: sqlite3.Connection) -> list[str]:
@@ -192,22 +209,30 @@ def _check_seals(db: Database, connection: sqlite3.Connection) -> list[str]:
     """What was changed in any record after it was written, one record a sentence."""
     findings = []
     bare: list[str] = []
+    bare_count = changed_count = 0
     for first, last in list_spans(connection):
         for sealed in _list_broken(connection, first, last):
             image_id = as_text(sealed.facts[1])
             if sealed.seal is None:
-                bare.append(image_id)
+                bare_count += 1
+                if bare_count <= LISTED:
+                    bare.append(image_id)
+                continue
+            changed_count += 1
+            if changed_count > MOST_FINDINGS:
                 continue
             with db.read() as read:
                 row = read.get(ImageRow, sealed.key)
                 found = name_changes(find_changes(read, row)) if row else []
             findings.append(_say_changed(f"The record of the image {image_id[:8]}", found))
+    if changed_count > MOST_FINDINGS:
+        findings.append(f"And {changed_count - MOST_FINDINGS:,} more records of images.")
     findings += [
         f"The record of the image {image_id[:8]} has no seal: what was changed in it is not known."
-        for image_id in bare[:LISTED]
+        for image_id in bare
     ]
-    if len(bare) > LISTED:
-        findings.append(f"{len(bare) - LISTED:,} more records of images have no seal.")
+    if bare_count > LISTED:
+        findings.append(f"{bare_count - LISTED:,} more records of images have no seal.")
     for sealed in read_verifications(connection):
         if changed := _list_verification_changes(sealed):
             said = f"The verification {sealed.key} of the image {as_text(sealed.facts[1])[:8]}"

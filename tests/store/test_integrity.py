@@ -220,3 +220,17 @@ def test_a_changed_environment_or_message_is_named(db: Database, image: Image) -
         "job.wire: the stored message does not fit its digest",
         "job.wire_sha256: 'x' is not what was written",
     ]
+
+
+def test_what_is_found_is_bounded_however_much_is_missing(
+    db: Database, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = make_images(db, [make_request(str(number), seed=number) for number in range(1, 8)])
+    for path in {image.path for image in images}:
+        path.unlink()
+    monkeypatch.setattr(integrity, "MOST_FINDINGS", 3)
+    findings = integrity.check_database(db)
+    assert sum("is missing:" in finding for finding in findings) == 3
+    assert "And 4 more files that are missing." in findings
+    execute(directory, "UPDATE image SET session = 'other'")
+    assert "And 4 more records of images." in integrity.check_database(db)
