@@ -96,6 +96,23 @@ EQUAL_BITS = "equal bits promised"
 
 BESIDE_BITS = ("kernels", "machine")
 
+
+class Weight(StrEnum):
+    """Whether something that is other now decides pixels; what matters most first."""
+
+    PREVENTS = "prevents"
+    DECIDES = "decides"
+    MAY_DECIDE = "may decide"
+    DOES_NOT_DECIDE = "does not decide"
+
+
+class Judgement(msgspec.Struct, frozen=True):
+    """Whether a change decides pixels, and why, in a sentence without its point."""
+
+    weight: Weight
+    reason: str
+
+
 Event = Progressed | StageReached | Warned | Produced
 
 
@@ -243,6 +260,19 @@ class EngineSpec(Protocol[_Own]):
         yet. Names a revision also where it cannot be run any more.
         """
         return request.model
+
+    def describe_environment(self, request: Request, engine: Engine) -> EnvironmentRecord:
+        """What would decide the pixels of `request` if `engine` made it now; sends nothing.
+
+        May load the model. Raises `EngineError`.
+        """
+        return engine.environment()
+
+    def judge_change(
+        self, name: str, request: Request, then: EnvironmentRecord, now: EnvironmentRecord
+    ) -> Judgement:
+        """Whether it decides the pixels of `request` that `name` is other in two environments."""
+        return Judgement(Weight.MAY_DECIDE, "the engine does not say whether it decides pixels")
 
     def describe_losses(self, request: Request) -> tuple[str, ...]:
         """What of `request` the engine cannot honour, a sentence each; empty for nothing.

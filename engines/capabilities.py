@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import msgspec
@@ -176,6 +177,14 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
             takes_by_model={},
         )
 
+    def list_left_to_server(self, model: str) -> tuple[str, ...]:
+        """The parameters that the server decides for `model`, whatever stands in a request."""
+        own = self.for_model(model)
+        found = [name for name in ("steps", "cfg_scale") if getattr(own, name).is_left_to_server]
+        if self.samplers == (LEFT_TO_SERVER,):
+            found.append("sampler")
+        return tuple(found)
+
     def check(self, request: Request) -> None:
         """Raise `RequestError` for the first field that this engine does not accept."""
         parameters = request.parameters
@@ -215,8 +224,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
 
     def _check_extras(self, parameters: Parameters, model: str) -> None:
         takes = self.for_model(model).takes
-        for field in msgspec.structs.fields(Parameters):
-            if field.required or field.name in takes:
+        for field in _list_optional():
+            if field.name in takes:
                 continue
             value = getattr(parameters, field.name)
             if value != field.default:
@@ -277,6 +286,12 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
                 f"The size {size[0]}x{size[1]} does not fit the engine {self.engine}.",
                 f"{self.sizes.words}. The nearest is {width}x{height}.",
             )
+
+
+@functools.cache
+def _list_optional() -> tuple[msgspec.structs.FieldInfo, ...]:
+    """The optional parameters; asked for once, as that reads the types of all of them."""
+    return tuple([field for field in msgspec.structs.fields(Parameters) if not field.required])
 
 
 def _check_choice(field: str, value: str, known: tuple[str, ...]) -> None:

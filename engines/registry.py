@@ -114,6 +114,14 @@ class EngineRegistry:
         model = request.model if spec is None else spec.name_model(request, environment)
         return request if model == request.model else msgspec.structs.replace(request, model=model)
 
+    def describe_environment(self, request: Request) -> EnvironmentRecord:
+        """What would decide the pixels of `request`, whose model is pinned, if it were made now.
+
+        Opens its engine and may load its model. Raises `SafelightError`.
+        """
+        spec = self.get_spec(request.engine)
+        return spec.describe_environment(request, self.get_engine(request.engine))
+
     def has_losses(self, engine: str) -> bool:
         """Whether `engine` tells losses at all, so that who edits need not ask at every key."""
         spec = self._installed.specs.get(engine)

@@ -17,7 +17,7 @@ from typing import Annotated, Protocol
 
 import msgspec
 
-from engines.base import EngineError, Failure
+from engines.base import EngineError, Failure, Judgement, Weight
 from engines.keys import Secret, SettingsError
 from store.errors import StoreError
 from store.request import Request
@@ -464,3 +464,20 @@ def identify(request: Request, data: bytes) -> tuple[str, list[str]]:
 def describe_host(settings: HostedSettings) -> str:
     """The host and whether a key is set, never the key."""
     return f"{settings.host}, {'a key is set' if settings.key is not None else 'no key is set'}"
+
+
+# What is other now
+
+
+_CARRIERS = ("tls", "grpcio", "protobuf", "httpx", "stability-sdk")
+
+
+def judge_change(name: str) -> Judgement:
+    """Whether it decides pixels that `name` is other around a client of a server."""
+    if name == "engine":
+        return Judgement(Weight.DECIDES, "another engine makes other images")
+    if name == "host":
+        return Judgement(Weight.DECIDES, "another server makes the image")
+    if name in _CARRIERS:
+        return Judgement(Weight.DOES_NOT_DECIDE, "it only carries the message")
+    return Judgement(Weight.MAY_DECIDE, "it is the server that decides")

@@ -5,16 +5,15 @@ Stages tell where it began to differ; the environment tells what changed around 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from PIL import Image, ImageChops, ImageStat
-
 from engines.base import EngineError, Failure
+from engines.pixel_difference import measure_difference
 from store import history
 from store.errors import RequestError, SafelightError, StoreError
 from store.integrity import check_record, name_changes
+from store.metadata.intake import explain_foreign
 from store.pixels import digest_pixels, open_image
 from store.records import Comparison, EnvironmentRecord, Job, Purpose, Result, Stage, Verdict
 from store.records import Image as ImageRecord
@@ -46,15 +45,6 @@ def find_first_difference(then: Sequence[Stage], now: Sequence[Stage]) -> str | 
     return None
 
 
-def measure_psnr(then: Image.Image, now: Image.Image) -> float | None:
-    """Peak signal-to-noise ratio in dB of 8-bit RGB; None when the sizes differ or all is equal."""
-    if then.size != now.size:
-        return None
-    difference = ImageChops.difference(then.convert("RGB"), now.convert("RGB"))
-    error = sum(ImageStat.Stat(difference).sum2) / (3 * then.width * then.height)
-    return round(10 * math.log10(255**2 / error), 2) if error else None
-
-
 def describe_environment_change(then: EnvironmentRecord, now: EnvironmentRecord) -> str:
     """What changed around the engine, as `name: then → now; …`; empty when nothing did."""
     names = sorted(then.values.keys() | now.values.keys())
@@ -83,6 +73,13 @@ def verify_record(database: Database, image: ImageRecord) -> Comparison | None:
     Nothing is made again then: what would be made is not what was recorded.
     """
     return _judge_record(check_record(database, image))
+
+
+def judge_foreign(image: ImageRecord) -> Comparison | None:
+    """The verdict on an image that another program made, None for our own."""
+    if image.imported is None or not image.is_foreign:
+        return None
+    return explain_foreign(image.imported.dialect)
 
 
 def _judge_record(findings: Sequence[str]) -> Comparison | None:
@@ -156,7 +153,7 @@ def find_obstacle(
 ) -> Comparison | None:
     """Why `job` need not make `image` again, None when it should."""
     findings = check_record(database, image)
-    if (comparison := _judge_record(findings)) is not None:
+    if (comparison := _judge_record(findings) or judge_foreign(image)) is not None:
         return comparison
     if job.purpose is Purpose.REGENERATE:
         return None
@@ -174,8 +171,8 @@ def find_obstacle(
 
 
 def verify_result(database: Database, image: ImageRecord, result: Result) -> Comparison:
-    """How `result` compares with the recorded `image` and its file, if its pixels are kept."""
-    if image.is_emptied:
+    """How `result` compares with the recorded `image` and its file, unless that was dropped."""
+    if image.is_emptied or (image.is_thinned and not image.path.is_file()):
         return compare(
             pixels_then=image.pixels_sha256,
             pixels_now=result.pixels_sha256,
@@ -195,6 +192,7 @@ def verify_result(database: Database, image: ImageRecord, result: Result) -> Com
         pixels = digest_pixels(then)
         if pixels != image.pixels_sha256:
             damage, where = _find_liar(image.pixels_sha256, pixels, result.pixels_sha256)
+    measured = None if damage else measure_difference(then, now)
     comparison = compare(
         pixels_then=image.pixels_sha256,
         pixels_now=result.pixels_sha256,
@@ -202,7 +200,7 @@ def verify_result(database: Database, image: ImageRecord, result: Result) -> Com
         stages_now=result.stages,
         environment_then=image.environment,
         environment_now=result.environment,
-        psnr_db=None if damage else measure_psnr(then, now),
+        psnr_db=None if measured is None else measured.psnr_db,
     )
     if not damage:
         return comparison

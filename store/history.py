@@ -16,18 +16,26 @@ from store.mapping import (
     as_text,
     find_row,
     find_seed,
+    is_trashed,
     load_requests,
     read_seed,
     store_verification,
     to_images,
     to_verification,
 )
-from store.records import Comparison, EnvironmentRecord, Image, Stage, Verification
+from store.records import Comparison, EnvironmentRecord, Image, Imported, Stage, Verification
 from store.request import Request
 from store.seals import seal_verification, unwrap
 from store.search import NEWEST_FIRST, Name, Search, Sort, Term, parse_search
 from store.selection import CHUNK, Chunk, Place, Selection, Sql, list_key_names
-from store.tables import EnvironmentRow, ImageRow, StageRow, ThumbnailRow, VerificationRow
+from store.tables import (
+    EnvironmentRow,
+    ImageRow,
+    ImportedRow,
+    StageRow,
+    ThumbnailRow,
+    VerificationRow,
+)
 from store.vault import suffix_of
 
 
@@ -173,7 +181,7 @@ def _load_images(db: Database, read: Session, numbers: Sequence[int]) -> list[Im
 def get_image(db: Database, reference: str) -> Image:
     """The whole record of the image whose id begins with `reference` (`@1` is the newest).
 
-    Stages, environment and meta are filled. Raises `NotFound`.
+    Stages, environment, meta and the text that came with it are filled. Raises `NotFound`.
     """
     with db.read() as read:
         row = find_row(read, ImageRow, reference)
@@ -184,8 +192,25 @@ def get_image(db: Database, reference: str) -> Image:
             stages=_load_stages(read, image.number),
             environment=_load_environment(read, image.environment_digest),
             meta=meta or {},
+            imported=_load_imported(read, image),
             is_damaged=image.is_damaged or meta is None,
         )
+
+
+def explain_reference(db: Database, reference: str, image: Image) -> str:
+    """What else `reference` may have meant than this image, empty when nothing."""
+    seed = read_seed(reference)
+    if seed is None:
+        return ""
+    with db.read() as read:
+        count = len(find_seed(read, seed))
+    if reference.strip().lower().startswith("seed:"):
+        if count < 2:
+            return ""
+        return f"{count:,} images have the seed {seed}; the newest is {image.id[:8]}."
+    if not count or image.seed == seed:
+        return ""
+    return f"{image.id[:8]} is found by its id; there is an image with that seed too: seed:{seed}."
 
 
 def get_image_at(db: Database, number: int) -> Image:
@@ -206,20 +231,12 @@ def has_image(db: Database, image_id: str) -> bool:
         )
 
 
-def explain_reference(db: Database, reference: str, image: Image) -> str:
-    """What else `reference` may have meant than this image, empty when nothing."""
-    seed = read_seed(reference)
-    if seed is None:
-        return ""
+def get_images(db: Database, numbers: Collection[int]) -> list[Image]:
+    """The images with these numbers, a few hundred at most, as lists have them, newest first."""
+    statement = select(ImageRow).where(col(ImageRow.number).in_(list(numbers)))
     with db.read() as read:
-        count = len(find_seed(read, seed))
-    if reference.strip().lower().startswith("seed:"):
-        if count < 2:
-            return ""
-        return f"{count:,} images have the seed {seed}; the newest is {image.id[:8]}."
-    if not count or image.seed == seed:
-        return ""
-    return f"{image.id[:8]} is found by its id; there is an image with that seed too: seed:{seed}."
+        rows = read.exec(statement.order_by(col(ImageRow.number).desc())).all()
+        return to_images(db.vault, read, rows)
 
 
 def check_image(db: Database, reference: str) -> Image:
@@ -228,6 +245,31 @@ def check_image(db: Database, reference: str) -> Image:
     with db.read() as read:
         findings = find_changes(read, find_row(read, ImageRow, image.id))
     return msgspec.structs.replace(image, changes=tuple(name_changes(findings)))
+
+
+def find_neighbour(db: Database, number: int, *, is_newer: bool) -> Image | None:
+    """The image made next after the one with this number, or last before it; None at an end.
+
+    What lies in the trash is passed by.
+    """
+    own = col(ImageRow.number)
+    statement = (
+        select(ImageRow).where(own > number).order_by(own)
+        if is_newer
+        else select(ImageRow).where(own < number).order_by(own.desc())
+    )
+    statement = statement.where(~is_trashed(own))
+    with db.read() as read:
+        rows = read.exec(statement.limit(1)).all()
+        return to_images(db.vault, read, rows)[0] if rows else None
+
+
+def list_made(db: Database, request_digest: str) -> list[Image]:
+    """The images of the request with this digest, newest first; those in the trash too."""
+    statement = select(ImageRow).where(col(ImageRow.request_digest) == request_digest)
+    with db.read() as read:
+        rows = read.exec(statement.order_by(col(ImageRow.number).desc())).all()
+        return to_images(db.vault, read, rows)
 
 
 def get_thumbnails(db: Database, numbers: Collection[int]) -> dict[int, bytes]:
@@ -245,7 +287,18 @@ def read_image(db: Database, image: Image) -> bytes:
             "The pixels of this image were removed with the trash; only its record is left.",
             "Regenerating makes it again.",
         )
+    if image.is_thinned and not image.path.is_file():
+        raise StoreError(
+            f"The pixels of the image {image.id[:8]} were dropped to save space.",
+            f"'safelight restore {image.id[:8]}' makes them again.",
+        )
     return db.vault.get(image.file_sha256, suffix_of(image.mime))
+
+
+def get_environment(db: Database, digest: str) -> EnvironmentRecord | None:
+    """What images were made or verified with, by its digest; None where it is not kept."""
+    with db.read() as read:
+        return _load_environment(read, digest)
 
 
 def list_verifications(db: Database, image_id: str) -> list[Verification]:
@@ -270,6 +323,14 @@ def _load_stages(read: Session, number: int) -> tuple[Stage, ...]:
     statement = select(StageRow).where(col(StageRow.image_number) == number)
     rows = read.exec(statement.order_by(col(StageRow.position))).all()
     return tuple(Stage(name=row.name, step=row.step, sha256=row.sha256) for row in rows)
+
+
+def _load_imported(read: Session, image: Image) -> Imported | None:
+    """Where it came from, with the text of its metadata."""
+    if image.imported is None:
+        return None
+    row = read.get(ImportedRow, image.number)
+    return msgspec.structs.replace(image.imported, text=as_text(row.text) if row else "")
 
 
 def _load_environment(read: Session, digest: str) -> EnvironmentRecord | None:

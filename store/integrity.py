@@ -56,7 +56,9 @@ from store.tables import (
     JobRow,
     PromptRow,
     RequestRow,
+    ThinnedRow,
 )
+from store.thinning import check_thinned
 from store.trash import list_leftovers
 from store.vault import suffix_of
 
@@ -115,7 +117,9 @@ def _check_index(db: Database, connection: sqlite3.Connection) -> list[str]:
 def _check_files(db: Database, connection: sqlite3.Connection) -> list[str]:
     findings: list[str] = []
     images = connection.execute(
-        "SELECT id, file_sha256, mime FROM image WHERE NOT EXISTS (SELECT 1 FROM annotation"
+        "SELECT id, file_sha256, mime FROM image"
+        " WHERE NOT EXISTS (SELECT 1 FROM thinned WHERE image_number = number)"
+        " AND NOT EXISTS (SELECT 1 FROM annotation"
         " WHERE image_number = number AND emptied_at IS NOT NULL) ORDER BY number"
     )
     inputs = connection.execute("SELECT sha256, mime FROM input")
@@ -131,6 +135,11 @@ def _check_files(db: Database, connection: sqlite3.Connection) -> list[str]:
             continue
         if not path.is_file():
             findings.append(_say_missing(db, name, path, sha256))
+    findings += [
+        f"The pixels of the image {image_id[:8]} were dropped, and nothing found it identical "
+        "before."
+        for image_id in check_thinned(connection)
+    ]
     return findings + list_leftovers(connection) + _check_lost_inputs(connection)
 
 
@@ -244,9 +253,13 @@ def check_record(db: Database, image: Image) -> list[str]:
         known = _list_known(_find_sealed(read, row))
         findings = _find_changes(read, row, inputs)
         lost = _check_input_files(db, read, inputs, {_name(finding) for finding in findings})
+        is_thinned = read.get(ThinnedRow, row.number) is not None
+        if check_thinned(unwrap(read), row.number):
+            findings.append("thinned: its pixels were dropped, and nothing found it identical")
     names = {_name(finding) for finding in findings}
-    is_there = not image.is_emptied
-    for finding in _check_file(db, row, is_mime_changed="mime" in known) if is_there else ():
+    is_dropped = image.is_emptied or (is_thinned and db.vault.locate(row.file_sha256) is None)
+    found = [] if is_dropped else _check_file(db, row, is_mime_changed="mime" in known)
+    for finding in found:
         name = _name(finding)
         if name in names:
             # What the file says is more than that something is other than it was.

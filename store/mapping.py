@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy import exists
+from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
 
 from store.errors import NotFound, RequestError, StoreError
@@ -23,6 +24,7 @@ from store.records import (
     EnvironmentRecord,
     FinishReason,
     Image,
+    Imported,
     Job,
     JobState,
     Purpose,
@@ -35,11 +37,14 @@ from store.tables import (
     AnnotationRow,
     EnvironmentRow,
     ImageRow,
+    ImportedRow,
     JobRow,
     PromptRow,
     RequestRow,
     TagRow,
+    ThinnedRow,
     VerificationRow,
+    VerificationRunImageRow,
 )
 from store.vault import Vault, suffix_of
 
@@ -136,10 +141,9 @@ def read_columns(row: RequestRow) -> dict[str, Any]:
 
 def store_environment(session: Session, environment: EnvironmentRecord) -> str:
     """Make sure that `environment` is stored, and return its digest."""
-    text = environment.to_json().decode()
-    digest = hash_text(text)
+    digest = environment.digest
     if session.get(EnvironmentRow, digest) is None:
-        session.add(EnvironmentRow(digest=digest, json_text=text))
+        session.add(EnvironmentRow(digest=digest, json_text=environment.to_json().decode()))
         session.flush()
     return digest
 
@@ -290,6 +294,7 @@ def to_jobs(
 ) -> list[Job]:
     """`rows` as values, with the progress that is known."""
     requests = load_requests(session, [row.request_digest for row in rows])
+    background = _list_background(session, rows)
     jobs = []
     for row in rows:
         request, is_damaged = requests[row.request_digest]
@@ -322,9 +327,18 @@ def to_jobs(
                 wire_sha256=row.wire_sha256,
                 profile=row.profile,
                 is_damaged=is_damaged,
+                is_background=row.id in background,
             )
         )
     return jobs
+
+
+def _list_background(session: Session, rows: Sequence[JobRow]) -> set[str]:
+    """The ids of those that are of a run of verifications."""
+    ids = [row.id for row in rows if row.purpose == Purpose.VERIFY]
+    job_id = col(VerificationRunImageRow.job_id)
+    statement = select(VerificationRunImageRow.job_id).where(job_id.is_not(None), job_id.in_(ids))
+    return {found for found in session.exec(statement).all() if found} if ids else set()
 
 
 def to_images(vault: Vault, session: Session, rows: Sequence[ImageRow]) -> list[Image]:
@@ -332,6 +346,7 @@ def to_images(vault: Vault, session: Session, rows: Sequence[ImageRow]) -> list[
 
     `vault` tells where the files lie."""
     requests = load_requests(session, [row.request_digest for row in rows])
+    thinned = _list_thinned(session, rows)
     newest: dict[str, VerificationRow] = {}
     compared: dict[str, VerificationRow] = {}
     parents = {row.parent_id for row in rows if row.parent_id and row.purpose == Purpose.REGENERATE}
@@ -344,12 +359,19 @@ def to_images(vault: Vault, session: Session, rows: Sequence[ImageRow]) -> list[
         newest[verification.image_id] = verification
         if verification.regenerated_id:
             compared[verification.regenerated_id] = verification
+    imported = _load_imported(session, rows)
     numbers = [row.number or 0 for row in rows]
     said, tags = load_annotations(session, numbers), load_tags(session, numbers)
     return [
         _annotate(
             _to_image(
-                vault, row, *requests[row.request_digest], newest.get(row.id), compared.get(row.id)
+                vault,
+                row,
+                *requests[row.request_digest],
+                newest.get(row.id),
+                compared.get(row.id),
+                row.number in thinned,
+                imported.get(row.number),
             ),
             said.get(row.number or 0),
             tags.get(row.number or 0, ()),
@@ -396,6 +418,42 @@ def _annotate(image: Image, said: AnnotationRow | None, tags: tuple[str, ...]) -
     )
 
 
+def _list_thinned(session: Session, rows: Sequence[ImageRow]) -> set[int]:
+    """The numbers of those whose file was dropped."""
+    numbers = [row.number for row in rows]
+    statement = select(ThinnedRow.image_number).where(col(ThinnedRow.image_number).in_(numbers))
+    return set(session.exec(statement).all())
+
+
+def _load_imported(session: Session, rows: Sequence[ImageRow]) -> dict[int | None, Imported]:
+    """Where those that came in came from, by number, without the text of their metadata."""
+    wanted = {row.number for row in rows if row.purpose == Purpose.IMPORT.value}
+    if not wanted:
+        return {}
+    statement = (
+        select(ImportedRow)
+        .where(col(ImportedRow.image_number).in_(wanted))
+        .options(defer(ImportedRow.text))  # type: ignore[arg-type]
+    )
+    return {
+        row.image_number: Imported(
+            dialect=as_text(row.dialect),
+            grade=as_text(row.grade),
+            unread=_read_unread(row.unread),
+            file_name=as_text(row.file_name),
+            signer=None if row.signer is None else as_text(row.signer),
+        )
+        for row in session.exec(statement)
+    }
+
+
+def _read_unread(stored: object) -> tuple[tuple[str, str | None], ...]:
+    try:
+        return msgspec.json.decode(as_text(stored), type=tuple[tuple[str, str | None], ...])
+    except (msgspec.DecodeError, UnicodeError):
+        return ()
+
+
 def _to_image(
     vault: Vault,
     row: ImageRow,
@@ -403,6 +461,8 @@ def _to_image(
     is_damaged: bool,
     newest: VerificationRow | None,
     compared: VerificationRow | None,
+    is_thinned: bool,
+    imported: Imported | None,
 ) -> Image:
     try:
         path = vault.path(row.file_sha256, suffix_of(row.mime))
@@ -436,6 +496,8 @@ def _to_image(
         comparison=to_word(Verdict, compared.verdict, Verdict.CANNOT_RUN) if compared else None,
         comparison_difference=compared.first_difference if compared else None,
         is_damaged=is_damaged,
+        is_thinned=is_thinned,
+        imported=imported,
     )
 
 
@@ -497,10 +559,7 @@ def _find_place(session: Session, table: type[_Row], wanted: str, what: str) -> 
         raise NotFound(f"There is no {what} {wanted}.", "The newest is @1.")
     statement = select(table).order_by(col(table.number).desc()).offset(place - 1).limit(1)
     if table is ImageRow:
-        trashed = select(AnnotationRow.image_number).where(
-            col(AnnotationRow.trashed_at).is_not(None)
-        )
-        statement = statement.where(col(table.number).not_in(trashed))
+        statement = statement.where(~is_trashed(col(ImageRow.number)))
     row = session.exec(statement).first()
     if row is None:
         raise NotFound(f"There is no {what} {wanted}: there are fewer than that.")

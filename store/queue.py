@@ -37,6 +37,7 @@ from store.mapping import (
 )
 from store.records import (
     Comparison,
+    EnvironmentRecord,
     Image,
     Job,
     JobState,
@@ -49,15 +50,24 @@ from store.records import (
 from store.request import Request
 from store.seals import seal_image, seal_verification, unwrap
 from store.search_index import fold_text
-from store.serving import ask, has_taken_over, list_conditions, read_token, take_over
+from store.serving import (
+    ask,
+    find_number,
+    has_taken_over,
+    list_conditions,
+    read_token,
+    take_over,
+)
 from store.tables import (
     ImageRow,
     JobRow,
     RequestRow,
     StageRow,
+    ThinnedRow,
     ThumbnailRow,
     VerificationRow,
 )
+from store.thinning import restore_file
 from store.vault import suffix_of
 
 ATTEMPTS = 2
@@ -165,27 +175,35 @@ def enqueue_comparison(
     made is then not what was recorded.
     """
     with db.write() as write:
-        image = find_row(write, ImageRow, image_id)
-        request, is_damaged = load_requests(write, [image.request_digest])[image.request_digest]
-        if is_damaged:
-            raise StoreError(
-                f"The record of the image {image.id[:8]} is damaged, so it cannot be made again.",
-                "Its record shows which fields differ.",
-            )
-        row = JobRow(
-            id=uuid.uuid4().hex,
-            request_digest=store_request(write, request),
-            purpose=purpose.value,
-            state=JobState.WAITING.value,
-            created_at=time.time(),
-            session=image.session,
-            parent_id=image.id,
-            profile=profile,
-            program=ask(write, wanted, [request.engine]),
-        )
+        row = _make_comparison(write, image_id, purpose)
+        row.profile = profile
+        engine = select(RequestRow.engine).where(col(RequestRow.digest) == row.request_digest)
+        row.program = ask(write, wanted, [write.exec(engine).one()])
         write.add(row)
         write.flush()
         return to_jobs(write, [row], {})[0]
+
+
+def _make_comparison(write: Session, image_id: str, purpose: Purpose) -> JobRow:
+    """A waiting job that makes an image again, not added yet. Raises `NotFound`, `StoreError`."""
+    image = find_row(write, ImageRow, image_id)
+    if purpose is Purpose.RESTORE and write.get(ThinnedRow, image.number) is None:
+        raise StoreError(f"The image {image.id[:8]} has its pixels: there is nothing to restore.")
+    request, is_damaged = load_requests(write, [image.request_digest])[image.request_digest]
+    if is_damaged:
+        raise StoreError(
+            f"The record of the image {image.id[:8]} is damaged, so it cannot be made again.",
+            "Its record shows which fields differ.",
+        )
+    return JobRow(
+        id=uuid.uuid4().hex,
+        request_digest=store_request(write, request),
+        purpose=purpose.value,
+        state=JobState.WAITING.value,
+        created_at=time.time(),
+        session=image.session,
+        parent_id=image.id,
+    )
 
 
 def claim(db: Database, fencing_token: int, serving: Serving | None = None) -> Job | None:
@@ -194,7 +212,7 @@ def claim(db: Database, fencing_token: int, serving: Serving | None = None) -> J
     Raises `Superseded` when a later worker has started, or who queued a job wants another one.
     """
     with db.write() as write:
-        _check_fencing_token(write, fencing_token)
+        check_fencing_token(write, fencing_token)
         oldest = (
             select(col(JobRow.number))
             .where(col(JobRow.state) == JobState.WAITING.value, *list_conditions(write, serving))
@@ -214,6 +232,30 @@ def claim(db: Database, fencing_token: int, serving: Serving | None = None) -> J
             .returning(JobRow)
         ).first()
         return to_jobs(write, [row], {})[0] if row else None
+
+
+def is_any_waiting(session: Session) -> bool:
+    """Whether any job waits, for whomever."""
+    waiting = select(JobRow.number).where(col(JobRow.state) == JobState.WAITING.value)
+    return session.exec(waiting.limit(1)).first() is not None
+
+
+def start_verification(
+    write: Session, image_id: str, fencing_token: int, serving: Serving | None = None
+) -> Job:
+    """A job that verifies an image, running at once under this token.
+
+    It asks for nothing but the program in `serving`. Raises as `enqueue_comparison`.
+    """
+    row = _make_comparison(write, image_id, Purpose.VERIFY)
+    row.program = None if serving is None else find_number(write, serving.program)
+    row.state = JobState.RUNNING.value
+    row.epoch = fencing_token
+    row.attempts = 1
+    row.started_at = time.time()
+    write.add(row)
+    write.flush()
+    return to_jobs(write, [row], {})[0]
 
 
 def record_wire(db: Database, job_id: str, message: bytes) -> None:
@@ -254,16 +296,18 @@ def finish_comparison(
     comparison: Comparison,
     *,
     result: Result | None,
+    environment: EnvironmentRecord | None = None,
     warning: str | None = None,
 ) -> Verification:
     """Store what a comparison found and end its job.
 
-    The image in `result` is kept as a child of the original when the job's purpose is to
-    regenerate. `warning`: what the engine said meanwhile. Raises `StoreError` when the job is no
-    longer this worker's.
+    `result` is what is to be kept of what was made, as the job's purpose wants: for REGENERATE as
+    a child of the original; for RESTORE as its file, which is then the recorded one. `environment`
+    is what it was made with, `warning` what the engine said meanwhile. Raises `StoreError` when
+    the job is no longer this worker's.
     """
     keeps = result is not None and job.purpose is Purpose.REGENERATE
-    sha256 = db.vault.put(result.data, suffix_of(result.mime)) if result and keeps else ""
+    sha256 = db.vault.put(result.data, suffix_of(result.mime)) if result is not None else ""
     with db.write() as write:
         row = _hold(write, job.id, fencing_token)
         if row.parent_id is None:
@@ -272,13 +316,16 @@ def finish_comparison(
         if result is not None and keeps:
             db.vault.ensure(result.data, suffix_of(result.mime))
             child = _store_image(write, job, row, result, sha256)
+        elif result is not None:
+            restore_file(db, write, find_row(write, ImageRow, row.parent_id), result.data)
+        around = environment or (result.environment if result is not None else None)
         verification = store_verification(
             write,
             row.parent_id,
             comparison,
             job_id=row.id,
             regenerated_id=child.id if child else None,
-            environment_digest=store_environment(write, result.environment) if result else None,
+            environment_digest=store_environment(write, around) if around else None,
         )
         row.verification_number = verification.number
         _end(write, row, warning or (result.warning if result else None))
@@ -493,7 +540,7 @@ def _hold(write: Session, job_id: str, fencing_token: int) -> JobRow:
     return row
 
 
-def _check_fencing_token(session: Session, fencing_token: int) -> None:
+def check_fencing_token(session: Session, fencing_token: int) -> None:
     """Raise `Superseded` when a later worker has started or this one is fenced off."""
     if (newest := read_token(session)) != fencing_token:
         raise Superseded(

@@ -6,6 +6,7 @@ Times are seconds since 1970 in UTC, digests SHA-256 in hexadecimal. Order follo
 
 from __future__ import annotations
 
+import hashlib
 from array import array
 from enum import StrEnum
 from pathlib import Path
@@ -48,11 +49,16 @@ class JobState(StrEnum):
 
 
 class Purpose(StrEnum):
-    """Why a job is run: a new image, a child of a past one, or a comparison only."""
+    """Why a job is run: a new image, a child of a past one, a comparison only, a dropped file.
+
+    `import`: nothing was run, the image came in as a file.
+    """
 
     GENERATE = "generate"
     REGENERATE = "regenerate"
     VERIFY = "verify"
+    RESTORE = "restore"
+    IMPORT = "import"
 
 
 class Relation(StrEnum):
@@ -75,6 +81,24 @@ class Verdict(StrEnum):
     DIFFERENT = "different"
     CANNOT_RUN = "cannot run"
     NOT_VERIFIABLE = "not verifiable"
+
+
+class RunState(StrEnum):
+    """Where a run of verifications is. The last two are final.
+
+    `preparing`: its images are still being listed.
+    """
+
+    PREPARING = "preparing"
+    RUNNING = "running"
+    PAUSED = "paused"
+    DONE = "done"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it takes no further image for ever."""
+        return self in (RunState.DONE, RunState.CANCELLED)
 
 
 class FinishReason(StrEnum):
@@ -106,6 +130,11 @@ class EnvironmentRecord(msgspec.Struct, frozen=True, kw_only=True):
         """Canonical JSON, over which the digest is taken."""
         return msgspec.json.encode(self.values, order="sorted")
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON."""
+        return hashlib.sha256(self.to_json()).hexdigest()
+
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """One image to be made: a request with its seed, in the queue.
@@ -116,6 +145,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     know. `profile` names the host to ask (None: the usual one). `is_damaged`: the stored request
     no longer matches its digest, so `request` is only the best guess from what is left.
     `is_for_others`: it waits for other settings, or a newer program, than those of who asks.
+    `is_background`: it is of a run of verifications, which had its turn as nothing else waited.
     """
 
     number: int
@@ -145,6 +175,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     profile: str | None = None
     is_damaged: bool = False
     is_for_others: bool = False
+    is_background: bool = False
 
 
 class Serving(msgspec.Struct, frozen=True, kw_only=True):
@@ -180,6 +211,66 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     created_at: float
 
 
+class VerificationRun(msgspec.Struct, frozen=True, kw_only=True):
+    """Many images that are verified one after the other, behind the jobs of people.
+
+    `search` says what chose them. `done` of `total` images have had their turn.
+    """
+
+    number: int
+    id: str
+    search: str
+    state: RunState
+    created_at: float
+    finished_at: float | None
+    total: int
+    done: int
+
+
+class RunResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One image of a run; `position` counts from 1. `pixels_sha256` is what is recorded of it.
+
+    `state` is that of its job, None before it and where none was needed. Without a `verification`
+    it is still to come, or its job ended by an `error`.
+    """
+
+    position: int
+    image_number: int
+    image_id: str
+    pixels_sha256: str
+    state: JobState | None
+    error: str | None
+    verification: Verification | None
+
+
+class Imported(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an image came from that came in as a file.
+
+    `dialect`: whose metadata it had (`safelight`, `A1111`, `ComfyUI` …), `grade`: how much of it is
+    in the request. `unread`: names and values that were not understood or have no place in a
+    request; the value is None for what the file does not say, and there the request holds a
+    stand-in. `text`: the metadata as they were, filled by `history.get_image` only. `file_name`: of
+    the file, without its folder. `signer`: the public key of who signed the record.
+    """
+
+    dialect: str
+    grade: str
+    unread: tuple[tuple[str, str | None], ...] = ()
+    text: str = ""
+    file_name: str = ""
+    signer: str | None = None
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether our own record came with it, so that it can be made again."""
+        return self.grade == "exact"
+
+    @property
+    def unsaid(self) -> tuple[str, ...]:
+        """The names of what the request holds stand-ins for."""
+        return tuple(name for name, value in self.unread if value is None)
+
+
 class Image(msgspec.Struct, frozen=True, kw_only=True):
     """One result, with everything that a list or a record shows except its bytes.
 
@@ -190,10 +281,11 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     the engine said besides) are filled by `history.get_image` only. `is_damaged`: the stored
     record does not fit its own digest, so `request` is only the best guess from what is left;
     `changes` names all that was changed in the record after it was written, and is filled by
-    `history.check_image` only. `rating` (0 to 5, None for none), `is_favourite`, `tags` (by name)
+    `history.check_image` only. `is_thinned`: its file was dropped, as it can be made again.
+    `rating` (0 to 5, None for none), `is_favourite`, `tags` (by name)
     and `note` are what a person said of it, `is_trashed` whether it lies in the trash.
     `is_emptied`: its pixels were removed with the trash, and its record is kept for the images
-    that were made from it.
+    that were made from it. `imported` says where an image that came in came from.
     """
 
     number: int
@@ -226,6 +318,7 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     environment: EnvironmentRecord | None = None
     meta: dict[str, str] = {}
     is_damaged: bool = False
+    is_thinned: bool = False
     changes: tuple[str, ...] = ()
     rating: int | None = None
     is_favourite: bool = False
@@ -233,6 +326,12 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     note: str | None = None
     is_trashed: bool = False
     is_emptied: bool = False
+    imported: Imported | None = None
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether another program made it, so that nothing here can make it again."""
+        return self.imported is not None and self.imported.dialect != "safelight"
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True):

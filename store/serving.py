@@ -86,8 +86,8 @@ def _is_fit(session: Session, wanted: Serving, engines: Iterable[str]) -> bool:
     # A worker of a program that does not write down what it is has only taken the token.
     if newest is None or newest.token != read_token(session):
         return False
-    own = _find_number(session, newest.serving.program)
-    if own < _find_number(session, wanted.program):
+    own = find_number(session, newest.serving.program)
+    if own < find_number(session, wanted.program):
         return False
     names = set(engines) & wanted.settings.keys()
     return all(newest.serving.settings.get(name) == wanted.settings[name] for name in names)
@@ -97,18 +97,24 @@ def list_conditions(session: Session, serving: Serving | None) -> list[Any]:
     """What a waiting job must be for `serving` to run it; all of them where it is None."""
     if serving is None:
         return []
-    number = _find_number(session, serving.program)
+    number = find_number(session, serving.program)
     conditions = [or_(col(JobRow.program).is_(None), col(JobRow.program) <= number)]
+    if others := list_unserved(session, serving):
+        theirs = select(RequestRow.digest).where(col(RequestRow.engine).in_(others))
+        conditions.append(col(JobRow.request_digest).not_in(theirs))
+    return conditions
+
+
+def list_unserved(session: Session, serving: Serving | None) -> list[str]:
+    """The engines whose jobs ask for other settings than those of `serving`; None has any."""
+    if serving is None:
+        return []
     asked = session.exec(select(MetaRow).where(col(MetaRow.key).startswith(_SETTINGS))).all()
-    others = [
+    return [
         engine
         for row in asked
         if serving.settings.get(engine := row.key.removeprefix(_SETTINGS)) != row.value
     ]
-    if others:
-        theirs = select(RequestRow.digest).where(col(RequestRow.engine).in_(others))
-        conditions.append(col(JobRow.request_digest).not_in(theirs))
-    return conditions
 
 
 def is_served(db: Database, wanted: Serving, engines: Iterable[str]) -> bool:
@@ -145,7 +151,7 @@ def _register(write: Session, digest: str) -> int:
     return row.number
 
 
-def _find_number(session: Session, digest: str) -> int:
+def find_number(session: Session, digest: str) -> int:
     """The number of a program; the next one where it was never met."""
     found = session.exec(select(ProgramRow.number).where(col(ProgramRow.digest) == digest)).first()
     if found is not None:

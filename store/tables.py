@@ -306,7 +306,11 @@ class VerificationRunRow(SQLModel, table=True):
 
 
 class VerificationRunImageRow(SQLModel, table=True):
-    """One image of a run. `position` counts from 1; without a verification it is still to come."""
+    """One image of a run, which are taken in the order of `position`, from 1 on.
+
+    `job_id`: what verifies it, and holds the number of its verification. `verification_number`: of
+    a verdict for which no job was needed. With neither it is still to come.
+    """
 
     __tablename__: ClassVar[Any] = "verification_run_image"
     __table_args__ = (
@@ -362,7 +366,8 @@ class MetaRow(SQLModel, table=True):
     """Facts about the database itself: `schema_version`, `min_reader_version`, `epoch` …
 
     `epoch` is the newest worker's fencing token, or one higher where it was fenced off. `worker` is
-    what the newest worker runs jobs with, `settings of ENGINE` what its jobs ask for.
+    what the newest worker runs jobs with, `settings of ENGINE` what its jobs ask for, `preference
+    NAME` what is remembered of the people who use it.
     """
 
     __tablename__: ClassVar[Any] = "meta"

@@ -1,4 +1,4 @@
-"""What a watching screen compares: whether jobs, images, verdicts or marks are others now."""
+"""What a watching screen compares: whether jobs, images, verdicts, marks … are others now."""
 
 from __future__ import annotations
 
@@ -8,11 +8,22 @@ from sqlmodel import col, select
 
 from store.database import Database
 from store.records import JobState
-from store.tables import MARKS_KEY, ImageRow, JobRow, MetaRow, VerificationRow
+from store.tables import (
+    MARKS_KEY,
+    ImageRow,
+    JobRow,
+    MetaRow,
+    ThinnedRow,
+    VerificationRow,
+    VerificationRunRow,
+)
+
+RUNS = 50
+"""How many runs of verifications, the newest ones, are looked at."""
 
 
 class Fingerprint(msgspec.Struct, frozen=True):
-    """Equal as long as no job, image, verdict or mark was added or changed.
+    """Equal as long as no job, image, verdict, mark or run is another, no image thinned.
 
     Drafts do not count: they are written with each key and shown by nobody else.
     """
@@ -22,6 +33,8 @@ class Fingerprint(msgspec.Struct, frozen=True):
     verifications: int
     marks: str
     unfinished: tuple[tuple[int, str, bool], ...]
+    runs: tuple[tuple[int, str], ...]
+    thinned: int
 
 
 def read_fingerprint(db: Database) -> Fingerprint:
@@ -39,6 +52,15 @@ def read_fingerprint(db: Database) -> Fingerprint:
                 (number or 0, state, bool(is_cancelling))
                 for number, state, is_cancelling in read.exec(
                     unfinished.where(col(JobRow.state).in_(active))
+                )
+            ),
+            thinned=read.exec(select(func.count()).select_from(ThinnedRow)).one(),
+            runs=tuple(
+                (number or 0, state)
+                for number, state in read.exec(
+                    select(VerificationRunRow.number, VerificationRunRow.state)
+                    .order_by(col(VerificationRunRow.number).desc())
+                    .limit(RUNS)
                 )
             ),
         )

@@ -35,6 +35,7 @@ from store.limits import suggest
 from store.records import (
     Draft,
     Emptying,
+    EnvironmentRecord,
     Image,
     Job,
     JobState,
@@ -42,9 +43,11 @@ from store.records import (
     Marked,
     Purpose,
     Relation,
+    RunResult,
     Serving,
     Session,
     Verification,
+    VerificationRun,
 )
 from store.request import Request
 from store.search import NEWEST_FIRST, Search, Sort
@@ -52,9 +55,16 @@ from tui import abilities
 from tui.abilities import Upscaler
 
 if TYPE_CHECKING:
+    from engines.file_verification import FileVerifier
+    from engines.outlook import Preflight
     from engines.settings import Settings
+    from engines.thinning import Thinning
     from store.database import Database
     from store.decoding import DecodedInput, Input, Role
+    from store.lineage import Ancestry, Branch, Origin
+    from store.metadata.choices import FileChoices, MadeFile
+    from store.metadata.intake import Adopted, Arrival
+    from store.metadata.signature import SigningKey
     from store.selection import Chunk, Place
     from store.sessions import DraftWriter
 
@@ -92,6 +102,7 @@ class Darkroom:
         self.notes: list[str] = []
         self.capabilities: Mapping[str, Capabilities] = {}
         self._losing: set[str] = set()
+        self._counted: dict[int, tuple[int, dict[str, int]]] = {}
         self._registry = EngineRegistry(settings)
         self._opened: Database | None = None
         self._drafts: DraftWriter | None = None
@@ -210,6 +221,12 @@ class Darkroom:
         """Write the draft through. Returns at once; a thread writes the newest one."""
         if self._drafts is not None and not self.is_read_only:
             self._drafts.write(name, draft)
+
+    async def write_draft(self, name: str, draft: Draft) -> None:
+        """Write the draft of a session that is not open here. Raises `StoreError`."""
+        from store import sessions
+
+        await asyncio.to_thread(sessions.save_draft, self.database, name, draft)
 
     @property
     def draft_error(self) -> StoreError | None:
@@ -355,6 +372,12 @@ class Darkroom:
 
         return await asyncio.to_thread(history.get_image_at, self.database, number)
 
+    async def get_images(self, numbers: Sequence[int]) -> list[Image]:
+        """The images with these numbers, as lists have them, newest first."""
+        from store import history
+
+        return await asyncio.to_thread(history.get_images, self.database, numbers)
+
     async def check_image(self, reference: str) -> Image:
         """As `get_image`, with the names of what was changed in the record."""
         from store import history
@@ -374,11 +397,42 @@ class Darkroom:
             if note and note not in self.notes:
                 self.notes.append(note)
 
+    async def find_neighbour(self, image: Image, *, is_newer: bool) -> Image | None:
+        """The image made next after `image`, or last before it; None at an end."""
+        from store import history
+
+        return await asyncio.to_thread(
+            history.find_neighbour, self.database, image.number, is_newer=is_newer
+        )
+
+    async def list_made(self, request: Request) -> list[Image]:
+        """The images of this very request, newest first; those in the trash too."""
+        from store import history
+
+        return await asyncio.to_thread(history.list_made, self.database, request.digest)
+
     async def read_image(self, image: Image) -> bytes:
         """The stored file. Raises `StoreError` when it is missing or damaged."""
         from store import history
 
         return await asyncio.to_thread(history.read_image, self.database, image)
+
+    async def read_shown(self, image: Image) -> tuple[bytes, bool]:
+        """What there is to look at: the file, or (then with True) the thumbnail of a thinned image.
+
+        Raises `StoreError` when the file is missing or damaged.
+        """
+        try:
+            return await self.read_image(image), False
+        except StoreError:
+            # It may have been thinned since the list was read.
+            now = await self.get_image(image.id)
+            if not now.is_thinned:
+                raise
+            thumbnails = await self.get_thumbnails([image.number])
+            if image.number not in thumbnails:
+                raise
+            return thumbnails[image.number], True
 
     async def get_thumbnails(self, numbers: Sequence[int]) -> dict[int, bytes]:
         """Thumbnails (WebP) by image number."""
@@ -386,11 +440,55 @@ class Darkroom:
 
         return await asyncio.to_thread(history.get_thumbnails, self.database, numbers)
 
+    async def find_ancestors(self, image_id: str) -> Ancestry:
+        """The line of an image upwards, its parent first. Raises `NotFound`."""
+        from store import lineage
+
+        return await asyncio.to_thread(lineage.find_ancestors, self.database, image_id)
+
+    async def list_children(self, image_id: str, after: int = 0, limit: int = 50) -> list[Image]:
+        """Images that came from this one, with numbers over `after`, the oldest first."""
+        from store import lineage
+
+        return await asyncio.to_thread(lineage.list_children, self.database, image_id, after, limit)
+
+    async def count_children(self, image_ids: Collection[str]) -> dict[str, int]:
+        """How many images came from each of these."""
+        from store import lineage
+
+        return await asyncio.to_thread(lineage.count_children, self.database, image_ids)
+
+    async def list_by_id(self, image_ids: Collection[str]) -> list[Image]:
+        """The images with these ids, those that there are, in no order."""
+        from store import lineage
+
+        return await asyncio.to_thread(lineage.list_by_id, self.database, image_ids)
+
+    async def list_origins(self, numbers: Collection[int]) -> dict[int, Origin]:
+        """Where those of these images came from that were imported, by number."""
+        from store import lineage
+
+        return await asyncio.to_thread(lineage.list_origins, self.database, numbers)
+
+    async def read_tree(self, image_id: str, *, depth: int, breadth: int) -> Branch:
+        """An image with what came of it. Raises `NotFound`."""
+        from store import lineage
+
+        return await asyncio.to_thread(
+            lineage.read_tree, self.database, image_id, depth=depth, breadth=breadth
+        )
+
     async def read_wire(self, job_id: str) -> bytes | None:
         """The exact message that was sent for the job; None for an engine without a wire."""
         from store import queue
 
         return await asyncio.to_thread(queue.read_wire, self.database, job_id)
+
+    async def get_environment(self, digest: str) -> EnvironmentRecord | None:
+        """What images were made or verified with, by its digest; None where it is not kept."""
+        from store import history
+
+        return await asyncio.to_thread(history.get_environment, self.database, digest)
 
     async def list_verifications(self, image_id: str) -> list[Verification]:
         """All verifications of the image, newest first."""
@@ -440,6 +538,31 @@ class Darkroom:
         from store.trash import empty_trash
 
         return await asyncio.to_thread(empty_trash, self.database, tell)
+
+    # Images of others
+
+    async def import_image(
+        self, data: bytes, file_name: str, session: str | None = None
+    ) -> Arrival:
+        """Add an image file to the history with all that its metadata say of it.
+
+        `file_name`: without its folder; `session`: where it is shown. One that is there is not
+        added again. Raises `StoreError` where it is no image or says nothing.
+        """
+        from store.metadata.intake import import_file
+
+        return await asyncio.to_thread(
+            import_file, self.database, data, file_name=file_name, session=session
+        )
+
+    async def read_metadata(self, data: bytes) -> Adopted:
+        """The request that an image file's metadata make, with how much of them is in it.
+
+        Nothing is kept. Raises `StoreError` where it is no image or says nothing.
+        """
+        from store.metadata.intake import adopt_file
+
+        return await asyncio.to_thread(adopt_file, data)
 
     # Engines
 
@@ -526,8 +649,10 @@ class Darkroom:
             self._enqueue, requests, session, draft.parent_id, draft.relation
         )
 
-    async def generate_request(self, request: Request, session: str | None = None) -> Job:
-        """Queue `request` as it is, to the digest.
+    async def generate_request(
+        self, request: Request, session: str | None = None, parent: Image | None = None
+    ) -> Job:
+        """Queue `request` as it is, to the digest; as what was edited from `parent`, if given.
 
         Raises `RequestError` for the first thing that its engine does not accept, `NotFound` for
         an image file that it starts from and that is not kept.
@@ -536,7 +661,9 @@ class Darkroom:
         self._registry.describe_losses(request)
         for sha256 in request.parameters.inputs:
             await self.get_input(sha256)
-        (job,) = await asyncio.to_thread(self._enqueue, [request], session, None, None)
+        parent_id = None if parent is None else parent.id
+        relation = None if parent is None else Relation.EDIT
+        (job,) = await asyncio.to_thread(self._enqueue, [request], session, parent_id, relation)
         return job
 
     def _enqueue(
@@ -662,12 +789,13 @@ class Darkroom:
         return await asyncio.to_thread(self._verify, image_id)
 
     def _verify(self, image_id: str) -> Job | None:
-        from engines.verify import verify_record
+        from engines.verify import judge_foreign, verify_record
         from store import history
 
         image = history.check_image(self.database, image_id)
         is_changed = image.is_damaged or bool(image.changes)
-        if is_changed and (comparison := verify_record(self.database, image)) is not None:
+        comparison = verify_record(self.database, image) if is_changed else None
+        if (comparison := comparison or judge_foreign(image)) is not None:
             history.add_verification(self.database, image.id, comparison)
             return None
         return self._enqueue_comparison(image.id, Purpose.VERIFY)
@@ -676,7 +804,13 @@ class Darkroom:
         from engines.cost import check_budget
         from store import history, queue
 
-        request = history.get_image(self.database, image_id).request
+        image = history.get_image(self.database, image_id)
+        if image.is_foreign:
+            raise StoreError(
+                f"Another program made the image {image.id[:8]}; it cannot be made again here.",
+                "Load it into the editor to make one like it.",
+            )
+        request = image.request
         if purpose is Purpose.REGENERATE:
             check_budget(self.database, [request], self.settings)
         profile = self._choose_profile(request.engine)
@@ -684,6 +818,178 @@ class Darkroom:
             return queue.enqueue_comparison(
                 self.database, image_id, purpose, profile=profile, wanted=wanted
             )
+
+    # Files that leave, and files that are verified
+
+    async def make_file(
+        self, image_id: str, choices: FileChoices, key: SigningKey | None = None
+    ) -> MadeFile:
+        """The file of an image with its record in it, to be written somewhere.
+
+        `key` signs the record. Raises `StoreError` where a file or record is damaged.
+        """
+        return await asyncio.to_thread(self._make_file, image_id, choices, key)
+
+    def _make_file(self, image_id: str, choices: FileChoices, key: SigningKey | None) -> MadeFile:
+        from store import history
+        from store.metadata.files import make_file
+
+        image = history.get_image(self.database, image_id)
+        data = history.read_image(self.database, image)
+        return make_file(self.database, image, data, choices, key=key)
+
+    async def read_inputs(self, image: Image) -> dict[str, tuple[str, bytes]]:
+        """The files that an image's request starts from, with their endings, by their digests."""
+        return await asyncio.to_thread(self._read_inputs, image)
+
+    def _read_inputs(self, image: Image) -> dict[str, tuple[str, bytes]]:
+        from store.inputs import get_input, read_input
+        from store.vault import suffix_of
+
+        database = self.database
+        return {
+            sha256: (suffix_of(get_input(database, sha256).mime), read_input(database, sha256))
+            for sha256 in image.request.parameters.inputs
+        }
+
+    def make_file_verifier(self, signers: Path | None = None) -> FileVerifier:
+        """What verifies files from their own records; to be closed. It adds nothing to the history.
+
+        `signers` names the keys of people. Files that requests start from are looked for here too.
+        """
+        from engines.file_verification import FileVerifier
+        from engines.worker.job import KeptFiles
+
+        return FileVerifier(self.settings, KeptFiles(self.database), signers)
+
+    async def get_export_folder(self) -> str | None:
+        """The folder that images were saved to last, None before the first time."""
+        from store.preferences import EXPORT_FOLDER, read_preference
+
+        return await asyncio.to_thread(read_preference, self.database, EXPORT_FOLDER)
+
+    async def remember_export_folder(self, folder: Path) -> None:
+        """Save images there from now on, without asking."""
+        from store.preferences import EXPORT_FOLDER, write_preference
+
+        if not self.is_read_only:
+            await asyncio.to_thread(write_preference, self.database, EXPORT_FOLDER, str(folder))
+
+    # Runs of verifications
+
+    async def begin_run(self, search: str, numbers: Sequence[int]) -> VerificationRun:
+        """Verify the images with these numbers one after the other, behind all other jobs.
+
+        `search` says what chose them.
+        """
+        return await asyncio.to_thread(self._begin_run, search, numbers)
+
+    def _begin_run(self, search: str, numbers: Sequence[int]) -> VerificationRun:
+        from store.verification_runs import begin_run
+
+        # What is made again is made by the settings of each engine that has any.
+        with engage_worker(self.database, self.list_engines()) as wanted:
+            return begin_run(self.database, search, numbers, wanted=wanted)
+
+    async def list_runs(self, limit: int = 50) -> list[VerificationRun]:
+        """Runs of verifications, newest first."""
+        from store import verification_runs
+
+        return await asyncio.to_thread(verification_runs.list_runs, self.database, limit)
+
+    async def get_run(self, reference: str) -> VerificationRun:
+        """The run by a unique beginning of its id, `@1` for the newest. Raises `NotFound`."""
+        from store import verification_runs
+
+        return await asyncio.to_thread(verification_runs.get_run, self.database, reference)
+
+    async def list_results(self, run: VerificationRun, after: int = 0) -> list[RunResult]:
+        """Some images of a run in their order, those behind the position `after`."""
+        from store import verification_runs
+
+        return await asyncio.to_thread(
+            verification_runs.list_results, self.database, run.number, after=after
+        )
+
+    async def count_verdicts(self, run: VerificationRun) -> dict[str, int]:
+        """How many images of a run have which verdict so far."""
+        return await asyncio.to_thread(self._count_verdicts, run)
+
+    def _count_verdicts(self, run: VerificationRun) -> dict[str, int]:
+        from store.verification_runs import count_verdicts
+
+        # Only what is new is counted: a run may have a million images.
+        until, counted = self._counted.get(run.number, (0, {}))
+        fresh = count_verdicts(self.database, run.number, after=until, until=run.done)
+        counted = {
+            verdict: counted.get(verdict, 0) + fresh.get(verdict, 0)
+            for verdict in counted.keys() | fresh.keys()
+        }
+        self._counted[run.number] = (run.done, counted)
+        return counted
+
+    async def pause_run(self, run_id: str) -> VerificationRun:
+        """Take no further image of a run until it is resumed."""
+        from store import verification_runs
+
+        return await asyncio.to_thread(verification_runs.pause_run, self.database, run_id)
+
+    async def resume_run(self, run_id: str) -> VerificationRun:
+        """Go on with a paused run."""
+        return await asyncio.to_thread(self._resume_run, run_id)
+
+    def _resume_run(self, run_id: str) -> VerificationRun:
+        from store.verification_runs import resume_run
+
+        with engage_worker(self.database, self.list_engines()) as wanted:
+            return resume_run(self.database, run_id, wanted=wanted)
+
+    async def cancel_run(self, run_id: str) -> VerificationRun:
+        """End a run; what it has found is kept."""
+        from store import verification_runs
+
+        return await asyncio.to_thread(verification_runs.cancel_run, self.database, run_id)
+
+    async def check_before(self, reference: str) -> Preflight:
+        """What is other now than when the image was made; nothing is made. May load a model."""
+        from engines.preflight import check_before
+
+        return await asyncio.to_thread(check_before, self.database, self._registry, reference)
+
+    # Images without pixels
+
+    async def thin(
+        self,
+        numbers: Sequence[int],
+        *,
+        made_before: float | None = None,
+        is_rehearsal: bool = False,
+    ) -> Thinning:
+        """Drop the pixels of those of these images that can be made again here.
+
+        `made_before`: only of those made before this moment. `is_rehearsal`: only say what would
+        be done. May load a model.
+        """
+        from engines.thinning import thin
+
+        return await asyncio.to_thread(
+            thin,
+            self.database,
+            self._registry,
+            numbers,
+            made_before=made_before,
+            is_rehearsal=is_rehearsal,
+        )
+
+    async def list_thinned(self) -> list[int]:
+        """The numbers of all images without pixels, newest first."""
+        from store import thinning
+
+        return await asyncio.to_thread(thinning.list_thinned, self.database)
+
+    async def restore(self, image_id: str) -> Job:
+        """Queue that the pixels of a thinned image are made again; only the same are taken."""
+        return await asyncio.to_thread(self._enqueue_comparison, image_id, Purpose.RESTORE)
 
     async def cancel(self, job_id: str) -> Job:
         """Ask that the job stop within one step."""
@@ -785,12 +1091,16 @@ def _revive_worker(directory: Path, database: Database) -> None:
         return
     from store import queue
     from store.serving import count_waiting
+    from store.verification_runs import is_pending
 
     try:
         # What waits for another program or other settings is left to those who have them.
-        if queue.count_active(database) and (
-            queue.list_jobs(database, states=[JobState.RUNNING], limit=1)
-            or count_waiting(database, read_serving(directory))[0]
+        if is_pending(database) or (
+            queue.count_active(database)
+            and (
+                queue.list_jobs(database, states=[JobState.RUNNING], limit=1)
+                or count_waiting(database, read_serving(directory))[0]
+            )
         ):
             ensure_worker(directory)
     except StoreError as error:

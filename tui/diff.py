@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from store.records import Image, Purpose, Relation
 from store.request import FineTune, Prompt, Request, list_differences
 from tui.text import show_safely
-from tui.words import name_parameter
+from tui.words import name_parameter, name_step, write_size
 
 _TEXT_LENGTH = 24
 _PARTS = ("initial_image", "mask", "variation", "upscale", "guidance", "adapter", "fine_tunes")
@@ -26,6 +27,19 @@ def describe_change(older: Request, newer: Request, *, has_unicode: bool = True)
     changes = _list_prompt_changes(older.stack.prompts, newer.stack.prompts, arrow)
     changes += _list_other_changes(older, newer, arrow)
     return ", ".join(changes) or "same request"
+
+
+def describe_step(parent: Request | None, child: Image, *, has_unicode: bool = True) -> str:
+    """How an image came from its parent and what changed on the way: `edited: weight 1→1.2`.
+
+    `parent` is that one's request, None where it is not known.
+    """
+    step = name_step(child)
+    if parent is None or child.purpose is Purpose.REGENERATE:
+        return step
+    if child.relation is Relation.UPSCALE:
+        return f"{step}: {write_size(child.width, child.height)}"
+    return f"{step}: {describe_change(parent, child.request, has_unicode=has_unicode)}"
 
 
 def _list_prompt_changes(

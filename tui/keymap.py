@@ -16,6 +16,8 @@ from tui.keys import list_bindings, split_keys, write_keys
 def list_families() -> list[list[type[DOMNode]]]:
     """Classes whose bindings may hold at once: those of one screen or dialog, and of the app."""
     from tui.app import SafelightApp
+    from tui.compare.screen import CompareScreen
+    from tui.compare.view import DifferenceView
     from tui.compose.editors import PromptEditor, ValueInput
     from tui.compose.image import ImagePanel
     from tui.compose.mask import MaskScreen
@@ -30,6 +32,8 @@ def list_families() -> list[list[type[DOMNode]]]:
     from tui.history.record import RecordView
     from tui.history.screen import HistoryScreen
     from tui.jobs import ChargeQuestion, JobsScreen
+    from tui.lineage.screen import LineageScreen
+    from tui.lineage.tree import LineageTree
 
     compose: tuple[type[DOMNode], ...] = (
         *(PromptStack, ParameterList, ImagePanel, RecentStrip),
@@ -43,6 +47,8 @@ def list_families() -> list[list[type[DOMNode]]]:
     families: list[list[type[DOMNode]]] = [[part, ComposeScreen, SafelightApp] for part in compose]
     families += [[part, MarkDesk, HistoryScreen, SafelightApp] for part in history]
     families += [[JobsScreen, SafelightApp], [MaskScreen, SafelightApp]]
+    families += [[DifferenceView, CompareScreen, SafelightApp]]
+    families += [[LineageTree, LineageScreen, SafelightApp]]
     return families + [[dialog] for dialog in dialogs]
 
 

@@ -9,11 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from store.records import FinishReason, Image, JobState, Purpose, Relation, Verdict, Verification
+from store.records import (
+    FinishReason,
+    Image,
+    Imported,
+    JobState,
+    Purpose,
+    Relation,
+    RunState,
+    Verdict,
+    Verification,
+)
 from store.request import Adapter, FineTune, Guidance, InitialImage, Mask, Parameters, Upscale
 from tui.text import show_safely
+
+if TYPE_CHECKING:
+    from store.lineage import Origin
 
 # Verdicts
 
@@ -121,6 +134,23 @@ def describe_comparison(verdict: Verdict, first_difference: str | None, image_id
             return f"not comparable with {first}"
 
 
+def describe_counts(verdicts: Mapping[str, int]) -> str:
+    """How many images have which verdict: `197 identical, 3 different`; `-` before the first."""
+    if not verdicts:
+        return "-"
+    order = [*Verdict, *(name for name in verdicts if name not in list(Verdict))]
+    said = (f"{verdicts[name]:,} {name}" for name in order if verdicts.get(name))
+    return ", ".join(said)
+
+
+def name_run_state(state: RunState) -> str:
+    """Where a run of verifications is: `preparing`, `running`, `paused`, `done`, `cancelled`."""
+    return state.value
+
+
+PIXELS_DROPPED = "pixels dropped to save space; r restores them"
+"""What stands under the thumbnail of an image that was thinned."""
+
 # Jobs
 
 
@@ -137,6 +167,8 @@ _DOING = {
     Purpose.GENERATE: "generating",
     Purpose.REGENERATE: "regenerating",
     Purpose.VERIFY: "verifying",
+    Purpose.RESTORE: "restoring",
+    Purpose.IMPORT: "importing",
 }
 STOPPING = "stopping"
 FOR_OTHERS = "waiting for the settings it was queued with"
@@ -153,12 +185,12 @@ def name_state(state: JobState) -> str:
 
 
 def name_purpose(purpose: Purpose) -> str:
-    """What a job is for: `generate`, `regenerate`, `verify`."""
+    """What a job is for: `generate`, `regenerate`, `verify`, `restore`, `import`."""
     return purpose.value
 
 
 def describe_purpose(purpose: Purpose) -> str:
-    """What a job is doing: `generating`, `regenerating`, `verifying`."""
+    """What a job is doing: `generating`, `regenerating`, `verifying`, `restoring` …"""
     return _DOING[purpose]
 
 
@@ -189,16 +221,99 @@ _RELATIONS = {
 
 def describe_lineage(image: Image) -> str:
     """`started from ID`, `made again from ID`, `the first of its line` …"""
+    if image.imported is not None and not image.parent_id:
+        return f"imported from {show_safely(image.imported.file_name) or 'a file'}"
     if not image.parent_id:
         return "the first of its line"
     match image.purpose:
         case Purpose.REGENERATE:
             how = "made again from"
-        case Purpose.VERIFY:
+        case Purpose.VERIFY | Purpose.RESTORE:
             how = "verified from"
-        case Purpose.GENERATE:
+        case Purpose.GENERATE | Purpose.IMPORT:
             how = _RELATIONS[image.relation]
     return f"{how} {image.parent_id}"
+
+
+_GRADES = {
+    "exact": "all of its record is there",
+    "mapped": "all that it says is in the request",
+    "partial": "some of it is not in the request",
+    "text only": "little more than a text is known",
+}
+
+
+def describe_grade(imported: Imported) -> str:
+    """Whose metadata an imported image had, and how much of it is known: `A1111, mapped: …`."""
+    said = _GRADES.get(imported.grade)
+    return f"{imported.dialect}, {imported.grade}" + (f": {said}" if said else "")
+
+
+def describe_arrival(name: str, image: Image, *, is_new: bool) -> str:
+    """What became of an imported file: `Imported x.png as 5d35: A1111, mapped: …`."""
+    if not is_new:
+        return f"{name} is in the history already, as {image.id[:4]}."
+    said = "" if image.imported is None else f": {describe_grade(image.imported)}"
+    return f"Imported {name} as {image.id[:4]}{said}."
+
+
+NOT_KNOWN = "not known"
+
+
+def describe_unsaid(imported: Imported) -> str:
+    """The names of what its file did not say, where the request holds stand-ins; or ""."""
+    return ", ".join(name_parameter(name) for name in imported.unsaid)
+
+
+def write_known(image: Image, field: str, text: str) -> str:
+    """`text`, the value of a field of its request, or that it is not known: `steps`, `model` …"""
+    is_known = image.imported is None or field not in image.imported.unsaid
+    return text if is_known else NOT_KNOWN
+
+
+def write_seed(image: Image) -> str:
+    """The seed, or `-` where the file of an imported image did not say it."""
+    return "-" if write_known(image, "seed", "") == NOT_KNOWN else str(image.seed)
+
+
+def describe_unread(imported: Imported) -> list[str]:
+    """What was not understood, or has no place in a request, a line each."""
+    return [
+        value if name == "note" else f"{name}: {value}"
+        for name, value in imported.unread
+        if value is not None
+    ]
+
+
+def describe_origin(image: Image, origin: Origin | None = None) -> str:
+    """What the first image of a line came from; "" where that is another image.
+
+    `origin`: the file that it was imported from.
+    """
+    if origin is not None:
+        return f"imported from {origin.file_name} ({origin.dialect})"
+    if image.parent_id:
+        return ""
+    parameters = image.request.parameters
+    if parameters.upscale is not None:
+        return f"made larger from the file {_shorten(parameters.upscale.sha256)}"
+    if parameters.initial_image is not None:
+        return f"started from the file {_shorten(parameters.initial_image.sha256)}"
+    return "the first of its line"
+
+
+_STEPS = {
+    None: "edited",
+    Relation.EDIT: "edited",
+    Relation.VARIATION: "varied",
+    Relation.INITIAL_IMAGE: "started from it",
+    Relation.UPSCALE: "made larger",
+}
+
+
+def name_step(image: Image) -> str:
+    """How `image` came from its parent: `edited`, `varied`, `made again`, `made larger` …"""
+    return "made again" if image.purpose is Purpose.REGENERATE else _STEPS[image.relation]
 
 
 # Parameters
@@ -380,3 +495,11 @@ def write_weight(
 def count_things(number: int, thing: str) -> str:
     """`1 image`, `1,024 images`."""
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def write_bytes(count: int) -> str:
+    """A size: `812 bytes`, `1.4 MB`, `2.31 GB`; a MB is a million bytes."""
+    for unit, size, decimals in (("GB", 10**9, 2), ("MB", 10**6, 1), ("kB", 10**3, 1)):
+        if count >= size:
+            return f"{count / size:.{decimals}f} {unit}"
+    return f"{count} bytes"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engines.base import Engine, EngineSpec, NoSettings, TokenizedPrompt
+from engines.base import Engine, EngineSpec, Judgement, NoSettings, TokenizedPrompt
 from engines.builtin.models import CAPABILITIES, name_revision
 from engines.capabilities import Capabilities
 from store.records import EnvironmentRecord
@@ -38,6 +38,20 @@ class BuiltinSpec(EngineSpec[NoSettings]):
         from engines.builtin.weights import describe_weights
 
         return describe_weights()
+
+    def describe_environment(self, request: Request, engine: Engine) -> EnvironmentRecord:
+        """Of the revision that the request names, whichever is the newest."""
+        from engines.builtin.engine import describe_model
+
+        return describe_model(request.model)
+
+    def judge_change(
+        self, name: str, request: Request, then: EnvironmentRecord, now: EnvironmentRecord
+    ) -> Judgement:
+        """By what the model is made of and what the engine promises."""
+        from engines.builtin.judgement import judge_change
+
+        return judge_change(name, request, then, now)
 
     def name_model(self, request: Request, environment: EnvironmentRecord | None = None) -> str:
         """The model with its revision: for one that is not named, the one that was recorded."""

@@ -42,34 +42,7 @@ class BuiltinEngine:
 
         Loads it; raises `EngineError`. An image of another revision brings its own with it.
         """
-        return self._describe(CAPABILITIES.default_model)
-
-    def _describe(self, model: str) -> EnvironmentRecord:
-        import platform
-
-        import numpy
-        import PIL
-
-        # The model in memory is the one that was read; the files may have changed since.
-        weights = load_model(model)
-        check_files(find_weights().folders[weights.manifest.revision])
-        manifest, problem = weights.manifest, find_kernel_problem()
-        return EnvironmentRecord(
-            values={
-                "engine": "builtin",
-                "engine revision": str(manifest.revision),
-                "code": digest_code(),
-                "model": manifest.model,
-                "weights": manifest.files["model.npz"],
-                "vocabulary": manifest.files["vocabulary.txt"],
-                **manifest.methods,
-                "kernels": describe_kernels(),
-                "machine": platform.machine(),
-                "numpy": numpy.__version__,
-                "Pillow": PIL.__version__,
-                EQUAL_BITS: "yes" if problem is None else f"no: {problem}",
-            }
-        )
+        return describe_model(CAPABILITIES.default_model)
 
     def wire_message(self, request: Request, run: Run) -> bytes | None:
         """None: nothing leaves the machine."""
@@ -80,7 +53,7 @@ class BuiltinEngine:
         loop = asyncio.get_running_loop()
         pipeline = await loop.run_in_executor(self._thread, self._load, request.model)
         own = find_bundle(request.model) == find_bundle(CAPABILITIES.default_model)
-        environment = None if own else self._describe(request.model)
+        environment = None if own else describe_model(request.model)
         events = pipeline.generate(request, run.read_input)
         try:
             while True:
@@ -118,3 +91,32 @@ class BuiltinEngine:
 
             self._pipeline = Pipeline(weights, self._processes)
         return self._pipeline
+
+
+def describe_model(model: str) -> EnvironmentRecord:
+    """What decides the pixels that the model `model` makes here. Loads it; raises `EngineError`."""
+    import platform
+
+    import numpy
+    import PIL
+
+    # The model in memory is the one that was read; the files may have changed since.
+    weights = load_model(model)
+    check_files(find_weights().folders[weights.manifest.revision])
+    manifest, problem = weights.manifest, find_kernel_problem()
+    return EnvironmentRecord(
+        values={
+            "engine": "builtin",
+            "engine revision": str(manifest.revision),
+            "code": digest_code(),
+            "model": manifest.model,
+            "weights": manifest.files["model.npz"],
+            "vocabulary": manifest.files["vocabulary.txt"],
+            **manifest.methods,
+            "kernels": describe_kernels(),
+            "machine": platform.machine(),
+            "numpy": numpy.__version__,
+            "Pillow": PIL.__version__,
+            EQUAL_BITS: "yes" if problem is None else f"no: {problem}",
+        }
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engines.base import Engine, EngineError, EngineSpec
+from engines.base import Engine, EngineError, EngineSpec, Judgement
 from engines.capabilities import Capabilities
 from engines.config_file import ConfigFile
 from engines.keys import (
@@ -16,7 +16,7 @@ from engines.keys import (
     read_key_file,
     read_keyring,
 )
-from engines.remote import describe_host, find_target
+from engines.remote import describe_host, find_target, judge_change
 from engines.stability.models import (
     ENGINE,
     StabilitySection,
@@ -26,6 +26,7 @@ from engines.stability.models import (
     make_capabilities,
 )
 from store.limits import check_model
+from store.records import EnvironmentRecord
 from store.request import Request
 
 HOST_VARIABLE = "STABILITY_HOST"
@@ -91,6 +92,12 @@ class StabilitySpec(EngineSpec[StabilitySettings]):
             except EngineError:
                 is_free = False
         return 0.0 if is_free else estimate_credits(request)
+
+    def judge_change(
+        self, name: str, request: Request, then: EnvironmentRecord, now: EnvironmentRecord
+    ) -> Judgement:
+        """The server decides; what carries the message does not."""
+        return judge_change(name)
 
     def describe_losses(self, request: Request) -> tuple[str, ...]:
         """What does not repeat or is not read."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from engines.base import Engine, EngineError, EngineSpec
+from engines.base import Engine, EngineError, EngineSpec, Judgement
 from engines.capabilities import Capabilities
 from engines.config_file import ConfigFile
-from engines.remote import describe_host, find_web_target
+from engines.remote import describe_host, find_web_target, judge_change
 from engines.stability import KEY_VARIABLE, find_key
 from engines.stability.models import StabilitySection
 from engines.stability_rest.models import (
@@ -17,6 +17,7 @@ from engines.stability_rest.models import (
     StabilityRestSettings,
     describe_losses,
 )
+from store.records import EnvironmentRecord
 from store.request import Request
 
 HOST_VARIABLE = "STABILITY_REST_HOST"
@@ -60,6 +61,12 @@ class StabilityRestSpec(EngineSpec[StabilityRestSettings]):
         except EngineError:
             is_free = False
         return 0.0 if is_free else PRICES.get(request.model)
+
+    def judge_change(
+        self, name: str, request: Request, then: EnvironmentRecord, now: EnvironmentRecord
+    ) -> Judgement:
+        """The server decides; what carries the message does not."""
+        return judge_change(name)
 
     def describe_losses(self, request: Request) -> tuple[str, ...]:
         """What of the prompts and of the initial image does not travel."""

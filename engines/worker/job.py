@@ -18,6 +18,7 @@ from engines.base import (
     Warned,
 )
 from engines.cost import check_budget, describe_cost, show_credits
+from engines.thinning import why_no_restore
 from engines.verify import explain_failure, find_obstacle, verify_result
 from store import charges, history, queue
 from store.errors import SafelightError, StoreError
@@ -45,7 +46,7 @@ PROGRESS_SECONDS = 0.05
 CANCEL_SECONDS = 0.1
 
 
-class _KeptFiles:
+class KeptFiles:
     """The input files that the store keeps."""
 
     def __init__(self, database: Database) -> None:
@@ -146,7 +147,7 @@ class JobExecution:
         run = Run(
             id=job.id,
             spool=lambda data: spool(job.id, data),
-            inputs=_KeptFiles(self._database),
+            inputs=KeptFiles(self._database),
         )
         message = engine.wire_message(request, run)
         check_budget(self._database, [request], self._registry.settings, is_queued=True)
@@ -257,13 +258,18 @@ class JobExecution:
                 comparison = explain_failure(error)
             else:
                 comparison = verify_result(self._database, image, result)
-        keeps_child = job.purpose is Purpose.REGENERATE
+        if job.purpose is Purpose.RESTORE and (refusal := why_no_restore(image, result)):
+            self._warnings.append(refusal)
+        keeps = job.purpose is Purpose.REGENERATE or (
+            job.purpose is Purpose.RESTORE and not refusal
+        )
         queue.finish_comparison(
             self._database,
             job,
             self._fencing_token,
             comparison,
-            result=result if keeps_child else None,
+            result=result if keeps else None,
+            environment=None if result is None else result.environment,
             warning=self._warning,
         )
 

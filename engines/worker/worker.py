@@ -21,11 +21,13 @@ from engines.worker.process import (
     try_startup_lock,
 )
 from engines.worker.program import read_serving
+from engines.worker.runs import take_next
 from store import queue
 from store.database import Database
 from store.errors import SafelightError, Superseded
 from store.records import Job, JobState
 from store.serving import count_waiting
+from store.verification_runs import is_pending
 
 LOOK_SECONDS = 0.1
 TURN_SECONDS = 0.05
@@ -143,6 +145,8 @@ class Worker:
             version = await asyncio.to_thread(database.data_version)
             try:
                 job = await asyncio.to_thread(queue.claim, database, fencing_token, self._serving)
+                if job is None and not count_waiting(database, self._serving)[1]:
+                    job = await asyncio.to_thread(take_next, database, fencing_token, self._serving)
             except Superseded as error:
                 log.info("leaving: %s", error)
                 return
@@ -155,12 +159,17 @@ class Worker:
             ):
                 # What waits may be for another program or other settings only.
                 with try_startup_lock(self._directory) as is_held:
-                    if is_held and count_waiting(database, self._serving)[0] == 0:
+                    if is_held and not self._has_work(database):
                         self._lock.release()
                         return
                 await asyncio.sleep(LOOK_SECONDS)
             else:
                 await self._wait_for_change(database, version, busy_at + self._idle_seconds)
+
+    def _has_work(self, database: Database) -> bool:
+        """Whether there is something to do for this worker; for others' jobs a run waits too."""
+        waiting, others = count_waiting(database, self._serving)
+        return waiting > 0 or (not others and is_pending(database))
 
     @property
     def _idle_seconds(self) -> float:

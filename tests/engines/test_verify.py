@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from engines.registry import EngineRegistry
 from engines.settings import Settings
-from engines.verify import compare, find_obstacle, measure_psnr, verify_record, verify_result
+from engines.verify import compare, find_obstacle, verify_record, verify_result
 from store import history, queue
 from store.database import Database
 from store.records import Comparison, EnvironmentRecord, Purpose, Stage, Verdict
@@ -86,14 +84,6 @@ def test_pixels_alone_are_compared_when_the_engine_knows_no_stages() -> None:
 def test_a_change_around_the_engine_is_named() -> None:
     now = EnvironmentRecord(values={"engine revision": "2", "kernels": "Haswell"})
     assert "engine revision: 1 → 2" in judge(change(2), "q", now).detail
-
-
-def test_psnr_of_a_known_error() -> None:
-    one = Image.new("RGB", (4, 4), (100, 100, 100))
-    other = Image.new("RGB", (4, 4), (110, 110, 110))
-    assert measure_psnr(one, other) == round(20 * math.log10(255 / 10), 2)
-    assert measure_psnr(one, one) is None
-    assert measure_psnr(one, Image.new("RGB", (8, 4))) is None
 
 
 @pytest.fixture

@@ -43,6 +43,14 @@ def test_the_numbers_of_all_images_are_those_that_the_pages_show(db: Database) -
     assert len(history.list_image_numbers(db, search="red")) == 2
 
 
+def test_the_images_beside_one(db: Database) -> None:
+    first, second, third = make_images(db, [make_request(f"picture {n}") for n in range(3)])
+    assert history.find_neighbour(db, second.number, is_newer=True) == third
+    assert history.find_neighbour(db, second.number, is_newer=False) == first
+    assert history.find_neighbour(db, third.number, is_newer=True) is None
+    assert history.find_neighbour(db, first.number, is_newer=False) is None
+
+
 def test_order_does_not_follow_the_clock(db: Database) -> None:
     first, second = make_images(db, [make_request("first"), make_request("second")])
     execute(db.directory, "UPDATE image SET created_at = 9e9 WHERE id = ?", first.id)

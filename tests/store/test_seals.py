@@ -121,7 +121,10 @@ def compare_again(db: Database, token: int, image: Image, purpose: Purpose) -> N
         psnr_db=31.5,
     )
     result = make_result("red", seed=image.seed)
-    queue.finish_comparison(db, claim(db, token), token, comparison, result=result)
+    kept = result if purpose is Purpose.REGENERATE else None
+    queue.finish_comparison(
+        db, claim(db, token), token, comparison, result=kept, environment=result.environment
+    )
 
 
 def fill(db: Database) -> None:

@@ -125,6 +125,7 @@ class Host(App[None]):
 
     @on(ImageScreen.DraftLoaded)
     @on(ImageScreen.StartChosen)
+    @on(ImageScreen.ComparisonWanted)
     def _keep(self, message: Message) -> None:
         self.messages.append(message)
 

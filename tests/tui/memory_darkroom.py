@@ -16,24 +16,30 @@ import msgspec
 from PIL import Image as Pillow
 
 from engines.capabilities import Capabilities
+from engines.outlook import Preflight
 from engines.settings import Settings
 from store.decoding import DecodedInput, Input, Role, decode_input
 from store.errors import NotFound, StoreError
+from store.lineage import Ancestry, Origin
 from store.marks import read_mark
+from store.metadata.intake import Arrival
 from store.pixels import make_thumbnail
 from store.records import (
     Emptying,
     EnvironmentRecord,
     Image,
+    Imported,
     Job,
     JobState,
     Mark,
     Marked,
     Purpose,
     Relation,
+    RunState,
     Stage,
     Verdict,
     Verification,
+    VerificationRun,
 )
 from store.request import Request
 from store.search import NEWEST_FIRST, Search, Sort, SortKey
@@ -50,10 +56,14 @@ class MemoryDarkroom(Darkroom):
         self.trouble = ""
         self.images: list[Image] = []
         self.files: dict[str, bytes] = {}
+        self.origins: dict[int, Origin] = {}
         self.inputs: dict[str, bytes] = {}
         self.facts: dict[str, Input] = {}
         self.jobs: list[Job] = []
         self.verifications: list[Verification] = []
+        self.runs: list[VerificationRun] = []
+        self.verdicts: dict[str, int] = {}
+        self.outlooks: dict[str, Preflight] = {}
         self.calls: list[tuple[str, str]] = []
         self.version = 0
 
@@ -135,6 +145,59 @@ class MemoryDarkroom(Darkroom):
                 return self.jobs[index]
         raise NotFound(f"No job {job_id}.")
 
+    def add_run(self, state: RunState = RunState.RUNNING, **facts: Any) -> VerificationRun:
+        """Add a run of verifications, the newest."""
+        number = len(self.runs) + 1
+        values: dict[str, Any] = {
+            "id": uuid.uuid5(uuid.NAMESPACE_X500, str(number)).hex,
+            "search": "all",
+            "created_at": NOON,
+            "finished_at": None,
+            "total": 200,
+            "done": 120,
+        }
+        run = VerificationRun(number=number, state=state, **values | facts)
+        self.runs.append(run)
+        self.change()
+        return run
+
+    def _set_run(self, run_id: str, state: RunState) -> VerificationRun:
+        for index, run in enumerate(self.runs):
+            if run.id == run_id:
+                self.runs[index] = msgspec.structs.replace(run, state=state)
+                self.change()
+                return self.runs[index]
+        raise NotFound(f"No run {run_id}.")
+
+    async def begin_run(self, search: str, numbers: Sequence[int]) -> VerificationRun:
+        self.calls.append(("begin_run", f"{search}: {len(numbers)}"))
+        return self.add_run(search=search, total=len(numbers), done=0)
+
+    async def list_runs(self, limit: int = 50) -> list[VerificationRun]:
+        return self.runs[::-1][:limit]
+
+    async def count_verdicts(self, run: VerificationRun) -> dict[str, int]:
+        return self.verdicts
+
+    async def pause_run(self, run_id: str) -> VerificationRun:
+        return self._set_run(run_id, RunState.PAUSED)
+
+    async def resume_run(self, run_id: str) -> VerificationRun:
+        return self._set_run(run_id, RunState.RUNNING)
+
+    async def cancel_run(self, run_id: str) -> VerificationRun:
+        return self._set_run(run_id, RunState.CANCELLED)
+
+    async def check_before(self, reference: str) -> Preflight:
+        if reference not in self.outlooks:
+            raise StoreError("Nothing is known.")
+        return self.outlooks[reference]
+
+    async def restore(self, image_id: str) -> Job:
+        self.calls.append(("restore", image_id))
+        image = await self.get_image(image_id)
+        return self.add_job(request=image.request, purpose=Purpose.RESTORE, parent_id=image_id)
+
     async def list_images(
         self,
         *,
@@ -204,6 +267,13 @@ class MemoryDarkroom(Darkroom):
             )
         ]
 
+    async def list_made(self, request: Request) -> list[Image]:
+        return [each for each in reversed(self.images) if each.request == request]
+
+    async def find_neighbour(self, image: Image, *, is_newer: bool) -> Image | None:
+        place = image.number - 1 + (1 if is_newer else -1)
+        return self.images[place] if 0 <= place < len(self.images) else None
+
     async def get_image_at(self, number: int) -> Image:
         return self.images[number - 1]
 
@@ -270,13 +340,64 @@ class MemoryDarkroom(Darkroom):
                 return image
         raise NotFound(f"No image {reference}.")
 
+    async def find_ancestors(self, image_id: str) -> Ancestry:
+        line = [await self.get_image(image_id)]
+        while (parent_id := line[-1].parent_id) and parent_id not in [each.id for each in line]:
+            try:
+                line.append(await self.get_image(parent_id))
+            except NotFound:
+                return Ancestry(images=tuple(line[1:]), missing=parent_id)
+        return Ancestry(images=tuple(line[1:]), is_ring=bool(line[-1].parent_id))
+
+    async def list_children(self, image_id: str, after: int = 0, limit: int = 50) -> list[Image]:
+        found = [image for image in self.images if image.parent_id == image_id]
+        return [image for image in found if image.number > after][:limit]
+
+    async def count_children(self, image_ids: Collection[str]) -> dict[str, int]:
+        return {
+            image_id: sum(image.parent_id == image_id for image in self.images)
+            for image_id in image_ids
+        }
+
+    async def list_by_id(self, image_ids: Collection[str]) -> list[Image]:
+        return [image for image in self.images if image.id in image_ids]
+
+    async def list_origins(self, numbers: Collection[int]) -> dict[int, Origin]:
+        return {number: self.origins[number] for number in numbers if number in self.origins}
+
     async def check_image(self, reference: str) -> Image:
         return await self.get_image(reference)
 
     async def read_image(self, image: Image) -> bytes:
+        if image.is_thinned:
+            raise StoreError("The pixels of this image were dropped.", "Restore it.")
         if image.id not in self.files:
             raise StoreError(f"The file {image.path} is missing.")
         return self.files[image.id]
+
+    async def import_image(
+        self, data: bytes, file_name: str, session: str | None = None
+    ) -> Arrival:
+        adopted = await self.read_metadata(data)
+        sha256 = hashlib.sha256(data).hexdigest()
+        for image in self.images:
+            if image.file_sha256 == sha256:
+                return Arrival(image=image, is_new=False)
+        imported = Imported(
+            dialect=adopted.dialect,
+            grade=adopted.grade.value,
+            unread=adopted.unread,
+            file_name=file_name,
+        )
+        image = self.add_image(
+            adopted.request,
+            data=data,
+            imported=imported,
+            purpose=Purpose.IMPORT,
+            session=session,
+            verdict=Verdict.CANNOT_RUN,
+        )
+        return Arrival(image=image, is_new=True)
 
     async def get_thumbnails(self, numbers: Sequence[int]) -> dict[int, bytes]:
         def make() -> dict[int, bytes]:

@@ -92,19 +92,41 @@ def register_all() -> None:
         account,
         annotate,
         bindings,
+        compare,
         doctor,
         engines,
+        export,
         generate,
         history,
+        imports,
+        lineage,
         queue,
+        runs,
         serve,
+        thinning,
         trash,
         verify,
     )
 
-    for family in (generate, verify, history, annotate, trash, queue):
-        family.register(app)
-    for family in (engines, account, doctor, bindings, serve):
+    for family in (
+        generate,
+        verify,
+        runs,
+        history,
+        lineage,
+        compare,
+        annotate,
+        trash,
+        export,
+        imports,
+        thinning,
+        queue,
+        engines,
+        account,
+        doctor,
+        bindings,
+        serve,
+    ):
         family.register(app)
 
 

@@ -14,6 +14,7 @@ from textual.reactive import var
 
 from store.errors import SafelightError
 from store.records import Image, Job, JobState, Purpose
+from tui.compose.mismatch import Mismatch
 from tui.darkroom import Darkroom
 from tui.status import (
     describe_ended,
@@ -26,8 +27,11 @@ from tui.terminal.detect import get_display
 from tui.terminal.glyphs import Glyphs
 from tui.widgets.cell import Cell
 from tui.widgets.picture import Picture
+from tui.words import PIXELS_DROPPED
 
 FILES_KEPT = 6
+_TITLE_MARGIN = 2
+"""Cells of the panel's inner width that its title leaves free."""
 
 
 class Making(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +53,18 @@ class Making(msgspec.Struct, frozen=True, kw_only=True):
     trouble: SafelightError | None = None
     losses: tuple[str, ...] = ()
 
+    @property
+    def shown(self) -> Image | Job | None:
+        """What is looked at: an image, or the job whose preview it is; None for nothing."""
+        job = self.jobs[0] if self.jobs else None
+        if self.is_chosen and self.image is not None:
+            return self.image
+        if job is not None and job.preview is not None and _makes_another(job):
+            return job
+        if self.ended is not None and job is None and self.ended.purpose is Purpose.GENERATE:
+            return None
+        return self.image
+
     def describe(self, glyphs: Glyphs) -> Content:
         """What there is to say under the image."""
         if self.trouble is not None:
@@ -69,7 +85,10 @@ class Making(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ImagePanel(Vertical, can_focus=True):
-    """A picture above a few lines of text; what they show is `making`."""
+    """A picture above a few lines of text; what they show is `making`.
+
+    The title says what differs between the image and the stack (`mismatch`).
+    """
 
     LEADING: ClassVar[tuple[str, ...]] = (
         "image.verify",
@@ -80,6 +99,7 @@ class ImagePanel(Vertical, can_focus=True):
     )
 
     making: var[Making] = var(Making)
+    mismatch: var[Mismatch] = var(Mismatch)
 
     def __init__(self, darkroom: Darkroom, *, id: str) -> None:  # noqa: A002
         super().__init__(id=id)
@@ -99,6 +119,17 @@ class ImagePanel(Vertical, can_focus=True):
         """Say how the first image is made."""
         self._show()
 
+    def on_resize(self) -> None:
+        """Another form of the title fits."""
+        self.watch_mismatch()
+
+    def watch_mismatch(self) -> None:
+        """Say in the title whether image and stack belong together."""
+        glyphs = get_display(self.app).glyphs
+        title = self.mismatch.describe(self.size.width - _TITLE_MARGIN, glyphs.dot)
+        style = "bold $role-focus" if self.mismatch.change else ""
+        self.border_title = Content.styled(title, style)
+
     @property
     def said(self) -> str:
         """The text under the picture."""
@@ -112,15 +143,13 @@ class ImagePanel(Vertical, can_focus=True):
     def _show(self) -> None:
         self._say(self.making.describe(get_display(self.app).glyphs))
         now = self.making
-        job = now.jobs[0] if now.jobs else None
-        if now.is_chosen and now.image is not None:
-            self._show_file(now.image)
-        elif job is not None and job.preview is not None and job.purpose is not Purpose.VERIFY:
-            self._show_data(job.preview, "preview")
-        elif now.ended is not None and job is None and now.ended.purpose is Purpose.GENERATE:
+        shown = now.shown
+        if isinstance(shown, Image):
+            self._show_file(shown)
+        elif shown is not None:
+            self._show_data(shown.preview, "preview")
+        elif now.ended is not None and now.ended.purpose is Purpose.GENERATE:
             self._show_data(None, "")
-        elif now.image is not None:
-            self._show_file(now.image)
         else:
             self._show_data(None, "ctrl+j makes an image of the prompts")
 
@@ -142,14 +171,22 @@ class ImagePanel(Vertical, can_focus=True):
     @work(group="file", exclusive=True)
     async def _read_file(self, image: Image) -> None:
         try:
-            data = await self._darkroom.read_image(image)
+            data, is_thumbnail = await self._darkroom.read_shown(image)
         except SafelightError as error:
             self._picture.show_image(None, caption=str(error))
+            return
+        if is_thumbnail:
+            self._picture.show_image(data, caption=PIXELS_DROPPED)
             return
         self._files[image.id] = data
         while len(self._files) > FILES_KEPT:
             self._files.popitem(last=False)
         self._picture.show_image(data, caption=f"seed {image.seed}")
+
+
+def _makes_another(job: Job) -> bool:
+    """Whether what the job makes is an image to be looked at, not the same one to compare."""
+    return job.purpose in (Purpose.GENERATE, Purpose.REGENERATE)
 
 
 def order_jobs(jobs: list[Job]) -> tuple[Job, ...]:

@@ -194,6 +194,15 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         await self._load()
         self.post_message(self.Counted())
 
+    def go_to(self, number: int) -> bool:
+        """Put the cursor on the image with this number; whether it is in the list."""
+        row = self.pages.find_row(number)
+        if row is None:
+            return False
+        self.cursor = row
+        self._keep_in_sight()
+        return True
+
     async def refresh_images(self) -> None:
         """Show what others added or changed. The cursor stays on its image."""
         try:
@@ -484,7 +493,7 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         """Mark the images of a page."""
         self.action_mark_range(pages * self.page_rows)
 
-    def action_mark_all(self) -> None:
+    async def action_mark_all(self) -> None:
         """Mark all that are found."""
         if len(self.pages):
             known = len(self.pages) if self.pages.total is None else self.pages.total

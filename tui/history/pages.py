@@ -120,6 +120,11 @@ class HistoryPages:
             self.total = len(self)
         return added
 
+    async def read_all(self) -> None:
+        """Read all numbers that are still missing. Raises `StoreError`."""
+        while not self.is_whole:
+            await self.read_more()
+
     async def read_end(self) -> None:
         """Read the end of the list, so that it can be gone to before all numbers are read."""
         if self._end is None or self._last:

@@ -13,7 +13,7 @@ from tui.marks import write_signs, write_tags
 from tui.terminal.cells import Row
 from tui.text import show_first_prompt, show_safely
 from tui.widgets.text_lines import fit_text
-from tui.words import find_certainty, mark_verdict, show_moment
+from tui.words import find_certainty, mark_verdict, show_moment, write_seed
 
 THUMBNAIL = (8, 4)
 """Columns and rows of a thumbnail."""
@@ -59,7 +59,7 @@ def draw_flat(facts: RowFacts, styles: RowStyles, width: int) -> list[Segment]:
         signs = write_signs(image, has_unicode=facts.has_unicode)
         segments.append(Segment(f"{signs} ", styles.base))
     if width >= _SEED_FROM:
-        segments.append(Segment(f" {image.seed:>10} ", styles.base))
+        segments.append(Segment(f" {write_seed(image):>10} ", styles.base))
     if width >= _ENGINE_FROM:
         segments.append(Segment(fit_text(f" {image.request.engine}", 11), styles.quiet))
     rest = width - sum(segment.cell_length for segment in segments)
@@ -94,7 +94,7 @@ def draw_tall(
         moment = fit_text(show_moment(image.created_at), rest)
         return [*cells, *head, Segment(moment, styles.quiet)]
     tags = show_safely(write_tags(image.tags))
-    seed = f"seed {image.seed}  {tags or image.request.engine}"
+    seed = f"seed {write_seed(image)}  {tags or image.request.engine}"
     change, words = show_safely(facts.change), show_first_prompt(image.request)
     texts = [change, words, seed] if change else [words, seed, ""]
     text = fit_text(f"  {texts[part - 1]}", width - THUMBNAIL[0] - 1)

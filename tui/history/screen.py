@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import ClassVar
 
 from textual import events, on
@@ -15,21 +17,27 @@ from textual.widgets import Input, Static
 
 from store.errors import SafelightError
 from store.records import Draft, Image, Job, Purpose
+from tui.compose.draft import read_place
 from tui.darkroom import Darkroom
+from tui.dialogs import PathScreen
 from tui.history.list import HistoryList
 from tui.history.marking import MarkDesk
 from tui.history.record import RecordView
 from tui.image_screen import ImageScreen
 from tui.keys import Released
+from tui.paths import list_files, parse_dropped, read_image_file
 from tui.text import show_first_prompt
 from tui.widgets.key_line import KeyLine
 from tui.widgets.picture import Picture
-from tui.words import count_things
+from tui.words import PIXELS_DROPPED, count_things, describe_arrival
 from tui.work import start_work
 
 NO_IMAGE = "There is no image here."
 
 _JOBS_READ = 50
+_REST_SECONDS = 0.3
+"""How long the cursor rests on an image before it is looked at what is other now."""
+
 _TALL_FROM = 30
 _EMPTY = (
     "No image yet.\n\nGo back with esc, type a prompt and press ctrl+j: each image that is made "
@@ -118,6 +126,21 @@ class HistoryScreen(ImageScreen):
             id="history.sheet",
         ),
         Binding(
+            "B",
+            "verify_found",
+            "verify all",
+            tooltip="Verify all that is found when no other job waits; the jobs screen shows it",
+            id="history.verify_found",
+        ),
+        Binding(
+            "I",
+            "import_file",
+            "import",
+            tooltip="Import an image file: its metadata become a record here",
+            show=False,
+            id="history.import",
+        ),
+        Binding(
             "z",
             "turn_thumbnails",
             "thumbnails",
@@ -145,7 +168,7 @@ class HistoryScreen(ImageScreen):
         self._is_open = False
         self._has_answer = False
         self._reading = asyncio.Lock()
-        self._shown_id: str | None = None
+        self._shown: tuple[str, bool] | None = None
         # Held, not looked for: what was on its way when the screen is left finds them still.
         self.history_list = HistoryList(darkroom, id="history-list")
         self.record = RecordView(id="history-record")
@@ -240,19 +263,30 @@ class HistoryScreen(ImageScreen):
         image, picture = self.image, self.picture
         if image is None:
             picture.show_image(None)
-            self._shown_id = None
+            self._shown = None
             self.record.show_record(None, [], [])
             return
         await self._show_record()
-        if image.id == self._shown_id:
+        start_work(self, self._look_ahead, "outlook", is_exclusive=True)
+        if (image.id, image.is_thinned) == self._shown:
             return
         try:
-            data = await self.darkroom.read_image(image)
+            data, is_thumbnail = await self.darkroom.read_shown(image)
         except SafelightError as error:
             picture.show_image(None, caption=str(error))
         else:
-            picture.show_image(data, caption=show_first_prompt(image.request))
-        self._shown_id = image.id
+            caption = PIXELS_DROPPED if is_thumbnail else show_first_prompt(image.request)
+            picture.show_image(data, caption=caption)
+        self._shown = (image.id, image.is_thinned)
+
+    async def _look_ahead(self) -> None:
+        """Say in the record what is other now than when the image was made."""
+        # Whoever walks through the list is not held up by what each image would need.
+        await asyncio.sleep(_REST_SECONDS)
+        if (image := self.image) is None:
+            return
+        with contextlib.suppress(SafelightError):
+            self.record.show_outlook(await self.darkroom.check_before(image.id))
 
     @on(ImageScreen.JobsQueued)
     async def _show_record(self) -> None:
@@ -271,6 +305,10 @@ class HistoryScreen(ImageScreen):
             self.record.show_record(image, verifications, own)
             self._right.border_title = f"image {image.id[:8]}"
 
+    @on(HistoryList.Counted)
+    def _list_counted(self) -> None:
+        self._show_state()
+
     @on(HistoryList.MarksChanged)
     def _marks_changed(self) -> None:
         self._show_state()
@@ -281,13 +319,29 @@ class HistoryScreen(ImageScreen):
         self._show_state()
         await self._show_record()
 
-    @on(HistoryList.Counted)
-    def _list_counted(self) -> None:
-        self._show_state()
-
     @on(HistoryList.Failed)
     def _list_failed(self, event: HistoryList.Failed) -> None:
         self.say(str(event.error))
+
+    def show_image(self, image: Image) -> None:
+        """Put the cursor on `image`, out of the search where it is not among what was found."""
+
+        async def show() -> None:
+            async with self._reading:
+                try:
+                    if not self._is_open:
+                        await self.history_list.open_search(self._words)
+                        self._is_open = True
+                    if not self.history_list.go_to(image.number):
+                        self.is_searching = False
+                        self._field.value = self._words = ""
+                        await self.history_list.open_search("")
+                        self.history_list.go_to(image.number)
+                    self._show_state()
+                except SafelightError as error:
+                    self.say(str(error))
+
+        start_work(self, show, "show")
 
     # Layout
 
@@ -362,13 +416,76 @@ class HistoryScreen(ImageScreen):
         event.stop()
         self.history_list.focus()
 
+    # Files of others
+
+    def action_import_file(self) -> None:
+        """Ask for an image file, and add it to the history."""
+        self._ask_file(read_place(self.draft, "folder"))
+
+    async def on_paste(self, event: events.Paste) -> None:
+        """Offer to import a file that was dropped on the terminal."""
+        event.stop()
+        paths = await asyncio.to_thread(list_files, parse_dropped(event.text))
+        if paths and not self.why_not("import_file"):
+            self._ask_file(str(paths[0]))
+
+    def _ask_file(self, start: str) -> None:
+        async def take(path: Path) -> None:
+            data = await asyncio.to_thread(read_image_file, path)
+            arrival = await self.darkroom.import_image(data, path.name, self.session)
+            self.say(describe_arrival(path.name, arrival.image, is_new=arrival.is_new))
+
+        self.app.push_screen(PathScreen("import an image file", start, take))
+
     # Into the editor, and back to it
 
     def why_not(self, action: str) -> str:
         """Why an action cannot be run now; loading changes nothing in the history."""
         if action == "load":
             return "" if self.image is not None else NO_IMAGE
+        if action == "verify_found":
+            return self.darkroom.explain_writing() or ("" if self.image is not None else NO_IMAGE)
+        if action == "import_file":
+            return self.darkroom.explain_writing()
         return super().why_not(action)
+
+    async def action_compare(self) -> None:
+        """Compare two marked images, or a marked one with that under the cursor.
+
+        Without marks as on every screen of one image.
+        """
+        marked = self.history_list.count_marked()
+        if not marked:
+            await super().action_compare()
+            return
+        if marked > 2:
+            self.say(f"{count_things(marked, 'image')} are marked; two can be compared.")
+            return
+        try:
+            numbers = [number async for part in self.history_list.read_marked(2) for number in part]
+            images = [await self.darkroom.get_image_at(number) for number in sorted(numbers)]
+        except SafelightError as error:
+            self.say(str(error))
+            return
+        if len(images) == 1 and self.image is not None:
+            images.append(self.image)
+        if len(images) == 2 and images[0].id != images[1].id:
+            self.post_message(self.ComparisonWanted(images[0].id, images[1].id))
+        else:
+            self.say("Mark a second image, or go to it, to compare it with this one.")
+
+    async def action_verify_found(self) -> None:
+        """Verify all that the list shows, one image after the other, behind all other jobs."""
+        search = self.history_list.pages.search
+        try:
+            numbers = await self.darkroom.list_image_numbers(search=search or None)
+            run = await self.darkroom.begin_run(f"search {search}" if search else "all", numbers)
+        except SafelightError as error:
+            self.say(str(error))
+            return
+        self.say(
+            f"Verifying {count_things(run.total, 'image')}; the list of jobs shows how far it is."
+        )
 
     def action_load(self, parts: str) -> None:
         """Load these parts of the image into the editor, and go back to it."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from textual.content import Content
 
 from store.records import Draft, DraftPrompt, Image
+from store.request import Upscale
 from tests.factories import make_request
 from tests.screens import read_screen
 from tests.tui.desk_darkroom import DeskDarkroom, with_place
@@ -14,6 +16,8 @@ from tests.tui.pilot import read_message, running
 from tests.waiting import wait_for
 from tui.app import SafelightApp
 from tui.compose.draft import Parts
+from tui.compose.image import ImagePanel
+from tui.compose.mismatch import Mismatch
 from tui.dialogs import ChoiceScreen
 
 START = with_place(
@@ -123,3 +127,88 @@ async def test_the_seed_field_takes_the_seed_of_an_image_before(tmp_path: Path) 
         assert app.compose_screen.is_typing
         await pilot.press("escape")
         assert darkroom.draft.seed == 72
+
+
+def read_title(app: SafelightApp) -> str:
+    title = app.compose_screen.query_one(ImagePanel).border_title
+    return Content.from_markup(str(title)).plain
+
+
+async def test_the_title_says_what_differs_between_image_and_stack(tmp_path: Path) -> None:
+    darkroom, _, newer = make_darkroom(tmp_path)
+    async with running(darkroom) as (app, pilot):
+        await wait_for_image(app)
+        await wait_for(lambda: "differs" in read_title(app), "the mark")
+        changes = "weight 1→1.2, seed, steps 50→20"
+        assert app.compose_screen.mismatch.change == changes
+        await pilot.press("b")
+        assert read_title(app) == "image"
+        await pilot.press("l")
+        assert not darkroom.draft.seed_locked
+        await pilot.press("n")
+        assert read_title(app) == "image · the same but for the seed"
+        await pilot.press("l")
+        assert read_title(app) == "image · stack differs: seed"
+        await pilot.press("l", "enter", *" deep")
+        assert read_title(app) == "image · stack differs: night sky→night sky deep"
+        await pilot.press(*["backspace"] * 5, "escape", "plus", "plus")
+        assert read_title(app) == "image · stack differs: weight 1→1.2"
+        await pilot.press("a", "escape", "u")
+        assert read_title(app) == "image · the same but for the seed"
+        assert newer.id == app.compose_screen.making.image.id  # type: ignore[union-attr]
+
+
+async def test_what_is_made_of_the_stack_has_no_mark_and_another_image_has(tmp_path: Path) -> None:
+    darkroom, older, _ = make_darkroom(tmp_path)
+    async with running(darkroom) as (app, pilot):
+        await wait_for_image(app)
+        await pilot.press("ctrl+j")
+        await wait_for(lambda: darkroom.jobs, "the job")
+        made = darkroom.finish(darkroom.jobs[0])
+        await wait_for(lambda: app.compose_screen.image == made, "the image")
+        await wait_for(lambda: read_title(app) == "image", "no mark")
+        app.compose_screen.choose(older)
+        assert "stack differs: + night sky" in read_title(app)
+        await pilot.press("b")
+        assert read_title(app) == "image"
+
+
+async def test_a_narrow_panel_says_it_shorter(tmp_path: Path) -> None:
+    darkroom, _, _ = make_darkroom(tmp_path)
+    async with running(darkroom, (80, 24)) as (app, _):
+        await wait_for_image(app)
+        await wait_for(lambda: "differs: weight 1→1" in read_screen(app), "the mark")
+
+
+@pytest.mark.parametrize(
+    ("mismatch", "width", "said"),
+    [
+        (Mismatch(), 5, "image"),
+        (Mismatch("seed"), 40, "image · stack differs: seed"),
+        (Mismatch("seed"), 20, "stack differs: seed"),
+        (Mismatch("seed"), 12, "differs: seed"),
+        (
+            Mismatch("steps 50→20, size 128x128→192x128"),
+            40,
+            "stack differs: steps 50→20, size 128x128→192x128",
+        ),
+        (Mismatch(is_next_seed=True), 40, "image · the same but for the seed"),
+        (Mismatch(is_next_seed=True), 20, "image · other seed"),
+    ],
+)
+def test_the_longest_words_that_fit_are_taken(mismatch: Mismatch, width: int, said: str) -> None:
+    assert mismatch.describe(width, "·") == said
+
+
+async def test_an_image_that_was_made_larger_is_compared_by_what_it_came_from(
+    tmp_path: Path,
+) -> None:
+    darkroom = DeskDarkroom(tmp_path, START)
+    upscale = Upscale(sha256="ab" * 32, upscaler="rgb")
+    darkroom.add_image(
+        make_request("night sky", model="larger-x2", upscale=upscale, width=512, height=512)
+    )
+    async with running(darkroom) as (app, pilot):
+        await wait_for_image(app)
+        await pilot.press("b")
+        assert read_title(app) == "image"

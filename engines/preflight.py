@@ -1,0 +1,125 @@
+"""Pre-flight: what is other now than when an image was made, before it is made again.
+
+Nothing is made and nothing is sent. What differs is ranked by whether it decides pixels, which the
+engine declares (`EngineSpec.judge_change`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from engines.base import Weight
+from engines.outlook import Change, Outlook, Preflight
+from engines.registry import EngineRegistry
+from engines.verify import FILE_FINDINGS, explain_failure, verify_record
+from store import history
+from store.errors import SafelightError
+from store.integrity import check_record
+from store.records import EnvironmentRecord, Image, Verdict
+
+if TYPE_CHECKING:
+    from engines.capabilities import Capabilities
+    from store.database import Database
+    from store.request import Request
+
+
+_ORDER = tuple(Weight)
+
+
+def check_before(database: Database, registry: EngineRegistry, reference: str) -> Preflight:
+    """What is other now for the image whose id begins with `reference`. May load a model.
+
+    Raises `NotFound`.
+    """
+    image = history.check_image(database, reference)
+    changes = _check_record(database, image)
+    try:
+        request = registry.pin(image.request, image.environment)
+        capabilities = registry.get_capabilities(request.engine)
+        capabilities.check(request)
+        changes += _check_promise(capabilities, request)
+        changes += compare_environments(
+            registry, request, image.environment, registry.describe_environment(request)
+        )
+        cost = registry.estimate_cost(request)
+    except SafelightError as error:
+        failure = explain_failure(error)
+        changes.append(
+            Change(
+                name=failure.first_difference or "engine",
+                weight=Weight.PREVENTS,
+                reason=str(error).rstrip("."),
+            )
+        )
+        cost = None
+    changes.sort(key=lambda change: _ORDER.index(change.weight))
+    return Preflight(
+        image_id=image.id,
+        outlook=_find_outlook(changes),
+        changes=tuple(changes),
+        cost=cost,
+    )
+
+
+def _check_record(database: Database, image: Image) -> list[Change]:
+    """What was changed in the record or is missing of its files, and the same of its own file."""
+    comparison = verify_record(database, image)
+    if comparison is not None:
+        prevents = comparison.verdict is Verdict.CANNOT_RUN
+        return [
+            Change(
+                name=comparison.first_difference or "record",
+                weight=Weight.PREVENTS if prevents else Weight.DECIDES,
+                reason=comparison.detail.rstrip("."),
+            )
+        ]
+    findings = (finding.partition(": ") for finding in check_record(database, image))
+    return [
+        Change(name=name, weight=Weight.DECIDES, reason=said.rstrip("."))
+        for name, _, said in findings
+        if name in FILE_FINDINGS
+    ]
+
+
+def _check_promise(capabilities: Capabilities, request: Request) -> list[Change]:
+    """What the engine does not promise, and what its server decides by itself."""
+    found = []
+    if not capabilities.is_deterministic:
+        why = capabilities.why_not or "it does not promise the same image twice"
+        found.append(Change(name="engine", weight=Weight.DECIDES, reason=why.rstrip(".")))
+    for name in capabilities.list_left_to_server(request.model):
+        reason = "the server decides it, so its default of today is what counts"
+        found.append(Change(name=name, weight=Weight.MAY_DECIDE, reason=reason))
+    return found
+
+
+def compare_environments(
+    registry: EngineRegistry,
+    request: Request,
+    then: EnvironmentRecord | None,
+    now: EnvironmentRecord,
+) -> list[Change]:
+    """What is other around the engine, judged by it."""
+    if then is None:
+        reason = "what made it is not recorded"
+        return [Change(name="environment", weight=Weight.MAY_DECIDE, reason=reason)]
+    spec = registry.get_spec(request.engine)
+    found = []
+    for name in sorted(then.values.keys() | now.values.keys()):
+        one, other = then.values.get(name), now.values.get(name)
+        if one != other:
+            judged = spec.judge_change(name, request, then, now)
+            found.append(
+                Change(name=name, weight=judged.weight, reason=judged.reason, then=one, now=other)
+            )
+    return found
+
+
+def _find_outlook(changes: Iterable[Change]) -> Outlook:
+    weights = {change.weight for change in changes}
+    if Weight.PREVENTS in weights:
+        return Outlook.CANNOT_RUN
+    if Weight.DECIDES in weights:
+        return Outlook.DIFFERENT
+    return Outlook.UNSURE if Weight.MAY_DECIDE in weights else Outlook.IDENTICAL

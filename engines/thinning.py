@@ -1,0 +1,145 @@
+"""Which images may be thinned, and which of those that were can have their file again.
+
+The file of an image is dropped only where it can be made again here and now: its newest
+verification found it identical, with the engine as it is now on this machine, and its record and
+its file are whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from engines.registry import EngineRegistry
+from store.errors import SafelightError
+from store.integrity import check_record
+from store.records import Image, Result, Verdict
+from store.thinning import FileState, list_states, remove_leftovers, thin_images
+
+if TYPE_CHECKING:
+    from store.database import Database
+
+PAGE = 200
+"""Images that are looked at in one go."""
+
+
+class Thinning(msgspec.Struct, frozen=True, kw_only=True):
+    """What thinning did or would do.
+
+    `images` lose their file, `files` are removed, `freed` bytes. `kept`: how many others keep
+    theirs, by the reason.
+    """
+
+    images: int
+    files: int
+    freed: int
+    kept: dict[str, int]
+
+
+def thin(
+    database: Database,
+    registry: EngineRegistry,
+    numbers: Sequence[int],
+    *,
+    made_before: float | None = None,
+    is_rehearsal: bool = False,
+) -> Thinning:
+    """Drop the files of those of these images that can be made again and were made before a moment.
+
+    `is_rehearsal`: only say what would be done; each file is then looked at, but not read.
+    """
+    environments = _Environments(registry)
+    kept: Counter[str] = Counter()
+    chosen: dict[str, list[FileState]] = {}
+    for start in range(0, len(numbers), PAGE):
+        page = numbers[start : start + PAGE]
+        for state in list_states(database, page, made_before=made_before):
+            reason = _why_kept(state, environments)
+            if reason:
+                kept[reason] += 1
+            else:
+                chosen.setdefault(state.image.file_sha256, []).append(state)
+    states: list[FileState] = []
+    for sharing in chosen.values():
+        if len(sharing) < sharing[0].users:
+            kept["its file is also that of an image that is kept"] += len(sharing)
+        else:
+            states += sharing
+    if is_rehearsal:
+        sizes = {state.image.file_sha256: state.image.file_bytes for state in states}
+        return Thinning(
+            images=len(states), files=len(sizes), freed=sum(sizes.values()), kept=dict(kept)
+        )
+    files, freed = remove_leftovers(database)
+    images = 0
+    for start in range(0, len(states), PAGE):
+        whole = [state for state in states[start : start + PAGE] if _is_whole(database, state)]
+        kept["its record or file is not whole"] += len(states[start : start + PAGE]) - len(whole)
+        done = thin_images(database, whole)
+        images, files, freed = images + done[0], files + done[1], freed + done[2]
+        kept["something about it has changed meanwhile"] += len(whole) - done[0]
+    return Thinning(images=images, files=files, freed=freed, kept=dict(+kept))
+
+
+class _Environments:
+    """The digests of what makes images here now, by engine and model."""
+
+    def __init__(self, registry: EngineRegistry) -> None:
+        self._registry = registry
+        self._known: dict[tuple[str, str], str] = {}
+
+    def find(self, image: Image) -> str:
+        """Of the engine that would make `image` again; "" where it cannot."""
+        request = self._registry.pin(image.request, image.environment)
+        key = (request.engine, request.model)
+        if key not in self._known:
+            try:
+                is_deterministic = self._registry.get_capabilities(request.engine).is_deterministic
+                found = self._registry.describe_environment(request).digest
+            except SafelightError:
+                is_deterministic, found = False, ""
+            self._known[key] = found if is_deterministic else ""
+        return self._known[key]
+
+
+def _why_kept(state: FileState, environments: _Environments) -> str:
+    """Why an image keeps its file; "" where it may be dropped."""
+    image, newest = state.image, state.newest
+    if state.is_favourite:
+        return "a favourite"
+    if state.is_trashed:
+        return "in the trash"
+    if state.is_input:
+        return "other images start from its file"
+    if newest is None:
+        return "never verified"
+    if newest.verdict is not Verdict.IDENTICAL:
+        return f"verified as {newest.verdict.value}"
+    if newest.environment_digest is None or newest.environment_digest != environments.find(image):
+        return "not verified with this engine on this machine"
+    if image.is_damaged or not image.path.is_file():
+        return "its record or file is not whole"
+    return ""
+
+
+def _is_whole(database: Database, state: FileState) -> bool:
+    return not check_record(database, state.image)
+
+
+def why_no_restore(image: Image, result: Result | None) -> str:
+    """Why what was made cannot be the dropped file of `image`; "" where it is that file."""
+    if result is None:
+        return "It was not made again, so it stays without its pixels."
+    if result.pixels_sha256 != image.pixels_sha256:
+        return "What was made has other pixels, so it is not taken for the image."
+    if hashlib.sha256(result.data).hexdigest() != image.file_sha256:
+        return (
+            "Every pixel is the same, but they are written as another file now (another version of "
+            "what encodes it), and the record names the file. Regenerate it to keep the pixels as "
+            "a child."
+        )
+    return ""
