@@ -135,7 +135,7 @@ async def test_the_keys_act_on_all_marked_images() -> None:
 async def test_all_found_but_one_go_to_the_trash_and_come_back_by_its_search() -> None:
     darkroom = make_history(5)
     async with open_history(darkroom) as (pilot, screen):
-        await press(pilot, "A", "space")
+        await press(pilot, "a", "space")
         await wait_in_app(pilot, lambda: "4 marked" in read_screen(pilot.app), "the count")
         await press(pilot, "d")
         await wait_in_app(pilot, lambda: "1 image" in read_screen(pilot.app), "one image")
@@ -189,7 +189,7 @@ async def test_many_images_are_marked_beside_the_screen_until_it_is_stopped(
     source = make_history(7)
     darkroom.images, darkroom.files = source.images, source.files
     async with open_history(darkroom) as (pilot, screen):
-        await press(pilot, "A", "5")
+        await press(pilot, "a", "5")
         await wait_in_app(pilot, lambda: "2 of 7 images; esc stops" in read_screen(pilot.app), "it")
         await press(pilot, "j")
         assert screen.history_list.cursor == 1
