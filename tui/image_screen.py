@@ -312,7 +312,7 @@ class ImageScreen(Reasoned, Screen[None]):
         try:
             folder = await self.darkroom.get_export_folder()
             if folder is not None:
-                await self._save(image, Path(folder))
+                await self.save_to(image, Path(folder))
                 return
         except SafelightError as error:
             self.say(str(error))
@@ -333,14 +333,18 @@ class ImageScreen(Reasoned, Screen[None]):
     def _ask_folder(self, image: Image, start: str) -> None:
         async def take(folder: Path) -> None:
             folder = await asyncio.to_thread(folder.absolute)
-            await self._save(image, folder)
+            await self.save_to(image, folder)
             await self.darkroom.remember_export_folder(folder)
 
-        title = f"save {image.id[:4]} to a folder"
+        title = f"save {self.name_saved(image)} to a folder"
         wanted = "A folder; it is made where there is none. s saves there from then on."
         self.app.push_screen(PathScreen(title, start, take, wanted=wanted, example="~/pictures"))
 
-    async def _save(self, image: Image, folder: Path) -> None:
+    def name_saved(self, image: Image) -> str:
+        """What is saved when `image` is meant."""
+        return image.id[:4]
+
+    async def save_to(self, image: Image, folder: Path) -> None:
         """Write it, with its record, and say where it is. Raises `SafelightError`."""
         made = await self.darkroom.make_file(image.id, FileChoices())
         path = await asyncio.to_thread(save_image, folder, image, made)

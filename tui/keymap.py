@@ -27,7 +27,7 @@ def list_families() -> list[list[type[DOMNode]]]:
     from tui.compose.screen import ComposeScreen
     from tui.dialogs import ChoiceScreen, HelpScreen, PathScreen
     from tui.history.list import HistoryList
-    from tui.history.mark_dialogs import EmptyingQuestion, NoteScreen, TagScreen
+    from tui.history.mark_dialogs import BulkQuestion, NoteScreen, TagScreen
     from tui.history.marking import MarkDesk
     from tui.history.record import RecordView
     from tui.history.screen import HistoryScreen
@@ -42,7 +42,7 @@ def list_families() -> list[list[type[DOMNode]]]:
     history: tuple[type[DOMNode], ...] = (HistoryList, RecordView)
     dialogs: tuple[type[DOMNode], ...] = (
         *(ChoiceScreen, HelpScreen, PathScreen, ChargeQuestion),
-        *(TagScreen, NoteScreen, EmptyingQuestion),
+        *(TagScreen, NoteScreen, BulkQuestion),
     )
     families: list[list[type[DOMNode]]] = [[part, ComposeScreen, SafelightApp] for part in compose]
     families += [[part, MarkDesk, HistoryScreen, SafelightApp] for part in history]

@@ -129,7 +129,7 @@ class HistoryScreen(ImageScreen):
             "B",
             "verify_found",
             "verify all",
-            tooltip="Verify all that is found when no other job waits; the jobs screen shows it",
+            tooltip="Verify all found, or all marked, when no other job waits; jobs shows it",
             id="history.verify_found",
         ),
         Binding(
@@ -474,8 +474,23 @@ class HistoryScreen(ImageScreen):
         else:
             self.say("Mark a second image, or go to it, to compare it with this one.")
 
+    def name_saved(self, image: Image) -> str:
+        """What is saved: all that is marked, else the image."""
+        marked = self.history_list.count_marked()
+        return count_things(marked, "marked image") if marked else super().name_saved(image)
+
+    async def save_to(self, image: Image, folder: Path) -> None:
+        """Save all marked images into `folder`, where some are marked, else this one."""
+        if self.history_list.selection:
+            self.desk.save_marked(folder)
+        else:
+            await super().save_to(image, folder)
+
     async def action_verify_found(self) -> None:
-        """Verify all that the list shows, one image after the other, behind all other jobs."""
+        """Verify all that the list shows, or what is marked there, behind all other jobs."""
+        if self.history_list.selection:
+            await self.desk.verify_marked()
+            return
         search = self.history_list.pages.search
         try:
             numbers = await self.darkroom.list_image_numbers(search=search or None)
