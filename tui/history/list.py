@@ -83,7 +83,7 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         _make_move("shift+pageup", "mark_page(-1)", "list.mark_page_up", "Mark a page above"),
         _make_move("shift+pagedown", "mark_page(1)", "list.mark_page_down", "Mark a page below"),
         Binding(
-            "A",
+            "a",
             "mark_all",
             "mark all",
             tooltip="Mark all images that are found; esc takes all marks away",
