@@ -197,6 +197,12 @@ def _find_obstacle(
     record: Record, registry: EngineRegistry, files: CarriedFiles
 ) -> Comparison | None:
     """Why the image is not made again, None where it can be."""
+    if record.imported is not None:
+        return Comparison(
+            verdict=Verdict.NOT_VERIFIABLE,
+            detail=f"Another program made it ({record.imported.dialect}): its metadata do not say "
+            "all that decided the pixels.",
+        )
     parameters = record.request.parameters
     lost: dict[str, str] = {}
     for name, said in INPUT_NAMES.items():

@@ -12,6 +12,7 @@ import logging
 from array import array
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,7 @@ from store.records import (
     VerificationRun,
 )
 from store.request import Request
+from store.search import NEWEST_FIRST, Search, Sort
 from tui import abilities
 from tui.abilities import Upscaler
 
@@ -63,6 +65,7 @@ if TYPE_CHECKING:
     from store.metadata.choices import FileChoices, MadeFile
     from store.metadata.intake import Adopted, Arrival
     from store.metadata.signature import SigningKey
+    from store.selection import Chunk, Place
     from store.sessions import DraftWriter
 
 FIRST_SESSION = "main"
@@ -96,6 +99,7 @@ class Darkroom:
         self.settings = settings
         self.trouble = OPENING
         self.is_opening = False
+        self.notes: list[str] = []
         self.capabilities: Mapping[str, Capabilities] = {}
         self._losing: set[str] = set()
         self._counted: dict[int, tuple[int, dict[str, int]]] = {}
@@ -277,10 +281,14 @@ class Darkroom:
         *,
         before: int | None = None,
         limit: int = 50,
-        search: str | None = None,
+        search: str | Search | None = None,
         session: str | None = None,
+        sort: Sort = NEWEST_FIRST,
     ) -> list[Image]:
-        """Images with a number below `before`, newest first; only those of `session`, if any."""
+        """Images that fit `search` and come after that of the number `before`, newest first.
+
+        Only those of `session`, if any. Raises `SearchError`.
+        """
         from store import history
 
         return await asyncio.to_thread(
@@ -290,6 +298,7 @@ class Darkroom:
             limit=limit,
             search=search,
             session=session,
+            sort=sort,
         )
 
     async def list_image_numbers(self, *, search: str | None = None) -> array[int]:
@@ -298,11 +307,64 @@ class Darkroom:
 
         return await asyncio.to_thread(history.list_image_numbers, self.database, search=search)
 
-    async def get_image(self, reference: str) -> Image:
-        """The whole record by a unique beginning of its id, `@1` for the newest."""
+    async def read_numbers(
+        self,
+        *,
+        search: str | Search | None = None,
+        sort: Sort = NEWEST_FIRST,
+        after: Place | None = None,
+        limit: int,
+        from_end: bool = False,
+    ) -> Chunk:
+        """The next numbers of a list behind `after`; with `from_end` from its other end.
+
+        Raises `SearchError`.
+        """
         from store import history
 
-        return await asyncio.to_thread(history.get_image, self.database, reference)
+        return await asyncio.to_thread(
+            history.read_numbers,
+            self.database,
+            search=search,
+            sort=sort,
+            after=after,
+            limit=limit,
+            from_end=from_end,
+        )
+
+    async def load_images(
+        self, numbers: Sequence[int], search: str | Search | None = None
+    ) -> list[Image]:
+        """The images with these numbers that there are and that fit `search`, in this order."""
+        from store import history
+
+        return await asyncio.to_thread(history.load_images, self.database, numbers, search=search)
+
+    async def load_parents(self, identities: Collection[str]) -> dict[str, Request]:
+        """The requests of the images with these ids, as far as there are such."""
+        from store import history
+
+        return await asyncio.to_thread(history.load_parents, self.database, identities)
+
+    async def count_images(self) -> int:
+        """How many images there are that are not in the trash."""
+        from store import history
+
+        return await asyncio.to_thread(history.count_images, self.database)
+
+    async def list_search_names(self, key: str) -> list[str]:
+        """The names that a key of the search language can be given here."""
+        from store import history
+
+        return await asyncio.to_thread(history.list_search_names, self.database, key)
+
+    async def get_image(self, reference: str) -> Image:
+        """The whole record by a unique beginning of its id, `@1` for the newest, or `seed:N`."""
+        from store import history
+
+        image = await asyncio.to_thread(history.get_image, self.database, reference)
+        await self._note_meaning(reference, image)
+        return image
 
     async def get_image_at(self, number: int) -> Image:
         """The record of the image with this number, as lists have it. Raises `NotFound`."""
@@ -320,7 +382,20 @@ class Darkroom:
         """As `get_image`, with the names of what was changed in the record."""
         from store import history
 
-        return await asyncio.to_thread(history.check_image, self.database, reference)
+        image = await asyncio.to_thread(history.check_image, self.database, reference)
+        await self._note_meaning(reference, image)
+        return image
+
+    async def _note_meaning(self, reference: str, image: Image) -> None:
+        """Keep for the person what else a short reference may have meant."""
+        from store import history
+
+        if len(reference) < len(image.id):
+            note = await asyncio.to_thread(
+                history.explain_reference, self.database, reference, image
+            )
+            if note and note not in self.notes:
+                self.notes.append(note)
 
     async def find_neighbour(self, image: Image, *, is_newer: bool) -> Image | None:
         """The image made next after `image`, or last before it; None at an end."""
@@ -329,6 +404,12 @@ class Darkroom:
         return await asyncio.to_thread(
             history.find_neighbour, self.database, image.number, is_newer=is_newer
         )
+
+    async def list_made(self, request: Request) -> list[Image]:
+        """The images of this very request, newest first; those in the trash too."""
+        from store import history
+
+        return await asyncio.to_thread(history.list_made, self.database, request.digest)
 
     async def read_image(self, image: Image) -> bytes:
         """The stored file. Raises `StoreError` when it is missing or damaged."""
@@ -424,9 +505,15 @@ class Darkroom:
         return await asyncio.to_thread(apply_mark, self.database, numbers, mark)
 
     async def mark_found(self, search: str, mark: Mark) -> Marked:
-        """Say `mark` of all images that `search` finds now."""
-        numbers = await self.list_image_numbers(search=search)
-        return await self.mark_images(numbers, mark)
+        """Say `mark` of all images that `search` finds now. Raises `SearchError`."""
+        return await asyncio.to_thread(self._mark_found, search, mark)
+
+    def _mark_found(self, search: str, mark: Mark) -> Marked:
+        from store.annotations import apply_mark
+        from store.history import iterate_numbers
+
+        found = iterate_numbers(self.database, search=search)
+        return apply_mark(self.database, chain.from_iterable(found), mark)
 
     async def undo_marks(self, marked: Marked) -> int:
         """Put back what a mark changed; of how many images."""
@@ -439,14 +526,6 @@ class Darkroom:
         from store.annotations import list_tags
 
         return await asyncio.to_thread(list_tags, self.database, begin, limit)
-
-    async def list_trash(self, *, before: int | None = None, limit: int = 50) -> list[Image]:
-        """Images in the trash with a number below `before`, newest first."""
-        from store import history
-
-        return await asyncio.to_thread(
-            history.list_trash, self.database, before=before, limit=limit
-        )
 
     async def plan_emptying(self) -> Emptying:
         """What emptying the trash would do now. Changes nothing."""
@@ -570,8 +649,10 @@ class Darkroom:
             self._enqueue, requests, session, draft.parent_id, draft.relation
         )
 
-    async def generate_request(self, request: Request, session: str | None = None) -> Job:
-        """Queue `request` as it is, to the digest.
+    async def generate_request(
+        self, request: Request, session: str | None = None, parent: Image | None = None
+    ) -> Job:
+        """Queue `request` as it is, to the digest; as what was edited from `parent`, if given.
 
         Raises `RequestError` for the first thing that its engine does not accept, `NotFound` for
         an image file that it starts from and that is not kept.
@@ -580,7 +661,9 @@ class Darkroom:
         self._registry.describe_losses(request)
         for sha256 in request.parameters.inputs:
             await self.get_input(sha256)
-        (job,) = await asyncio.to_thread(self._enqueue, [request], session, None, None)
+        parent_id = None if parent is None else parent.id
+        relation = None if parent is None else Relation.EDIT
+        (job,) = await asyncio.to_thread(self._enqueue, [request], session, parent_id, relation)
         return job
 
     def _enqueue(

@@ -11,10 +11,21 @@ from typing import BinaryIO, Literal
 
 from store.errors import RequestError
 from store.metadata.choices import MadeFile
+from store.records import Image
+from tui.file_names import DEFAULT_PATTERN, make_name
 
 Sidecar = Literal["txt", "json"]
 SIDECARS: tuple[Sidecar, ...] = ("txt", "json")
 NUMBER_LIMIT = 10_000
+
+
+def save_image(folder: Path, image: Image, made: MadeFile) -> Path:
+    """Write an image by its seed into a folder, which is made if need be; the path of the file.
+
+    Raises `RequestError`.
+    """
+    make_folder(folder)
+    return write_files(folder, make_name(DEFAULT_PATTERN, image, 1), made, ())
 
 
 def write_files(folder: Path, name: str, made: MadeFile, sidecars: tuple[Sidecar, ...]) -> Path:

@@ -249,6 +249,14 @@ def describe_grade(imported: Imported) -> str:
     return f"{imported.dialect}, {imported.grade}" + (f": {said}" if said else "")
 
 
+def describe_arrival(name: str, image: Image, *, is_new: bool) -> str:
+    """What became of an imported file: `Imported x.png as 5d35: A1111, mapped: …`."""
+    if not is_new:
+        return f"{name} is in the history already, as {image.id[:4]}."
+    said = "" if image.imported is None else f": {describe_grade(image.imported)}"
+    return f"Imported {name} as {image.id[:4]}{said}."
+
+
 NOT_KNOWN = "not known"
 
 
@@ -305,13 +313,7 @@ _STEPS = {
 
 def name_step(image: Image) -> str:
     """How `image` came from its parent: `edited`, `varied`, `made again`, `made larger` …"""
-    match image.purpose:
-        case Purpose.REGENERATE:
-            return "made again"
-        case Purpose.VERIFY | Purpose.RESTORE:
-            return "verified"
-        case Purpose.GENERATE | Purpose.IMPORT:
-            return _STEPS[image.relation]
+    return "made again" if image.purpose is Purpose.REGENERATE else _STEPS[image.relation]
 
 
 # Parameters

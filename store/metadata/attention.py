@@ -19,10 +19,10 @@ DEPTH_LIMIT = 32
 LENGTH_LIMIT = 20_000
 
 _TOKEN = re.compile(
-    r"\\[()\[\]\\]|[()\[\]]|:\s{0,20}[+-]?[.0-9]{1,20}\s{0,20}\)|[^\\()\[\]:]+|.", re.S
+    r"\\[()\[\]\\]|[()\[\]]|:\s{0,20}[+-]?[.0-9]{1,400}\s{0,20}\)|[^\\()\[\]:]+|.", re.S
 )
 _AND = re.compile(r"\bAND\b")
-_AND_WEIGHT = re.compile(r":\s{0,20}([+-]?(?:[0-9]{1,10}\.?[0-9]{0,10}|\.[0-9]{1,10}))\s*\Z")
+_AND_WEIGHT = re.compile(r":\s{0,20}([+-]?(?:[0-9]{1,10}\.?[0-9]{0,400}|\.[0-9]{1,400}))\s*\Z")
 _BREAK = re.compile(r"\bBREAK\b")
 _NETWORK = re.compile(r"<([a-zA-Z]{2,20}):([^<>:]{1,200})((?::[^<>:]{0,50}){0,4})>")
 _MARKS = re.compile(r"[()\[\]\\]")
@@ -49,7 +49,7 @@ def take_out_networks(text: str) -> Networks:
     found = tuple((match[1].lower(), match[2] + match[3]) for match in _NETWORK.finditer(text))
     if not found:
         return Networks(text, ())
-    plain = _NETWORK.sub("", text)
+    plain = re.sub(r"[ \t]{1,9},", ",", _NETWORK.sub("", text))
     return Networks(re.sub(r",(?:[ \t]{0,9},)+", ",", plain).strip().strip(",").strip(), found)
 
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from store.metadata.bounded_json import JsonError, read_object
+import msgspec
+
+from store.metadata.bounded_json import JsonError, read_json, read_object
 from store.metadata.comfyui import is_graph, read_comfyui
 from store.metadata.draw_things import is_draw_things, read_draw_things
 from store.metadata.easy_diffusion import is_easy_diffusion, read_easy_diffusion
@@ -25,6 +27,9 @@ from store.metadata.xmp import read_xmp
 COMMENT = "UserComment"
 """The name of the text that EXIF data hold."""
 
+XMP = ("XMP", "XML:com.adobe.xmp")
+"""The names of an XMP packet: of a file that is read, and of a text of a PNG file."""
+
 _PROSE = ("prompt", "Description", "description", "Comment", "comment", "ImageDescription", COMMENT)
 
 
@@ -35,7 +40,7 @@ def read_texts(pairs: Iterable[tuple[str, str]]) -> Reading | None:
     """
     texts: dict[str, str] = {}
     for name, text in pairs:
-        if name == "XMP":
+        if name in XMP:
             texts = dict(read_xmp(text.encode("utf-8", "replace"))) | texts
         else:
             texts[name] = text
@@ -81,7 +86,10 @@ def _read_any(text: str, texts: Mapping[str, str]) -> Reading | None:
             return read_comfyui(None, graph, text)
     values = _load(text)
     if values is None:
-        return read_infotext(text)
+        reading = read_infotext(text)
+        if reading is not None and _is_fooocus_file(texts):
+            return msgspec.structs.replace(reading, dialect="Fooocus")
+        return reading
     if "sui_image_params" in values:
         return read_swarmui(values, text)
     if texts.get("Software", "").startswith("NovelAI") or "v4_prompt" in values:
@@ -92,18 +100,22 @@ def _read_any(text: str, texts: Mapping[str, str]) -> Reading | None:
         return read_comfyui(to_object(values["prompt"]), to_object(values.get("workflow")), text)
     if is_easy_diffusion(values):
         return read_easy_diffusion(values)
-    if "fooocus_scheme" in texts or is_fooocus(values):
+    if _is_fooocus_file(texts) or is_fooocus(values):
         return read_fooocus(values, text)
     if is_draw_things(values):
         return read_draw_things(values, text)
     return None
 
 
+def _is_fooocus_file(texts: Mapping[str, str]) -> bool:
+    return "fooocus_scheme" in texts or texts.get("Software", "").startswith("Fooocus")
+
+
 def _read_prose(texts: Mapping[str, str]) -> Reading | None:
     """Of what nobody's grammar fits, the first text that may be a prompt."""
     for name in ("parameters", *_PROSE):
         text = texts.get(name, "").strip()
-        if text and _load(text) is None and len(text) <= 20_000:
+        if text and len(text) <= 20_000 and not _is_json(text):
             collector = Collector("text", text)
             collector.take_prompt(text)
             if "Software" in texts:
@@ -115,6 +127,14 @@ def _read_prose(texts: Mapping[str, str]) -> Reading | None:
 def _with(texts: Mapping[str, str], name: str, read: Any) -> Reading | None:
     values = _load(texts.get(name, ""))
     return None if values is None else read(values, texts[name])
+
+
+def _is_json(text: str) -> bool:
+    try:
+        read_json(text)
+    except JsonError:
+        return False
+    return True
 
 
 def _load(text: str) -> dict[str, Any] | None:

@@ -27,6 +27,7 @@ from store.metadata.record import (
     VERIFICATIONS_LIMIT,
     CopyFact,
     FileFact,
+    ImportedFact,
     InputFact,
     PixelsFact,
     Record,
@@ -34,7 +35,8 @@ from store.metadata.record import (
 )
 from store.pixels import digest_pixels, identify_image, make_thumbnail, open_image
 from store.records import EnvironmentRecord, Image, JobState, Purpose
-from store.seals import seal_image
+from store.seals import seal_image, unwrap
+from store.search_index import fold_text
 from store.tables import ImageRow, ImportedRow, JobRow, StageRow, ThumbnailRow
 from store.vault import suffix_of
 
@@ -82,6 +84,7 @@ def make_record(
         ),
         file=FileFact(sha256=image.file_sha256, mime=image.mime, size=image.file_bytes),
         copy=copy,
+        imported=_describe_import(image),
         finish_reason=image.finish_reason,
         warning=None if image.warning is None else _hide(image.warning, places),
         seconds=image.seconds,
@@ -99,6 +102,14 @@ def make_record(
         ),
         meta={name: _hide(value, places) for name, value in image.meta.items()},
     )
+
+
+def _describe_import(image: Image) -> ImportedFact | None:
+    """What is known of an image of another program; None for our own, wherever it was made."""
+    found = image.imported
+    if found is None or found.is_exact:
+        return None
+    return ImportedFact(dialect=found.dialect, grade=found.grade, unread=found.unread)
 
 
 def _hide(text: str, places: Iterable[str]) -> str:
@@ -167,22 +178,25 @@ def store_record(
     with db.write() as write:
         if (row := _find(write, record)) is not None:
             return Stored(image=to_images(db.vault, write, [row])[0], is_new=False)
+        db.vault.ensure(data, suffix_of(mime))
         row = _add(write, record, pixels, session)
         row.mime, row.file_sha256, row.file_bytes = mime, sha256, len(data)
         write.add(row)
         write.flush()
+        origin = record.imported or ImportedFact(dialect=DIALECT, grade=GRADE)
         write.add(
             ImportedRow(
                 image_number=row.number or 0,
-                dialect=DIALECT,
-                grade=GRADE,
+                dialect=origin.dialect,
+                grade=origin.grade,
                 text=record.to_json().decode(),
-                unread="[]",
+                unread=msgspec.json.encode(origin.unread).decode(),
                 file_name=file_name,
                 signer=signer,
             )
         )
         write.flush()
+        fold_text(unwrap(write), row.number or 0, row.prompt_text)
         seal_image(write, row.number or 0)
         image = to_images(db.vault, write, [row])[0]
     return Stored(image=image, is_new=True, missing=tuple(list_missing(db, record)))
@@ -240,7 +254,7 @@ def _find(session: Session, record: Record) -> ImageRow | None:
     if (row := session.exec(same.where(col(ImageRow.id) == record.id)).first()) is not None:
         return row
     imported = same.join(ImportedRow, col(ImportedRow.image_number) == col(ImageRow.number))
-    return session.exec(imported.where(col(ImportedRow.dialect) == DIALECT)).first()
+    return session.exec(imported).first()
 
 
 def _add(write: Session, record: Record, pixels: Pixels, session: str | None) -> ImageRow:

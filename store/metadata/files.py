@@ -73,8 +73,10 @@ def make_file(
         parts += [
             Part("input", read_input(db, sha256)) for sha256 in image.request.parameters.inputs
         ]
+    # Of an image of another program they would say more than is known; its own texts are kept.
+    text_of_others = parameters if record.imported is None else None
     return MadeFile(
-        data=write_metadata(body, parts, parameters),
+        data=write_metadata(body, parts, text_of_others),
         suffix=suffix_of(mime),
         parameters=parameters,
         record=text,

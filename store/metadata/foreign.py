@@ -42,7 +42,7 @@ KEPT_LIMIT = 1024 * 1024
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _DECIMAL = re.compile(
-    r"\s*[+-]?(?:[0-9]{1,40}(?:\.[0-9]{0,40})?|\.[0-9]{1,40})(?:e[+-]?[0-9]{1,3})?\s*"
+    r"\s*[+-]?(?:[0-9]{1,400}(?:\.[0-9]{0,400})?|\.[0-9]{1,400})(?:e[+-]?[0-9]{1,3})?\s*"
 )
 _SIZE = re.compile(r"\s*\(?([0-9]{1,6})\s*[x×,]\s*([0-9]{1,6})\)?\s*")
 
@@ -210,7 +210,7 @@ class Collector:
             if len(self._prompts) == PROMPT_LIMIT:
                 self.leave("prompt", text)
                 continue
-            asked = round(part.weight * weight, 6)
+            asked = float(f"{part.weight * weight:.9g}")  # without the dust of powers of 1.1
             held = min(WEIGHT_MAXIMUM, max(WEIGHT_MINIMUM, asked)) if math.isfinite(asked) else 1.0
             if held != asked:
                 self.leave("weight", asked)
@@ -280,7 +280,7 @@ def to_number(value: Any) -> float | int | None:
         return value if abs(value) < 2**64 else None
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    if not isinstance(value, str) or len(value) > 100:
+    if not isinstance(value, str) or len(value) > 1000:
         return None
     if re.fullmatch(r"\s*[+-]?[0-9]{1,20}\s*", value):
         return int(value)

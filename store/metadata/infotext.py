@@ -48,6 +48,7 @@ _KEYS = {
     "Version": "fact",
     "App": "fact",
     "User": "fact",
+    "Engine": "fact",
     "Pipeline": "fact",
     "Operations": "fact",
     "Parser": "fact",
@@ -130,7 +131,7 @@ def take_prompt(collector: Collector, text: str, weight: float) -> None:
 def _name_dialect(pairs: dict[str, str], line: str) -> str:
     version = pairs.get("Version", "")
     if version.lower().startswith("safelight"):
-        return "Safelight's text"
+        return "Safelight text"
     if pairs.get("App") == "SD.Next" or "CLiP-skip" in pairs:
         return "SD.Next"
     if "Distilled CFG Scale" in pairs or re.match(r"f[0-9]", version) or version.startswith("neo"):

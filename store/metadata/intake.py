@@ -27,7 +27,7 @@ from store.mapping import (
     to_images,
 )
 from store.metadata import files
-from store.metadata.containers import read_metadata, strip_metadata
+from store.metadata.containers import identify_format, read_metadata, strip_metadata
 from store.metadata.dialects import read_texts
 from store.metadata.exchange import DIALECT, Stored, store_record
 from store.metadata.files import CarriedRecord
@@ -46,7 +46,8 @@ from store.records import (
     Verdict,
 )
 from store.request import Parameters, Prompt, PromptStack, Request
-from store.seals import seal_image, seal_verification
+from store.seals import seal_image, seal_verification, unwrap
+from store.search_index import fold_text
 from store.tables import ImageRow, ImportedRow, JobRow, ThumbnailRow
 from store.vault import suffix_of
 
@@ -128,7 +129,7 @@ def import_file(
 
     Raises `StoreError` for what is no image, and for one without metadata that are understood.
     """
-    check_density(data)
+    _check_density(data)
     found = read_file(data)
     notes, why = [*found.notes], ""
     name = clean_name(file_name)
@@ -196,7 +197,7 @@ def _choose_subject(found: Found, data: bytes, why: str = "") -> Subject:
             "The file has no metadata that are understood here.",
             "To start from the image, give it as the initial image.",
         )
-    _, size = identify_image(data)
+    _, size = identify_image(strip_metadata(data))
     reading = found.reading
     return Subject(
         adopted=make_request(reading, size),
@@ -216,6 +217,11 @@ class Adopted(msgspec.Struct, frozen=True, kw_only=True):
     request: Request
     grade: Grade
     unread: tuple[tuple[str, str | None], ...] = ()
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the request is that of a record of ours."""
+        return self.dialect == DIALECT
 
     @property
     def unsaid(self) -> tuple[str, ...]:
@@ -300,12 +306,12 @@ def store_subject(
     `file_name`: without its folder. `session`: where it is shown. Raises `StoreError` where the
     image cannot be decoded or kept.
     """
-    pixels = _decode(data)
+    pixels = open_image(strip_metadata(data))
     sha256 = hashlib.sha256(data).hexdigest()
     with db.read() as read:
         if (row := _find(db, read, sha256)) is not None:
             return Stored(image=to_images(db.vault, read, [row])[0], is_new=False)
-    mime = Pillow.MIME[identify_image(data)[0]]
+    mime = Pillow.MIME[identify_format(data)]
     facts = {
         "pixels_sha256": digest_pixels(pixels),
         "width": pixels.width,
@@ -319,6 +325,7 @@ def store_subject(
     with db.write() as write:
         if (row := _find(db, write, sha256)) is not None:
             return Stored(image=to_images(db.vault, write, [row])[0], is_new=False)
+        db.vault.ensure(data, suffix_of(mime))
         row = _add(write, subject, session, facts)
         number = row.number or 0
         write.add(ThumbnailRow(image_number=number, data=thumbnail))
@@ -333,6 +340,7 @@ def store_subject(
             )
         )
         write.flush()
+        fold_text(unwrap(write), number, row.prompt_text)
         seal_image(write, number)
         if subject.adopted.dialect != DIALECT:
             verification = store_verification(
@@ -343,17 +351,9 @@ def store_subject(
     return Stored(image=image, is_new=True)
 
 
-def _decode(data: bytes) -> Pillow.Image:
-    """The pixels; without the texts where one is longer than Pillow takes."""
-    try:
-        return open_image(data)
-    except StoreError:
-        return open_image(strip_metadata(data))
-
-
-def check_density(data: bytes) -> None:
+def _check_density(data: bytes) -> None:
     """Raise `StoreError` for a file of many more pixels than its bytes can have been made of."""
-    _, (width, height) = identify_image(data)
+    _, (width, height) = identify_image(strip_metadata(data))
     pixels = width * height
     if pixels > DENSE_PIXELS and len(data) < pixels * _BYTES_A_PIXEL:
         raise StoreError(

@@ -28,6 +28,7 @@ RECORD_LIMIT = 4 * 1024 * 1024
 STAGES_LIMIT = 10_000
 VERIFICATIONS_LIMIT = 20
 INPUTS_LIMIT = 8
+UNREAD_LIMIT = 10_000
 _CHECK_DIGITS = 8
 
 
@@ -87,12 +88,25 @@ class VerificationFact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     created_at: float
 
 
+class ImportedFact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """That another program made the image: whose metadata it had, and how much was understood.
+
+    `unread`: names and values that have no place in a request; None for what was not said, where
+    the request holds a stand-in. See `store.records.Imported`.
+    """
+
+    dialect: str
+    grade: str
+    unread: tuple[tuple[str, str | None], ...] = ()
+
+
 class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that proves one image. Times are seconds since 1970 in UTC.
 
     `id` and `parent_id` are those of the history that it was made in, `relation` and `purpose` say
     how it came from its parent. `environment`: what else decided the pixels. `meta`: what the
-    engine said besides. `copy` is None where the file holds the engine's bytes.
+    engine said besides. `copy` is None where the file holds the engine's bytes, `imported` where
+    Safelight made the image.
     """
 
     format: int = FORMAT
@@ -108,6 +122,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     pixels: PixelsFact
     file: FileFact
     copy: CopyFact | None = None
+    imported: ImportedFact | None = None
     finish_reason: FinishReason
     warning: str | None = None
     seconds: float
@@ -197,6 +212,7 @@ def _convert(values: dict[str, Any]) -> Record:
         len(record.stages) > STAGES_LIMIT
         or len(record.verifications) > VERIFICATIONS_LIMIT
         or len(record.inputs) > INPUTS_LIMIT
+        or (record.imported and len(record.imported.unread) > UNREAD_LIMIT)
     ):
         raise StoreError("The record lists more than it may.")
     return record

@@ -53,6 +53,8 @@ def is_usual(sampler: str | None, schedule: str) -> bool:
 
 def make_name(text: str, otherwise: str) -> str:
     """`text` as a sampler or model is named in a request, `otherwise` where nothing is left."""
+    if len(text) <= NAME_LIMIT and re.fullmatch(r"[a-z0-9][a-z0-9._-]*", text):
+        return text
     last = re.split(r"[/\\]", text[-4 * NAME_LIMIT :])[-1]
     for ending in (".safetensors", ".ckpt", ".gguf", ".pt", ".sft"):
         last = last.removesuffix(ending)

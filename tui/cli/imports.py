@@ -7,13 +7,12 @@ import itertools
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
 
 from store.errors import RequestError, SafelightError
-from store.metadata.intake import Adopted, Arrival
 from store.records import Draft, Imported
 from tui.cli.history import describe_row
 from tui.cli.options import JsonOption, SessionOption
@@ -36,6 +35,9 @@ from tui.words import (
     write_size,
     write_weight,
 )
+
+if TYPE_CHECKING:
+    from store.metadata.intake import Adopted, Arrival
 
 FILES_LIMIT = 10_000
 """Most image files of a folder that are imported in one go."""

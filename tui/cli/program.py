@@ -112,18 +112,21 @@ def register_all() -> None:
         generate,
         verify,
         runs,
-        export,
-        compare,
         history,
-        imports,
         lineage,
+        compare,
         annotate,
         trash,
+        export,
+        imports,
         thinning,
         queue,
+        engines,
+        account,
+        doctor,
+        bindings,
+        serve,
     ):
-        family.register(app)
-    for family in (engines, account, doctor, bindings, serve):
         family.register(app)
 
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engines.capabilities import Capabilities, Span
-from store.metadata.exchange import DIALECT
 from store.records import Draft, DraftPrompt
 from store.request import Request
 from tui.compose.draft import Parts, merge_request, set_seed
@@ -29,8 +28,8 @@ def merge_adopted(
 
     `capabilities`: of the engines that are here. Gives what became of it too, a sentence each.
     """
-    request, is_ours = adopted.request, adopted.dialect == DIALECT
-    if is_ours and request.engine in capabilities:
+    request = adopted.request
+    if adopted.is_ours and request.engine in capabilities:
         draft, notes = merge_request(current, request, Parts.ALL), list[str]()
         if request.parameters.inputs:
             notes.append("It starts from image files, which have to be kept here to use it.")

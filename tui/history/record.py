@@ -22,6 +22,7 @@ from store.records import (
     Stage,
     Verification,
 )
+from tui.marks import describe_marks
 from tui.outlook import describe_changes_since, describe_outlook
 from tui.terminal.detect import get_display
 from tui.text import show_safely
@@ -90,7 +91,7 @@ class RecordView(ScrollView, can_focus=True, inherit_bindings=False):
         _make_scroll("down,j", "scroll_lines(1)", "record.down", "Scroll down by a line"),
         _make_scroll("pageup", "scroll_pages(-1)", "record.page_up", "Scroll up by a page"),
         _make_scroll("pagedown", "scroll_pages(1)", "record.page_down", "Scroll down by a page"),
-        _make_scroll("home,g", "scroll_to_top", "record.top", "Scroll to the beginning"),
+        _make_scroll("home", "scroll_to_top", "record.top", "Scroll to the beginning"),
         _make_scroll("end,G", "scroll_to_end", "record.end", "Scroll to the end"),
     ]
 
@@ -198,6 +199,7 @@ def describe_record(
     lines = _describe_certainty(image, verifications, jobs, has_unicode)
     if outlook is not None:
         lines += _describe_since(outlook)
+    lines += _describe_said(image, has_unicode)
     lines += _describe_request(image, has_unicode)
     lines += _describe_origin(image)
     lines += _describe_digests(image)
@@ -275,6 +277,16 @@ def _describe_job(job: Job) -> list[Line]:
     lines = [_line("last", f"{doing}: {name_state(job.state)}")]
     if job.error:
         lines.append(_line("", show_safely(job.error)))
+    return lines
+
+
+def _describe_said(image: Image, has_unicode: bool) -> list[Line]:
+    """What a person said of it."""
+    lines = []
+    if said := describe_marks(image, has_unicode=has_unicode):
+        lines.append(_line("marked", show_safely(said)))
+    for place, text in enumerate((image.note or "").splitlines()):
+        lines.append(_line("note" if place == 0 else "", show_safely(text)))
     return lines
 
 

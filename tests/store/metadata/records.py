@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from store.metadata.record import (
     CopyFact,
     FileFact,
+    ImportedFact,
     InputFact,
     PixelsFact,
     Record,
@@ -71,6 +72,9 @@ def make_records() -> st.SearchStrategy[Record]:
         (InputFact, "mime"): names,
         (InputFact, "notes"): st.lists(names, max_size=2).map(tuple),
         (FileFact, "mime"): names,
+        (ImportedFact, "unread"): st.lists(st.tuples(names, st.none() | names), max_size=3).map(
+            tuple
+        ),
         (CopyFact, "mime"): names,
         (PixelsFact, "mode"): names,
         (VerificationFact, "first_difference"): st.none() | names,
