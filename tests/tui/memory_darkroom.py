@@ -18,6 +18,7 @@ from PIL import Image as Pillow
 from engines.capabilities import Capabilities
 from engines.outlook import Preflight
 from engines.settings import Settings
+from engines.thinning import Thinning
 from store.decoding import DecodedInput, Input, Role, decode_input
 from store.errors import NotFound, StoreError
 from store.lineage import Ancestry, Origin
@@ -192,6 +193,33 @@ class MemoryDarkroom(Darkroom):
         if reference not in self.outlooks:
             raise StoreError("Nothing is known.")
         return self.outlooks[reference]
+
+    async def get_images(self, numbers: Sequence[int]) -> list[Image]:
+        return [image for image in self.images[::-1] if image.number in numbers]
+
+    async def thin(
+        self,
+        numbers: Sequence[int],
+        *,
+        made_before: float | None = None,
+        is_rehearsal: bool = False,
+    ) -> Thinning:
+        self.calls.append(("thin", f"{len(numbers)} {is_rehearsal}"))
+        proven = [
+            image
+            for image in self.images
+            if image.number in numbers and image.verdict is Verdict.IDENTICAL
+        ]
+        for image in () if is_rehearsal else proven:
+            self.images[image.number - 1] = msgspec.structs.replace(image, is_thinned=True)
+            self.change()
+        others = len(numbers) - len(proven)
+        return Thinning(
+            images=len(proven),
+            files=len(proven),
+            freed=2_000_000,
+            kept={"never verified": others} if others else {},
+        )
 
     async def restore(self, image_id: str) -> Job:
         self.calls.append(("restore", image_id))

@@ -20,9 +20,16 @@ from store.records import Draft, Image, Job, Purpose
 from store.search import NEWEST_FIRST, SearchError, parse_search
 from tui.compose.draft import read_place
 from tui.darkroom import Darkroom
-from tui.dialogs import PathScreen
+from tui.dialogs import ChoiceScreen, PathScreen
 from tui.history.list import HistoryList
 from tui.history.marking import MarkDesk
+from tui.history.proving import (
+    describe_kept,
+    describe_thinning,
+    list_marked,
+    restore_many,
+    verify_many,
+)
 from tui.history.record import RecordView
 from tui.history.search import SearchField, SearchHint, describe_sort, next_sort
 from tui.image_screen import ImageScreen
@@ -31,7 +38,7 @@ from tui.paths import list_files, parse_dropped, read_image_file
 from tui.text import show_first_prompt
 from tui.widgets.key_line import KeyLine
 from tui.widgets.picture import Picture
-from tui.words import PIXELS_DROPPED, count_things, describe_arrival
+from tui.words import PIXELS_DROPPED, count_things, describe_arrival, write_bytes
 from tui.work import start_work
 
 NO_IMAGE = "There is no image here."
@@ -124,6 +131,13 @@ class HistoryScreen(ImageScreen):
             "sheet",
             tooltip="A contact sheet: only thumbnails, as many as fit, or the list again",
             id="history.sheet",
+        ),
+        Binding(
+            "T",
+            "thin",
+            "thin",
+            tooltip="Drop the pixels of images that verified identical here; asks first",
+            id="history.thin",
         ),
         Binding(
             "B",
@@ -476,7 +490,7 @@ class HistoryScreen(ImageScreen):
         """Why an action cannot be run now; loading changes nothing in the history."""
         if action == "load":
             return "" if self.image is not None else NO_IMAGE
-        if action == "verify_found":
+        if action in ("verify_found", "thin"):
             return self.darkroom.explain_writing() or ("" if self.image is not None else NO_IMAGE)
         if action == "import_file":
             return self.darkroom.explain_writing()
@@ -507,18 +521,68 @@ class HistoryScreen(ImageScreen):
         else:
             self.say("Mark a second image, or go to it, to compare it with this one.")
 
+    # Many at once
+
     async def action_verify_found(self) -> None:
         """Verify all that the list shows, one image after the other, behind all other jobs."""
         search = self.history_list.pages.search
+        chosen_by = f"search {search}" if search else "all"
         try:
             numbers = await self.darkroom.list_image_numbers(search=search or None)
-            run = await self.darkroom.begin_run(f"search {search}" if search else "all", numbers)
+            self.say(await verify_many(self.darkroom, numbers, chosen_by))
+        except SafelightError as error:
+            self.say(str(error))
+
+    async def action_verify(self) -> None:
+        """Verify the image under the cursor, or all that are marked behind all other jobs."""
+        if not self.history_list.selection:
+            await super().action_verify()
+            return
+        try:
+            numbers = await list_marked(self.history_list)
+            self.say(await verify_many(self.darkroom, numbers, "marked"))
+        except SafelightError as error:
+            self.say(str(error))
+
+    async def action_regenerate(self) -> None:
+        """Regenerate the image under the cursor, or restore those marked that have no pixels."""
+        if not self.history_list.selection:
+            await super().action_regenerate()
+            return
+        try:
+            numbers = await list_marked(self.history_list)
+            jobs, said = await restore_many(self.darkroom, numbers)
         except SafelightError as error:
             self.say(str(error))
             return
-        self.say(
-            f"Verifying {count_things(run.total, 'image')}; the list of jobs shows how far it is."
-        )
+        for job in jobs:
+            self.tell(job, said)
+        self.say(said)
+
+    async def action_thin(self) -> None:
+        """Say what thinning would free, and ask."""
+        try:
+            numbers = await list_marked(self.history_list)
+            self.say("Looking at what can be made again here.")
+            would = await self.darkroom.thin(numbers, is_rehearsal=True)
+        except SafelightError as error:
+            self.say(str(error))
+            return
+        if not would.images:
+            self.say(describe_kept(would) or "There is nothing to thin.")
+            return
+
+        async def answer(chosen: str | None) -> None:
+            if chosen is None:
+                return
+            try:
+                self.say(describe_thinning(await self.darkroom.thin(numbers)))
+            except SafelightError as error:
+                self.say(str(error))
+
+        frees = f"frees {write_bytes(would.freed)}"
+        title = f"drop the pixels of {count_things(would.images, 'image')}: {frees}"
+        self.app.push_screen(ChoiceScreen(title, ("drop them; r makes them again",)), answer)
 
     def action_load(self, parts: str) -> None:
         """Load these parts of the image into the editor, and go back to it."""
