@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -23,11 +24,12 @@ from tui.compose.draft import Parts
 from tui.darkroom import Darkroom
 from tui.dialogs import ChoiceScreen, PathScreen
 from tui.keys import Reasoned, Said
-from tui.saving import save_image
+from tui.saving import make_folder, save_image
 from tui.shell_command import write_command
 from tui.terminal.detect import get_display
 from tui.widgets.key_line import KeyLine
-from tui.words import find_certainty
+from tui.words import count_things, find_certainty
+from tui.work import start_work
 
 FOREIGN = "Another program made this image: enter loads what is known of it into the editor."
 NO_IMAGE = "There is no image yet: generate one first."
@@ -286,45 +288,74 @@ class ImageScreen(Reasoned, Screen[None]):
         self.say(f"Sent to the terminal's clipboard: {command}")
 
     async def action_save(self) -> None:
-        """Save it where the last one was saved, else ask where."""
-        if (image := self.image) is None:
-            return
+        """Save what is meant where the last one was saved, else ask where."""
         try:
             folder = await self.darkroom.get_export_folder()
             if folder is not None:
-                await self._save(image, Path(folder))
+                await self._save(Path(folder))
                 return
         except SafelightError as error:
             self.say(str(error))
             return
-        self._ask_folder(image, "~/")
+        self._ask_folder("~/")
 
     async def action_save_to(self) -> None:
-        """Ask where to save it."""
-        if (image := self.image) is None:
-            return
+        """Ask where to save what is meant."""
         try:
             folder = await self.darkroom.get_export_folder()
         except SafelightError as error:
             self.say(str(error))
             return
-        self._ask_folder(image, "~/" if folder is None else f"{folder}/")
+        self._ask_folder("~/" if folder is None else f"{folder}/")
 
-    def _ask_folder(self, image: Image, start: str) -> None:
+    def count_saved(self) -> int:
+        """How many images are meant by saving: more than one where some are marked."""
+        return 0 if self.image is None else 1
+
+    async def read_saved(self) -> AsyncIterator[list[Image]]:
+        """The images that are meant by saving, some at a time. Raises `SafelightError`."""
+        if self.image is not None:
+            yield [self.image]
+
+    def _ask_folder(self, start: str) -> None:
         async def take(folder: Path) -> None:
             folder = await asyncio.to_thread(folder.absolute)
-            await self._save(image, folder)
+            await asyncio.to_thread(make_folder, folder)
+            await self._save(folder)
             await self.darkroom.remember_export_folder(folder)
 
-        title = f"save {image.id[:4]} to a folder"
+        count = self.count_saved()
+        what = (
+            count_things(count, "image") if count > 1 or self.image is None else self.image.id[:4]
+        )
+        title = f"save {what} to a folder"
         wanted = "A folder; it is made where there is none. s saves there from then on."
         self.app.push_screen(PathScreen(title, start, take, wanted=wanted, example="~/pictures"))
 
-    async def _save(self, image: Image, folder: Path) -> None:
-        """Write it, with its record, and say where it is. Raises `SafelightError`."""
+    async def _save(self, folder: Path) -> None:
+        """Write what is meant, with records, and say where. Raises `SafelightError` for one."""
+        if (total := self.count_saved()) > 1:
+            start_work(self, partial(self._save_many, folder, total), "saving")
+            return
+        async for images in self.read_saved():
+            for image in images:
+                self.say(f"Saved as {await self._write(folder, image)}")
+
+    async def _save_many(self, folder: Path, total: int) -> None:
+        """Write many beside the screen, in their order."""
+        saved = 0
+        try:
+            async for images in self.read_saved():
+                for image in images:
+                    await self._write(folder, image)
+                    saved += 1
+                    self.say(f"Saved {saved:,} of {count_things(total, 'image')} in {folder}")
+        except SafelightError as error:
+            self.say(f"Saved {saved:,} of {count_things(total, 'image')}. {error}")
+
+    async def _write(self, folder: Path, image: Image) -> Path:
         made = await self.darkroom.make_file(image.id, FileChoices())
-        path = await asyncio.to_thread(save_image, folder, image, made)
-        self.say(f"Saved as {path}")
+        return await asyncio.to_thread(save_image, folder, image, made)
 
     # What is said of it
 

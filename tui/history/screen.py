@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -35,6 +35,9 @@ from tui.work import start_work
 NO_IMAGE = "There is no image here."
 
 _JOBS_READ = 50
+_SAVED_AT_ONCE = 100
+"""How many marked images are looked up at a time."""
+
 _REST_SECONDS = 0.3
 """How long the cursor rests on an image before it is looked at what is other now."""
 
@@ -447,6 +450,19 @@ class HistoryScreen(ImageScreen):
     @on(HistoryList.Opened)
     def _list_opened(self) -> None:
         self.action_load("all")
+
+    def count_saved(self) -> int:
+        """How many images are meant by saving: those that are marked, else the one."""
+        return self.history_list.count_marked() or super().count_saved()
+
+    async def read_saved(self) -> AsyncIterator[list[Image]]:
+        """The marked images, else the one."""
+        if not self.history_list.count_marked():
+            async for images in super().read_saved():
+                yield images
+            return
+        async for numbers in self.history_list.read_marked(_SAVED_AT_ONCE):
+            yield await self.darkroom.get_images(numbers)
 
     def action_start_from(self) -> None:
         """Start the next images from this one, and go back to the editor."""
