@@ -289,69 +289,64 @@ class ImageScreen(Reasoned, Screen[None]):
 
     async def action_save(self) -> None:
         """Save what is meant where the last one was saved, else ask where."""
+        image = self.image
         try:
             folder = await self.darkroom.get_export_folder()
             if folder is not None:
-                await self._save(Path(folder))
+                await self._save(Path(folder), image)
                 return
         except SafelightError as error:
             self.say(str(error))
             return
-        self._ask_folder("~/")
+        self._ask_folder("~/", image)
 
     async def action_save_to(self) -> None:
         """Ask where to save what is meant."""
+        image = self.image
         try:
             folder = await self.darkroom.get_export_folder()
         except SafelightError as error:
             self.say(str(error))
             return
-        self._ask_folder("~/" if folder is None else f"{folder}/")
+        self._ask_folder("~/" if folder is None else f"{folder}/", image)
 
-    def count_saved(self) -> int:
-        """How many images are meant by saving: more than one where some are marked."""
-        return 0 if self.image is None else 1
+    def read_marked(self) -> AsyncIterator[list[int]] | None:
+        """The numbers of images that are meant together, some at a time; None for the one alone."""
+        return None
 
-    async def read_saved(self) -> AsyncIterator[list[Image]]:
-        """The images that are meant by saving, some at a time. Raises `SafelightError`."""
-        if self.image is not None:
-            yield [self.image]
-
-    def _ask_folder(self, start: str) -> None:
+    def _ask_folder(self, start: str, image: Image | None) -> None:
         async def take(folder: Path) -> None:
             folder = await asyncio.to_thread(folder.absolute)
             await asyncio.to_thread(make_folder, folder)
-            await self._save(folder)
+            await self._save(folder, image)
             await self.darkroom.remember_export_folder(folder)
 
-        count = self.count_saved()
-        what = (
-            count_things(count, "image") if count > 1 or self.image is None else self.image.id[:4]
-        )
+        marked = self.read_marked()
+        if marked is None and image is None:
+            return
+        what = "the marked images" if marked is not None or image is None else image.id[:4]
         title = f"save {what} to a folder"
         wanted = "A folder; it is made where there is none. s saves there from then on."
         self.app.push_screen(PathScreen(title, start, take, wanted=wanted, example="~/pictures"))
 
-    async def _save(self, folder: Path) -> None:
+    async def _save(self, folder: Path, image: Image | None) -> None:
         """Write what is meant, with records, and say where. Raises `SafelightError` for one."""
-        if (total := self.count_saved()) > 1:
-            start_work(self, partial(self._save_many, folder, total), "saving")
-            return
-        async for images in self.read_saved():
-            for image in images:
-                self.say(f"Saved as {await self._write(folder, image)}")
+        if (marked := self.read_marked()) is not None:
+            start_work(self, partial(self._save_many, folder, marked), "saving")
+        elif image is not None:
+            self.say(f"Saved as {await self._write(folder, image)}")
 
-    async def _save_many(self, folder: Path, total: int) -> None:
-        """Write many beside the screen, in their order."""
+    async def _save_many(self, folder: Path, marked: AsyncIterator[list[int]]) -> None:
+        """Write many beside the screen."""
         saved = 0
         try:
-            async for images in self.read_saved():
-                for image in images:
+            async for numbers in marked:
+                for image in await self.darkroom.get_images(numbers):
                     await self._write(folder, image)
                     saved += 1
-                    self.say(f"Saved {saved:,} of {count_things(total, 'image')} in {folder}")
+                    self.say(f"Saved {count_things(saved, 'image')} in {folder}")
         except SafelightError as error:
-            self.say(f"Saved {saved:,} of {count_things(total, 'image')}. {error}")
+            self.say(f"Saved {count_things(saved, 'image')}, then: {error}")
 
     async def _write(self, folder: Path, image: Image) -> Path:
         made = await self.darkroom.make_file(image.id, FileChoices())

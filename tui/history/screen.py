@@ -451,18 +451,11 @@ class HistoryScreen(ImageScreen):
     def _list_opened(self) -> None:
         self.action_load("all")
 
-    def count_saved(self) -> int:
-        """How many images are meant by saving: those that are marked, else the one."""
-        return self.history_list.count_marked() or super().count_saved()
-
-    async def read_saved(self) -> AsyncIterator[list[Image]]:
-        """The marked images, else the one."""
+    def read_marked(self) -> AsyncIterator[list[int]] | None:
+        """The numbers of the marked images, None where none is."""
         if not self.history_list.count_marked():
-            async for images in super().read_saved():
-                yield images
-            return
-        async for numbers in self.history_list.read_marked(_SAVED_AT_ONCE):
-            yield await self.darkroom.get_images(numbers)
+            return None
+        return self.history_list.read_marked(_SAVED_AT_ONCE)
 
     def action_start_from(self) -> None:
         """Start the next images from this one, and go back to the editor."""
