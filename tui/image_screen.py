@@ -293,7 +293,7 @@ class ImageScreen(Reasoned, Screen[None]):
         try:
             folder = await self.darkroom.get_export_folder()
             if folder is not None:
-                await self._save(Path(folder), image)
+                self.say(await self._save(Path(folder), image))
                 return
         except SafelightError as error:
             self.say(str(error))
@@ -315,11 +315,18 @@ class ImageScreen(Reasoned, Screen[None]):
         return None
 
     def _ask_folder(self, start: str, image: Image | None) -> None:
+        said: list[str] = []
+
         async def take(folder: Path) -> None:
             folder = await asyncio.to_thread(folder.absolute)
             await asyncio.to_thread(make_folder, folder)
-            await self._save(folder, image)
+            said.append(await self._save(folder, image))
             await self.darkroom.remember_export_folder(folder)
+
+        def tell(_: None) -> None:
+            """Where it is: on this screen, which is covered until then."""
+            if said:
+                self.say(said[-1])
 
         marked = self.read_marked()
         if marked is None and image is None:
@@ -327,14 +334,15 @@ class ImageScreen(Reasoned, Screen[None]):
         what = "the marked images" if marked is not None or image is None else image.id[:4]
         title = f"save {what} to a folder"
         wanted = "A folder; it is made where there is none. s saves there from then on."
-        self.app.push_screen(PathScreen(title, start, take, wanted=wanted, example="~/pictures"))
+        dialog = PathScreen(title, start, take, wanted=wanted, example="~/pictures")
+        self.app.push_screen(dialog, tell)
 
-    async def _save(self, folder: Path, image: Image | None) -> None:
-        """Write what is meant, with records, and say where. Raises `SafelightError` for one."""
+    async def _save(self, folder: Path, image: Image | None) -> str:
+        """Write what is meant, with records, and return what to say. Raises `SafelightError`."""
         if (marked := self.read_marked()) is not None:
             start_work(self, partial(self._save_many, folder, marked), "saving")
-        elif image is not None:
-            self.say(f"Saved as {await self._write(folder, image)}")
+            return f"Saving into {folder}"
+        return "" if image is None else f"Saved as {await self._write(folder, image)}"
 
     async def _save_many(self, folder: Path, marked: AsyncIterator[list[int]]) -> None:
         """Write many beside the screen."""
