@@ -15,12 +15,16 @@ from store.integrity import find_changes, name_changes
 from store.mapping import (
     as_text,
     find_row,
+    find_seed,
     is_trashed,
+    load_requests,
+    read_seed,
     store_verification,
     to_images,
     to_verification,
 )
 from store.records import Comparison, EnvironmentRecord, Image, Imported, Stage, Verification
+from store.request import Request
 from store.seals import seal_verification, unwrap
 from store.search import NEWEST_FIRST, Name, Search, Sort, Term, parse_search
 from store.selection import CHUNK, Chunk, Place, Selection, Sql, list_key_names
@@ -68,6 +72,15 @@ def load_images(
         selection = Selection(unwrap(read), wanted, numbers=numbers)
         fitting = set(selection.read(None, len(numbers)).numbers) if numbers else set()
         return _load_images(db, read, [number for number in numbers if number in fitting])
+
+
+def load_parents(db: Database, identities: Collection[str]) -> dict[str, Request]:
+    """The requests of the images with these ids, as far as there are such."""
+    with db.read() as read:
+        statement = select(ImageRow.id, ImageRow.request_digest)
+        rows = read.exec(statement.where(col(ImageRow.id).in_(set(identities)))).all()
+        requests = load_requests(read, [digest for _, digest in rows])
+        return {identity: requests[digest][0] for identity, digest in rows}
 
 
 def list_image_numbers(
@@ -182,6 +195,22 @@ def get_image(db: Database, reference: str) -> Image:
             imported=_load_imported(read, image),
             is_damaged=image.is_damaged or meta is None,
         )
+
+
+def explain_reference(db: Database, reference: str, image: Image) -> str:
+    """What else `reference` may have meant than this image, empty when nothing."""
+    seed = read_seed(reference)
+    if seed is None:
+        return ""
+    with db.read() as read:
+        count = len(find_seed(read, seed))
+    if reference.strip().lower().startswith("seed:"):
+        if count < 2:
+            return ""
+        return f"{count:,} images have the seed {seed}; the newest is {image.id[:8]}."
+    if not count or image.seed == seed:
+        return ""
+    return f"{image.id[:8]} is found by its id; there is an image with that seed too: seed:{seed}."
 
 
 def get_image_at(db: Database, number: int) -> Image:

@@ -50,7 +50,7 @@ from store.records import (
     VerificationRun,
 )
 from store.request import Request
-from store.search import NEWEST_FIRST, Sort
+from store.search import NEWEST_FIRST, Search, Sort
 from tui import abilities
 from tui.abilities import Upscaler
 
@@ -99,6 +99,7 @@ class Darkroom:
         self.settings = settings
         self.trouble = OPENING
         self.is_opening = False
+        self.notes: list[str] = []
         self.capabilities: Mapping[str, Capabilities] = {}
         self._losing: set[str] = set()
         self._counted: dict[int, tuple[int, dict[str, int]]] = {}
@@ -280,7 +281,7 @@ class Darkroom:
         *,
         before: int | None = None,
         limit: int = 50,
-        search: str | None = None,
+        search: str | Search | None = None,
         session: str | None = None,
         sort: Sort = NEWEST_FIRST,
     ) -> list[Image]:
@@ -309,7 +310,7 @@ class Darkroom:
     async def read_numbers(
         self,
         *,
-        search: str | None = None,
+        search: str | Search | None = None,
         sort: Sort = NEWEST_FIRST,
         after: Place | None = None,
         limit: int,
@@ -331,11 +332,19 @@ class Darkroom:
             from_end=from_end,
         )
 
-    async def load_images(self, numbers: Sequence[int], search: str | None = None) -> list[Image]:
+    async def load_images(
+        self, numbers: Sequence[int], search: str | Search | None = None
+    ) -> list[Image]:
         """The images with these numbers that there are and that fit `search`, in this order."""
         from store import history
 
         return await asyncio.to_thread(history.load_images, self.database, numbers, search=search)
+
+    async def load_parents(self, identities: Collection[str]) -> dict[str, Request]:
+        """The requests of the images with these ids, as far as there are such."""
+        from store import history
+
+        return await asyncio.to_thread(history.load_parents, self.database, identities)
 
     async def count_images(self) -> int:
         """How many images there are that are not in the trash."""
@@ -350,10 +359,12 @@ class Darkroom:
         return await asyncio.to_thread(history.list_search_names, self.database, key)
 
     async def get_image(self, reference: str) -> Image:
-        """The whole record by a unique beginning of its id, `@1` for the newest."""
+        """The whole record by a unique beginning of its id, `@1` for the newest, or `seed:N`."""
         from store import history
 
-        return await asyncio.to_thread(history.get_image, self.database, reference)
+        image = await asyncio.to_thread(history.get_image, self.database, reference)
+        await self._note_meaning(reference, image)
+        return image
 
     async def get_image_at(self, number: int) -> Image:
         """The record of the image with this number, as lists have it. Raises `NotFound`."""
@@ -371,7 +382,20 @@ class Darkroom:
         """As `get_image`, with the names of what was changed in the record."""
         from store import history
 
-        return await asyncio.to_thread(history.check_image, self.database, reference)
+        image = await asyncio.to_thread(history.check_image, self.database, reference)
+        await self._note_meaning(reference, image)
+        return image
+
+    async def _note_meaning(self, reference: str, image: Image) -> None:
+        """Keep for the person what else a short reference may have meant."""
+        from store import history
+
+        if len(reference) < len(image.id):
+            note = await asyncio.to_thread(
+                history.explain_reference, self.database, reference, image
+            )
+            if note and note not in self.notes:
+                self.notes.append(note)
 
     async def find_neighbour(self, image: Image, *, is_newer: bool) -> Image | None:
         """The image made next after `image`, or last before it; None at an end."""

@@ -90,8 +90,16 @@ class ImageScreen(Reasoned, Screen[None]):
             "c",
             "compare",
             "compare",
-            tooltip="Compare this image with the one that it came from, else with the one before",
+            tooltip="Compare this image with the one that it came from, else with the one before; "
+            "two marked ones with each other",
             id="image.compare",
+        ),
+        Binding(
+            "A",
+            "open_lineage",
+            "lineage",
+            tooltip="Lineage: what this image came from and what came of it, as a tree",
+            id="image.lineage",
         ),
         Binding(
             "y",
@@ -134,6 +142,13 @@ class ImageScreen(Reasoned, Screen[None]):
             self.image = image
             self.parts = parts
 
+    class LineageWanted(Message):
+        """What `image` came from and what came of it shall be shown."""
+
+        def __init__(self, image: Image) -> None:
+            super().__init__()
+            self.image = image
+
     class ComparisonWanted(Message):
         """Two images shall be compared: `one` leads to `other`; both are ids."""
 
@@ -169,7 +184,7 @@ class ImageScreen(Reasoned, Screen[None]):
         """Why an action on the image cannot be run now."""
         image, darkroom = self.image, self.darkroom
         match action:
-            case "copy_command" | "choose_parts" | "compare":
+            case "copy_command" | "choose_parts" | "open_lineage" | "compare":
                 return "" if image is not None else NO_IMAGE
             case "verify" | "regenerate" | "start_from" | "vary" | "enlarge":
                 if reason := darkroom.explain_writing():
@@ -186,6 +201,11 @@ class ImageScreen(Reasoned, Screen[None]):
             case "enlarge":
                 return darkroom.why_no_enlarge(image)
         return ""
+
+    def action_open_lineage(self) -> None:
+        """Ask for the lineage of the image."""
+        if self.image is not None:
+            self.post_message(self.LineageWanted(self.image))
 
     def action_choose_parts(self) -> None:
         """Let the person choose what of the image goes into the editor."""

@@ -32,6 +32,8 @@ def list_families() -> list[list[type[DOMNode]]]:
     from tui.history.record import RecordView
     from tui.history.screen import HistoryScreen
     from tui.jobs import ChargeQuestion, JobsScreen
+    from tui.lineage.screen import LineageScreen
+    from tui.lineage.tree import LineageTree
 
     compose: tuple[type[DOMNode], ...] = (
         *(PromptStack, ParameterList, ImagePanel, RecentStrip),
@@ -46,6 +48,7 @@ def list_families() -> list[list[type[DOMNode]]]:
     families += [[part, MarkDesk, HistoryScreen, SafelightApp] for part in history]
     families += [[JobsScreen, SafelightApp], [MaskScreen, SafelightApp]]
     families += [[DifferenceView, CompareScreen, SafelightApp]]
+    families += [[LineageTree, LineageScreen, SafelightApp]]
     return families + [[dialog] for dialog in dialogs]
 
 

@@ -35,7 +35,8 @@ from store.metadata.record import (
 )
 from store.pixels import digest_pixels, identify_image, make_thumbnail, open_image
 from store.records import EnvironmentRecord, Image, JobState, Purpose
-from store.seals import seal_image
+from store.seals import seal_image, unwrap
+from store.search_index import fold_text
 from store.tables import ImageRow, ImportedRow, JobRow, StageRow, ThumbnailRow
 from store.vault import suffix_of
 
@@ -177,6 +178,7 @@ def store_record(
     with db.write() as write:
         if (row := _find(write, record)) is not None:
             return Stored(image=to_images(db.vault, write, [row])[0], is_new=False)
+        db.vault.ensure(data, suffix_of(mime))
         row = _add(write, record, pixels, session)
         row.mime, row.file_sha256, row.file_bytes = mime, sha256, len(data)
         write.add(row)
@@ -194,6 +196,7 @@ def store_record(
             )
         )
         write.flush()
+        fold_text(unwrap(write), row.number or 0, row.prompt_text)
         seal_image(write, row.number or 0)
         image = to_images(db.vault, write, [row])[0]
     return Stored(image=image, is_new=True, missing=tuple(list_missing(db, record)))

@@ -46,7 +46,8 @@ from store.records import (
     Verdict,
 )
 from store.request import Parameters, Prompt, PromptStack, Request
-from store.seals import seal_image, seal_verification
+from store.seals import seal_image, seal_verification, unwrap
+from store.search_index import fold_text
 from store.tables import ImageRow, ImportedRow, JobRow, ThumbnailRow
 from store.vault import suffix_of
 
@@ -324,6 +325,7 @@ def store_subject(
     with db.write() as write:
         if (row := _find(db, write, sha256)) is not None:
             return Stored(image=to_images(db.vault, write, [row])[0], is_new=False)
+        db.vault.ensure(data, suffix_of(mime))
         row = _add(write, subject, session, facts)
         number = row.number or 0
         write.add(ThumbnailRow(image_number=number, data=thumbnail))
@@ -338,6 +340,7 @@ def store_subject(
             )
         )
         write.flush()
+        fold_text(unwrap(write), number, row.prompt_text)
         seal_image(write, number)
         if subject.adopted.dialect != DIALECT:
             verification = store_verification(

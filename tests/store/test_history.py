@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from store import history, integrity
+from store import history, integrity, queue
 from store.database import Database
 from store.errors import NotFound
 from store.records import Comparison, Image, Verdict
@@ -165,6 +165,51 @@ def test_an_image_is_found_by_the_beginning_of_its_id_or_its_place(db: Database)
         assert history.get_image(db, f"@{place}").id == image.id
         assert history.get_image(db, image.id).id == image.id
         assert history.get_image(db, image.id[:20].upper()).id == image.id
+
+
+def test_an_image_is_found_by_its_seed_the_newest_of_several(db: Database) -> None:
+    images = make_images(db, [make_request(str(n), seed=n) for n in (77, 78, 77)])
+    assert history.get_image(db, "seed:78").id == images[1].id
+    assert history.get_image(db, " SEED:77 ").id == images[2].id
+    assert "2 images have the seed 77" in history.explain_reference(db, "seed:77", images[2])
+    assert history.explain_reference(db, "seed:78", images[1]) == ""
+    execute(
+        db.directory,
+        "INSERT INTO annotation (image_number, is_favourite, trashed_at) VALUES (?, 0, 1)",
+        images[2].number,
+    )
+    assert history.get_image(db, "seed:77").id == images[0].id
+    assert history.get_image(db, "@1").id == images[1].id
+
+
+@pytest.mark.parametrize("reference", ["seed:5", "seed:x", "seed:", "seed:0", "seed:99999999999"])
+def test_a_seed_that_no_image_has_is_told(db: Database, reference: str) -> None:
+    make_images(db, [make_request(seed=4)])
+    with pytest.raises(NotFound, match="seed"):
+        history.get_image(db, reference)
+    with pytest.raises(NotFound, match="seed"):
+        queue.get_job(db, reference)
+
+
+def test_a_seed_that_was_given_as_an_id_is_told(db: Database) -> None:
+    [image] = make_images(db, [make_request(seed=3583975243)])
+    with pytest.raises(NotFound) as caught:
+        history.get_image(db, "3583975243")
+    assert caught.value.hint == "There is an image with that seed: seed:3583975243."
+    execute(db.directory, "UPDATE image SET id = '123456' || substr(id, 7)")
+    [other] = make_images(db, [make_request(seed=123456)])
+    found = history.get_image(db, "123456")
+    assert found.number == image.number
+    assert "seed:123456" in history.explain_reference(db, "123456", found)
+    assert history.explain_reference(db, "seed:123456", other) == ""
+
+
+def test_a_job_is_found_by_its_seed_before_and_after_it_has_an_image(db: Database) -> None:
+    make_images(db, [make_request(seed=9)])
+    assert queue.get_job(db, "seed:9").image_id is not None
+    [waiting] = queue.enqueue(db, [make_request(seed=9)])
+    assert queue.get_job(db, "seed:9").id == waiting.id
+    assert queue.get_job(db, "seed:9").image_id is None
 
 
 @pytest.mark.parametrize(

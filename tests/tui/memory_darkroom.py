@@ -8,7 +8,7 @@ import io
 import uuid
 from array import array
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +20,17 @@ from engines.outlook import Preflight
 from engines.settings import Settings
 from store.decoding import DecodedInput, Input, Role, decode_input
 from store.errors import NotFound, StoreError
+from store.lineage import Ancestry, Origin
 from store.marks import read_mark
 from store.metadata.choices import FileChoices, MadeFile
+from store.metadata.intake import Arrival
 from store.metadata.signature import SigningKey
 from store.pixels import make_thumbnail
 from store.records import (
     Emptying,
     EnvironmentRecord,
     Image,
+    Imported,
     Job,
     JobState,
     Mark,
@@ -41,7 +44,8 @@ from store.records import (
     VerificationRun,
 )
 from store.request import Request
-from store.search import NEWEST_FIRST, Sort
+from store.search import NEWEST_FIRST, Search, Sort, SortKey
+from store.selection import Chunk, Place
 from tests.factories import CAPABILITIES, HOSTED, NOON, make_image, make_job, make_png, make_request
 from tui.darkroom import Darkroom
 
@@ -54,6 +58,7 @@ class MemoryDarkroom(Darkroom):
         self.trouble = ""
         self.images: list[Image] = []
         self.files: dict[str, bytes] = {}
+        self.origins: dict[int, Origin] = {}
         self.inputs: dict[str, bytes] = {}
         self.facts: dict[str, Input] = {}
         self.jobs: list[Job] = []
@@ -201,7 +206,7 @@ class MemoryDarkroom(Darkroom):
         *,
         before: int | None = None,
         limit: int = 50,
-        search: str | None = None,
+        search: str | Search | None = None,
         session: str | None = None,
         sort: Sort = NEWEST_FIRST,
     ) -> list[Image]:
@@ -212,8 +217,46 @@ class MemoryDarkroom(Darkroom):
     async def list_image_numbers(self, *, search: str | None = None) -> array[int]:
         return array("q", [image.number for image in self._find(None, search)])
 
-    def _find(self, before: int | None, search: str | None) -> list[Image]:
-        words = (search or "").split()
+    async def read_numbers(
+        self,
+        *,
+        search: str | Search | None = None,
+        sort: Sort = NEWEST_FIRST,
+        after: Place | None = None,
+        limit: int,
+        from_end: bool = False,
+    ) -> Chunk:
+        keys: dict[SortKey, Callable[[Image], Any]] = {
+            SortKey.DATE: lambda image: -image.number,
+            SortKey.RATING: lambda image: -(-1 if image.rating is None else image.rating),
+            SortKey.SEED: lambda image: image.seed,
+            SortKey.PROMPT: lambda image: image.request.stack.prompts[0].text.lower(),
+        }
+        found = sorted(self._find(None, search), key=keys[sort.key])
+        numbers = [image.number for image in found]
+        if sort.is_reversed != from_end:
+            numbers.reverse()
+        begin = numbers.index(after.number) + 1 if after else 0
+        chunk = array("q", numbers[begin : begin + limit])
+        return Chunk(chunk, Place(chunk[-1]) if len(chunk) == limit else None)
+
+    async def load_images(
+        self, numbers: Sequence[int], search: str | Search | None = None
+    ) -> list[Image]:
+        fitting = {image.number: image for image in self._find(None, search)}
+        return [fitting[number] for number in numbers if number in fitting]
+
+    async def load_parents(self, identities: Collection[str]) -> dict[str, Request]:
+        return {image.id: image.request for image in self.images if image.id in identities}
+
+    async def count_images(self) -> int:
+        return len(self.images)
+
+    async def list_search_names(self, key: str) -> list[str]:
+        return sorted({image.session or "" for image in self.images}) if key == "session" else []
+
+    def _find(self, before: int | None, search: str | Search | None) -> list[Image]:
+        words = (search.text if isinstance(search, Search) else search or "").split()
         is_trash = "is:trashed" in words
         return [
             image
@@ -223,7 +266,7 @@ class MemoryDarkroom(Darkroom):
             and all(
                 word in " ".join(prompt.text for prompt in image.request.stack.prompts)
                 for word in words
-                if word != "is:trashed"
+                if ":" not in word
             )
         ]
 
@@ -300,6 +343,31 @@ class MemoryDarkroom(Darkroom):
                 return image
         raise NotFound(f"No image {reference}.")
 
+    async def find_ancestors(self, image_id: str) -> Ancestry:
+        line = [await self.get_image(image_id)]
+        while (parent_id := line[-1].parent_id) and parent_id not in [each.id for each in line]:
+            try:
+                line.append(await self.get_image(parent_id))
+            except NotFound:
+                return Ancestry(images=tuple(line[1:]), missing=parent_id)
+        return Ancestry(images=tuple(line[1:]), is_ring=bool(line[-1].parent_id))
+
+    async def list_children(self, image_id: str, after: int = 0, limit: int = 50) -> list[Image]:
+        found = [image for image in self.images if image.parent_id == image_id]
+        return [image for image in found if image.number > after][:limit]
+
+    async def count_children(self, image_ids: Collection[str]) -> dict[str, int]:
+        return {
+            image_id: sum(image.parent_id == image_id for image in self.images)
+            for image_id in image_ids
+        }
+
+    async def list_by_id(self, image_ids: Collection[str]) -> list[Image]:
+        return [image for image in self.images if image.id in image_ids]
+
+    async def list_origins(self, numbers: Collection[int]) -> dict[int, Origin]:
+        return {number: self.origins[number] for number in numbers if number in self.origins}
+
     async def check_image(self, reference: str) -> Image:
         return await self.get_image(reference)
 
@@ -323,6 +391,30 @@ class MemoryDarkroom(Darkroom):
 
     async def remember_export_folder(self, folder: Path) -> None:
         self.export_folder = str(folder)
+
+    async def import_image(
+        self, data: bytes, file_name: str, session: str | None = None
+    ) -> Arrival:
+        adopted = await self.read_metadata(data)
+        sha256 = hashlib.sha256(data).hexdigest()
+        for image in self.images:
+            if image.file_sha256 == sha256:
+                return Arrival(image=image, is_new=False)
+        imported = Imported(
+            dialect=adopted.dialect,
+            grade=adopted.grade.value,
+            unread=adopted.unread,
+            file_name=file_name,
+        )
+        image = self.add_image(
+            adopted.request,
+            data=data,
+            imported=imported,
+            purpose=Purpose.IMPORT,
+            session=session,
+            verdict=Verdict.CANNOT_RUN,
+        )
+        return Arrival(image=image, is_new=True)
 
     async def get_thumbnails(self, numbers: Sequence[int]) -> dict[int, bytes]:
         def make() -> dict[int, bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated, Any, TextIO
 
 import msgspec
@@ -12,6 +13,7 @@ from engines.bisection import TRIALS_AT_MOST, Trial
 from engines.changes import Change
 from engines.prompt_pairs import PromptPair, compare_words
 from store.errors import RequestError
+from tui.cli.file_verdicts import find_files
 from tui.cli.inputs import LIMIT_MAXIMUM, read_count
 from tui.cli.options import JsonOption
 from tui.cli.run import (
@@ -35,11 +37,12 @@ from tui.compare.pair import ImagePair, load_pair
 
 ONE = "The first image: an id or its beginning; @1 is the newest."
 OTHER = "The second image."
+OR_A_FILE = " Or an image file with its record."
 
 
 def diff(
-    one: Annotated[str, typer.Argument(help=ONE)],
-    other: Annotated[str, typer.Argument(help=OTHER)],
+    one: Annotated[str, typer.Argument(help=ONE + OR_A_FILE)],
+    other: Annotated[str, typer.Argument(help=OTHER + OR_A_FILE)],
     as_json: JsonOption = False,
 ) -> None:
     """Print what differs between two images: status 0 when they are equal, 1 when not.
@@ -49,7 +52,7 @@ def diff(
 
     async def work() -> int:
         async with open_darkroom() as darkroom:
-            pair = await load_pair(darkroom, one, other)
+            pair = await load_pair(darkroom, _read_source(one), _read_source(other))
         if as_json:
             print_json(describe_json(pair))
         else:
@@ -57,6 +60,12 @@ def diff(
         return 0 if pair.differences.is_equal else EXIT_DIFFERENT
 
     raise typer.Exit(run_command(work(), as_json=as_json))
+
+
+def _read_source(word: str) -> str | Path:
+    """An image file where `word` is one or no id, else the reference as it is."""
+    files = find_files([word])
+    return files[0] if files else word
 
 
 def _print_pair(pair: ImagePair) -> None:

@@ -318,7 +318,9 @@ def list_notes(files: Sequence[DecodedInput]) -> tuple[str, ...]:
 
 
 def vary(
-    image: Annotated[str, typer.Argument(help="An id or its beginning; @1 is the newest.")],
+    image: Annotated[
+        str, typer.Argument(help="An id or its beginning; @1 is the newest, seed:N of a seed.")
+    ],
     strength: Annotated[
         str,
         typer.Option("--strength", metavar="NUMBER", help="0 the same image, 1 another one."),

@@ -26,6 +26,21 @@ from tui.cli.run import (
     print_note,
     run_command,
 )
+from tui.cli.searches import (
+    BeforeTerm,
+    EngineTerm,
+    ModelTerm,
+    RatingTerm,
+    SearchOption,
+    SeedTerm,
+    SinceTerm,
+    SortTerm,
+    TagTerm,
+    VerdictTerm,
+    describe_language,
+    read_search,
+    read_sort,
+)
 from tui.marks import describe_marks
 from tui.shell_command import write_command
 from tui.text import show_first_prompt
@@ -50,25 +65,47 @@ from tui.words import (
 
 
 def history(
-    search: Annotated[
-        str | None, typer.Option("--search", help="Words that the prompts hold.")
-    ] = None,
+    search: SearchOption = None,
     limit: Annotated[str, typer.Option("--limit", metavar="INTEGER", help="Most images.")] = "20",
     session: SessionOption = None,
+    seed: SeedTerm = None,
+    since: SinceTerm = None,
+    before: BeforeTerm = None,
+    engine: EngineTerm = None,
+    model: ModelTerm = None,
+    tag: TagTerm = None,
+    rating: RatingTerm = None,
+    verdict: VerdictTerm = None,
+    sort: SortTerm = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List images, newest first."""
+    """List images, newest first; not those in the trash, unless is:trashed is searched for."""
+    terms = {
+        "seed": seed,
+        "since": since,
+        "before": before,
+        "engine": engine,
+        "model": model,
+        "tag": tag,
+        "rating": rating,
+        "verdict": verdict,
+    }
 
     async def work() -> None:
         most = read_count("--limit", limit, 1, LIMIT_MAXIMUM)
+        wanted = read_search(search, terms)
+        order = read_sort(sort)
         async with open_darkroom() as darkroom:
             await darkroom.check_session(session)
-            images = await darkroom.list_images(limit=most, search=search, session=session)
+            images = await darkroom.list_images(
+                limit=most, search=wanted, session=session, sort=order
+            )
         if as_json:
             print_json({"images": [describe_row(image) for image in images]})
             return
         if not images:
-            print_note("No image found." if search or session else "The history is empty.")
+            is_searched = bool(wanted.terms or session)
+            print_note("No image found." if is_searched else "The history is empty.")
         verdicts = [find_certainty(image).words for image in images]
         column = max(map(len, verdicts), default=0)
         for image, verdict in zip(images, verdicts, strict=True):
@@ -129,7 +166,9 @@ def write_instant(seconds: float) -> str:
 
 
 def show(
-    image: Annotated[str, typer.Argument(help="An id or its beginning; @1 is the newest.")],
+    image: Annotated[
+        str, typer.Argument(help="An id or its beginning; @1 is the newest, seed:N of a seed.")
+    ],
     as_json: JsonOption = False,
     as_command: Annotated[
         bool, typer.Option("--command", help="Print the line that makes it again.")
@@ -278,7 +317,7 @@ def backup(
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the program."""
-    app.command()(history)
+    app.command(epilog=describe_language())(history)
     app.command()(show)
     app.command()(sessions)
     app.command()(backup)

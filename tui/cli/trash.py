@@ -10,10 +10,11 @@ import typer
 
 from store.errors import RequestError
 from store.records import Emptying, Mark
-from tui.cli.annotate import SearchOption, say_mark
+from tui.cli.annotate import say_mark
 from tui.cli.history import describe_row
 from tui.cli.options import JsonOption
 from tui.cli.run import open_darkroom, print_json, print_line, print_note, run_command
+from tui.cli.searches import SearchOption
 from tui.darkroom import Darkroom
 from tui.marks import describe_emptying
 from tui.text import show_first_prompt

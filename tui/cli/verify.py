@@ -31,7 +31,10 @@ from tui.saving import make_folder
 
 
 def regenerate(
-    images: Annotated[list[str], typer.Argument(help="Ids or their beginnings; @1 is the newest.")],
+    images: Annotated[
+        list[str],
+        typer.Argument(help="Ids or their beginnings; @1 is the newest, seed:N of a seed."),
+    ],
     output: OutputOption = None,
     name: NameOption = DEFAULT_PATTERN,
     file_format: FormatOption = None,
@@ -66,8 +69,8 @@ def verify(
     images: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Ids or their beginnings; @1 is the newest. Or files with a record in them, and "
-            "bundles."
+            help="Ids or their beginnings; @1 is the newest, seed:N of a seed. Or files with a "
+            "record in them, and bundles."
         ),
     ] = None,
     is_all: Annotated[bool, typer.Option("--all", help="Every image.")] = False,

@@ -16,10 +16,11 @@ from engines.pixel_difference import PEAK, PixelDifference
 from engines.prompt_pairs import PromptPair, compare_words
 from store.request import Parameters, Prompt, Request
 from tui.compare.pair import ImagePair
-from tui.text import show_safely
+from tui.text import shorten_middle, show_safely
 from tui.words import (
     LABELS,
     count_things,
+    describe_changes,
     describe_extras,
     name_parameter,
     write_size,
@@ -34,6 +35,9 @@ LABEL = 10
 
 _DESCRIBED = (*PARTS, "fine_tunes", "content_credentials")
 _DIGEST_SHOWN = 8
+
+SAME_SHOWN = 160
+"""Characters of words that are the same on both sides, at most."""
 
 
 class Line(NamedTuple):
@@ -58,6 +62,8 @@ def describe_pair(pair: ImagePair, *, has_unicode: bool = True) -> list[Line]:
     for name, loaded in (("A", pair.one), ("B", pair.other)):
         if loaded.fault:
             lines.append(_tell("", f"the file of {name} cannot be read: {loaded.fault}"))
+        if changes := describe_changes(loaded.image):
+            lines.append(_tell("record", f"that of {name} was {show_safely(changes)}"))
     lines.append(_tell("stages", _describe_stages(found)))
     lines += _describe_prompts(found.pairs, arrow, has_unicode)
     lines += [
@@ -128,8 +134,8 @@ def describe_single(
         return _tell("prompts", "their order")
     if change.kind == "text":
         was, now = Prompt(text=change.before), Prompt(text=change.after)
-        return Line("prompts", _mark_text(PromptPair(was, now, 0, 0)))
-    text: Part = (f"  {show_safely(change.prompt)}", "")
+        return Line("prompts", _mark_text(PromptPair(was, now, 0, 0), has_unicode))
+    text: Part = (f"  {_shorten(change.prompt, has_unicode)}", "")
     if change.kind in ("added", "removed"):
         there = change.after if change.kind == "added" else change.before
         weight = write_weight(there.weight, there.enabled, has_unicode=has_unicode, decimals=4)
@@ -191,7 +197,7 @@ def _name_change(line: Line, label: str) -> Line:
 def _describe_prompts(pairs: Sequence[PromptPair], arrow: str, has_unicode: bool) -> list[Line]:
     """A line for each prompt that differs: its place, its weight, its words."""
     rows = [
-        (_name_place(pair), _write_weights(pair, arrow, has_unicode), _mark_text(pair))
+        (_name_place(pair), _write_weights(pair, arrow, has_unicode), _mark_text(pair, has_unicode))
         for pair in pairs
         if not pair.is_equal
     ]
@@ -231,21 +237,21 @@ def _write_weights(pair: PromptPair, arrow: str, has_unicode: bool) -> str:
     return before if before == after else f"{before}{arrow}{after}"
 
 
-def _mark_text(pair: PromptPair) -> tuple[Part, ...]:
+def _mark_text(pair: PromptPair, has_unicode: bool) -> tuple[Part, ...]:
     was, now = pair.one, pair.other
     if was is None or now is None:
         there = now if was is None else was
         assert there is not None
         return ((show_safely(there.text), "removed" if now is None else "added"),)
     if was.text == now.text:
-        return ((show_safely(now.text), ""),)
+        return ((_shorten(now.text, has_unicode), ""),)
     parts: list[Part] = []
     for run in compare_words(was.text, now.text):
         words = run.text.rstrip()
         text, space = show_safely(words), show_safely(run.text[len(words) :])
         match run.kind:
             case "same":
-                parts.append((text + space, ""))
+                parts.append((_shorten(words, has_unicode) + space, ""))
             case "removed":
                 parts += [(f"[-{text}-]", "removed"), (space, "")]
             case "added":
@@ -253,6 +259,11 @@ def _mark_text(pair: PromptPair) -> tuple[Part, ...]:
     if all(role == "" for _, role in parts):
         parts.append(("  (only its spaces differ)", "quiet"))
     return tuple(part for part in parts if part[0])
+
+
+def _shorten(text: str, has_unicode: bool) -> str:
+    """Words that are the same on both sides, without the middle where there are many."""
+    return show_safely(shorten_middle(text, SAME_SHOWN, " … " if has_unicode else " ... "))
 
 
 # Parameters

@@ -190,6 +190,7 @@ class CompareScreen(Reasoned, Screen[None]):
         self._timer: Timer | None = None
         self._room = ""
         self._run: BisectRun | None = None
+        self._lines: list[Line] = []
         self._found: list[Line] = []
         self._trials: list[Line] = []
         # Held, not looked for: what was on its way when the screen is left finds them still.
@@ -226,6 +227,7 @@ class CompareScreen(Reasoned, Screen[None]):
         except SafelightError as error:
             self.say(str(error))
             return
+        self._lines = await asyncio.to_thread(describe_pair, pair, has_unicode=self._has_unicode)
         measured = pair.differences.pixels
         self.times = choose_amplification(measured.maximum) if measured else 1
         self.pair = pair
@@ -266,9 +268,7 @@ class CompareScreen(Reasoned, Screen[None]):
             self._take(partner.id, pair.other.image.id)
 
     def _show_details(self) -> None:
-        if (pair := self.pair) is not None:
-            lines = describe_pair(pair, has_unicode=self._has_unicode)
-            self.details.show_lines([*self._found, *lines, *self._trials])
+        self.details.show_lines([*self._found, *self._lines, *self._trials])
 
     @property
     def _has_unicode(self) -> bool:
@@ -433,9 +433,9 @@ class CompareScreen(Reasoned, Screen[None]):
         if measured is None or measured.is_equal:
             return "difference: every pixel is the same, so all is black"
         shown = min(PEAK, measured.maximum * self.times)
-        clipped = "; brighter ones are white" if measured.maximum * self.times > PEAK else ""
+        clipped = ", more is white" if measured.maximum * self.times > PEAK else ""
         return (
-            f"difference x{self.times}: black is equal, the largest {measured.maximum} is shown as "
+            f"difference x{self.times}: black is equal, the largest {measured.maximum} is "
             f"{shown}{clipped}"
         )
 

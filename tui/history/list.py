@@ -5,7 +5,7 @@ What one image looks like is in `rows.py`, and in `sheet.py` for the contact she
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from itertools import islice
 from typing import ClassVar
 
@@ -22,6 +22,7 @@ from textual.strip import Strip
 
 from store.errors import SafelightError
 from store.records import Image
+from store.search import NEWEST_FIRST, Sort
 from tui.darkroom import Darkroom
 from tui.history.pages import HistoryPages
 from tui.history.rows import THUMBNAIL, RowFacts, RowStyles, draw_flat, draw_tall
@@ -66,8 +67,8 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         _make_move("right,l", "move_across(1)", "list.right", "Choose the image to the right"),
         _make_move("pageup", "turn_page(-1)", "list.page_up", "Choose the image a page above"),
         _make_move("pagedown", "turn_page(1)", "list.page_down", "Choose the image a page below"),
-        _make_move("home", "go_to_newest", "list.newest", "Choose the newest image"),
-        _make_move("end,G", "go_to_oldest", "list.oldest", "Choose the oldest image"),
+        _make_move("home", "go_to_newest", "list.newest", "Choose the first image: the newest"),
+        _make_move("end,G", "go_to_oldest", "list.oldest", "Choose the last image: the oldest"),
         Binding(
             "space",
             "mark",
@@ -82,7 +83,7 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         _make_move("shift+pageup", "mark_page(-1)", "list.mark_page_up", "Mark a page above"),
         _make_move("shift+pagedown", "mark_page(1)", "list.mark_page_down", "Mark a page below"),
         Binding(
-            "ctrl+a",
+            "A",
             "mark_all",
             "mark all",
             tooltip="Mark all images that are found; esc takes all marks away",
@@ -101,6 +102,9 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
     class MarksChanged(Message):
         """Other images are marked."""
 
+    class Counted(Message):
+        """More of the list is known than before."""
+
     class Failed(Message):
         """The history could not be read."""
 
@@ -112,10 +116,11 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         super().__init__(id=id)
         self.pages = HistoryPages(darkroom)
         self.selection = Selection()
-        self._sheet = SheetSize(1, 8, 4)
+        self._sheet = SheetSize(1, 8, 4, 9)
         self._smaller = 0
         self._thumbnails = Thumbnails(darkroom)
         self._is_loading = False
+        self._sought: int | None = None
 
     # Content
 
@@ -123,15 +128,14 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         """Find the image under the cursor."""
         self.image = self.pages.get(self.cursor) if self.cursor < len(self.pages) else None
 
-    async def open_search(self, search: str) -> None:
-        """List the images that match `search`, the cursor on the one it was on, if it can be.
+    async def open_search(self, search: str, sort: Sort = NEWEST_FIRST) -> None:
+        """List the images that fit `search`, the cursor on the one it was on, if it can be.
 
-        Else it stays in its row when it is the same search, as after images went to the trash.
+        Raises `SearchError`; then the list stays as it is.
         """
         before = self.image
-        place = self.cursor if search == self.pages.search else 0
         pages = HistoryPages(self.pages.darkroom)
-        await pages.open(search)
+        await pages.open(search, sort)
         if not self.is_attached:
             return
         if search != self.pages.search:
@@ -139,24 +143,74 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         self.pages = pages
         row = self.pages.find_row(before.number) if before else None
         self._fit()
-        place = max(0, min(place, len(self.pages) - 1))
-        self.set_reactive(HistoryList.cursor, place if row is None else row)
+        self.set_reactive(HistoryList.cursor, row or 0)
+        self._sought = before.number if before and row is None else None
         self._keep_in_sight()
         self.refresh()
         await self._load()
+        start_work(self, self._read_numbers, "numbers")
 
-    async def open_again(self) -> None:
-        """Read the list anew: images left it or came back."""
+    async def _read_numbers(self) -> None:
+        """Read the numbers that are still missing. The cursor stays on its image."""
+        pages = self.pages
         try:
-            await self.open_search(self.pages.search)
+            while not pages.is_whole:
+                boundary = len(pages.numbers)
+                added = await pages.read_more()
+                if not self.is_attached or pages is not self.pages:
+                    return
+                self._fit()
+                if self._sought is not None and (row := pages.find_row(self._sought)) is not None:
+                    self._sought = None
+                    self.cursor = row
+                elif added and self.cursor >= boundary:
+                    self.set_reactive(HistoryList.cursor, self.cursor + added)
+                    self._scroll_by(added)
+                if pages.total is not None:
+                    self.selection.settle(pages.total)
+                self.post_message(self.Counted())
         except SafelightError as error:
             self.post_message(self.Failed(error))
+
+    async def open_again(self) -> None:
+        """Read the list anew: images came back to it."""
+        try:
+            await self.open_search(self.pages.search, self.pages.sort)
+        except SafelightError as error:
+            self.post_message(self.Failed(error))
+
+    async def forget_marked(self) -> None:
+        """The marked images left the list; what follows comes under the cursor."""
+        selection = self.selection.copy()
+        self.clear_marks()
+        if selection.is_all:
+            await self.open_again()
+            return
+        self.pages.remove(selection)
+        self._fit()
+        self._keep_in_sight()
+        self.refresh()
+        self._look()
+        await self._load()
+        self.post_message(self.Counted())
+
+    def go_to(self, number: int) -> bool:
+        """Put the cursor on the image with this number; whether it is in the list."""
+        row = self.pages.find_row(number)
+        if row is None:
+            return False
+        self.cursor = row
+        self._keep_in_sight()
+        return True
 
     async def refresh_images(self) -> None:
         """Show what others added or changed. The cursor stays on its image."""
         try:
             added = await self.pages.find_newer()
             if not self.is_attached:
+                return
+            if added is None:
+                await self.open_search(self.pages.search, self.pages.sort)
                 return
             if added:
                 was_at_top = self.scroll_offset.y == 0
@@ -166,18 +220,30 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
                 if was_at_top:
                     self._keep_in_sight()
                 else:
-                    lines = added // self.columns * self.row_height
-                    self.scroll_to(y=self.scroll_offset.y + lines, animate=False)
+                    self._scroll_by(added)
             first, last = self._rows_in_sight()
             changed = await self.pages.reload(first, last)
         except SafelightError as error:
             self.post_message(self.Failed(error))
             return
         if added or changed:
+            self._fit()
             self.refresh()
             await self._load()
 
+    def _scroll_by(self, rows: int) -> None:
+        """Keep in sight what is in sight, after `rows` came in above."""
+        self.scroll_to(
+            y=self.scroll_offset.y + rows // self.columns * self.row_height,
+            animate=False,
+            force=True,
+            immediate=True,
+        )
+
     def _fit(self) -> None:
+        """Let the list be as long as it is, the cursor within it."""
+        if self.cursor >= len(self.pages):
+            self.set_reactive(HistoryList.cursor, max(0, len(self.pages) - 1))
         if self.is_sheet:
             # One column is the scroll bar's.
             width, height = self.container_size.width - 1, self.container_size.height
@@ -195,6 +261,7 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
             while self.is_attached:
                 pages, rows = self.pages, self._rows_in_sight()
                 if await pages.load(rows[0] - _MARGIN, rows[1] + _MARGIN):
+                    self._fit()
                     self.refresh()
                     self._look()
                 elif (pages, rows) == (self.pages, self._rows_in_sight()):
@@ -300,6 +367,7 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
 
     def watch_cursor(self, old_row: int, row: int) -> None:
         """Keep it in sight and tell. Only the two rows are drawn again, unless it scrolls."""
+        self._sought = None
         self._keep_in_sight()
         for changed in (old_row, row):
             self.refresh_lines(self._find_line(changed), self.row_height)
@@ -331,8 +399,14 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         """Move the cursor to the top."""
         self.cursor = 0
 
-    def action_go_to_oldest(self) -> None:
-        """Move the cursor to the end."""
+    async def action_go_to_oldest(self) -> None:
+        """Move the cursor to the end, also while it is not known how long the list is."""
+        try:
+            await self.pages.read_end()
+        except SafelightError as error:
+            self.post_message(self.Failed(error))
+            return
+        self._fit()
         self.cursor = len(self.pages) - 1
 
     def on_click(self, event: events.Click) -> None:
@@ -340,7 +414,7 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         place = event.get_content_offset_capture(self)
         row = (place.y + self.scroll_offset.y) // self.row_height * self.columns
         if self.is_sheet:
-            row += min(place.x // (self._sheet.width + 1), self.columns - 1)
+            row += min(place.x // self._sheet.pitch, self.columns - 1)
         if row >= len(self.pages):
             return
         if row == self.cursor and event.chain > 1:
@@ -366,14 +440,15 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
 
         Raises `SafelightError`.
         """
-        selection, search = self.selection.copy(), self.pages.search
-        numbers: Iterable[int] = selection.numbers
-        if selection.is_all:
-            found = await self.pages.darkroom.list_image_numbers(search=search or None)
-            numbers = (number for number in found if number in selection)
-        rest = iter(numbers)
-        while part := list(islice(rest, size)):
-            yield part
+        selection, pages = self.selection.copy(), self.pages
+        if not selection.is_all:
+            rest = iter(selection.numbers)
+            while part := list(islice(rest, size)):
+                yield part
+            return
+        async for numbers in pages.read_numbers(size):
+            if part := [number for number in numbers if number in selection]:
+                yield part
 
     def clear_marks(self) -> None:
         """Mark nothing."""
@@ -388,14 +463,14 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
     def _set_marks(self, first: int, last: int, *, is_marked: bool) -> None:
         """Mark these places of the list and all between, or take their marks away."""
         first, last = sorted((first, last))
-        numbers = self.pages.numbers[max(0, first) : last + 1]
-        self.selection.set(numbers, is_marked=is_marked)
+        rows = range(max(0, first), min(last, len(self.pages) - 1) + 1)
+        self.selection.set(map(self.pages.find_number, rows), is_marked=is_marked)
         self._tell_marks()
 
     def action_mark(self) -> None:
         """Mark the image, or take its mark away, and go to the next."""
         if self.cursor < len(self.pages):
-            is_marked = self.pages.numbers[self.cursor] in self.selection
+            is_marked = self.pages.find_number(self.cursor) in self.selection
             self._set_marks(self.cursor, self.cursor, is_marked=not is_marked)
             self.cursor += 1
 
@@ -418,10 +493,11 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         """Mark the images of a page."""
         self.action_mark_range(pages * self.page_rows)
 
-    def action_mark_all(self) -> None:
+    async def action_mark_all(self) -> None:
         """Mark all that are found."""
         if len(self.pages):
-            self.selection.mark_all(len(self.pages), max(self.pages.numbers))
+            known = len(self.pages) if self.pages.total is None else self.pages.total
+            self.selection.mark_all(known, self.pages.newest)
             self._tell_marks()
 
     # Drawing
@@ -452,7 +528,7 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         quiet = style + self.get_component_rich_style("list--quiet", partial=True)
         image = self.pages.get(row)
         if image is None:
-            text = f"  {self.pages.numbers[row]}" if part == 0 else ""
+            text = f"  {self.pages.find_number(row)}" if part == 0 else ""
             return [Segment(fit_text(text, width), quiet)]
         pointer = style
         if row == self.cursor and self.has_focus:
@@ -483,7 +559,8 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         style = self.rich_style
         segments: list[Segment] = []
         for row in range(first, min(first + self.columns, len(self.pages))):
-            segments += [*self._draw_tile(row, part), Segment(" ", style)]
+            gap = Segment(" " * (self._sheet.pitch - self._sheet.width), style)
+            segments += [*self._draw_tile(row, part), gap]
         return Strip(segments).adjust_cell_length(width, style)
 
     def _draw_tile(self, row: int, part: int) -> list[Segment]:
@@ -492,9 +569,10 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         if image is None:
             return [Segment(" " * self._sheet.width, style)]
         caption = style + self.get_component_rich_style("list--quiet", partial=True)
+        mark = style + self.get_component_rich_style("list--focused", partial=True)
         if row == self.cursor:
             name = "list--chosen" if self.has_focus else "list--cursor"
-            caption = style + self.get_component_rich_style(name, partial=True)
+            caption = mark = style + self.get_component_rich_style(name, partial=True)
         facts = TileFacts(
             image=image,
             thumbnail=self._thumbnails.get(image.number) or [],
@@ -503,4 +581,4 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
             has_unicode=get_display(self.app).has_unicode,
         )
         verdict = caption if row == self.cursor else caption + self._find_mark_style(image)
-        return draw_tile(facts, TileStyles(style, caption, verdict), self._sheet, part)
+        return draw_tile(facts, TileStyles(style, caption, mark, verdict), self._sheet, part)

@@ -35,18 +35,6 @@ _TRASH = Mark(is_trashed=True)
 _PUT_BACK = Mark(is_trashed=False)
 
 
-def _make_rating(key: int) -> Binding:
-    return Binding(
-        str(key),
-        f"rate({key})",
-        str(key),
-        tooltip=f"Rate the image {key}; once more takes the rating away",
-        id=f"mark.rate.{key}",
-        group=Binding.Group("rate"),
-        show=key in (1, 5),
-    )
-
-
 class MarkDesk(Reasoned, Horizontal):
     """Holds list and record, and the keys that say something of images in the list.
 
@@ -55,7 +43,15 @@ class MarkDesk(Reasoned, Horizontal):
 
     BINDING_GROUP_TITLE = "what is said of images"
     BINDINGS: ClassVar[list[BindingType]] = [
-        *map(_make_rating, range(6)),
+        Binding(
+            "0",
+            "rate(0)",
+            "rate",
+            tooltip="Rate the image 0 to 5; the same once more takes the rating away",
+            key_display="0-5",
+            id="mark.rate",
+        ),
+        *(Binding(str(rating), f"rate({rating})", show=False) for rating in range(1, 6)),
         Binding(
             "f",
             "favourite",
@@ -223,7 +219,7 @@ class MarkDesk(Reasoned, Horizontal):
             self._undone.append([marked])
         said = describe_mark(mark, has_unicode=get_display(self.app).has_unicode)
         self._tell(f"{image.id[:4]}: {said}. u undoes it.")
-        await self._look(mark)
+        await self._look()
 
     async def _mark_many(self, mark: Mark) -> None:
         """Mark a few hundred at a time, so that the screen goes on and esc can stop it."""
@@ -231,27 +227,29 @@ class MarkDesk(Reasoned, Horizontal):
         total = self._list.count_marked()
         done: list[Marked] = []
         found = 0
+        is_stopped = False
         try:
             async for numbers in self._list.read_marked(_AT_ONCE):
                 marked = await self.darkroom.mark_images(numbers, mark)
                 found += marked.found
                 if marked.changed:
                     done.append(marked)
-                if self._is_stopping:
+                if is_stopped := self._is_stopping:
                     break
                 self._tell(f"{said}: {found:,} of {count_things(total, 'image')}; esc stops.")
         except SafelightError as error:
+            is_stopped = True
             self._tell(str(error))
         else:
-            end = "Stopped: " if self._is_stopping else ""
+            end = "Stopped: " if is_stopped else ""
             self._tell(f"{end}{count_things(found, 'image')}: {said}. u undoes it.")
         finally:
             self._end_work()
         if done:
             self._undone.append(done)
-        if mark.is_trashed is not msgspec.UNSET:
-            self._list.clear_marks()
-        await self._look(mark)
+        if mark.is_trashed is not msgspec.UNSET and not is_stopped and self.is_attached:
+            await self._list.forget_marked()
+        await self._look()
 
     def action_undo(self) -> None:
         """Undo what was last said, beside the screen where it is much."""
@@ -278,7 +276,7 @@ class MarkDesk(Reasoned, Horizontal):
             self._end_work()
         if done:
             self._undone.append(done)
-        await self._look(_PUT_BACK)
+        await self._look(is_new=True)
 
     def stop(self) -> bool:
         """End what changes many images; whether something did."""
@@ -294,14 +292,11 @@ class MarkDesk(Reasoned, Horizontal):
         if self.is_attached:
             self.refresh_bindings()
 
-    async def _look(self, mark: Mark) -> None:
-        """Show what changed, at once."""
+    async def _look(self, *, is_new: bool = False) -> None:
+        """Show what changed, at once; `is_new`: images may have come back to the list."""
         if not self.is_attached:
             return
-        if mark.is_trashed is not msgspec.UNSET:
-            await self._list.open_again()
-        else:
-            await self._list.refresh_images()
+        await (self._list.open_again() if is_new else self._list.refresh_images())
         self.post_message(self.Changed())
 
     # The end of the trash
@@ -341,7 +336,7 @@ class MarkDesk(Reasoned, Horizontal):
         finally:
             self._end_work()
         self._list.clear_marks()
-        await self._look(_TRASH)
+        await self._look(is_new=True)
 
     def _tell(self, text: str) -> None:
         if self.is_attached:

@@ -91,7 +91,7 @@ class RecordView(ScrollView, can_focus=True, inherit_bindings=False):
         _make_scroll("down,j", "scroll_lines(1)", "record.down", "Scroll down by a line"),
         _make_scroll("pageup", "scroll_pages(-1)", "record.page_up", "Scroll up by a page"),
         _make_scroll("pagedown", "scroll_pages(1)", "record.page_down", "Scroll down by a page"),
-        _make_scroll("home,g", "scroll_to_top", "record.top", "Scroll to the beginning"),
+        _make_scroll("home", "scroll_to_top", "record.top", "Scroll to the beginning"),
         _make_scroll("end,G", "scroll_to_end", "record.end", "Scroll to the end"),
     ]
 

@@ -52,12 +52,12 @@ def draw_flat(facts: RowFacts, styles: RowStyles, width: int) -> list[Segment]:
     """
     image = facts.image
     segments = [*_draw_head(facts, styles)]
-    if width >= _SIGNS_FROM:
-        signs = write_signs(image, has_unicode=facts.has_unicode)
-        segments.append(Segment(f"{signs} ", styles.base))
     segments.append(
         Segment(f" {show_moment(image.created_at, width >= _YEAR_FROM)} ", styles.quiet)
     )
+    if width >= _SIGNS_FROM:
+        signs = write_signs(image, has_unicode=facts.has_unicode)
+        segments.append(Segment(f"{signs} ", styles.base))
     if width >= _SEED_FROM:
         segments.append(Segment(f" {write_seed(image):>10} ", styles.base))
     if width >= _ENGINE_FROM:
@@ -89,16 +89,12 @@ def draw_tall(
     cells.append(Segment(" " * (THUMBNAIL[0] + 1 - used), styles.base))
     if part == 0:
         signs = f"{write_signs(image, has_unicode=facts.has_unicode)} "
-        moment = f"{show_moment(image.created_at)}  "
-        tags = show_safely(write_tags(image.tags))
-        return [
-            *cells,
-            *_draw_head(facts, styles),
-            Segment(signs, styles.base),
-            Segment(moment, styles.quiet),
-            Segment(tags, styles.quiet),
-        ]
-    seed = f"seed {write_seed(image)}  {image.request.engine}"
+        head = [*_draw_head(facts, styles), Segment(signs, styles.base)]
+        rest = width - THUMBNAIL[0] - 1 - sum(segment.cell_length for segment in head)
+        moment = fit_text(show_moment(image.created_at), rest)
+        return [*cells, *head, Segment(moment, styles.quiet)]
+    tags = show_safely(write_tags(image.tags))
+    seed = f"seed {write_seed(image)}  {tags or image.request.engine}"
     change, words = show_safely(facts.change), show_first_prompt(image.request)
     texts = [change, words, seed] if change else [words, seed, ""]
     text = fit_text(f"  {texts[part - 1]}", width - THUMBNAIL[0] - 1)
@@ -106,13 +102,12 @@ def draw_tall(
 
 
 def _draw_head(facts: RowFacts, styles: RowStyles) -> list[Segment]:
-    pointer = "›" if facts.has_unicode else ">"
+    pointer, marked = ("›", "●") if facts.has_unicode else (">", "x")
     verdict = find_certainty(facts.image).verdict
     mark = mark_verdict(verdict, has_unicode=facts.has_unicode)
-    marked = "●" if facts.has_unicode else "x"
     return [
         Segment(pointer if facts.is_chosen else " ", styles.pointer),
-        Segment(marked if facts.is_marked else " ", styles.pointer),
         Segment(mark, styles.mark),
-        Segment(f" {facts.image.id[:8]} ", styles.pointer),
+        Segment(marked if facts.is_marked else " ", styles.pointer),
+        Segment(f"{facts.image.id[:8]} ", styles.pointer),
     ]

@@ -80,11 +80,13 @@ class HistoryScreen(ImageScreen):
         "history.leave",
         "history.search",
         "history.turn",
-        "mark.rate.1",
-        "mark.favourite",
+        "mark.rate",
         "mark.drop",
-        "image.verify",
         "help",
+        "image.verify",
+        "history.sheet",
+        "mark.favourite",
+        "list.mark",
         "image.regenerate",
         "image.start",
         "image.vary",
@@ -243,7 +245,10 @@ class HistoryScreen(ImageScreen):
         elif len(pages) and self.focused in (None, self.desk):
             self.call_after_refresh(self.history_list.focus)
         self._advice.update(_NOT_FOUND if pages.search else _EMPTY)
-        count = count_things(len(pages), "image")
+        known = len(pages) if pages.total is None else pages.total
+        count = count_things(known, "image")
+        if pages.total is None:
+            count = f"{known:,}+ images"
         found = f"{count} found" if pages.search else count
         if marked := self.history_list.count_marked():
             found = f"{marked:,} marked, {found}"
@@ -303,6 +308,10 @@ class HistoryScreen(ImageScreen):
             self.record.show_record(image, verifications, own)
             self._right.border_title = f"image {image.id[:8]}"
 
+    @on(HistoryList.Counted)
+    def _list_counted(self) -> None:
+        self._show_state()
+
     @on(HistoryList.MarksChanged)
     def _marks_changed(self) -> None:
         self._show_state()
@@ -316,6 +325,26 @@ class HistoryScreen(ImageScreen):
     @on(HistoryList.Failed)
     def _list_failed(self, event: HistoryList.Failed) -> None:
         self.say(str(event.error))
+
+    def show_image(self, image: Image) -> None:
+        """Put the cursor on `image`, out of the search where it is not among what was found."""
+
+        async def show() -> None:
+            async with self._reading:
+                try:
+                    if not self._is_open:
+                        await self.history_list.open_search(self._words)
+                        self._is_open = True
+                    if not self.history_list.go_to(image.number):
+                        self.is_searching = False
+                        self._field.value = self._words = ""
+                        await self.history_list.open_search("")
+                        self.history_list.go_to(image.number)
+                    self._show_state()
+                except SafelightError as error:
+                    self.say(str(error))
+
+        start_work(self, show, "show")
 
     # Layout
 
@@ -423,6 +452,31 @@ class HistoryScreen(ImageScreen):
             return self.darkroom.explain_writing()
         return super().why_not(action)
 
+    async def action_compare(self) -> None:
+        """Compare two marked images, or a marked one with that under the cursor.
+
+        Without marks as on every screen of one image.
+        """
+        marked = self.history_list.count_marked()
+        if not marked:
+            await super().action_compare()
+            return
+        if marked > 2:
+            self.say(f"{count_things(marked, 'image')} are marked; two can be compared.")
+            return
+        try:
+            numbers = [number async for part in self.history_list.read_marked(2) for number in part]
+            images = [await self.darkroom.get_image_at(number) for number in sorted(numbers)]
+        except SafelightError as error:
+            self.say(str(error))
+            return
+        if len(images) == 1 and self.image is not None:
+            images.append(self.image)
+        if len(images) == 2 and images[0].id != images[1].id:
+            self.post_message(self.ComparisonWanted(images[0].id, images[1].id))
+        else:
+            self.say("Mark a second image, or go to it, to compare it with this one.")
+
     async def action_verify_found(self) -> None:
         """Verify all that the list shows, one image after the other, behind all other jobs."""
         search = self.history_list.pages.search
@@ -433,8 +487,7 @@ class HistoryScreen(ImageScreen):
             self.say(str(error))
             return
         self.say(
-            f"Verifying {count_things(run.total, 'image')} behind all other jobs; the jobs screen "
-            "shows how far it is and pauses it."
+            f"Verifying {count_things(run.total, 'image')}; the list of jobs shows how far it is."
         )
 
     def action_load(self, parts: str) -> None:

@@ -95,6 +95,11 @@ class Selection:
         """Mark all that were `found`; `newest` is the highest number that an image has now."""
         self.numbers, self._newest, self._found = NumberSet(), newest, found
 
+    def settle(self, found: int) -> None:
+        """How many were found is known now."""
+        if self._newest is not None:
+            self._found = found
+
     def clear(self) -> None:
         """Mark nothing."""
         self.numbers, self._newest, self._found = NumberSet(), None, 0

@@ -23,11 +23,15 @@ _LEAST_SHOWN = 6
 
 
 class SheetSize(NamedTuple):
-    """How many `columns` of thumbnails, each within `width` x `height` cells."""
+    """How many `columns` of thumbnails, each within `width` x `height` cells.
+
+    `pitch`: cells from the beginning of one to that of the next.
+    """
 
     columns: int
     width: int
     height: int
+    pitch: int
 
     @property
     def tile_height(self) -> int:
@@ -40,14 +44,20 @@ def fit_sheet(width: int, height: int, smaller: int = 0) -> SheetSize:
 
     `smaller`: so many sizes below that, as far as there are any.
     """
-    sizes = [SheetSize((width + 1) // (wide + 1), wide, wide // 2) for wide in _WIDTHS]
+    sizes = [
+        SheetSize(columns, wide, wide // 2, (width + 1) // columns)
+        for wide in _WIDTHS
+        if (columns := (width + 1) // (wide + 1))
+    ]
     fitting = [
         size for size in sizes if size.columns * (height // size.tile_height) >= _LEAST_SHOWN
     ]
     if fitting:
         return fitting[min(smaller, len(fitting) - 1)]
-    least = max(1, min(_WIDTHS[-1], width))
-    return SheetSize(max(1, (width + 1) // (least + 1)), least, max(1, min(least // 2, height - 1)))
+    wide = max(1, min(_WIDTHS[-1], width))
+    columns = max(1, (width + 1) // (wide + 1))
+    high = max(1, min(wide // 2, height - 1))
+    return SheetSize(columns, wide, high, (width + 1) // columns)
 
 
 class TileFacts(NamedTuple):
@@ -61,10 +71,11 @@ class TileFacts(NamedTuple):
 
 
 class TileStyles(NamedTuple):
-    """The styles of one place: around the thumbnail, of the line below, and of the verdict."""
+    """The styles of one place: around the thumbnail, of the line below, the mark, the verdict."""
 
     base: Style
     caption: Style
+    mark: Style
     verdict: Style
 
 
@@ -93,10 +104,10 @@ def _draw_caption(facts: TileFacts, styles: TileStyles, width: int) -> list[Segm
     pointer, marked = ("›", "●") if facts.has_unicode else (">", "x")
     verdict = mark_verdict(find_certainty(facts.image).verdict, has_unicode=facts.has_unicode)
     signs = write_signs(facts.image, has_unicode=facts.has_unicode)
-    head = f"{pointer if facts.is_chosen else ' '}{marked if facts.is_marked else ' '}"
     rest = f"{signs} {facts.image.id[:4]}"
     return [
-        Segment(head, styles.caption),
+        Segment(pointer if facts.is_chosen else " ", styles.caption),
+        Segment(marked if facts.is_marked else " ", styles.mark),
         Segment(verdict, styles.verdict),
         Segment(fit_text(rest, width - 3), styles.caption),
     ]

@@ -144,6 +144,19 @@ def test_our_own_file_comes_in_with_everything(db: Database, tmp_path: Path) -> 
     assert not import_file(db, data, file_name="7.png").is_new
 
 
+def test_what_came_in_is_found_by_its_words_without_their_accents(
+    db: Database, tmp_path: Path
+) -> None:
+    (image,) = make_images(db, [make_request("Zürich bei Nacht")])
+    theirs = make_png([("parameters", "Café\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 5")])
+    with Database.open(tmp_path / "other") as other:
+        ours = import_file(other, export(db, image), file_name="7.png").image
+        foreign = import_file(other, theirs, file_name="8.png").image
+        for words, found in (("zurich", ours), ("ZÜRI", ours), ("cafe", foreign)):
+            assert [each.id for each in history.list_images(other, search=words)] == [found.id]
+        assert check_database(other) == []
+
+
 def test_input_files_come_with_it_or_are_told(db: Database, tmp_path: Path) -> None:
     from store.inputs import store_input
 
