@@ -23,7 +23,9 @@ from store.decoding import DecodedInput, Input, Role, decode_input
 from store.errors import NotFound, StoreError
 from store.lineage import Ancestry, Origin
 from store.marks import read_mark
+from store.metadata.choices import FileChoices, MadeFile
 from store.metadata.intake import Arrival
+from store.metadata.signature import SigningKey
 from store.pixels import make_thumbnail
 from store.records import (
     Emptying,
@@ -67,6 +69,7 @@ class MemoryDarkroom(Darkroom):
         self.outlooks: dict[str, Preflight] = {}
         self.calls: list[tuple[str, str]] = []
         self.version = 0
+        self.export_folder: str | None = None
 
     def _open(self) -> None:
         """There is no file to open."""
@@ -402,6 +405,20 @@ class MemoryDarkroom(Darkroom):
         if image.id not in self.files:
             raise StoreError(f"The file {image.path} is missing.")
         return self.files[image.id]
+
+    async def make_file(
+        self, image_id: str, choices: FileChoices, key: SigningKey | None = None
+    ) -> MadeFile:
+        return MadeFile(data=self.files[image_id], suffix=".png", parameters="", record=b"{}")
+
+    async def get_images(self, numbers: Sequence[int]) -> list[Image]:
+        return [image for image in reversed(self.images) if image.number in set(numbers)]
+
+    async def get_export_folder(self) -> str | None:
+        return self.export_folder
+
+    async def remember_export_folder(self, folder: Path) -> None:
+        self.export_folder = str(folder)
 
     async def import_image(
         self, data: bytes, file_name: str, session: str | None = None

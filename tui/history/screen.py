@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -44,6 +44,9 @@ from tui.work import start_work
 NO_IMAGE = "There is no image here."
 
 _JOBS_READ = 50
+_SAVED_AT_ONCE = 100
+"""How many marked images are looked up at a time."""
+
 _REST_SECONDS = 0.3
 """How long the cursor rests on an image before it is looked at what is other now."""
 
@@ -597,6 +600,12 @@ class HistoryScreen(ImageScreen):
     @on(HistoryList.Opened)
     def _list_opened(self) -> None:
         self.action_load("all")
+
+    def read_marked(self) -> AsyncIterator[list[int]] | None:
+        """The numbers of the marked images, None where none is."""
+        if not self.history_list.count_marked():
+            return None
+        return self.history_list.read_marked(_SAVED_AT_ONCE)
 
     def action_start_from(self) -> None:
         """Start the next images from this one, and go back to the editor."""
