@@ -411,9 +411,6 @@ class MemoryDarkroom(Darkroom):
     ) -> MadeFile:
         return MadeFile(data=self.files[image_id], suffix=".png", parameters="", record=b"{}")
 
-    async def get_images(self, numbers: Sequence[int]) -> list[Image]:
-        return [image for image in reversed(self.images) if image.number in set(numbers)]
-
     async def get_export_folder(self) -> str | None:
         return self.export_folder
 
