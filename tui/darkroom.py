@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from store.decoding import DecodedInput, Input, Role
     from store.lineage import Ancestry, Branch, Origin
     from store.sessions import DraftWriter
+    from store.texts import TextPage
 
 FIRST_SESSION = "main"
 
@@ -368,6 +369,12 @@ class Darkroom:
         return await asyncio.to_thread(
             lineage.read_tree, self.database, image_id, depth=depth, breadth=breadth
         )
+
+    async def list_texts(self, before: int | None, images: int) -> TextPage:
+        """The prompt texts of up to `images` images with numbers below `before`, newest first."""
+        from store import texts
+
+        return await asyncio.to_thread(texts.list_texts, self.database, before, images)
 
     async def read_wire(self, job_id: str) -> bytes | None:
         """The exact message that was sent for the job; None for an engine without a wire."""

@@ -18,6 +18,7 @@ def list_families() -> list[list[type[DOMNode]]]:
     from tui.app import SafelightApp
     from tui.compare.screen import CompareScreen
     from tui.compare.view import DifferenceView
+    from tui.compose.earlier import EarlierScreen
     from tui.compose.editors import PromptEditor, ValueInput
     from tui.compose.image import ImagePanel
     from tui.compose.mask import MaskScreen
@@ -38,7 +39,9 @@ def list_families() -> list[list[type[DOMNode]]]:
         *(PromptEditor, ValueInput),
     )
     history: tuple[type[DOMNode], ...] = (HistoryList, RecordView)
-    dialogs: tuple[type[DOMNode], ...] = (ChoiceScreen, HelpScreen, PathScreen, ChargeQuestion)
+    dialogs: tuple[type[DOMNode], ...] = (
+        *(ChoiceScreen, HelpScreen, PathScreen, ChargeQuestion, EarlierScreen),
+    )
     families: list[list[type[DOMNode]]] = [[part, ComposeScreen, SafelightApp] for part in compose]
     families += [[part, HistoryScreen, SafelightApp] for part in history]
     families += [[JobsScreen, SafelightApp], [MaskScreen, SafelightApp]]
