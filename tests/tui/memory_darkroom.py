@@ -47,6 +47,7 @@ from store.records import (
 from store.request import Request
 from store.search import NEWEST_FIRST, Search, Sort, SortKey
 from store.selection import Chunk, Place
+from store.texts import TextPage
 from tests.factories import CAPABILITIES, HOSTED, NOON, make_image, make_job, make_png, make_request
 from tui.darkroom import Darkroom
 
@@ -370,6 +371,16 @@ class MemoryDarkroom(Darkroom):
             if image.id.startswith(reference):
                 return image
         raise NotFound(f"No image {reference}.")
+
+    async def list_texts(self, before: int | None, images: int) -> TextPage:
+        found = self._find(before, None)[:images]
+        texts = [prompt.text for image in found for prompt in image.request.stack.prompts]
+        is_last = len(found) < images
+        return TextPage(
+            texts=tuple(dict.fromkeys(texts)),
+            images=len(found),
+            before=None if is_last else found[-1].number,
+        )
 
     async def find_ancestors(self, image_id: str) -> Ancestry:
         line = [await self.get_image(image_id)]
