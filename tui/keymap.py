@@ -18,6 +18,7 @@ def list_families() -> list[list[type[DOMNode]]]:
     from tui.app import SafelightApp
     from tui.compare.screen import CompareScreen
     from tui.compare.view import DifferenceView
+    from tui.compose.earlier import EarlierScreen
     from tui.compose.editors import PromptEditor, ValueInput
     from tui.compose.image import ImagePanel
     from tui.compose.mask import MaskScreen
@@ -27,7 +28,7 @@ def list_families() -> list[list[type[DOMNode]]]:
     from tui.compose.screen import ComposeScreen
     from tui.dialogs import ChoiceScreen, HelpScreen, PathScreen
     from tui.history.list import HistoryList
-    from tui.history.mark_dialogs import BulkQuestion, NoteScreen, TagScreen
+    from tui.history.mark_dialogs import EmptyingQuestion, NoteScreen, TagScreen
     from tui.history.marking import MarkDesk
     from tui.history.record import RecordView
     from tui.history.screen import HistoryScreen
@@ -41,8 +42,8 @@ def list_families() -> list[list[type[DOMNode]]]:
     )
     history: tuple[type[DOMNode], ...] = (HistoryList, RecordView)
     dialogs: tuple[type[DOMNode], ...] = (
-        *(ChoiceScreen, HelpScreen, PathScreen, ChargeQuestion),
-        *(TagScreen, NoteScreen, BulkQuestion),
+        *(ChoiceScreen, HelpScreen, PathScreen, ChargeQuestion, EarlierScreen),
+        *(TagScreen, NoteScreen, EmptyingQuestion),
     )
     families: list[list[type[DOMNode]]] = [[part, ComposeScreen, SafelightApp] for part in compose]
     families += [[part, MarkDesk, HistoryScreen, SafelightApp] for part in history]

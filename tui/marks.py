@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from store.records import Emptying, Image, Mark
 from tui.words import count_things
-
-if TYPE_CHECKING:
-    from engines.thinning import Thinning
 
 _UNSET = msgspec.UNSET
 
@@ -129,19 +125,4 @@ def describe_emptying(found: Emptying, *, is_plan: bool) -> list[str]:
             "trash: jobs about "
             f"{'it' if found.held == 1 else 'them'} wait or run."
         )
-    return sentences
-
-
-def describe_thinning(found: Thinning, *, is_plan: bool) -> list[str]:
-    """What thinning would do (`is_plan`) or did, and what keeps its pixels, in sentences."""
-    reasons = ", ".join(f"{count:,} {reason}" for reason, count in found.kept.items())
-    if not found.images:
-        return [f"None of them {'can be' if is_plan else 'was'} thinned: {reasons or 'no image'}."]
-    whose, frees = ("to be dropped", "frees") if is_plan else ("dropped", "freed")
-    sentences = [
-        f"{count_things(found.images, 'image')} with pixels {whose}, which can be made again; "
-        f"{frees} {write_bytes(found.freed)}."
-    ]
-    if reasons:
-        sentences.append(f"The others keep them: {reasons}.")
     return sentences

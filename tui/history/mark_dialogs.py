@@ -1,4 +1,4 @@
-"""Dialogs about images in the history: their tags, their note, and before some are removed."""
+"""Dialogs about images in the history: their tags, their note, and the end of the trash."""
 
 from __future__ import annotations
 
@@ -232,35 +232,35 @@ class NoteScreen(ModalScreen[str | None]):
         self.dismiss(None)
 
 
-class BulkQuestion(ModalScreen[bool | None]):
-    """Whether something is to be done that frees room and cannot be undone; gives the answer."""
+class EmptyingQuestion(ModalScreen[bool | None]):
+    """Whether the trash is to be emptied, with what that does; gives the answer."""
 
-    BINDING_GROUP_TITLE = "before something is removed"
+    BINDING_GROUP_TITLE = "before the trash is emptied"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "agree", "do it", tooltip="Do it", id="question.yes"),
+        Binding("y", "empty", "empty it", tooltip="Remove them, for good", id="emptying.yes"),
         Binding(
             "n,escape,enter",
             "leave",
             "leave",
-            tooltip="Leave everything as it is",
-            id="question.no",
+            tooltip="Leave everything in the trash",
+            id="emptying.no",
         ),
     ]
 
-    def __init__(self, title: str, sentences: Sequence[str]) -> None:
+    def __init__(self, sentences: Sequence[str]) -> None:
         super().__init__()
-        self._title = title
         self._sentences = sentences
 
     def compose(self) -> ComposeResult:
         """What it does."""
         dot = get_display(self.app).glyphs.dot
-        with Vertical(id="question", classes="form") as panel:
-            panel.border_title = Content(self._title)
-            panel.border_subtitle = Content(f"y does it {dot} esc leaves")
-            yield Static(Content("\n\n".join(self._sentences)), markup=False)
+        with Vertical(id="emptying", classes="form") as panel:
+            panel.border_title = Content("empty the trash?")
+            panel.border_subtitle = Content(f"y empties it {dot} esc leaves")
+            text = "\n\n".join((*self._sentences, "This cannot be undone."))
+            yield Static(Content(text), markup=False)
 
-    def action_agree(self) -> None:
+    def action_empty(self) -> None:
         """Yes."""
         self.dismiss(True)
 

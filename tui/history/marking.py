@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from array import array
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import msgspec
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.message import Message
 
-from store.errors import SafelightError, StoreError
-from store.metadata.choices import FileChoices
+from store.errors import SafelightError
 from store.records import Image, Mark, Marked
 from tui.darkroom import Darkroom
 from tui.history.list import HistoryList
-from tui.history.mark_dialogs import BulkQuestion, NoteScreen, TagScreen
+from tui.history.mark_dialogs import EmptyingQuestion, NoteScreen, TagScreen
 from tui.keys import Reasoned, Said
-from tui.marks import describe_emptying, describe_mark, describe_thinning
-from tui.saving import save_image
+from tui.marks import describe_emptying, describe_mark
 from tui.terminal.detect import get_display
 from tui.words import count_things
 from tui.work import start_work
@@ -101,20 +96,6 @@ class MarkDesk(Reasoned, Horizontal):
             tooltip="Empty the trash, after saying what that frees",
             id="mark.empty",
         ),
-        Binding(
-            "D",
-            "thin",
-            "thin",
-            tooltip="Thin: drop the pixels of images that can be made again, after saying which",
-            id="mark.thin",
-        ),
-        Binding(
-            "R",
-            "restore",
-            "restore",
-            tooltip="Restore the pixels of thinned images: they are made again and compared",
-            id="mark.restore",
-        ),
     ]
 
     class Changed(Message):
@@ -142,7 +123,6 @@ class MarkDesk(Reasoned, Horizontal):
         """Why nothing can be said of images now."""
         if action not in (
             *("rate", "favourite", "keep", "drop", "tag", "note", "undo", "put_back", "empty"),
-            *("thin", "restore"),
         ):
             return ""
         if reason := self.darkroom.explain_writing():
@@ -337,19 +317,12 @@ class MarkDesk(Reasoned, Horizontal):
             self._tell(" ".join(sentences))
             return
 
-        self._ask("empty the trash?", [*sentences, "This cannot be undone."], self._empty)
-
-    def _ask(
-        self, title: str, sentences: Sequence[str], work: Callable[[], Coroutine[Any, Any, None]]
-    ) -> None:
-        """Do `work` beside the screen, if the person says so."""
-
         def take(is_wanted: bool | None) -> None:
             if is_wanted and not self._is_at_work:
                 self._begin_work()
-                start_work(self, work, "marks")
+                start_work(self, self._empty, "marks")
 
-        self.app.push_screen(BulkQuestion(title, sentences), take)
+        self.app.push_screen(EmptyingQuestion(sentences), take)
 
     async def _empty(self) -> None:
         loop = asyncio.get_running_loop()
@@ -368,124 +341,6 @@ class MarkDesk(Reasoned, Horizontal):
             self._end_work()
         self._list.clear_marks()
         await self._look(is_new=True)
-
-    # Pixels
-
-    async def _list_target(self) -> array[int]:
-        """The numbers of the marked images, or of the one under the cursor: eight bytes each."""
-        numbers: array[int] = array("q")
-        if not self._list.selection:
-            numbers.extend([self._image.number] if self._image else [])
-            return numbers
-        async for part in self._list.read_marked(_AT_ONCE):
-            numbers.extend(part)
-        return numbers
-
-    async def action_thin(self) -> None:
-        """Look beside the screen at what can be thinned, then ask."""
-        self._begin_work()
-        start_work(self, self._plan_thinning, "marks")
-
-    async def _plan_thinning(self) -> None:
-        self._tell("Looking at which of them can be made again.")
-        try:
-            numbers = await self._list_target()
-            plan = await self.darkroom.thin(numbers, is_rehearsal=True)
-        except SafelightError as error:
-            self._tell(str(error))
-            return
-        finally:
-            self._end_work()
-        sentences = describe_thinning(plan, is_plan=True)
-        if not plan.images:
-            self._tell(" ".join(sentences))
-        elif self.is_attached:
-            self._tell("")
-            self._ask("thin these images?", sentences, partial(self._thin, numbers))
-
-    async def _thin(self, numbers: array[int]) -> None:
-        self._tell(f"Thinning {count_things(len(numbers), 'image')}.")
-        try:
-            done = await self.darkroom.thin(numbers)
-        except SafelightError as error:
-            self._tell(str(error))
-        else:
-            self._tell(" ".join(describe_thinning(done, is_plan=False)))
-        finally:
-            self._end_work()
-        await self._look()
-
-    def action_restore(self) -> None:
-        """Queue that pixels are made again."""
-        self._begin_work()
-        start_work(self, self._restore, "marks")
-
-    async def _restore(self) -> None:
-        queued = 0
-        try:
-            for number in await self._list_target():
-                if self._is_stopping:
-                    break
-                image = await self.darkroom.get_image_at(number)
-                if image.is_thinned:
-                    await self.darkroom.restore(image.id)
-                    queued += 1
-                    self._tell(f"Restoring {count_things(queued, 'image')}; esc stops.")
-        except SafelightError as error:
-            self._tell(str(error))
-        else:
-            said = f"Restoring {count_things(queued, 'image')}: the list of jobs shows how far."
-            self._tell(said if queued else "None of them was thinned.")
-        finally:
-            self._end_work()
-
-    # Out of the history
-
-    async def verify_marked(self) -> None:
-        """Verify the marked images, one after the other, behind all other jobs."""
-        try:
-            numbers = await self._list_target()
-            run = await self.darkroom.begin_run("marked images", numbers)
-        except SafelightError as error:
-            self._tell(str(error))
-            return
-        count = count_things(run.total, "image")
-        self._tell(f"Verifying {count}; the list of jobs shows how far it is.")
-
-    def save_marked(self, folder: Path) -> None:
-        """Write the marked images into `folder`, with their records, beside the screen."""
-        if not self._is_at_work:
-            self._begin_work()
-            start_work(self, partial(self._save, folder), "marks")
-
-    async def _save(self, folder: Path) -> None:
-        saved = 0
-        lost: list[str] = []
-        total = self._list.count_marked()
-        try:
-            for number in await self._list_target():
-                if self._is_stopping:
-                    break
-                image = await self.darkroom.get_image_at(number)
-                try:
-                    made = await self.darkroom.make_file(image.id, FileChoices())
-                except StoreError:
-                    # One whose file is gone is no reason to leave the others here.
-                    lost.append(image.id[:4])
-                    continue
-                await asyncio.to_thread(save_image, folder, image, made)
-                saved += 1
-                self._tell(f"Saved {saved:,} of {count_things(total, 'image')}; esc stops.")
-        except SafelightError as error:
-            self._tell(str(error))
-        else:
-            said = f"Saved {count_things(saved, 'image')} in {folder}."
-            if lost:
-                said += f" Without their files were {', '.join(lost[:5])}"
-                said += f" and {len(lost) - 5:,} more." if len(lost) > 5 else "."
-            self._tell(said)
-        finally:
-            self._end_work()
 
     def _tell_emptied(self, done: int) -> None:
         if self._is_at_work:

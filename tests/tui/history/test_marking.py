@@ -15,7 +15,7 @@ from tests.screens import read_screen, wait_in_app
 from tests.tui.history.opening import NARROW, make_history, open_history, wait_for_record
 from tests.tui.host import press
 from tests.tui.memory_darkroom import MemoryDarkroom
-from tui.history.mark_dialogs import BulkQuestion, NoteScreen, TagScreen
+from tui.history.mark_dialogs import EmptyingQuestion, NoteScreen, TagScreen
 
 
 def list_ratings(darkroom: MemoryDarkroom) -> list[int | None]:
@@ -156,7 +156,7 @@ async def test_the_trash_is_emptied_after_saying_what_that_frees() -> None:
         await press(pilot, "E")
         assert "The trash is empty." in read_screen(pilot.app)
         await press(pilot, "d", "E")
-        assert isinstance(pilot.app.screen, BulkQuestion)
+        assert isinstance(pilot.app.screen, EmptyingQuestion)
         size = darkroom.images[2].file_bytes
         assert f"1 image would be removed; frees {size} bytes in 1 file." in read_screen(pilot.app)
         await press(pilot, "enter")

@@ -109,7 +109,7 @@ async def test_keys_are_text_while_searching_and_nothing_found_is_said() -> None
         await wait_in_app(pilot, lambda: not len(screen.history_list.pages), "an empty list")
         assert screen.query_one(Input).value == "rv5"
         await wait_in_app(
-            pilot, lambda: "No prompt has words" in read_screen(pilot.app), "the reason"
+            pilot, lambda: "No image fits this search" in read_screen(pilot.app), "the reason"
         )
         assert not darkroom.jobs
 
