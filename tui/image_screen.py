@@ -90,8 +90,7 @@ class ImageScreen(Reasoned, Screen[None]):
             "c",
             "compare",
             "compare",
-            tooltip="Compare this image with the one that it came from, else with the one before; "
-            "two marked ones with each other",
+            tooltip="Compare it with the image that it came from or the one before; or two marked",
             id="image.compare",
         ),
         Binding(
