@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import Any
 
@@ -254,3 +255,36 @@ def test_texts_that_are_made_to_be_slow_or_large_are_not(text: str) -> None:
     """A reader that goes over them more than once would take minutes: the time limit ends it."""
     for name in ("parameters", "prompt", "Dream", "XMP", "Comment"):
         read_texts([(name, text)])
+
+
+JUDGED = (
+    "A1111",
+    "Forge",
+    "SD.Next",
+    "ComfyUI, both",
+    "InvokeAI",
+    "InvokeAI 2",
+    "InvokeAI's command",
+    "Fooocus",
+    "Fooocus in A1111's words",
+)
+
+
+@pytest.mark.parametrize("name", JUDGED)
+def test_a_reader_that_others_wrote_finds_the_same(name: str) -> None:
+    parsers = pytest.importorskip("sd_parsers")
+    graphs = (("prompt", json.dumps(make_graph())), ("workflow", json.dumps(WORKFLOW)))
+    texts = graphs if name == "ComfyUI, both" else EXAMPLES[name][0]
+    data = make_png(texts)
+    judged = parsers.ParserManager().parse(io.BytesIO(data))
+    ours = read_file(data).reading
+    assert ours is not None
+    (sampler,) = judged.samplers
+    found = sampler.parameters
+    cfg = found.get("cfg_scale", found.get("cfg"))
+    assert ours.seed == int(found["seed"])
+    assert ours.steps == int(found["steps"])
+    assert ours.cfg_scale == float(cfg)
+    said = "".join(prompt.value for prompt in judged.prompts)
+    assert said.startswith("a cat")
+    assert ours.prompts[0].text == "a cat"
