@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image as Pillow
 
 from store.metadata.dialects import read_texts
 from store.metadata.foreign import Grade, Reading, Unread
@@ -69,6 +70,30 @@ def test_a_graph_in_the_exif_data_of_a_webp_file_is_read() -> None:
     reading = read_file(make_commented(text, "WEBP", "none")).reading
     assert reading is not None
     assert (reading.dialect, reading.seed) == ("ComfyUI", 77)
+
+
+def test_what_fooocus_writes_beside_the_pixels_of_a_jpeg_is_read() -> None:
+    exif = Pillow.Exif()
+    exif[0x9286] = json.dumps(dialect_files.FOOOCUS)
+    exif[0x927C] = "fooocus"
+    exif[0x0131] = "Fooocus v2.5.0"
+    image = Pillow.new("RGB", (64, 64))
+    image.save(file := io.BytesIO(), "JPEG", exif=exif.tobytes())
+    reading = read_file(file.getvalue()).reading
+    assert reading is not None
+    assert (reading.dialect, reading.grade) == ("Fooocus", "mapped")
+
+
+def test_what_comfyui_writes_where_cameras_write_theirs_is_read() -> None:
+    exif = Pillow.Exif()
+    exif[0x0110] = f"prompt:{json.dumps(make_graph())}"
+    exif[0x010F] = f"workflow:{json.dumps(WORKFLOW)}"
+    image = Pillow.new("RGB", (64, 64))
+    image.save(file := io.BytesIO(), "WEBP", exif=exif.tobytes())
+    reading = read_file(file.getvalue()).reading
+    assert reading is not None
+    assert (reading.dialect, reading.seed) == ("ComfyUI", 77)
+    assert read_texts([("Make", "Canon"), ("Model", "EOS 5D, f: 2, iso: 100, s: 1")]) is None
 
 
 def test_of_several_dialects_in_a_file_the_fullest_is_taken() -> None:
