@@ -18,6 +18,7 @@ def list_families() -> list[list[type[DOMNode]]]:
     from tui.app import SafelightApp
     from tui.compare.screen import CompareScreen
     from tui.compare.view import DifferenceView
+    from tui.compose.earlier import EarlierScreen
     from tui.compose.editors import PromptEditor, ValueInput
     from tui.compose.image import ImagePanel
     from tui.compose.mask import MaskScreen
@@ -41,7 +42,7 @@ def list_families() -> list[list[type[DOMNode]]]:
     )
     history: tuple[type[DOMNode], ...] = (HistoryList, RecordView)
     dialogs: tuple[type[DOMNode], ...] = (
-        *(ChoiceScreen, HelpScreen, PathScreen, ChargeQuestion),
+        *(ChoiceScreen, HelpScreen, PathScreen, ChargeQuestion, EarlierScreen),
         *(TagScreen, NoteScreen, EmptyingQuestion),
     )
     families: list[list[type[DOMNode]]] = [[part, ComposeScreen, SafelightApp] for part in compose]
