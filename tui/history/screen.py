@@ -16,6 +16,7 @@ from textual.reactive import var
 from textual.widgets import Input, Static
 
 from store.errors import SafelightError
+from store.limits import IMPORTED_KINDS
 from store.records import Draft, Image, Job, Purpose
 from store.search import NEWEST_FIRST, SearchError, parse_search
 from tui.compose.draft import read_place
@@ -485,7 +486,9 @@ class HistoryScreen(ImageScreen):
             arrival = await self.darkroom.import_image(data, path.name, self.session)
             self.say(describe_arrival(path.name, arrival.image, is_new=arrival.is_new))
 
-        self.app.push_screen(PathScreen("import an image file", start, take))
+        self.app.push_screen(
+            PathScreen("import an image file", start, take, wanted=f"A {IMPORTED_KINDS} file.")
+        )
 
     # Into the editor, and back to it
 
