@@ -37,6 +37,11 @@ class SearchError(RequestError):
         self.start = start
         self.end = end
 
+    @property
+    def text_at(self) -> str:
+        """What is wrong, as it was typed."""
+        return str(self.value)[self.start : self.end]
+
 
 class SortKey(StrEnum):
     """What a list of images can be sorted by. `prompt`: the text of the first prompt."""

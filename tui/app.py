@@ -33,6 +33,7 @@ from tui.work import start_work
 if TYPE_CHECKING:
     from engines.settings import Settings
     from tui.compare.screen import CompareScreen
+    from tui.lineage.screen import LineageScreen
 
 NO_ANIMATION: AnimationLevel = "none"
 WIDTHS = [(0, "-tiny"), (72, "-narrow"), (100, "-wide")]
@@ -290,14 +291,43 @@ class SafelightApp(Reasoned, App[None]):
         await self.push_screen(JobsScreen(self.darkroom, self.keymap))
 
     @on(ImageScreen.DraftLoaded)
-    def _load_parts(self, event: ImageScreen.DraftLoaded) -> None:
-        """Parts of a past image go into the editor."""
+    async def _load_parts(self, event: ImageScreen.DraftLoaded) -> None:
+        """Parts of a past image go into the editor, and the person too."""
+        await self._go_back()
         self.compose_screen.load_image(event.image, event.parts)
 
     @on(ImageScreen.StartChosen)
     async def _start_from(self, event: ImageScreen.StartChosen) -> None:
-        """The editor starts from a past image."""
+        """The editor starts from a past image, and the person goes there."""
+        await self._go_back()
         await self.compose_screen.start_from(event.image)
+
+    async def _go_back(self) -> None:
+        """Leave every screen above the editor."""
+        while self.screen is not self.compose_screen:
+            self.screen.workers.cancel_node(self.screen)
+            await self.pop_screen()
+
+    @on(ImageScreen.LineageWanted)
+    async def _open_lineage(self, event: ImageScreen.LineageWanted) -> None:
+        from tui.lineage.screen import LineageScreen
+
+        compose = self.compose_screen
+        await self.push_screen(
+            LineageScreen(self.darkroom, event.image, compose.draft, compose.session, self.keymap)
+        )
+
+    async def on_lineage_screen_image_opened(self, event: LineageScreen.ImageOpened) -> None:
+        """The image of a tree is shown in the history, in the one that is open if there is one."""
+        from tui.history.screen import HistoryScreen
+
+        while len(self.screen_stack) > 1 and not isinstance(self.screen, HistoryScreen):
+            self.screen.workers.cancel_node(self.screen)
+            await self.pop_screen()
+        if not isinstance(self.screen, HistoryScreen):
+            await self._open_history()
+        if isinstance(self.screen, HistoryScreen):
+            self.screen.show_image(event.image)
 
     @on(ImageScreen.ComparisonWanted)
     async def _open_comparison(self, event: ImageScreen.ComparisonWanted) -> None:
@@ -307,9 +337,7 @@ class SafelightApp(Reasoned, App[None]):
 
     async def on_compare_screen_image_loaded(self, event: CompareScreen.ImageLoaded) -> None:
         """The whole of one of two images goes into the editor, and the person too."""
-        while self.screen is not self.compose_screen:
-            self.screen.workers.cancel_node(self.screen)
-            await self.pop_screen()
+        await self._go_back()
         self.compose_screen.load_image(event.image, "all")
 
     # The end

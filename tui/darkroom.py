@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from store.metadata.signature import SigningKey
     from store.selection import Chunk, Place
     from store.sessions import DraftWriter
+    from store.texts import TextPage
 
 FIRST_SESSION = "main"
 
@@ -477,6 +478,12 @@ class Darkroom:
         return await asyncio.to_thread(
             lineage.read_tree, self.database, image_id, depth=depth, breadth=breadth
         )
+
+    async def list_texts(self, before: int | None, images: int) -> TextPage:
+        """The prompt texts of up to `images` images with numbers below `before`, newest first."""
+        from store import texts
+
+        return await asyncio.to_thread(texts.list_texts, self.database, before, images)
 
     async def read_wire(self, job_id: str) -> bytes | None:
         """The exact message that was sent for the job; None for an engine without a wire."""

@@ -18,6 +18,7 @@ def list_families() -> list[list[type[DOMNode]]]:
     from tui.app import SafelightApp
     from tui.compare.screen import CompareScreen
     from tui.compare.view import DifferenceView
+    from tui.compose.earlier import EarlierScreen
     from tui.compose.editors import PromptEditor, ValueInput
     from tui.compose.image import ImagePanel
     from tui.compose.mask import MaskScreen
@@ -32,6 +33,8 @@ def list_families() -> list[list[type[DOMNode]]]:
     from tui.history.record import RecordView
     from tui.history.screen import HistoryScreen
     from tui.jobs import ChargeQuestion, JobsScreen
+    from tui.lineage.screen import LineageScreen
+    from tui.lineage.tree import LineageTree
 
     compose: tuple[type[DOMNode], ...] = (
         *(PromptStack, ParameterList, ImagePanel, RecentStrip),
@@ -39,13 +42,14 @@ def list_families() -> list[list[type[DOMNode]]]:
     )
     history: tuple[type[DOMNode], ...] = (HistoryList, RecordView)
     dialogs: tuple[type[DOMNode], ...] = (
-        *(ChoiceScreen, HelpScreen, PathScreen, ChargeQuestion),
+        *(ChoiceScreen, HelpScreen, PathScreen, ChargeQuestion, EarlierScreen),
         *(TagScreen, NoteScreen, EmptyingQuestion),
     )
     families: list[list[type[DOMNode]]] = [[part, ComposeScreen, SafelightApp] for part in compose]
     families += [[part, MarkDesk, HistoryScreen, SafelightApp] for part in history]
     families += [[JobsScreen, SafelightApp], [MaskScreen, SafelightApp]]
     families += [[DifferenceView, CompareScreen, SafelightApp]]
+    families += [[LineageTree, LineageScreen, SafelightApp]]
     return families + [[dialog] for dialog in dialogs]
 
 

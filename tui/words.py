@@ -313,13 +313,7 @@ _STEPS = {
 
 def name_step(image: Image) -> str:
     """How `image` came from its parent: `edited`, `varied`, `made again`, `made larger` …"""
-    match image.purpose:
-        case Purpose.REGENERATE:
-            return "made again"
-        case Purpose.VERIFY | Purpose.RESTORE:
-            return "verified"
-        case Purpose.GENERATE | Purpose.IMPORT:
-            return _STEPS[image.relation]
+    return "made again" if image.purpose is Purpose.REGENERATE else _STEPS[image.relation]
 
 
 # Parameters

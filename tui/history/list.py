@@ -83,7 +83,7 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         _make_move("shift+pageup", "mark_page(-1)", "list.mark_page_up", "Mark a page above"),
         _make_move("shift+pagedown", "mark_page(1)", "list.mark_page_down", "Mark a page below"),
         Binding(
-            "A",
+            "a",
             "mark_all",
             "mark all",
             tooltip="Mark all images that are found; esc takes all marks away",
@@ -121,6 +121,7 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         self._thumbnails = Thumbnails(darkroom)
         self._is_loading = False
         self._sought: int | None = None
+        self.asked = ("", NEWEST_FIRST)
 
     # Content
 
@@ -138,6 +139,7 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         await pages.open(search, sort)
         if not self.is_attached:
             return
+        self.asked = (search, sort)
         if search != self.pages.search:
             self.clear_marks()
         self.pages = pages
@@ -193,6 +195,15 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         self._look()
         await self._load()
         self.post_message(self.Counted())
+
+    def go_to(self, number: int) -> bool:
+        """Put the cursor on the image with this number; whether it is in the list."""
+        row = self.pages.find_row(number)
+        if row is None:
+            return False
+        self.cursor = row
+        self._keep_in_sight()
+        return True
 
     async def refresh_images(self) -> None:
         """Show what others added or changed. The cursor stays on its image."""
