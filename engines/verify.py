@@ -13,6 +13,7 @@ from engines.pixel_difference import measure_difference
 from store import history
 from store.errors import RequestError, SafelightError, StoreError
 from store.integrity import check_record, name_changes
+from store.metadata.intake import explain_foreign
 from store.pixels import digest_pixels, open_image
 from store.records import Comparison, EnvironmentRecord, Job, Purpose, Result, Stage, Verdict
 from store.records import Image as ImageRecord
@@ -72,6 +73,13 @@ def verify_record(database: Database, image: ImageRecord) -> Comparison | None:
     Nothing is made again then: what would be made is not what was recorded.
     """
     return _judge_record(check_record(database, image))
+
+
+def judge_foreign(image: ImageRecord) -> Comparison | None:
+    """The verdict on an image that another program made, None for our own."""
+    if image.imported is None or not image.is_foreign:
+        return None
+    return explain_foreign(image.imported.dialect)
 
 
 def _judge_record(findings: Sequence[str]) -> Comparison | None:
@@ -145,7 +153,7 @@ def find_obstacle(
 ) -> Comparison | None:
     """Why `job` need not make `image` again, None when it should."""
     findings = check_record(database, image)
-    if (comparison := _judge_record(findings)) is not None:
+    if (comparison := _judge_record(findings) or judge_foreign(image)) is not None:
         return comparison
     if job.purpose is Purpose.REGENERATE:
         return None

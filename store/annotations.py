@@ -1,15 +1,13 @@
-"""What people say of images: rating, favourite, tags, note, and whether they lie in the trash.
+"""What people said of images, kept: ratings, favourites, tags, notes, the trash.
 
-A tag is one word or several, kept in Unicode's composed form (NFC) and in small letters: `Night
-Sky` and `night sky` are one. All functions take images by number, any number of them, and change
-a few hundred in each transaction, so that nobody else waits long.
+All functions take images by number, any number of them, and change a few hundred in each
+transaction, so that nobody else waits long.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import time
-import unicodedata
 from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -21,21 +19,12 @@ from sqlalchemy import func
 from sqlmodel import col, select
 
 from store.database import Database
-from store.errors import RequestError, StoreError
+from store.errors import StoreError
 from store.mapping import is_trashed
+from store.marks import TAGS_LIMIT, fold_tag, read_mark
 from store.records import Mark, Marked
 from store.seals import unwrap
 from store.tables import MARKS_KEY, TagRow
-
-RATINGS = range(6)
-TAG_LIMIT = 60
-"""Longest tag in characters."""
-
-TAGS_LIMIT = 100
-"""Most tags of one image."""
-
-NOTE_LIMIT = 4000
-"""Longest note in characters."""
 
 CHUNK = 500
 """Images that one transaction changes."""
@@ -43,75 +32,12 @@ CHUNK = 500
 _UNSET = msgspec.UNSET
 
 
-def read_tag(text: str) -> str:
-    """The tag that is meant by `text`: composed, in small letters, with single spaces.
-
-    Raises `RequestError` when it is empty, longer than 60 characters, or holds a comma, which is
-    what stands between tags, a quote, or what cannot be printed; or when it begins as an option
-    or as a word of change does, with `-` or `+`.
-    """
-    tag = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).lower())
-    tag = " ".join(tag.split())
-    if not tag:
-        raise RequestError("tag", text, "A tag has at least one character.")
-    if len(tag) > TAG_LIMIT:
-        raise RequestError(
-            "tag", text, f"The tag {tag[:20]!r}… is longer than {TAG_LIMIT} characters."
-        )
-    if not tag.isprintable() or set(tag) & {",", '"'} or tag[0] in "+-":
-        raise RequestError(
-            "tag",
-            text,
-            f"{tag!r} cannot be a tag.",
-            "Give words without commas, quotes, or + or - in front.",
-        )
-    return tag
-
-
-def read_note(text: str) -> str | None:
-    """The note that is meant by `text`, without control characters; None for an empty one.
-
-    Raises `RequestError` when it is longer than 4,000 characters.
-    """
-    lines = unicodedata.normalize("NFC", text).splitlines()
-    note = "\n".join(
-        "".join(sign for sign in line if unicodedata.category(sign) not in ("Cc", "Cs"))
-        for line in (line.replace("\t", " ") for line in lines)
-    ).strip()
-    if len(note) > NOTE_LIMIT:
-        raise RequestError(
-            "note",
-            text,
-            f"The note has {len(note):,} characters, {NOTE_LIMIT:,} is the most.",
-            "Shorten it.",
-        )
-    return note or None
-
-
-def read_mark(mark: Mark) -> Mark:
-    """`mark` with its texts as they are kept. Raises `RequestError`, at the field that is wrong."""
-    rating = mark.rating
-    if rating is not _UNSET and rating is not None and rating not in RATINGS:
-        raise RequestError(
-            "rating", rating, f"{rating!r} is no rating.", "Give 0 to 5, or none to take it away."
-        )
-    add = tuple(dict.fromkeys(read_tag(tag) for tag in mark.add))
-    remove = tuple(dict.fromkeys(read_tag(tag) for tag in mark.remove))
-    if both := set(add) & set(remove):
-        tag = min(both)
-        raise RequestError("tag", tag, f"The tag {tag!r} cannot be added and removed at once.")
-    note = mark.note
-    if isinstance(note, str):
-        note = read_note(note)
-    return msgspec.structs.replace(mark, add=add, remove=remove, note=note)
-
-
 def list_tags(db: Database, begin: str = "", limit: int = 1000) -> list[tuple[str, int]]:
     """Tags that begin with `begin`, and of how many images each is, the most used first.
 
     Images in the trash do not count.
     """
-    wanted = unicodedata.normalize("NFC", unicodedata.normalize("NFC", begin).lower()).lstrip()
+    wanted = fold_tag(begin).lstrip()
     count = func.count()
     statement = (
         select(TagRow.name, count)

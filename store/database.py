@@ -28,6 +28,7 @@ from store import migrations
 from store.errors import StoreError
 from store.folder import prepare_folder
 from store.progress import ProgressFile
+from store.search_index import LEAST_SQLITE, add_function
 from store.sqlite import (
     FILE_NAME,
     WAL,
@@ -82,6 +83,7 @@ class HistoryFile(NamedTuple):
         )
         try:
             connection.execute("PRAGMA foreign_keys = ON")
+            add_function(connection)
             if not self.is_read_only:
                 connection.execute(f"PRAGMA journal_mode = {self.journal.mode}").fetchone()
                 connection.execute(f"PRAGMA synchronous = {self.journal.synchronous}")
@@ -304,6 +306,12 @@ def _open_history(directory: Path, create: bool, seconds: float) -> HistoryFile:
 
     Raises `StoreError` for all that `Database.open` names.
     """
+    if sqlite3.sqlite_version_info < LEAST_SQLITE:
+        least = ".".join(map(str, LEAST_SQLITE[:2]))
+        raise StoreError(
+            f"The SQLite of this Python is {sqlite3.sqlite_version}, older than {least}.",
+            "Use another Python: those from python.org, conda or uv bring a newer one.",
+        )
     directory = directory.expanduser().absolute()
     can_write = prepare_folder(directory, FILE_NAME, create=create)
     return _open_file(directory, directory / FILE_NAME, can_write, seconds)

@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
 
 import msgspec
-from sqlalchemy import Integer, column, func, table, text
 from sqlmodel import Session, col, select
 
 from store.database import Database
 from store.errors import NotFound, StoreError
-from store.fulltext import parse_search
 from store.integrity import find_changes, name_changes
 from store.mapping import (
     as_text,
     find_row,
+    find_seed,
     is_trashed,
+    load_requests,
+    read_seed,
     store_verification,
     to_images,
     to_verification,
 )
-from store.records import Comparison, EnvironmentRecord, Image, Stage, Verification
-from store.seals import seal_verification
+from store.records import Comparison, EnvironmentRecord, Image, Imported, Stage, Verification
+from store.request import Request
+from store.seals import seal_verification, unwrap
+from store.search import NEWEST_FIRST, Name, Search, Sort, Term, parse_search
+from store.selection import CHUNK, Chunk, Place, Selection, Sql, list_key_names
 from store.tables import (
-    AnnotationRow,
     EnvironmentRow,
     ImageRow,
+    ImportedRow,
     StageRow,
     ThumbnailRow,
     VerificationRow,
@@ -40,74 +44,144 @@ def list_images(
     *,
     before: int | None = None,
     limit: int = 50,
-    search: str | None = None,
+    search: str | Search | None = None,
     session: str | None = None,
+    sort: Sort = NEWEST_FIRST,
 ) -> list[Image]:
-    """Up to `limit` images, newest first: those with a number below `before`.
+    """Up to `limit` images that fit `search`, in the order of `sort`: the newest first.
 
-    `search`: all its words must begin words of the prompts; any text may be given. `session`:
-    only those of that session. A damaged record is listed too, marked `is_damaged`; what lies in
-    the trash is not.
+    `before`: those that follow the image of this number in that order. `session`: only those of
+    that session. Images in the trash are left out unless the search asks for them. A damaged
+    record is listed too, marked `is_damaged`. Raises `SearchError`.
     """
-    statement, number = _match(select(ImageRow), search)
-    statement = statement.where(~is_trashed(number))
-    if before is not None:
-        statement = statement.where(number < before)
-    if session is not None:
-        statement = statement.where(col(ImageRow.session) == session)
-    statement = statement.order_by(number.desc()).limit(limit)
+    wanted = _read_search(search, session)
     with db.read() as read:
-        return to_images(db.vault, read, read.exec(statement).all())
+        selection = Selection(unwrap(read), wanted, sort)
+        place = None
+        if before is not None and (place := selection.find_place(before)) is None:
+            return []
+        return _load_images(db, read, selection.read(place, limit).numbers)
 
 
-def list_trash(db: Database, *, before: int | None = None, limit: int = 50) -> list[Image]:
-    """Up to `limit` images that lie in the trash, newest first, with a number below `before`."""
-    statement = (
-        select(ImageRow)
-        .join(AnnotationRow, col(AnnotationRow.image_number) == col(ImageRow.number))
-        .where(col(AnnotationRow.trashed_at).is_not(None), col(AnnotationRow.emptied_at).is_(None))
-        .order_by(col(ImageRow.number).desc())
-        .limit(limit)
-    )
-    if before is not None:
-        statement = statement.where(col(ImageRow.number) < before)
+def load_images(
+    db: Database, numbers: Sequence[int], *, search: str | Search | None = None
+) -> list[Image]:
+    """The images with these numbers that there are and that fit `search`, in the order given."""
+    wanted = _read_search(search, None)
     with db.read() as read:
-        return to_images(db.vault, read, read.exec(statement).all())
+        selection = Selection(unwrap(read), wanted, numbers=numbers)
+        fitting = set(selection.read(None, len(numbers)).numbers) if numbers else set()
+        return _load_images(db, read, [number for number in numbers if number in fitting])
 
 
-def list_image_numbers(db: Database, *, search: str | None = None) -> array[int]:
-    """The numbers of all images that match `search` as in `list_images`, newest first.
+def load_parents(db: Database, identities: Collection[str]) -> dict[str, Request]:
+    """The requests of the images with these ids, as far as there are such."""
+    with db.read() as read:
+        statement = select(ImageRow.id, ImageRow.request_digest)
+        rows = read.exec(statement.where(col(ImageRow.id).in_(set(identities)))).all()
+        requests = load_requests(read, [digest for _, digest in rows])
+        return {identity: requests[digest][0] for identity, digest in rows}
 
-    Eight bytes an image: a list of any length knows its end and every place in it.
+
+def list_image_numbers(
+    db: Database,
+    *,
+    search: str | Search | None = None,
+    session: str | None = None,
+    sort: Sort = NEWEST_FIRST,
+) -> array[int]:
+    """The numbers of all images that `list_images` lists, in its order: eight bytes an image."""
+    numbers: array[int] = array("q")
+    for chunk in iterate_numbers(db, search=search, session=session, sort=sort):
+        numbers.extend(chunk)
+    return numbers
+
+
+def iterate_numbers(
+    db: Database,
+    *,
+    search: str | Search | None = None,
+    session: str | None = None,
+    sort: Sort = NEWEST_FIRST,
+    limit: int = CHUNK,
+) -> Iterator[array[int]]:
+    """The numbers of `list_image_numbers`, at most `limit` at a time, each read for itself.
+
+    What is added or changed meanwhile may be among them or not; none comes twice.
     """
-    statement, number = _match(select(ImageRow.number), search)
-    statement = statement.where(~is_trashed(number))
+    wanted = _read_search(search, session)
+    place: Place | None = None
+    while True:
+        chunk = read_numbers(db, search=wanted, sort=sort, after=place, limit=limit)
+        if chunk.numbers:
+            yield chunk.numbers
+        if chunk.end is None:
+            return
+        place = chunk.end
+
+
+def read_numbers(
+    db: Database,
+    *,
+    search: str | Search | None = None,
+    sort: Sort = NEWEST_FIRST,
+    after: Place | None = None,
+    limit: int = CHUNK,
+    from_end: bool = False,
+) -> Chunk:
+    """The next numbers behind `after`, with `from_end` from the other end of the list."""
+    wanted = _read_search(search, None)
     with db.read() as read:
-        return array("q", read.exec(statement.order_by(number.desc())))
+        return Selection(unwrap(read), wanted, sort).read(after, limit, from_end=from_end)
 
 
-def _match(statement: Any, search: str | None) -> tuple[Any, Any]:
-    """`statement` for the images that match, and the column of numbers to order it by."""
-    number: Any = col(ImageRow.number)
-    if search is None or not search.strip():
-        return statement, number
-    phrases, literals = parse_search(search)
-    if phrases:
-        # In the index's own order: by rank, or by a column of the other table, all hits
-        # would be read before the first is shown.
-        index = table("image_text", column("rowid", Integer))
-        statement = statement.select_from(index).join(ImageRow, number == index.c.rowid)
-        statement = statement.where(text("image_text MATCH :phrases")).params(phrases=phrases)
-        number = index.c.rowid
-    for part in literals:
-        statement = statement.where(func.instr(col(ImageRow.prompt_text), part) > 0)
-    return statement, number
+def write_condition(
+    session: Session, search: str | Search | None, now: datetime | None = None
+) -> Sql:
+    """What `search` selects, as a condition on `image.number` within this transaction.
+
+    For statements about many images at once: `INSERT INTO … SELECT … FROM image WHERE …`, run on
+    the connection of `unwrap(session)`. Raises `SearchError`.
+    """
+    return Selection(unwrap(session), _read_search(search, None, now)).condition
+
+
+def count_images(db: Database) -> int:
+    """How many images there are that are not in the trash. Milliseconds with a million."""
+    with db.read() as read:
+        row = unwrap(read).execute(
+            "SELECT (SELECT count(*) FROM image_search)"
+            " - (SELECT count(*) FROM image_search WHERE is_trashed)"
+        )
+        return int(row.fetchone()[0])
+
+
+def list_search_names(db: Database, key: str) -> list[str]:
+    """The names that a key of the search language can be given here: engines, sessions, tags …"""
+    with db.read() as read:
+        return list_key_names(unwrap(read), key)
+
+
+def _read_search(
+    search: str | Search | None, session: str | None, now: datetime | None = None
+) -> Search:
+    wanted = search if isinstance(search, Search) else parse_search(search or "", now)
+    if session is None:
+        return wanted
+    term = Term(Name("session", session, is_exact=True), False, 0, 0)
+    return msgspec.structs.replace(wanted, terms=(*wanted.terms, term))
+
+
+def _load_images(db: Database, read: Session, numbers: Sequence[int]) -> list[Image]:
+    rows = read.exec(select(ImageRow).where(col(ImageRow.number).in_(set(numbers)))).all()
+    by_number = {image.number: image for image in to_images(db.vault, read, rows)}
+    return [by_number[number] for number in numbers if number in by_number]
 
 
 def get_image(db: Database, reference: str) -> Image:
     """The whole record of the image whose id begins with `reference` (`@1` is the newest).
 
-    Stages, environment and meta are filled. Raises `NotFound`.
+    Stages, environment, meta and the text that came with it are filled. Raises `NotFound`.
     """
     with db.read() as read:
         row = find_row(read, ImageRow, reference)
@@ -118,8 +192,25 @@ def get_image(db: Database, reference: str) -> Image:
             stages=_load_stages(read, image.number),
             environment=_load_environment(read, image.environment_digest),
             meta=meta or {},
+            imported=_load_imported(read, image),
             is_damaged=image.is_damaged or meta is None,
         )
+
+
+def explain_reference(db: Database, reference: str, image: Image) -> str:
+    """What else `reference` may have meant than this image, empty when nothing."""
+    seed = read_seed(reference)
+    if seed is None:
+        return ""
+    with db.read() as read:
+        count = len(find_seed(read, seed))
+    if reference.strip().lower().startswith("seed:"):
+        if count < 2:
+            return ""
+        return f"{count:,} images have the seed {seed}; the newest is {image.id[:8]}."
+    if not count or image.seed == seed:
+        return ""
+    return f"{image.id[:8]} is found by its id; there is an image with that seed too: seed:{seed}."
 
 
 def get_image_at(db: Database, number: int) -> Image:
@@ -173,6 +264,14 @@ def find_neighbour(db: Database, number: int, *, is_newer: bool) -> Image | None
         return to_images(db.vault, read, rows)[0] if rows else None
 
 
+def list_made(db: Database, request_digest: str) -> list[Image]:
+    """The images of the request with this digest, newest first; those in the trash too."""
+    statement = select(ImageRow).where(col(ImageRow.request_digest) == request_digest)
+    with db.read() as read:
+        rows = read.exec(statement.order_by(col(ImageRow.number).desc())).all()
+        return to_images(db.vault, read, rows)
+
+
 def get_thumbnails(db: Database, numbers: Collection[int]) -> dict[int, bytes]:
     """The thumbnails of these images, by number; those that have none are left out."""
     wanted = col(ThumbnailRow.image_number).in_(set(numbers))
@@ -194,6 +293,12 @@ def read_image(db: Database, image: Image) -> bytes:
             f"'safelight restore {image.id[:8]}' makes them again.",
         )
     return db.vault.get(image.file_sha256, suffix_of(image.mime))
+
+
+def get_environment(db: Database, digest: str) -> EnvironmentRecord | None:
+    """What images were made or verified with, by its digest; None where it is not kept."""
+    with db.read() as read:
+        return _load_environment(read, digest)
 
 
 def list_verifications(db: Database, image_id: str) -> list[Verification]:
@@ -218,6 +323,14 @@ def _load_stages(read: Session, number: int) -> tuple[Stage, ...]:
     statement = select(StageRow).where(col(StageRow.image_number) == number)
     rows = read.exec(statement.order_by(col(StageRow.position))).all()
     return tuple(Stage(name=row.name, step=row.step, sha256=row.sha256) for row in rows)
+
+
+def _load_imported(read: Session, image: Image) -> Imported | None:
+    """Where it came from, with the text of its metadata."""
+    if image.imported is None:
+        return None
+    row = read.get(ImportedRow, image.number)
+    return msgspec.structs.replace(image.imported, text=as_text(row.text) if row else "")
 
 
 def _load_environment(read: Session, digest: str) -> EnvironmentRecord | None:

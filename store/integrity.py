@@ -20,7 +20,6 @@ from sqlmodel import Session, col, select
 
 from store.database import Database
 from store.errors import NotFound, RequestError, StoreError
-from store.fulltext import check_index, list_missing_triggers
 from store.mapping import (
     ABSENT,
     as_text,
@@ -47,6 +46,7 @@ from store.seals import (
     read_verifications,
     unwrap,
 )
+from store.search_index import check_parts, list_faults
 from store.sqlite import explain
 from store.tables import (
     REMOVED_KEY,
@@ -80,12 +80,7 @@ def check_database(db: Database) -> list[str]:
         try:
             findings += _check_pages(connection)
             findings += _check_references(connection)
-            findings += [
-                f"The search index is not kept in step: the trigger {name} is missing or changed."
-                for name in list_missing_triggers(connection)
-            ]
-            if not db.is_read_only:
-                findings += _check_index(connection)
+            findings += _check_index(db, connection)
             findings += _check_files(db, connection)
             findings += _check_seals(db, connection)
         except sqlite3.Error as error:
@@ -106,12 +101,14 @@ def _check_references(connection: sqlite3.Connection) -> list[str]:
     ]
 
 
-def _check_index(connection: sqlite3.Connection) -> list[str]:
+def _check_index(db: Database, connection: sqlite3.Connection) -> list[str]:
+    if (faults := list_faults(connection)) or db.is_read_only:
+        return faults
     connection.execute("BEGIN IMMEDIATE")
     try:
-        check_index(connection)
+        check_parts(connection)
     except sqlite3.DatabaseError as error:
-        return [f"The search index does not fit the images: {error}."]
+        return [f"The search index does not fit its texts: {error}."]
     finally:
         connection.execute("ROLLBACK")
     return []

@@ -13,15 +13,18 @@ from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy import exists
+from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
 
 from store.errors import NotFound, RequestError, StoreError
+from store.limits import SEED_MAXIMUM, SEED_MINIMUM
 from store.progress import Progress
 from store.records import (
     Comparison,
     EnvironmentRecord,
     FinishReason,
     Image,
+    Imported,
     Job,
     JobState,
     Purpose,
@@ -34,12 +37,14 @@ from store.tables import (
     AnnotationRow,
     EnvironmentRow,
     ImageRow,
+    ImportedRow,
     JobRow,
     PromptRow,
     RequestRow,
     TagRow,
     ThinnedRow,
     VerificationRow,
+    VerificationRunImageRow,
 )
 from store.vault import Vault, suffix_of
 
@@ -289,6 +294,7 @@ def to_jobs(
 ) -> list[Job]:
     """`rows` as values, with the progress that is known."""
     requests = load_requests(session, [row.request_digest for row in rows])
+    background = _list_background(session, rows)
     jobs = []
     for row in rows:
         request, is_damaged = requests[row.request_digest]
@@ -321,9 +327,18 @@ def to_jobs(
                 wire_sha256=row.wire_sha256,
                 profile=row.profile,
                 is_damaged=is_damaged,
+                is_background=row.id in background,
             )
         )
     return jobs
+
+
+def _list_background(session: Session, rows: Sequence[JobRow]) -> set[str]:
+    """The ids of those that are of a run of verifications."""
+    ids = [row.id for row in rows if row.purpose == Purpose.VERIFY]
+    job_id = col(VerificationRunImageRow.job_id)
+    statement = select(VerificationRunImageRow.job_id).where(job_id.is_not(None), job_id.in_(ids))
+    return {found for found in session.exec(statement).all() if found} if ids else set()
 
 
 def to_images(vault: Vault, session: Session, rows: Sequence[ImageRow]) -> list[Image]:
@@ -344,6 +359,7 @@ def to_images(vault: Vault, session: Session, rows: Sequence[ImageRow]) -> list[
         newest[verification.image_id] = verification
         if verification.regenerated_id:
             compared[verification.regenerated_id] = verification
+    imported = _load_imported(session, rows)
     numbers = [row.number or 0 for row in rows]
     said, tags = load_annotations(session, numbers), load_tags(session, numbers)
     return [
@@ -355,6 +371,7 @@ def to_images(vault: Vault, session: Session, rows: Sequence[ImageRow]) -> list[
                 newest.get(row.id),
                 compared.get(row.id),
                 row.number in thinned,
+                imported.get(row.number),
             ),
             said.get(row.number or 0),
             tags.get(row.number or 0, ()),
@@ -408,6 +425,35 @@ def _list_thinned(session: Session, rows: Sequence[ImageRow]) -> set[int]:
     return set(session.exec(statement).all())
 
 
+def _load_imported(session: Session, rows: Sequence[ImageRow]) -> dict[int | None, Imported]:
+    """Where those that came in came from, by number, without the text of their metadata."""
+    wanted = {row.number for row in rows if row.purpose == Purpose.IMPORT.value}
+    if not wanted:
+        return {}
+    statement = (
+        select(ImportedRow)
+        .where(col(ImportedRow.image_number).in_(wanted))
+        .options(defer(ImportedRow.text))  # type: ignore[arg-type]
+    )
+    return {
+        row.image_number: Imported(
+            dialect=as_text(row.dialect),
+            grade=as_text(row.grade),
+            unread=_read_unread(row.unread),
+            file_name=as_text(row.file_name),
+            signer=None if row.signer is None else as_text(row.signer),
+        )
+        for row in session.exec(statement)
+    }
+
+
+def _read_unread(stored: object) -> tuple[tuple[str, str | None], ...]:
+    try:
+        return msgspec.json.decode(as_text(stored), type=tuple[tuple[str, str | None], ...])
+    except (msgspec.DecodeError, UnicodeError):
+        return ()
+
+
 def _to_image(
     vault: Vault,
     row: ImageRow,
@@ -416,6 +462,7 @@ def _to_image(
     newest: VerificationRow | None,
     compared: VerificationRow | None,
     is_thinned: bool,
+    imported: Imported | None,
 ) -> Image:
     try:
         path = vault.path(row.file_sha256, suffix_of(row.mime))
@@ -450,6 +497,7 @@ def _to_image(
         comparison_difference=compared.first_difference if compared else None,
         is_damaged=is_damaged,
         is_thinned=is_thinned,
+        imported=imported,
     )
 
 
@@ -474,36 +522,103 @@ _Row = TypeVar("_Row", JobRow, ImageRow)
 
 
 def find_row(session: Session, table: type[_Row], reference: str) -> _Row:
-    """The job or image whose id begins with `reference`, or the n-th newest for `@n`.
+    """The job or image whose id begins with `reference`, the n-th newest for `@n`, or the newest
+    of a seed for `seed:N`.
 
-    Images in the trash are found by their id and do not count for `@n`. Raises `NotFound` when
-    there is none, when several begin so, or it is no id at all.
+    Images in the trash are not counted by `@n`, and of one seed come after the others. Raises
+    `NotFound` when there is none, when several begin so, or it is no id at all.
     """
     what = "image" if table is ImageRow else "job"
     wanted = reference.strip().lower()
-    numbers = col(table.number).desc()
     if wanted.startswith("@") and wanted[1:].isascii() and wanted[1:].isdigit():
-        place = int(wanted[1:])
-        if not 1 <= place < 2**31:
-            raise NotFound(f"There is no {what} {wanted}.", "The newest is @1.")
-        newest = select(table).order_by(numbers).offset(place - 1).limit(1)
-        if table is ImageRow:
-            newest = newest.where(~is_trashed(col(ImageRow.number)))
-        row = session.exec(newest).first()
-        if row is None:
-            raise NotFound(f"There is no {what} {wanted}: there are fewer than that.")
-        return row
+        return _find_place(session, table, wanted, what)
+    if wanted.startswith("seed:"):
+        return _find_seed(session, table, wanted, what)
     if not wanted or len(wanted) > 32 or set(wanted) - set("0123456789abcdef"):
         raise NotFound(
             f"{reference!r} is not the id of a {what}.".replace("a image", "an image"),
-            "Give the beginning of an id (0-9, a-f), or @1 for the newest.",
+            "Give the beginning of an id (0-9, a-f), @1 for the newest, or seed:N.",
         )
     statement = select(table).where(col(table.id) >= wanted, col(table.id) < wanted + "g")
     rows = session.exec(statement.order_by(col(table.id)).limit(2)).all()
     if not rows:
-        raise NotFound(f"There is no {what} whose id begins with {wanted}.")
+        raise NotFound(
+            f"There is no {what} whose id begins with {wanted}.", _hint_at_seed(session, wanted)
+        )
     if len(rows) > 1:
         raise NotFound(
-            f"More than one {what} has an id that begins with {wanted}.", "Give more of it."
+            f"More than one {what} has an id that begins with {wanted}.",
+            _hint_at_seed(session, wanted) or "Give more of it.",
         )
     return rows[0]
+
+
+def _find_place(session: Session, table: type[_Row], wanted: str, what: str) -> _Row:
+    place = int(wanted[1:])
+    if not 1 <= place < 2**31:
+        raise NotFound(f"There is no {what} {wanted}.", "The newest is @1.")
+    statement = select(table).order_by(col(table.number).desc()).offset(place - 1).limit(1)
+    if table is ImageRow:
+        statement = statement.where(~is_trashed(col(ImageRow.number)))
+    row = session.exec(statement).first()
+    if row is None:
+        raise NotFound(f"There is no {what} {wanted}: there are fewer than that.")
+    return row
+
+
+def _find_seed(session: Session, table: type[_Row], wanted: str, what: str) -> _Row:
+    seed = read_seed(wanted)
+    if seed is None:
+        raise NotFound(
+            f"{wanted!r} names no seed.", f"Write seed:N with a number up to {SEED_MAXIMUM}."
+        )
+    found = find_seed(session, seed)
+    if table is ImageRow:
+        row = session.get(table, found[0]) if found else None
+    else:
+        row = _find_job_of_seed(session, seed, found)
+    if row is None:
+        raise NotFound(f"There is no {what} of the seed {seed}.")
+    return row
+
+
+def _find_job_of_seed(session: Session, seed: int, images: Sequence[int]) -> Any:
+    """The newest job: of the newest image, or of those without one, which are few."""
+    jobs = list(
+        session.exec(
+            select(JobRow)
+            .join(RequestRow, col(RequestRow.digest) == JobRow.request_digest)
+            .where(RequestRow.seed == seed, JobRow.state != JobState.DONE)
+            .order_by(col(JobRow.number).desc())
+            .limit(1)
+        )
+    )
+    if images:
+        statement = select(JobRow).join(ImageRow, col(ImageRow.job_id) == JobRow.id)
+        jobs += session.exec(statement.where(col(ImageRow.number).in_(images)))
+    return max(jobs, key=lambda job: job.number or 0, default=None)
+
+
+def read_seed(reference: str) -> int | None:
+    """The seed that `seed:N` names, None where it names none."""
+    digits = reference.strip().lower().removeprefix("seed:").strip()
+    if not digits.isascii() or not digits.isdigit() or len(digits) > 10:
+        return None
+    return int(digits) if SEED_MINIMUM <= int(digits) <= SEED_MAXIMUM else None
+
+
+def find_seed(session: Session, seed: int) -> list[int]:
+    """The numbers of the images of a seed, newest first, those in the trash last; some at most."""
+    rows = session.connection().exec_driver_sql(
+        "SELECT number FROM image_search WHERE seed = ? ORDER BY is_trashed, number DESC"
+        " LIMIT 1000",
+        (seed,),
+    )
+    return [row[0] for row in rows]
+
+
+def _hint_at_seed(session: Session, wanted: str) -> str:
+    seed = read_seed(wanted)
+    if seed is None or not find_seed(session, seed):
+        return ""
+    return f"There is an image with that seed: seed:{seed}."

@@ -22,6 +22,7 @@ Others are never opened: Pillow would start Ghostscript for some.
 
 FILE_LIMIT = 64 * 1024 * 1024
 PIXEL_LIMIT = 64 * 1024 * 1024
+_PIXELS_AT_ONCE = 1024 * 1024
 
 
 def open_image(data: bytes) -> Image.Image:
@@ -97,12 +98,20 @@ def reading(
 
 def digest_pixels(image: Image.Image) -> str:
     """SHA-256 over mode, size and decoded pixels, never over the file."""
-    head = f"{image.mode} {image.width} {image.height}\n".encode()
-    return hashlib.sha256(head + image.tobytes()).hexdigest()
+    digest = hashlib.sha256(f"{image.mode} {image.width} {image.height}\n".encode())
+    rows = max(1, _PIXELS_AT_ONCE // image.width)
+    for top in range(0, image.height, rows):
+        # A copy of the whole of a large image would be as large once more.
+        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
+        digest.update(strip.tobytes())
+    return digest.hexdigest()
 
 
 def make_thumbnail(image: Image.Image, side: int = 96) -> bytes:
     """A small lossy WebP of `image`, its longer side at most `side` pixels."""
+    if image.width * image.height > _PIXELS_AT_ONCE * 4 and image.mode in ("RGB", "RGBA", "L"):
+        # So no copy is as large as the image.
+        image = image.reduce(max(1, min(image.size) // (4 * side)))
     small = image.convert("RGB")
     small.thumbnail((side, side), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()

@@ -48,7 +48,8 @@ from store.records import (
     Verification,
 )
 from store.request import Request
-from store.seals import seal_image, seal_verification
+from store.seals import seal_image, seal_verification, unwrap
+from store.search_index import fold_text
 from store.serving import (
     ask,
     find_number,
@@ -577,6 +578,7 @@ def _store_image(
     write.add(image)
     write.flush()
     number = image.number or 0
+    fold_text(unwrap(write), number, image.prompt_text)
     for position, stage in enumerate(result.stages, 1):
         values = msgspec.structs.asdict(stage)
         write.add(StageRow(image_number=number, position=position, **values))

@@ -49,12 +49,16 @@ class JobState(StrEnum):
 
 
 class Purpose(StrEnum):
-    """Why a job is run: a new image, a child of a past one, a comparison only, a dropped file."""
+    """Why a job is run: a new image, a child of a past one, a comparison only, a dropped file.
+
+    `import`: nothing was run, the image came in as a file.
+    """
 
     GENERATE = "generate"
     REGENERATE = "regenerate"
     VERIFY = "verify"
     RESTORE = "restore"
+    IMPORT = "import"
 
 
 class Relation(StrEnum):
@@ -90,6 +94,11 @@ class RunState(StrEnum):
     PAUSED = "paused"
     DONE = "done"
     CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it takes no further image for ever."""
+        return self in (RunState.DONE, RunState.CANCELLED)
 
 
 class FinishReason(StrEnum):
@@ -136,6 +145,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     know. `profile` names the host to ask (None: the usual one). `is_damaged`: the stored request
     no longer matches its digest, so `request` is only the best guess from what is left.
     `is_for_others`: it waits for other settings, or a newer program, than those of who asks.
+    `is_background`: it is of a run of verifications, which had its turn as nothing else waited.
     """
 
     number: int
@@ -165,6 +175,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     profile: str | None = None
     is_damaged: bool = False
     is_for_others: bool = False
+    is_background: bool = False
 
 
 class Serving(msgspec.Struct, frozen=True, kw_only=True):
@@ -232,6 +243,34 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     verification: Verification | None
 
 
+class Imported(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an image came from that came in as a file.
+
+    `dialect`: whose metadata it had (`safelight`, `A1111`, `ComfyUI` …), `grade`: how much of it is
+    in the request. `unread`: names and values that were not understood or have no place in a
+    request; the value is None for what the file does not say, and there the request holds a
+    stand-in. `text`: the metadata as they were, filled by `history.get_image` only. `file_name`: of
+    the file, without its folder. `signer`: the public key of who signed the record.
+    """
+
+    dialect: str
+    grade: str
+    unread: tuple[tuple[str, str | None], ...] = ()
+    text: str = ""
+    file_name: str = ""
+    signer: str | None = None
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether our own record came with it, so that it can be made again."""
+        return self.grade == "exact"
+
+    @property
+    def unsaid(self) -> tuple[str, ...]:
+        """The names of what the request holds stand-ins for."""
+        return tuple(name for name, value in self.unread if value is None)
+
+
 class Image(msgspec.Struct, frozen=True, kw_only=True):
     """One result, with everything that a list or a record shows except its bytes.
 
@@ -246,7 +285,7 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     `rating` (0 to 5, None for none), `is_favourite`, `tags` (by name)
     and `note` are what a person said of it, `is_trashed` whether it lies in the trash.
     `is_emptied`: its pixels were removed with the trash, and its record is kept for the images
-    that were made from it.
+    that were made from it. `imported` says where an image that came in came from.
     """
 
     number: int
@@ -287,6 +326,12 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     note: str | None = None
     is_trashed: bool = False
     is_emptied: bool = False
+    imported: Imported | None = None
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether another program made it, so that nothing here can make it again."""
+        return self.imported is not None and self.imported.dialect != "safelight"
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True):

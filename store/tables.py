@@ -366,7 +366,8 @@ class MetaRow(SQLModel, table=True):
     """Facts about the database itself: `schema_version`, `min_reader_version`, `epoch` …
 
     `epoch` is the newest worker's fencing token, or one higher where it was fenced off. `worker` is
-    what the newest worker runs jobs with, `settings of ENGINE` what its jobs ask for.
+    what the newest worker runs jobs with, `settings of ENGINE` what its jobs ask for, `preference
+    NAME` what is remembered of the people who use it.
     """
 
     __tablename__: ClassVar[Any] = "meta"

@@ -33,7 +33,9 @@ CHUNK = 100
 
 _USERS = """
     (SELECT count(*) FROM image WHERE file_sha256 = {0}
-        AND NOT EXISTS (SELECT 1 FROM thinned WHERE image_number = image.number))
+        AND NOT EXISTS (SELECT 1 FROM thinned WHERE image_number = image.number)
+        AND NOT EXISTS (SELECT 1 FROM annotation
+            WHERE image_number = image.number AND emptied_at IS NOT NULL))
     + (SELECT count(*) FROM input WHERE sha256 = {0})
 """
 """How many images and inputs need the file of this digest."""
@@ -58,7 +60,7 @@ def list_states(
 ) -> list[FileState]:
     """What there is to know of the files of these images, which were made before a moment.
 
-    Those that are thinned already are left out.
+    Those that have no pixels any more are left out.
     """
     statement = select(ImageRow).where(col(ImageRow.number).in_(list(numbers)))
     if made_before is not None:
@@ -66,7 +68,11 @@ def list_states(
     with db.read() as read:
         rows = read.exec(statement.order_by(col(ImageRow.number).desc())).all()
         images = to_images(db.vault, read, rows)
-        return [_read_state(read, image) for image in images if not image.is_thinned]
+        return [
+            _read_state(read, image)
+            for image in images
+            if not image.is_thinned and not image.is_emptied
+        ]
 
 
 def _read_state(read: Session, image: Image) -> FileState:

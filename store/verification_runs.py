@@ -37,7 +37,7 @@ from store.tables import (
 CHUNK = 20_000
 """How many images of a new run are written in one transaction."""
 
-_OPEN = (RunState.PREPARING, RunState.RUNNING, RunState.PAUSED)
+_OPEN = tuple(state for state in RunState if not state.is_final)
 
 
 class NextImage(msgspec.Struct, frozen=True, kw_only=True):
@@ -166,14 +166,13 @@ def _change(
 
 def _set_state(write: Session, number: int, state: RunState, before: Sequence[RunState]) -> bool:
     """Whether the run was in one of the states `before`; it is in `state` then."""
-    is_end = state not in _OPEN
     statement = (
         update(VerificationRunRow)
         .where(
             col(VerificationRunRow.number) == number,
             col(VerificationRunRow.state).in_([each.value for each in before]),
         )
-        .values(state=state.value, finished_at=time.time() if is_end else None)
+        .values(state=state.value, finished_at=time.time() if state.is_final else None)
     )
     return bool(write.connection().execute(statement).rowcount)
 

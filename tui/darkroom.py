@@ -12,6 +12,7 @@ import logging
 from array import array
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,7 @@ from store.limits import suggest
 from store.records import (
     Draft,
     Emptying,
+    EnvironmentRecord,
     Image,
     Job,
     JobState,
@@ -48,16 +50,22 @@ from store.records import (
     VerificationRun,
 )
 from store.request import Request
+from store.search import NEWEST_FIRST, Search, Sort
 from tui import abilities
 from tui.abilities import Upscaler
 
 if TYPE_CHECKING:
-    from engines.preflight import Preflight
+    from engines.file_verification import FileVerifier
+    from engines.outlook import Preflight
     from engines.settings import Settings
     from engines.thinning import Thinning
     from store.database import Database
     from store.decoding import DecodedInput, Input, Role
     from store.lineage import Ancestry, Branch, Origin
+    from store.metadata.choices import FileChoices, MadeFile
+    from store.metadata.intake import Adopted, Arrival
+    from store.metadata.signature import SigningKey
+    from store.selection import Chunk, Place
     from store.sessions import DraftWriter
     from store.texts import TextPage
 
@@ -92,6 +100,7 @@ class Darkroom:
         self.settings = settings
         self.trouble = OPENING
         self.is_opening = False
+        self.notes: list[str] = []
         self.capabilities: Mapping[str, Capabilities] = {}
         self._losing: set[str] = set()
         self._counted: dict[int, tuple[int, dict[str, int]]] = {}
@@ -214,6 +223,12 @@ class Darkroom:
         if self._drafts is not None and not self.is_read_only:
             self._drafts.write(name, draft)
 
+    async def write_draft(self, name: str, draft: Draft) -> None:
+        """Write the draft of a session that is not open here. Raises `StoreError`."""
+        from store import sessions
+
+        await asyncio.to_thread(sessions.save_draft, self.database, name, draft)
+
     @property
     def draft_error(self) -> StoreError | None:
         """Why the newest draft could not be written, None when it was."""
@@ -267,10 +282,14 @@ class Darkroom:
         *,
         before: int | None = None,
         limit: int = 50,
-        search: str | None = None,
+        search: str | Search | None = None,
         session: str | None = None,
+        sort: Sort = NEWEST_FIRST,
     ) -> list[Image]:
-        """Images with a number below `before`, newest first; only those of `session`, if any."""
+        """Images that fit `search` and come after that of the number `before`, newest first.
+
+        Only those of `session`, if any. Raises `SearchError`.
+        """
         from store import history
 
         return await asyncio.to_thread(
@@ -280,6 +299,7 @@ class Darkroom:
             limit=limit,
             search=search,
             session=session,
+            sort=sort,
         )
 
     async def list_image_numbers(self, *, search: str | None = None) -> array[int]:
@@ -288,11 +308,64 @@ class Darkroom:
 
         return await asyncio.to_thread(history.list_image_numbers, self.database, search=search)
 
-    async def get_image(self, reference: str) -> Image:
-        """The whole record by a unique beginning of its id, `@1` for the newest."""
+    async def read_numbers(
+        self,
+        *,
+        search: str | Search | None = None,
+        sort: Sort = NEWEST_FIRST,
+        after: Place | None = None,
+        limit: int,
+        from_end: bool = False,
+    ) -> Chunk:
+        """The next numbers of a list behind `after`; with `from_end` from its other end.
+
+        Raises `SearchError`.
+        """
         from store import history
 
-        return await asyncio.to_thread(history.get_image, self.database, reference)
+        return await asyncio.to_thread(
+            history.read_numbers,
+            self.database,
+            search=search,
+            sort=sort,
+            after=after,
+            limit=limit,
+            from_end=from_end,
+        )
+
+    async def load_images(
+        self, numbers: Sequence[int], search: str | Search | None = None
+    ) -> list[Image]:
+        """The images with these numbers that there are and that fit `search`, in this order."""
+        from store import history
+
+        return await asyncio.to_thread(history.load_images, self.database, numbers, search=search)
+
+    async def load_parents(self, identities: Collection[str]) -> dict[str, Request]:
+        """The requests of the images with these ids, as far as there are such."""
+        from store import history
+
+        return await asyncio.to_thread(history.load_parents, self.database, identities)
+
+    async def count_images(self) -> int:
+        """How many images there are that are not in the trash."""
+        from store import history
+
+        return await asyncio.to_thread(history.count_images, self.database)
+
+    async def list_search_names(self, key: str) -> list[str]:
+        """The names that a key of the search language can be given here."""
+        from store import history
+
+        return await asyncio.to_thread(history.list_search_names, self.database, key)
+
+    async def get_image(self, reference: str) -> Image:
+        """The whole record by a unique beginning of its id, `@1` for the newest, or `seed:N`."""
+        from store import history
+
+        image = await asyncio.to_thread(history.get_image, self.database, reference)
+        await self._note_meaning(reference, image)
+        return image
 
     async def get_image_at(self, number: int) -> Image:
         """The record of the image with this number, as lists have it. Raises `NotFound`."""
@@ -310,7 +383,20 @@ class Darkroom:
         """As `get_image`, with the names of what was changed in the record."""
         from store import history
 
-        return await asyncio.to_thread(history.check_image, self.database, reference)
+        image = await asyncio.to_thread(history.check_image, self.database, reference)
+        await self._note_meaning(reference, image)
+        return image
+
+    async def _note_meaning(self, reference: str, image: Image) -> None:
+        """Keep for the person what else a short reference may have meant."""
+        from store import history
+
+        if len(reference) < len(image.id):
+            note = await asyncio.to_thread(
+                history.explain_reference, self.database, reference, image
+            )
+            if note and note not in self.notes:
+                self.notes.append(note)
 
     async def find_neighbour(self, image: Image, *, is_newer: bool) -> Image | None:
         """The image made next after `image`, or last before it; None at an end."""
@@ -320,11 +406,34 @@ class Darkroom:
             history.find_neighbour, self.database, image.number, is_newer=is_newer
         )
 
+    async def list_made(self, request: Request) -> list[Image]:
+        """The images of this very request, newest first; those in the trash too."""
+        from store import history
+
+        return await asyncio.to_thread(history.list_made, self.database, request.digest)
+
     async def read_image(self, image: Image) -> bytes:
         """The stored file. Raises `StoreError` when it is missing or damaged."""
         from store import history
 
         return await asyncio.to_thread(history.read_image, self.database, image)
+
+    async def read_shown(self, image: Image) -> tuple[bytes, bool]:
+        """What there is to look at: the file, or (then with True) the thumbnail of a thinned image.
+
+        Raises `StoreError` when the file is missing or damaged.
+        """
+        try:
+            return await self.read_image(image), False
+        except StoreError:
+            # It may have been thinned since the list was read.
+            now = await self.get_image(image.id)
+            if not now.is_thinned:
+                raise
+            thumbnails = await self.get_thumbnails([image.number])
+            if image.number not in thumbnails:
+                raise
+            return thumbnails[image.number], True
 
     async def get_thumbnails(self, numbers: Sequence[int]) -> dict[int, bytes]:
         """Thumbnails (WebP) by image number."""
@@ -382,6 +491,12 @@ class Darkroom:
 
         return await asyncio.to_thread(queue.read_wire, self.database, job_id)
 
+    async def get_environment(self, digest: str) -> EnvironmentRecord | None:
+        """What images were made or verified with, by its digest; None where it is not kept."""
+        from store import history
+
+        return await asyncio.to_thread(history.get_environment, self.database, digest)
+
     async def list_verifications(self, image_id: str) -> list[Verification]:
         """All verifications of the image, newest first."""
         from store import history
@@ -397,9 +512,15 @@ class Darkroom:
         return await asyncio.to_thread(apply_mark, self.database, numbers, mark)
 
     async def mark_found(self, search: str, mark: Mark) -> Marked:
-        """Say `mark` of all images that `search` finds now."""
-        numbers = await self.list_image_numbers(search=search)
-        return await self.mark_images(numbers, mark)
+        """Say `mark` of all images that `search` finds now. Raises `SearchError`."""
+        return await asyncio.to_thread(self._mark_found, search, mark)
+
+    def _mark_found(self, search: str, mark: Mark) -> Marked:
+        from store.annotations import apply_mark
+        from store.history import iterate_numbers
+
+        found = iterate_numbers(self.database, search=search)
+        return apply_mark(self.database, chain.from_iterable(found), mark)
 
     async def undo_marks(self, marked: Marked) -> int:
         """Put back what a mark changed; of how many images."""
@@ -413,14 +534,6 @@ class Darkroom:
 
         return await asyncio.to_thread(list_tags, self.database, begin, limit)
 
-    async def list_trash(self, *, before: int | None = None, limit: int = 50) -> list[Image]:
-        """Images in the trash with a number below `before`, newest first."""
-        from store import history
-
-        return await asyncio.to_thread(
-            history.list_trash, self.database, before=before, limit=limit
-        )
-
     async def plan_emptying(self) -> Emptying:
         """What emptying the trash would do now. Changes nothing."""
         from store.trash import plan_emptying
@@ -432,6 +545,31 @@ class Darkroom:
         from store.trash import empty_trash
 
         return await asyncio.to_thread(empty_trash, self.database, tell)
+
+    # Images of others
+
+    async def import_image(
+        self, data: bytes, file_name: str, session: str | None = None
+    ) -> Arrival:
+        """Add an image file to the history with all that its metadata say of it.
+
+        `file_name`: without its folder; `session`: where it is shown. One that is there is not
+        added again. Raises `StoreError` where it is no image or says nothing.
+        """
+        from store.metadata.intake import import_file
+
+        return await asyncio.to_thread(
+            import_file, self.database, data, file_name=file_name, session=session
+        )
+
+    async def read_metadata(self, data: bytes) -> Adopted:
+        """The request that an image file's metadata make, with how much of them is in it.
+
+        Nothing is kept. Raises `StoreError` where it is no image or says nothing.
+        """
+        from store.metadata.intake import adopt_file
+
+        return await asyncio.to_thread(adopt_file, data)
 
     # Engines
 
@@ -518,8 +656,10 @@ class Darkroom:
             self._enqueue, requests, session, draft.parent_id, draft.relation
         )
 
-    async def generate_request(self, request: Request, session: str | None = None) -> Job:
-        """Queue `request` as it is, to the digest.
+    async def generate_request(
+        self, request: Request, session: str | None = None, parent: Image | None = None
+    ) -> Job:
+        """Queue `request` as it is, to the digest; as what was edited from `parent`, if given.
 
         Raises `RequestError` for the first thing that its engine does not accept, `NotFound` for
         an image file that it starts from and that is not kept.
@@ -528,7 +668,9 @@ class Darkroom:
         self._registry.describe_losses(request)
         for sha256 in request.parameters.inputs:
             await self.get_input(sha256)
-        (job,) = await asyncio.to_thread(self._enqueue, [request], session, None, None)
+        parent_id = None if parent is None else parent.id
+        relation = None if parent is None else Relation.EDIT
+        (job,) = await asyncio.to_thread(self._enqueue, [request], session, parent_id, relation)
         return job
 
     def _enqueue(
@@ -654,12 +796,13 @@ class Darkroom:
         return await asyncio.to_thread(self._verify, image_id)
 
     def _verify(self, image_id: str) -> Job | None:
-        from engines.verify import verify_record
+        from engines.verify import judge_foreign, verify_record
         from store import history
 
         image = history.check_image(self.database, image_id)
         is_changed = image.is_damaged or bool(image.changes)
-        if is_changed and (comparison := verify_record(self.database, image)) is not None:
+        comparison = verify_record(self.database, image) if is_changed else None
+        if (comparison := comparison or judge_foreign(image)) is not None:
             history.add_verification(self.database, image.id, comparison)
             return None
         return self._enqueue_comparison(image.id, Purpose.VERIFY)
@@ -668,7 +811,13 @@ class Darkroom:
         from engines.cost import check_budget
         from store import history, queue
 
-        request = history.get_image(self.database, image_id).request
+        image = history.get_image(self.database, image_id)
+        if image.is_foreign:
+            raise StoreError(
+                f"Another program made the image {image.id[:8]}; it cannot be made again here.",
+                "Load it into the editor to make one like it.",
+            )
+        request = image.request
         if purpose is Purpose.REGENERATE:
             check_budget(self.database, [request], self.settings)
         profile = self._choose_profile(request.engine)
@@ -676,6 +825,62 @@ class Darkroom:
             return queue.enqueue_comparison(
                 self.database, image_id, purpose, profile=profile, wanted=wanted
             )
+
+    # Files that leave, and files that are verified
+
+    async def make_file(
+        self, image_id: str, choices: FileChoices, key: SigningKey | None = None
+    ) -> MadeFile:
+        """The file of an image with its record in it, to be written somewhere.
+
+        `key` signs the record. Raises `StoreError` where a file or record is damaged.
+        """
+        return await asyncio.to_thread(self._make_file, image_id, choices, key)
+
+    def _make_file(self, image_id: str, choices: FileChoices, key: SigningKey | None) -> MadeFile:
+        from store import history
+        from store.metadata.files import make_file
+
+        image = history.get_image(self.database, image_id)
+        data = history.read_image(self.database, image)
+        return make_file(self.database, image, data, choices, key=key)
+
+    async def read_inputs(self, image: Image) -> dict[str, tuple[str, bytes]]:
+        """The files that an image's request starts from, with their endings, by their digests."""
+        return await asyncio.to_thread(self._read_inputs, image)
+
+    def _read_inputs(self, image: Image) -> dict[str, tuple[str, bytes]]:
+        from store.inputs import get_input, read_input
+        from store.vault import suffix_of
+
+        database = self.database
+        return {
+            sha256: (suffix_of(get_input(database, sha256).mime), read_input(database, sha256))
+            for sha256 in image.request.parameters.inputs
+        }
+
+    def make_file_verifier(self, signers: Path | None = None) -> FileVerifier:
+        """What verifies files from their own records; to be closed. It adds nothing to the history.
+
+        `signers` names the keys of people. Files that requests start from are looked for here too.
+        """
+        from engines.file_verification import FileVerifier
+        from engines.worker.job import KeptFiles
+
+        return FileVerifier(self.settings, KeptFiles(self.database), signers)
+
+    async def get_export_folder(self) -> str | None:
+        """The folder that images were saved to last, None before the first time."""
+        from store.preferences import EXPORT_FOLDER, read_preference
+
+        return await asyncio.to_thread(read_preference, self.database, EXPORT_FOLDER)
+
+    async def remember_export_folder(self, folder: Path) -> None:
+        """Save images there from now on, without asking."""
+        from store.preferences import EXPORT_FOLDER, write_preference
+
+        if not self.is_read_only:
+            await asyncio.to_thread(write_preference, self.database, EXPORT_FOLDER, str(folder))
 
     # Runs of verifications
 

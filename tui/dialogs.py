@@ -99,14 +99,22 @@ class PathScreen(ModalScreen[None]):
         Binding("escape", "leave", "leave", tooltip="Leave it as it is", id="path.leave"),
     ]
 
-    def __init__(self, title: str, start: str, take: Take) -> None:
+    def __init__(
+        self,
+        title: str,
+        start: str,
+        take: Take,
+        *,
+        wanted: str = _FORMATS,
+        example: str = "~/pictures/harbour.png",
+    ) -> None:
+        """`wanted`: what the path is to be, a sentence."""
         super().__init__()
         self._title = title
+        self._wanted = wanted
         self._take = take
         self._is_taking = False
-        self._field = Input(
-            start, placeholder="~/pictures/harbour.png", suggester=PathSuggester(), compact=True
-        )
+        self._field = Input(start, placeholder=example, suggester=PathSuggester(), compact=True)
         self._field.cursor_blink = False
         self._note = Cell(id="path-note")
 
@@ -121,7 +129,7 @@ class PathScreen(ModalScreen[None]):
 
     def on_mount(self) -> None:
         """Type at once."""
-        self._say(_FORMATS)
+        self._say(self._wanted)
         self._field.focus()
         self._field.cursor_position = len(self._field.value)
 
@@ -136,7 +144,7 @@ class PathScreen(ModalScreen[None]):
 
     @on(Input.Changed)
     def _forget(self) -> None:
-        self._say(_FORMATS)
+        self._say(self._wanted)
 
     @on(Input.Submitted)
     async def action_take(self) -> None:

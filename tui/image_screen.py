@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Awaitable
+from pathlib import Path
 from typing import ClassVar
 
 from textual import on
@@ -14,17 +16,20 @@ from textual.screen import Screen
 
 from engines.resolve import UpscaleChoices
 from store.errors import NotFound, SafelightError
+from store.metadata.choices import FileChoices
 from store.records import Draft, Image, Job, Purpose
 from tui.abilities import FACTOR, Upscaler
 from tui.compose.draft import Parts
 from tui.darkroom import Darkroom
-from tui.dialogs import ChoiceScreen
+from tui.dialogs import ChoiceScreen, PathScreen
 from tui.keys import Reasoned, Said
+from tui.saving import save_image
 from tui.shell_command import write_command
 from tui.terminal.detect import get_display
 from tui.widgets.key_line import KeyLine
 from tui.words import find_certainty
 
+FOREIGN = "Another program made this image: enter loads what is known of it into the editor."
 NO_IMAGE = "There is no image yet: generate one first."
 
 
@@ -47,7 +52,8 @@ class ImageScreen(Reasoned, Screen[None]):
             "r",
             "regenerate",
             "regenerate",
-            tooltip="Regenerate this image as a child of it, and compare",
+            tooltip="Regenerate this image as a child of it, and compare; restore one whose pixels "
+            "were dropped",
             id="image.regenerate",
         ),
         Binding(
@@ -82,7 +88,8 @@ class ImageScreen(Reasoned, Screen[None]):
             "c",
             "compare",
             "compare",
-            tooltip="Compare this image with the one that it came from, else with the one before",
+            tooltip="Compare this image with the one that it came from, else with the one before; "
+            "two marked ones with each other",
             id="image.compare",
         ),
         Binding(
@@ -98,6 +105,20 @@ class ImageScreen(Reasoned, Screen[None]):
             "copy command",
             tooltip="Copy the command that makes this image again",
             id="image.copy",
+        ),
+        Binding(
+            "s",
+            "save",
+            "save",
+            tooltip="Save this image as a file with its record in it; asks for the folder once",
+            id="image.save",
+        ),
+        Binding(
+            "ctrl+s",
+            "save_to",
+            "save to",
+            tooltip="Save this image to another folder, and the next ones too",
+            id="image.save_to",
         ),
     ]
 
@@ -168,6 +189,8 @@ class ImageScreen(Reasoned, Screen[None]):
                     return reason
                 if image is None:
                     return NO_IMAGE
+                if image.is_foreign and action in ("regenerate", "vary"):
+                    return FOREIGN
         match action:
             case "start_from":
                 return darkroom.why_no_start(self.draft.engine, self.draft.model)
@@ -208,8 +231,14 @@ class ImageScreen(Reasoned, Screen[None]):
             await self.queue(image, self.darkroom.verify(image.id), f"Verifying {image.id[:4]}.")
 
     async def action_regenerate(self) -> None:
-        """Queue a child that is made from the stored request, and compared."""
-        if (image := self.image) is not None:
+        """Queue a child that is made from the stored request, and compared.
+
+        Of an image whose pixels were dropped, that these are made again.
+        """
+        if (image := self.image) is not None and image.is_thinned:
+            work = self.darkroom.restore(image.id)
+            await self.queue(image, work, f"Restoring {image.id[:4]}.")
+        elif image is not None:
             work = self.darkroom.regenerate(image.id)
             await self.queue(image, work, f"Regenerating {image.id[:4]}.")
 
@@ -276,6 +305,47 @@ class ImageScreen(Reasoned, Screen[None]):
         self.app.copy_to_clipboard(command)
         self.say(f"Sent to the terminal's clipboard: {command}")
 
+    async def action_save(self) -> None:
+        """Save it where the last one was saved, else ask where."""
+        if (image := self.image) is None:
+            return
+        try:
+            folder = await self.darkroom.get_export_folder()
+            if folder is not None:
+                await self._save(image, Path(folder))
+                return
+        except SafelightError as error:
+            self.say(str(error))
+            return
+        self._ask_folder(image, "~/")
+
+    async def action_save_to(self) -> None:
+        """Ask where to save it."""
+        if (image := self.image) is None:
+            return
+        try:
+            folder = await self.darkroom.get_export_folder()
+        except SafelightError as error:
+            self.say(str(error))
+            return
+        self._ask_folder(image, "~/" if folder is None else f"{folder}/")
+
+    def _ask_folder(self, image: Image, start: str) -> None:
+        async def take(folder: Path) -> None:
+            folder = await asyncio.to_thread(folder.absolute)
+            await self._save(image, folder)
+            await self.darkroom.remember_export_folder(folder)
+
+        title = f"save {image.id[:4]} to a folder"
+        wanted = "A folder; it is made where there is none. s saves there from then on."
+        self.app.push_screen(PathScreen(title, start, take, wanted=wanted, example="~/pictures"))
+
+    async def _save(self, image: Image, folder: Path) -> None:
+        """Write it, with its record, and say where it is. Raises `SafelightError`."""
+        made = await self.darkroom.make_file(image.id, FileChoices())
+        path = await asyncio.to_thread(save_image, folder, image, made)
+        self.say(f"Saved as {path}")
+
     # What is said of it
 
     def say(self, text: str) -> None:
@@ -319,6 +389,8 @@ class ImageScreen(Reasoned, Screen[None]):
             if job.purpose is Purpose.REGENERATE and job.image_id is not None:
                 child = await self.darkroom.get_image(job.image_id)
                 self.say(f"{child.id[:4]} is {find_certainty(child).words}.")
+            elif job.purpose is Purpose.RESTORE and job.warning:
+                self.say(job.warning)
 
     @on(QueuingFailed)
     def _say_why(self, event: QueuingFailed) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -16,16 +16,31 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from store.errors import SafelightError
-from store.records import Job, JobState
+from store.records import Job, JobState, RunState, VerificationRun
 from tui.darkroom import Darkroom
 from tui.keys import Reasoned, Said
-from tui.status import describe_job, explain_job
+from tui.status import describe_job, describe_run, explain_job, explain_run
 from tui.terminal.detect import get_display
 from tui.widgets.key_line import KeyLine
 from tui.work import start_work
 
 _LISTED = 200
+_ENDED = "It is ended; what it has found is kept."
+_GOES_ON = "It goes on when no other job waits."
+_PAUSED = "It takes no further image until p is pressed again."
+_NO_RETRY = "Only a job that ended without an image can be tried again."
 _EMPTY = "No job yet. A job is one image to be made: go back with esc and press ctrl+j."
+
+
+class CountedRun(NamedTuple):
+    """A run of verifications, and how many of its images have which verdict so far."""
+
+    id: str
+    run: VerificationRun
+    verdicts: dict[str, int]
+
+
+Row = Job | CountedRun
 
 
 class ChargeQuestion(ModalScreen[bool]):
@@ -67,18 +82,25 @@ class ChargeQuestion(ModalScreen[bool]):
 class JobsScreen(Reasoned, Screen[None]):
     """All jobs, newest first, and the whole story of the one under the cursor.
 
-    `keymap` holds keys by binding id.
+    Above them the runs of verifications that have not ended, and the one that ended last. `keymap`
+    holds keys by binding id.
     """
 
     CSS_PATH = "jobs.tcss"
     BINDING_GROUP_TITLE = "in the list of jobs"
-    LEADING: ClassVar[tuple[str, ...]] = ("jobs.cancel", "jobs.retry", "jobs.leave", "help")
+    LEADING: ClassVar[tuple[str, ...]] = (
+        "jobs.cancel",
+        "jobs.retry",
+        "jobs.pause",
+        "jobs.leave",
+        "help",
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
             "x",
             "cancel",
             "cancel",
-            tooltip="Cancel the job: it stops within one step",
+            tooltip="Cancel the job: it stops within one step; end the run of verifications",
             id="jobs.cancel",
         ),
         Binding(
@@ -87,6 +109,13 @@ class JobsScreen(Reasoned, Screen[None]):
             "retry",
             tooltip="Run the job once more with the same seed; asks first if it may be charged",
             id="jobs.retry",
+        ),
+        Binding(
+            "p",
+            "pause",
+            "pause",
+            tooltip="Pause a run of verifications, or go on with it",
+            id="jobs.pause",
         ),
         Binding("escape,q", "leave", "back", tooltip="Go back", id="jobs.leave"),
         Binding(
@@ -107,7 +136,7 @@ class JobsScreen(Reasoned, Screen[None]):
         ),
     ]
 
-    jobs: var[list[Job]] = var(list)
+    rows: var[list[Row]] = var(list)
 
     def __init__(self, darkroom: Darkroom, keymap: Mapping[str, str] | None = None) -> None:
         super().__init__()
@@ -134,48 +163,71 @@ class JobsScreen(Reasoned, Screen[None]):
     async def update(self) -> None:
         """Show the queue as it is now."""
         try:
-            jobs = await self.darkroom.list_jobs(limit=_LISTED)
+            rows: list[Row] = [*await self._list_runs()]
+            rows += await self.darkroom.list_jobs(limit=_LISTED)
         except SafelightError as error:
             self._say(str(error))
             return
         if not self.options.is_attached:
             return
-        self.set_class(not jobs, "-empty")
-        if jobs and self.focused is None:
+        self.set_class(not rows, "-empty")
+        if rows and self.focused is None:
             self.call_after_refresh(self.options.focus)
-        self.jobs = jobs
+        self.rows = rows
 
-    def watch_jobs(self, before: list[Job], jobs: list[Job]) -> None:
+    async def _list_runs(self) -> list[CountedRun]:
+        runs = await self.darkroom.list_runs()
+        ended = [run for run in runs if run.state.is_final][:1]
+        shown = [run for run in runs if not run.state.is_final] + ended
+        return [CountedRun(run.id, run, await self.darkroom.count_verdicts(run)) for run in shown]
+
+    def watch_rows(self, before: list[Row], rows: list[Row]) -> None:
         """Write only what changed; the cursor stays on its job."""
-        if [job.id for job in jobs] == [job.id for job in before]:
-            for old, new in zip(before, jobs, strict=True):
+        if [row.id for row in rows] == [row.id for row in before]:
+            for old, new in zip(before, rows, strict=True):
                 if old != new:
                     self.options.replace_option_prompt(new.id, self._describe(new))
         else:
             place = self.options.highlighted
             chosen = before[place].id if place is not None and place < len(before) else ""
             self.options.clear_options()
-            self.options.add_options([Option(self._describe(job), id=job.id) for job in jobs])
-            places = {job.id: place for place, job in enumerate(jobs)}
+            self.options.add_options([Option(self._describe(row), id=row.id) for row in rows])
+            places = {row.id: place for place, row in enumerate(rows)}
             self.options.highlighted = places.get(chosen, 0)
         self._tell()
 
-    def _describe(self, job: Job) -> Content:
-        return describe_job(job, has_blocks=get_display(self.app).has_unicode)
+    def _describe(self, row: Row) -> Content:
+        has_blocks = get_display(self.app).has_unicode
+        if isinstance(row, CountedRun):
+            return describe_run(row.run, row.verdicts, has_blocks=has_blocks)
+        return describe_job(row, has_blocks=has_blocks)
+
+    @property
+    def _row(self) -> Row | None:
+        """What is under the cursor."""
+        place = self.options.highlighted
+        return self.rows[place] if place is not None and place < len(self.rows) else None
 
     @property
     def chosen(self) -> Job | None:
         """The job under the cursor."""
-        place = self.options.highlighted
-        return self.jobs[place] if place is not None and place < len(self.jobs) else None
+        return self._row if isinstance(self._row, Job) else None
+
+    @property
+    def chosen_run(self) -> VerificationRun | None:
+        """The run of verifications under the cursor."""
+        return self._row.run if isinstance(self._row, CountedRun) else None
 
     def on_option_list_option_highlighted(self) -> None:
         """Tell the story of the job under the cursor."""
         self._tell()
 
     def _tell(self) -> None:
-        job = self.chosen
-        self._story.update(explain_job(job) if job else "")
+        row = self._row
+        if isinstance(row, CountedRun):
+            self._story.update(explain_run(row.run, row.verdicts))
+        else:
+            self._story.update(explain_job(row) if row else "")
         self.refresh_bindings()
 
     def _say(self, text: str) -> None:
@@ -184,18 +236,26 @@ class JobsScreen(Reasoned, Screen[None]):
     # Keys
 
     def why_not(self, action: str) -> str:
-        """Why a job cannot be cancelled or tried again now."""
-        if action not in ("cancel", "retry"):
+        """Why a job cannot be cancelled or tried again now, or a run be paused."""
+        if action not in ("cancel", "retry", "pause"):
             return ""
         if reason := self.darkroom.explain_writing():
             return reason
+        run = self.chosen_run
+        if action == "pause":
+            is_open = run is not None and run.state in (RunState.RUNNING, RunState.PAUSED)
+            return "" if is_open else "Only a run of verifications that goes on can be paused."
+        if run is not None:
+            if action == "cancel" and not run.state.is_final:
+                return ""
+            return "This run of verifications has ended." if action == "cancel" else _NO_RETRY
         state = self.chosen.state if self.chosen else None
         if action == "cancel":
             is_unfinished = state is not None and not state.is_final
             return "" if is_unfinished else "Only a job that waits or runs can be cancelled."
         if state is not None and state.is_final and state is not JobState.DONE:
             return ""
-        return "Only a job that ended without an image can be tried again."
+        return _NO_RETRY
 
     def action_move_up(self) -> None:
         """The job above."""
@@ -211,15 +271,31 @@ class JobsScreen(Reasoned, Screen[None]):
         self.dismiss()
 
     async def action_cancel(self) -> None:
-        """Stop the job under the cursor."""
-        if (job := self.chosen) is None:
-            return
+        """Stop the job under the cursor, or end the run."""
+        job, run = self.chosen, self.chosen_run
         try:
-            await self.darkroom.cancel(job.id)
+            if run is not None:
+                await self.darkroom.cancel_run(run.id)
+            elif job is not None:
+                await self.darkroom.cancel(job.id)
         except SafelightError as error:
             self._say(str(error))
         else:
-            self._say("It stops within one step.")
+            self._say(_ENDED if run else "It stops within one step.")
+
+    async def action_pause(self) -> None:
+        """Pause the run under the cursor, or go on with it."""
+        if (run := self.chosen_run) is None:
+            return
+        try:
+            if run.state is RunState.PAUSED:
+                await self.darkroom.resume_run(run.id)
+            else:
+                await self.darkroom.pause_run(run.id)
+        except SafelightError as error:
+            self._say(str(error))
+        else:
+            self._say(_GOES_ON if run.state is RunState.PAUSED else _PAUSED)
 
     def action_retry(self) -> None:
         """Queue the job under the cursor again; asks first where it may have been paid for."""

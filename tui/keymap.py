@@ -28,6 +28,8 @@ def list_families() -> list[list[type[DOMNode]]]:
     from tui.compose.screen import ComposeScreen
     from tui.dialogs import ChoiceScreen, HelpScreen, PathScreen
     from tui.history.list import HistoryList
+    from tui.history.mark_dialogs import EmptyingQuestion, NoteScreen, TagScreen
+    from tui.history.marking import MarkDesk
     from tui.history.record import RecordView
     from tui.history.screen import HistoryScreen
     from tui.jobs import ChargeQuestion, JobsScreen
@@ -40,10 +42,11 @@ def list_families() -> list[list[type[DOMNode]]]:
     )
     history: tuple[type[DOMNode], ...] = (HistoryList, RecordView)
     dialogs: tuple[type[DOMNode], ...] = (
-        *(ChoiceScreen, HelpScreen, PathScreen, ChargeQuestion, EarlierScreen),
+        *(ChoiceScreen, HelpScreen, PathScreen, ChargeQuestion),
+        *(TagScreen, NoteScreen, EmptyingQuestion, EarlierScreen),
     )
     families: list[list[type[DOMNode]]] = [[part, ComposeScreen, SafelightApp] for part in compose]
-    families += [[part, HistoryScreen, SafelightApp] for part in history]
+    families += [[part, MarkDesk, HistoryScreen, SafelightApp] for part in history]
     families += [[JobsScreen, SafelightApp], [MaskScreen, SafelightApp]]
     families += [[DifferenceView, CompareScreen, SafelightApp]]
     families += [[LineageTree, LineageScreen, SafelightApp]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from engines.base import Weight
-from engines.preflight import Change, Outlook, Preflight
+from engines.outlook import Change, Outlook, Preflight
 from tui.text import show_safely
 
 _OUTLOOKS = {

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import itertools
 import os
+import shlex
+from collections.abc import Iterable
 from pathlib import Path
+from urllib.parse import unquote
 
 from store.errors import StoreError
 
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".mpo")
 _ENTRIES_READ = 5000
 _QUOTES = "'\""
+_DROPPED_LIMIT = 32_768
+DROPPED_FILES = 100
+"""Most files that are taken from one drop."""
 
 
 def parse_path(text: str) -> Path:
@@ -27,6 +33,58 @@ def parse_path(text: str) -> Path:
         return Path(text).expanduser()
     except RuntimeError:
         raise StoreError(f"There is no home folder {text.partition('/')[0]!r}.") from None
+
+
+def parse_dropped(text: str) -> list[Path]:
+    """The image files that a terminal pastes where files were dropped on it; [] for other text.
+
+    Each is an absolute path, one a line or several in one: plain, in quotes, with backslashes
+    before spaces, or a `file://` address. No file is looked at.
+    """
+    if len(text) > _DROPPED_LIMIT or "\0" in text:
+        return []
+    found: list[Path] = []
+    for line in filter(None, map(str.strip, text.splitlines())):
+        names = _split_dropped(line)
+        if not names or not all(_is_dropped(name) for name in names):
+            return []
+        found += [Path(name).expanduser() for name in names]
+    return found if len(found) <= DROPPED_FILES else []
+
+
+def _split_dropped(line: str) -> list[str]:
+    """The paths in a line; the line itself where it is one with plain spaces."""
+    try:
+        words = shlex.split(line)
+    except ValueError:
+        words = []
+    names = [_read_address(word) for word in words]
+    return names if names and all(_is_dropped(name) for name in names) else [_read_address(line)]
+
+
+def _read_address(word: str) -> str:
+    """The path of a `file://` address of this machine, else the word itself."""
+    for head in ("file://localhost/", "file:///"):
+        if word.lower().startswith(head):
+            return "/" + unquote(word[len(head) :])
+    return word
+
+
+def _is_dropped(name: str) -> bool:
+    is_absolute = name.startswith(("/", "~/"))
+    return is_absolute and name.lower().endswith(_SUFFIXES) and name.isprintable()
+
+
+def list_files(paths: Iterable[Path]) -> list[Path]:
+    """Those of `paths` that are files."""
+    found = []
+    for path in paths:
+        try:
+            if path.is_file():
+                found.append(path)
+        except (OSError, ValueError):
+            continue
+    return found
 
 
 def read_image_file(path: Path) -> bytes:

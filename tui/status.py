@@ -5,28 +5,40 @@ Content with styles, no widget. What the words are is in `words.py`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from textual.content import Content
 
-from store.records import FinishReason, Image, Job, JobState, Purpose
+from store.records import (
+    FinishReason,
+    Image,
+    Job,
+    JobState,
+    Purpose,
+    RunState,
+    VerificationRun,
+)
 from tui.terminal.glyphs import Glyphs
 from tui.text import show_first_prompt, show_safely
 from tui.words import (
     FOR_OTHERS,
     FOR_OTHERS_ADVICE,
+    PIXELS_DROPPED,
     STOPPING,
     STYLES,
     WITHHELD,
     advise,
+    describe_counts,
     describe_purpose,
     find_certainty,
     mark_verdict,
     name_finish,
     name_purpose,
+    name_run_state,
     name_state,
     show_moment,
     write_seconds,
+    write_seed,
 )
 
 _BAR = 12
@@ -38,6 +50,13 @@ _SIGNS = {
     JobState.CANCELLED: ("–", "-"),
     JobState.UNKNOWN: ("?", "?"),
     JobState.SET_ASIDE: ("!", "!"),
+}
+_RUN_SIGNS = {
+    RunState.PREPARING: (" ", " "),
+    RunState.RUNNING: ("▶", ">"),
+    RunState.PAUSED: ("‖", "|"),
+    RunState.DONE: ("✓", "="),
+    RunState.CANCELLED: ("–", "-"),
 }
 _STYLES = {
     JobState.RUNNING: "$role-focus",
@@ -65,7 +84,7 @@ def describe_image(image: Image, place: int | None, glyphs: Glyphs) -> Content:
     place_text = "" if place is None else f"@{place} "
     parts: list[Content | Part] = [
         ("seed ", _QUIET),
-        str(image.seed),
+        write_seed(image),
         (f"{dot}{write_seconds(image.seconds)}{dot}", _QUIET),
         (words if verdict is None else f"{sign} {words}", STYLES[verdict]),
         (f"{dot}{place_text}{image.id[:4]}", _QUIET),
@@ -75,6 +94,8 @@ def describe_image(image: Image, place: int | None, glyphs: Glyphs) -> Content:
         parts += ["\n", _warn(text, glyphs)]
     elif image.warning:
         parts += ["\n", _warn(image.warning, glyphs)]
+    if image.is_thinned:
+        parts += ["\n", (PIXELS_DROPPED, _QUIET)]
     return Content.assemble(*parts)
 
 
@@ -169,9 +190,47 @@ def describe_job(job: Job, *, has_blocks: bool = True) -> Content:
 def _show_progress(job: Job, has_blocks: bool) -> str:
     if job.state.is_final or not job.steps:
         return ""
+    return _draw_bar(job.step, job.steps, has_blocks)
+
+
+def _draw_bar(count: int, total: int, has_blocks: bool) -> str:
     full, empty = ("━", "·") if has_blocks else ("#", ".")
-    done = round(_BAR * job.step / job.steps)
-    return f"{full * done}{empty * (_BAR - done)} {job.step}/{job.steps}"
+    done = round(_BAR * count / total) if total else 0
+    return f"{full * done}{empty * (_BAR - done)} {count}/{total}"
+
+
+def describe_run(
+    run: VerificationRun, verdicts: Mapping[str, int], *, has_blocks: bool = True
+) -> Content:
+    """One run of verifications in one line: sign and state, progress, verdicts, what chose it."""
+    sign = _RUN_SIGNS[run.state][0 if has_blocks else 1]
+    style = "$role-focus" if run.state is RunState.RUNNING else ""
+    parts: list[Part] = [
+        (f"{sign} {name_run_state(run.state):<10} ", style),
+        f"{'verify all':<11}",
+        (f"{_draw_bar(run.done, run.total, has_blocks):<{_BAR + 8}}", style),
+        f"  {describe_counts(verdicts)}",
+        (f"  {show_safely(run.search)}", _QUIET),
+    ]
+    return Content.assemble(*parts)
+
+
+def explain_run(run: VerificationRun, verdicts: Mapping[str, int]) -> Content:
+    """All that is known of a run of verifications, and what can be done about it."""
+    parts: list[Part] = [
+        (f"{name_run_state(run.state)}  ", "bold"),
+        (f"run {run.id[:8]}, begun {show_moment(run.created_at)}: ", _QUIET),
+        show_safely(run.search),
+        f"\n{run.done:,} of {run.total:,} images: {describe_counts(verdicts)}",
+    ]
+    advice = {
+        RunState.PREPARING: "It is being put together; x ends one that was interrupted at that.",
+        RunState.RUNNING: "It goes on when no other job waits. p pauses it, x ends it.",
+        RunState.PAUSED: "p goes on with it, x ends it.",
+    }
+    said = advice.get(run.state, f"safelight runs {run.id[:8]} prints its verdicts.")
+    parts.append((f"\n{said}", _QUIET))
+    return Content.assemble(*parts)
 
 
 def explain_job(job: Job) -> Content:

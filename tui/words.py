@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from store.records import (
     FinishReason,
     Image,
+    Imported,
     JobState,
     Purpose,
     Relation,
@@ -147,6 +148,9 @@ def name_run_state(state: RunState) -> str:
     return state.value
 
 
+PIXELS_DROPPED = "pixels dropped to save space; r restores them"
+"""What stands under the thumbnail of an image that was thinned."""
+
 # Jobs
 
 
@@ -164,6 +168,7 @@ _DOING = {
     Purpose.REGENERATE: "regenerating",
     Purpose.VERIFY: "verifying",
     Purpose.RESTORE: "restoring",
+    Purpose.IMPORT: "importing",
 }
 STOPPING = "stopping"
 FOR_OTHERS = "waiting for the settings it was queued with"
@@ -180,12 +185,12 @@ def name_state(state: JobState) -> str:
 
 
 def name_purpose(purpose: Purpose) -> str:
-    """What a job is for: `generate`, `regenerate`, `verify`, `restore`."""
+    """What a job is for: `generate`, `regenerate`, `verify`, `restore`, `import`."""
     return purpose.value
 
 
 def describe_purpose(purpose: Purpose) -> str:
-    """What a job is doing: `generating`, `regenerating`, `verifying`, `restoring`."""
+    """What a job is doing: `generating`, `regenerating`, `verifying`, `restoring` …"""
     return _DOING[purpose]
 
 
@@ -216,6 +221,8 @@ _RELATIONS = {
 
 def describe_lineage(image: Image) -> str:
     """`started from ID`, `made again from ID`, `the first of its line` …"""
+    if image.imported is not None and not image.parent_id:
+        return f"imported from {show_safely(image.imported.file_name) or 'a file'}"
     if not image.parent_id:
         return "the first of its line"
     match image.purpose:
@@ -223,9 +230,59 @@ def describe_lineage(image: Image) -> str:
             how = "made again from"
         case Purpose.VERIFY | Purpose.RESTORE:
             how = "verified from"
-        case Purpose.GENERATE:
+        case Purpose.GENERATE | Purpose.IMPORT:
             how = _RELATIONS[image.relation]
     return f"{how} {image.parent_id}"
+
+
+_GRADES = {
+    "exact": "all of its record is there",
+    "mapped": "all that it says is in the request",
+    "partial": "some of it is not in the request",
+    "text only": "little more than a text is known",
+}
+
+
+def describe_grade(imported: Imported) -> str:
+    """Whose metadata an imported image had, and how much of it is known: `A1111, mapped: …`."""
+    said = _GRADES.get(imported.grade)
+    return f"{imported.dialect}, {imported.grade}" + (f": {said}" if said else "")
+
+
+def describe_arrival(name: str, image: Image, *, is_new: bool) -> str:
+    """What became of an imported file: `Imported x.png as 5d35: A1111, mapped: …`."""
+    if not is_new:
+        return f"{name} is in the history already, as {image.id[:4]}."
+    said = "" if image.imported is None else f": {describe_grade(image.imported)}"
+    return f"Imported {name} as {image.id[:4]}{said}."
+
+
+NOT_KNOWN = "not known"
+
+
+def describe_unsaid(imported: Imported) -> str:
+    """The names of what its file did not say, where the request holds stand-ins; or ""."""
+    return ", ".join(name_parameter(name) for name in imported.unsaid)
+
+
+def write_known(image: Image, field: str, text: str) -> str:
+    """`text`, the value of a field of its request, or that it is not known: `steps`, `model` …"""
+    is_known = image.imported is None or field not in image.imported.unsaid
+    return text if is_known else NOT_KNOWN
+
+
+def write_seed(image: Image) -> str:
+    """The seed, or `-` where the file of an imported image did not say it."""
+    return "-" if write_known(image, "seed", "") == NOT_KNOWN else str(image.seed)
+
+
+def describe_unread(imported: Imported) -> list[str]:
+    """What was not understood, or has no place in a request, a line each."""
+    return [
+        value if name == "note" else f"{name}: {value}"
+        for name, value in imported.unread
+        if value is not None
+    ]
 
 
 def describe_origin(image: Image, origin: Origin | None = None) -> str:

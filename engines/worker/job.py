@@ -46,7 +46,7 @@ PROGRESS_SECONDS = 0.05
 CANCEL_SECONDS = 0.1
 
 
-class _KeptFiles:
+class KeptFiles:
     """The input files that the store keeps."""
 
     def __init__(self, database: Database) -> None:
@@ -147,7 +147,7 @@ class JobExecution:
         run = Run(
             id=job.id,
             spool=lambda data: spool(job.id, data),
-            inputs=_KeptFiles(self._database),
+            inputs=KeptFiles(self._database),
         )
         message = engine.wire_message(request, run)
         check_budget(self._database, [request], self._registry.settings, is_queued=True)

@@ -1,7 +1,7 @@
 """Numbered, append-only changes of the schema.
 
-A change that was released is never edited. Each runs in one transaction together with its
-record, so a database is always at one version, whole.
+A change that was released is never edited. All that are to be made run in one transaction with
+their records and the search index, so a database is always at one version, whole.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 from store.errors import StoreError
 from store.folder import create_file, sync
-from store.fulltext import create_triggers
 from store.migrations import (
     m0001_first_schema,
     m0002_initial_images,
@@ -23,18 +22,25 @@ from store.migrations import (
     m0005_programs,
     m0006_seals,
     m0007_annotations,
+    m0008_search_index,
     m0009_emptied_trash,
 )
+from store.search_index import rebuild
 from store.sqlite import APPLICATION_ID, explain
 
 
 class Migration(NamedTuple):
-    """One change. A program that knows only `min_reader_version` can still read the result."""
+    """One change. A program that knows only `min_reader_version` can still read the result.
+
+    `is_of_index`: it changes nothing but what can be made anew from the rows. Then no copy is made
+    before, which takes as much room again and minutes with a million images.
+    """
 
     number: int
     name: str
     min_reader_version: int
     apply: Callable[[sqlite3.Connection], None]
+    is_of_index: bool = False
 
 
 MIGRATIONS = (
@@ -52,11 +58,24 @@ MIGRATIONS = (
     Migration(7, "annotations", m0007_annotations.MIN_READER_VERSION, m0007_annotations.migrate),
     Migration(
         8,
+        "search index",
+        m0008_search_index.MIN_READER_VERSION,
+        m0008_search_index.migrate,
+        is_of_index=True,
+    ),
+    Migration(
+        9,
         "emptied trash",
         m0009_emptied_trash.MIN_READER_VERSION,
         m0009_emptied_trash.migrate,
     ),
 )
+
+_CACHE = -200_000
+"""Memory for pages while the schema is changed, in the form of `PRAGMA cache_size`: 200 MB."""
+
+_INDEXED_FROM = 8
+"""The first form of a history that has the search index of `store.search_index`."""
 
 VERSION = MIGRATIONS[-1].number
 """The schema that this program reads and writes."""
@@ -72,11 +91,12 @@ def migrate(
     """
     try:
         version = _read_version(connection)
-        if version and version < migrations[-1].number:
-            copy(connection, _name_copy(path, migrations[version].number))
-        for migration in migrations:
-            if migration.number > version:
-                _apply(connection, migration)
+        later = [migration for migration in migrations if migration.number > version]
+        if not later:
+            return
+        if version and not all(migration.is_of_index for migration in later):
+            copy(connection, _name_copy(path, later[0].number))
+        _apply(connection, later)
     except sqlite3.Error as error:
         raise explain(error, path) from error
 
@@ -112,25 +132,37 @@ def copy(connection: sqlite3.Connection, target: Path) -> None:
         ) from error
 
 
-def _apply(connection: sqlite3.Connection, migration: Migration) -> None:
+def _apply(connection: sqlite3.Connection, migrations: Sequence[Migration]) -> None:
+    cache = connection.execute("PRAGMA cache_size").fetchone()[0]
+    connection.execute(f"PRAGMA cache_size = {_CACHE}")
     connection.execute("BEGIN IMMEDIATE")
     try:
         # Another program may have done it while this one waited for the lock.
-        if _read_version(connection) < migration.number:
+        version = _read_version(connection)
+        later = [migration for migration in migrations if migration.number > version]
+        for migration in later:
             migration.apply(connection)
-            create_triggers(connection)
             _record(connection, migration)
-            if broken := connection.execute("PRAGMA foreign_key_check").fetchall():
-                raise StoreError(
-                    f"The change {migration.number} ({migration.name}) of the history "
-                    f"would leave {len(broken)} rows without what they refer to.",
-                    "The history is as it was. Please report this.",
-                )
+            if not migration.is_of_index:
+                _check_references(connection, migration)
+        if later and later[-1].number >= _INDEXED_FROM:
+            rebuild(connection)
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+    finally:
+        connection.execute(f"PRAGMA cache_size = {cache}")
+
+
+def _check_references(connection: sqlite3.Connection, migration: Migration) -> None:
+    if broken := connection.execute("PRAGMA foreign_key_check").fetchall():
+        raise StoreError(
+            f"The change {migration.number} ({migration.name}) of the history "
+            f"would leave {len(broken)} rows without what they refer to.",
+            "The history is as it was. Please report this.",
+        )
 
 
 def _record(connection: sqlite3.Connection, migration: Migration) -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from engines.base import EQUAL_BITS, Weight
 from engines.builtin.models import CAPABILITIES
-from engines.preflight import Outlook, Preflight, check_before
+from engines.outlook import Outlook, Preflight
+from engines.preflight import check_before
 from engines.registry import EngineRegistry
 from engines.settings import Settings
 from store import queue

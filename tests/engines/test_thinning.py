@@ -26,6 +26,8 @@ from tests.factories import (
 )
 from tests.store.helpers import claim, execute, start
 
+FAVOURITE = "INSERT INTO annotation (image_number, is_favourite) VALUES (?, 1)"
+
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
@@ -65,7 +67,7 @@ def prove(
 
 
 def list_kept(database: Database, registry: EngineRegistry) -> list[str]:
-    done = thin(database, registry, history.list_image_numbers(database))
+    done = thin(database, registry, [1])
     assert done.images == 0
     return list(done.kept)
 
@@ -107,9 +109,7 @@ def test_others_keep_theirs_and_it_is_said_why(
     prove(database, image, here, Verdict.DIFFERENT)
     assert list_kept(database, registry) == ["verified as different"]
     prove(database, image, here)
-    execute(
-        database.directory, "INSERT INTO annotation VALUES (?, NULL, 1, NULL, NULL)", image.number
-    )
+    execute(database.directory, FAVOURITE, image.number)
     assert list_kept(database, registry) == ["a favourite"]
     execute(database.directory, "UPDATE annotation SET is_favourite = 0, trashed_at = 1.0")
     assert list_kept(database, registry) == ["in the trash"]
@@ -174,9 +174,7 @@ def test_what_changes_between_looking_and_dropping_stays(
     prove(database, image, here, Verdict.DIFFERENT)
     assert thinning.thin_images(database, states) == (0, 0, 0)
     states = thinning.list_states(database, [image.number])
-    execute(
-        database.directory, "INSERT INTO annotation VALUES (?, NULL, 1, NULL, NULL)", image.number
-    )
+    execute(database.directory, FAVOURITE, image.number)
     assert thinning.thin_images(database, states) == (0, 0, 0)
     assert image.path.exists()
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable
+from enum import Enum
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -14,7 +15,6 @@ from hypothesis import strategies as st
 
 from store import limits, request
 from store.errors import RequestError
-from store.records import Relation
 from store.request import (
     REQUEST_FORMAT,
     Adapter,
@@ -83,7 +83,6 @@ PLAIN: dict[Any, st.SearchStrategy[Any]] = {
     str: st.text(max_size=40),
     bool: st.booleans(),
     type(None): st.none(),
-    Relation: st.sampled_from(list(Relation)),
 }
 
 
@@ -91,6 +90,8 @@ def make_strategy(kind: Any) -> st.SearchStrategy[Any]:
     """Values of a type as it stands in an annotation."""
     if kind in PLAIN:
         return PLAIN[kind]
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return st.sampled_from(list(kind))
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return make_struct(kind)
     origin, arguments = get_origin(kind), get_args(kind)

@@ -7,9 +7,10 @@ import msgspec
 import pytest
 
 from store import history
-from store.annotations import apply_mark, list_tags, read_tag, undo_marks
+from store.annotations import apply_mark, list_tags, undo_marks
 from store.database import Database
 from store.errors import NotFound, RequestError, StoreError
+from store.marks import read_tag
 from store.records import Image, Mark
 from tests.factories import make_request
 from tests.store.helpers import execute, make_images
@@ -121,7 +122,7 @@ def test_the_trash_hides_an_image_and_gives_it_back(db: Database, images: list[I
     assert newest.number not in history.list_image_numbers(db)
     assert history.get_image(db, "@1").id == images[2].id
     assert history.get_image(db, newest.id).is_trashed
-    assert [image.id for image in history.list_trash(db)] == [newest.id]
+    assert [image.id for image in history.list_images(db, search="is:trashed")] == [newest.id]
     with pytest.raises(NotFound):
         history.get_image(db, "@4")
     apply_mark(db, [newest.number], Mark(is_trashed=False))

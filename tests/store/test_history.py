@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from store import history, integrity
+from store import history, integrity, queue
 from store.database import Database
 from store.errors import NotFound
 from store.records import Comparison, Image, Verdict
+from store.search import SearchError, parse_search, quote_text
 from tests.factories import make_request
 from tests.store.helpers import execute, make_images
 
@@ -78,27 +81,34 @@ def gallery(db: Database) -> Database:
         ("re", ["reddish sky", "a red dog"]),
         ("red clo", ["a red dog"]),
         ("dog red", ["a red dog"]),
-        ("og", []),
+        ("og", ["a red dog"]),
+        ("eddis", ["reddish sky"]),
         ("cafe", ["The café at night, 24mm"]),
         ("24", ["The café at night, 24mm"]),
         ("猫", ["black 黒猫 on a roof"]),
         ("🐱", ["well-known don't_worry 🐱 C++ 100%"]),
-        ("C++", ["well", "The café", "a red dog"]),
+        ("C++", ["well"]),
+        ("c", ["well", "black", "The café", "a red dog"]),
         ("%", ["well-known don't_worry 🐱 C++ 100%"]),
         ("don't", ["well-known don't_worry 🐱 C++ 100%"]),
         ("well-known", ["well-known don't_worry 🐱 C++ 100%"]),
         ("roof 🐱", []),
-        ("prompt_text:dog", []),
-        ('"', []),
+        ('"prompt_text:dog"', []),
+        ('"\\""', []),
+        ('"', ["reddish sky", "well", "black", "The", "a red"]),
+        ('"red dog', ["a red dog"]),
+        ('"dog red"', []),
+        ("-red", ["well", "black", "The"]),
+        ("-roof -dog -sky -C++", ["The café at night, 24mm"]),
         ("dog OR sky", []),
         ("NOT", []),
         ("dog*", ["a red dog"]),
-        ("(dog", ["a red dog"]),
-        ("dog\x00", ["a red dog"]),
-        ("\ud800", ["reddish sky", "well", "black", "The", "a red"]),
+        ("(dog", []),
+        ("dog\x00", []),
+        ("\ud800", []),
     ],
 )
-def test_search_takes_words_by_their_beginning(
+def test_search_takes_words_wherever_they_stand(
     gallery: Database, search: str, expected: list[str]
 ) -> None:
     found = texts(history.list_images(gallery, search=search))
@@ -120,8 +130,19 @@ def test_search_and_session_and_page_narrow_together(gallery: Database) -> None:
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.text(max_size=30) | st.text(alphabet="\"'*()-+^:{}ANDORNT \x00\ud800é猫", max_size=20))
-def test_no_text_is_a_syntax_error(gallery: Database, search: str) -> None:
-    assert len(history.list_images(gallery, search=search)) <= 5
+def test_any_text_is_searched_or_what_is_wrong_is_told(gallery: Database, search: str) -> None:
+    found: SearchError | None = None
+    try:
+        parse_search(search)
+    except SearchError as error:
+        found = error
+        with pytest.raises(SearchError, match=re.escape(error.message)):
+            history.list_images(gallery, search=search)
+    else:
+        numbers = [image.number for image in history.list_images(gallery, search=search)]
+        assert list(history.list_image_numbers(gallery, search=search)) == numbers
+    assert found is None or 0 <= found.start <= found.end <= len(search)
+    assert len(history.list_images(gallery, search=quote_text(search))) <= 5
 
 
 def test_search_keeps_step_with_what_is_deleted(gallery: Database) -> None:
@@ -144,6 +165,51 @@ def test_an_image_is_found_by_the_beginning_of_its_id_or_its_place(db: Database)
         assert history.get_image(db, f"@{place}").id == image.id
         assert history.get_image(db, image.id).id == image.id
         assert history.get_image(db, image.id[:20].upper()).id == image.id
+
+
+def test_an_image_is_found_by_its_seed_the_newest_of_several(db: Database) -> None:
+    images = make_images(db, [make_request(str(n), seed=n) for n in (77, 78, 77)])
+    assert history.get_image(db, "seed:78").id == images[1].id
+    assert history.get_image(db, " SEED:77 ").id == images[2].id
+    assert "2 images have the seed 77" in history.explain_reference(db, "seed:77", images[2])
+    assert history.explain_reference(db, "seed:78", images[1]) == ""
+    execute(
+        db.directory,
+        "INSERT INTO annotation (image_number, is_favourite, trashed_at) VALUES (?, 0, 1)",
+        images[2].number,
+    )
+    assert history.get_image(db, "seed:77").id == images[0].id
+    assert history.get_image(db, "@1").id == images[1].id
+
+
+@pytest.mark.parametrize("reference", ["seed:5", "seed:x", "seed:", "seed:0", "seed:99999999999"])
+def test_a_seed_that_no_image_has_is_told(db: Database, reference: str) -> None:
+    make_images(db, [make_request(seed=4)])
+    with pytest.raises(NotFound, match="seed"):
+        history.get_image(db, reference)
+    with pytest.raises(NotFound, match="seed"):
+        queue.get_job(db, reference)
+
+
+def test_a_seed_that_was_given_as_an_id_is_told(db: Database) -> None:
+    [image] = make_images(db, [make_request(seed=3583975243)])
+    with pytest.raises(NotFound) as caught:
+        history.get_image(db, "3583975243")
+    assert caught.value.hint == "There is an image with that seed: seed:3583975243."
+    execute(db.directory, "UPDATE image SET id = '123456' || substr(id, 7)")
+    [other] = make_images(db, [make_request(seed=123456)])
+    found = history.get_image(db, "123456")
+    assert found.number == image.number
+    assert "seed:123456" in history.explain_reference(db, "123456", found)
+    assert history.explain_reference(db, "seed:123456", other) == ""
+
+
+def test_a_job_is_found_by_its_seed_before_and_after_it_has_an_image(db: Database) -> None:
+    make_images(db, [make_request(seed=9)])
+    assert queue.get_job(db, "seed:9").image_id is not None
+    [waiting] = queue.enqueue(db, [make_request(seed=9)])
+    assert queue.get_job(db, "seed:9").id == waiting.id
+    assert queue.get_job(db, "seed:9").image_id is None
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def test_check_names_what_is_missing(db: Database, directory: Path) -> None:
 
 def test_check_finds_an_index_that_is_out_of_step(db: Database, directory: Path) -> None:
     make_images(db, [make_request("one")])
-    execute(directory, "DROP TRIGGER image_text_update")
+    execute(directory, "DROP TRIGGER image_search_update")
     execute(directory, "UPDATE image SET prompt_text = 'something else'")
     assert any("search index does not fit" in finding for finding in integrity.check_database(db))
 

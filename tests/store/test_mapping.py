@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -90,9 +89,6 @@ def test_every_parameter_and_prompt_field_has_a_column() -> None:
 
 
 def test_a_type_without_values_is_not_passed_over() -> None:
-    class Odd(Enum):
-        ONE = 1
-
-    for kind in (Odd, bytes, tuple[int, str], dict[int, str], list[int]):
+    for kind in (complex, tuple[int, str], dict[int, str], list[int]):
         with pytest.raises(TypeError, match="add them here"):
             make_strategy(kind)

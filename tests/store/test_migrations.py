@@ -28,7 +28,7 @@ def describe(connection: sqlite3.Connection) -> dict[str, Any]:
     found: dict[str, Any] = {}
     names = connection.execute(
         "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
-        " AND name NOT LIKE 'image_text%'"
+        " AND name NOT LIKE 'image_text%' AND name <> 'image_search'"
     )
     for name, sql in names.fetchall():
         indexes = connection.execute(f"PRAGMA index_list({name})").fetchall()

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from store import charges, history, integrity, queue, seals, tables
+from store import charges, history, integrity, queue, seals, search_index, tables
 from store.database import Database
 from store.errors import StoreError
 from store.inputs import store_input
@@ -121,7 +121,10 @@ def compare_again(db: Database, token: int, image: Image, purpose: Purpose) -> N
         psnr_db=31.5,
     )
     result = make_result("red", seed=image.seed)
-    queue.finish_comparison(db, claim(db, token), token, comparison, result=result)
+    kept = result if purpose is Purpose.REGENERATE else None
+    queue.finish_comparison(
+        db, claim(db, token), token, comparison, result=kept, environment=result.environment
+    )
 
 
 def fill(db: Database) -> None:
@@ -315,7 +318,7 @@ def list_changes(gallery: Gallery, table: str) -> Iterator[Change]:
 def test_every_table_belongs_to_an_image_or_is_placed(gallery: Gallery) -> None:
     found = gallery.read(
         "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
-        " AND name NOT LIKE 'image_text%'"
+        " AND name NOT LIKE 'image_text%' AND name <> 'image_search'"
     )
     assert sorted(row["name"] for row in found) == sorted([*OWNED, *OTHERS])
     assert all(gallery.read(f"SELECT 1 FROM {table}") for table in OWNED)
@@ -493,8 +496,13 @@ def test_rows_that_are_there_before_the_seals_are_sealed_as_they_are(tmp_path: P
         "ix_verification_regenerated_id",
     ):
         execute(directory, f"DROP INDEX {index}")
+    for trigger in search_index.TRIGGERS:
+        execute(directory, f"DROP TRIGGER {trigger}")
     for table in (
         "removal",
+        "image_text_parts",
+        "image_text",
+        "image_search",
         "annotation",
         "tag",
         "thinned",

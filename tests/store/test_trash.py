@@ -125,6 +125,8 @@ def test_an_image_that_others_were_made_from_stays_as_a_record(db: Database) -> 
     with pytest.raises(StoreError, match="only its record"):
         history.read_image(db, record)
     assert integrity.check_record(db, record) == []
+    assert history.list_images(db, search="is:trashed") == []
+    assert history.count_images(db) == 1
     assert apply_mark(db, [first.number], Mark(is_trashed=False)).found == 0
     # The record goes with the last image that needs it.
     throw(db, third)

@@ -7,7 +7,8 @@ import hashlib
 import io
 import uuid
 from array import array
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +16,34 @@ import msgspec
 from PIL import Image as Pillow
 
 from engines.capabilities import Capabilities
+from engines.outlook import Preflight
 from engines.settings import Settings
 from store.decoding import DecodedInput, Input, Role, decode_input
 from store.errors import NotFound, StoreError
 from store.lineage import Ancestry, Origin
+from store.marks import read_mark
+from store.metadata.intake import Arrival
 from store.pixels import make_thumbnail
 from store.records import (
+    Emptying,
     EnvironmentRecord,
     Image,
+    Imported,
     Job,
     JobState,
+    Mark,
+    Marked,
     Purpose,
     Relation,
+    RunState,
     Stage,
     Verdict,
     Verification,
+    VerificationRun,
 )
 from store.request import Request
+from store.search import NEWEST_FIRST, Search, Sort, SortKey
+from store.selection import Chunk, Place
 from store.texts import TextPage
 from tests.factories import CAPABILITIES, HOSTED, NOON, make_image, make_job, make_png, make_request
 from tui.darkroom import Darkroom
@@ -50,6 +62,9 @@ class MemoryDarkroom(Darkroom):
         self.facts: dict[str, Input] = {}
         self.jobs: list[Job] = []
         self.verifications: list[Verification] = []
+        self.runs: list[VerificationRun] = []
+        self.verdicts: dict[str, int] = {}
+        self.outlooks: dict[str, Preflight] = {}
         self.calls: list[tuple[str, str]] = []
         self.version = 0
 
@@ -131,13 +146,67 @@ class MemoryDarkroom(Darkroom):
                 return self.jobs[index]
         raise NotFound(f"No job {job_id}.")
 
+    def add_run(self, state: RunState = RunState.RUNNING, **facts: Any) -> VerificationRun:
+        """Add a run of verifications, the newest."""
+        number = len(self.runs) + 1
+        values: dict[str, Any] = {
+            "id": uuid.uuid5(uuid.NAMESPACE_X500, str(number)).hex,
+            "search": "all",
+            "created_at": NOON,
+            "finished_at": None,
+            "total": 200,
+            "done": 120,
+        }
+        run = VerificationRun(number=number, state=state, **values | facts)
+        self.runs.append(run)
+        self.change()
+        return run
+
+    def _set_run(self, run_id: str, state: RunState) -> VerificationRun:
+        for index, run in enumerate(self.runs):
+            if run.id == run_id:
+                self.runs[index] = msgspec.structs.replace(run, state=state)
+                self.change()
+                return self.runs[index]
+        raise NotFound(f"No run {run_id}.")
+
+    async def begin_run(self, search: str, numbers: Sequence[int]) -> VerificationRun:
+        self.calls.append(("begin_run", f"{search}: {len(numbers)}"))
+        return self.add_run(search=search, total=len(numbers), done=0)
+
+    async def list_runs(self, limit: int = 50) -> list[VerificationRun]:
+        return self.runs[::-1][:limit]
+
+    async def count_verdicts(self, run: VerificationRun) -> dict[str, int]:
+        return self.verdicts
+
+    async def pause_run(self, run_id: str) -> VerificationRun:
+        return self._set_run(run_id, RunState.PAUSED)
+
+    async def resume_run(self, run_id: str) -> VerificationRun:
+        return self._set_run(run_id, RunState.RUNNING)
+
+    async def cancel_run(self, run_id: str) -> VerificationRun:
+        return self._set_run(run_id, RunState.CANCELLED)
+
+    async def check_before(self, reference: str) -> Preflight:
+        if reference not in self.outlooks:
+            raise StoreError("Nothing is known.")
+        return self.outlooks[reference]
+
+    async def restore(self, image_id: str) -> Job:
+        self.calls.append(("restore", image_id))
+        image = await self.get_image(image_id)
+        return self.add_job(request=image.request, purpose=Purpose.RESTORE, parent_id=image_id)
+
     async def list_images(
         self,
         *,
         before: int | None = None,
         limit: int = 50,
-        search: str | None = None,
+        search: str | Search | None = None,
         session: str | None = None,
+        sort: Sort = NEWEST_FIRST,
     ) -> list[Image]:
         self.calls.append(("list_images", f"{before} {limit} {search}"))
         found = self._find(before, search)
@@ -146,20 +215,122 @@ class MemoryDarkroom(Darkroom):
     async def list_image_numbers(self, *, search: str | None = None) -> array[int]:
         return array("q", [image.number for image in self._find(None, search)])
 
-    def _find(self, before: int | None, search: str | None) -> list[Image]:
+    async def read_numbers(
+        self,
+        *,
+        search: str | Search | None = None,
+        sort: Sort = NEWEST_FIRST,
+        after: Place | None = None,
+        limit: int,
+        from_end: bool = False,
+    ) -> Chunk:
+        keys: dict[SortKey, Callable[[Image], Any]] = {
+            SortKey.DATE: lambda image: -image.number,
+            SortKey.RATING: lambda image: -(-1 if image.rating is None else image.rating),
+            SortKey.SEED: lambda image: image.seed,
+            SortKey.PROMPT: lambda image: image.request.stack.prompts[0].text.lower(),
+        }
+        found = sorted(self._find(None, search), key=keys[sort.key])
+        numbers = [image.number for image in found]
+        if sort.is_reversed != from_end:
+            numbers.reverse()
+        begin = numbers.index(after.number) + 1 if after else 0
+        chunk = array("q", numbers[begin : begin + limit])
+        return Chunk(chunk, Place(chunk[-1]) if len(chunk) == limit else None)
+
+    async def load_images(
+        self, numbers: Sequence[int], search: str | Search | None = None
+    ) -> list[Image]:
+        fitting = {image.number: image for image in self._find(None, search)}
+        return [fitting[number] for number in numbers if number in fitting]
+
+    async def load_parents(self, identities: Collection[str]) -> dict[str, Request]:
+        return {image.id: image.request for image in self.images if image.id in identities}
+
+    async def count_images(self) -> int:
+        return len(self.images)
+
+    async def list_search_names(self, key: str) -> list[str]:
+        return sorted({image.session or "" for image in self.images}) if key == "session" else []
+
+    def _find(self, before: int | None, search: str | Search | None) -> list[Image]:
+        words = (search.text if isinstance(search, Search) else search or "").split()
+        is_trash = "is:trashed" in words
         return [
             image
             for image in reversed(self.images if before is None else self.images[: before - 1])
-            if not search
-            or all(
+            if image.is_trashed == is_trash
+            and not image.is_emptied
+            and all(
                 word in " ".join(prompt.text for prompt in image.request.stack.prompts)
-                for word in search.split()
+                for word in words
+                if ":" not in word
             )
         ]
+
+    async def list_made(self, request: Request) -> list[Image]:
+        return [each for each in reversed(self.images) if each.request == request]
 
     async def find_neighbour(self, image: Image, *, is_newer: bool) -> Image | None:
         place = image.number - 1 + (1 if is_newer else -1)
         return self.images[place] if 0 <= place < len(self.images) else None
+
+    async def get_image_at(self, number: int) -> Image:
+        return self.images[number - 1]
+
+    async def mark_images(self, numbers: Sequence[int], mark: Mark) -> Marked:
+        mark = read_mark(mark)
+        before = []
+        for number in numbers:
+            old = self.images[number - 1]
+            said: dict[str, Any] = {
+                name: getattr(mark, name)
+                for name in ("rating", "is_favourite", "note", "is_trashed")
+                if getattr(mark, name) is not msgspec.UNSET
+            }
+            tags = {*old.tags, *mark.add} - {*mark.remove}
+            new = msgspec.structs.replace(old, tags=tuple(sorted(tags)), **said)
+            if new == old:
+                continue
+            self.images[number - 1] = new
+            undo = Mark(
+                add=tuple(tag for tag in old.tags if tag not in tags),
+                remove=tuple(tag for tag in new.tags if tag not in old.tags),
+                **{name: getattr(old, name) for name in said},
+            )
+            before.append((undo, array("q", [number])))
+        if before:
+            self.change()
+        return Marked(found=len(numbers), changed=len(before), before=tuple(before))
+
+    async def undo_marks(self, marked: Marked) -> int:
+        for mark, numbers in reversed(marked.before):
+            await self.mark_images(numbers, mark)
+        return len(marked.before)
+
+    async def list_tags(self, begin: str = "", limit: int = 1000) -> list[tuple[str, int]]:
+        counts = Counter(tag for image in self.images for tag in image.tags)
+        return [each for each in counts.most_common(limit) if each[0].startswith(begin.lower())]
+
+    async def plan_emptying(self) -> Emptying:
+        trash = [image for image in self.images if image.is_trashed]
+        return Emptying(
+            images=len(trash),
+            files=len(trash),
+            file_bytes=sum(image.file_bytes for image in trash),
+        )
+
+    async def empty_trash(self, tell: Callable[[int], object] | None = None) -> Emptying:
+        done = await self.plan_emptying()
+        for image in self.images:
+            if image.is_trashed:
+                self.images[image.number - 1] = msgspec.structs.replace(
+                    image, is_trashed=False, is_emptied=True
+                )
+        if tell is not None:
+            tell(done.images)
+        self.change()
+        return done
 
     async def get_image(self, reference: str) -> Image:
         place = int(reference[1:]) if reference.startswith("@") else 0
@@ -209,9 +380,35 @@ class MemoryDarkroom(Darkroom):
         return await self.get_image(reference)
 
     async def read_image(self, image: Image) -> bytes:
+        if image.is_thinned:
+            raise StoreError("The pixels of this image were dropped.", "Restore it.")
         if image.id not in self.files:
             raise StoreError(f"The file {image.path} is missing.")
         return self.files[image.id]
+
+    async def import_image(
+        self, data: bytes, file_name: str, session: str | None = None
+    ) -> Arrival:
+        adopted = await self.read_metadata(data)
+        sha256 = hashlib.sha256(data).hexdigest()
+        for image in self.images:
+            if image.file_sha256 == sha256:
+                return Arrival(image=image, is_new=False)
+        imported = Imported(
+            dialect=adopted.dialect,
+            grade=adopted.grade.value,
+            unread=adopted.unread,
+            file_name=file_name,
+        )
+        image = self.add_image(
+            adopted.request,
+            data=data,
+            imported=imported,
+            purpose=Purpose.IMPORT,
+            session=session,
+            verdict=Verdict.CANNOT_RUN,
+        )
+        return Arrival(image=image, is_new=True)
 
     async def get_thumbnails(self, numbers: Sequence[int]) -> dict[int, bytes]:
         def make() -> dict[int, bytes]:

@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 
 from store.errors import StoreError
-from tui.paths import complete_path, parse_path, read_image_file
+from tui.paths import (
+    complete_path,
+    list_files,
+    parse_dropped,
+    parse_path,
+    read_image_file,
+)
 
 
 def test_a_path_is_continued_by_folders_and_image_files_only(
@@ -54,3 +60,51 @@ def test_what_is_no_plain_file_is_refused_at_once(tmp_path: Path) -> None:
     ):
         with pytest.raises(StoreError, match=said):
             read_image_file(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "paths"),
+    [
+        ("/a/b.png", ["/a/b.png"]),
+        ("/a/b.PNG \n", ["/a/b.PNG"]),
+        ("'/a b/c d.png' ", ["/a b/c d.png"]),
+        ('"/a b/c.webp"', ["/a b/c.webp"]),
+        ("/a\\ b/c\\(1\\).jpg", ["/a b/c(1).jpg"]),
+        ("/a b/c.png", ["/a b/c.png"]),
+        ("file:///a%20b/c.png", ["/a b/c.png"]),
+        ("file://localhost/a.png", ["/a.png"]),
+        ("/a.png /b.jpg", ["/a.png", "/b.jpg"]),
+        ("'/a b.png' '/c.png'", ["/a b.png", "/c.png"]),
+        ("file:///a.png\r\nfile:///b.png\r\n", ["/a.png", "/b.png"]),
+    ],
+)
+def test_dropped_files_are_understood_as_terminals_paste_them(text: str, paths: list[str]) -> None:
+    assert parse_dropped(text) == [Path(path) for path in paths]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "night sky.png",
+        "a town, /a/b.png",
+        "/a/b.txt",
+        "/a/b.png and more words",
+        "file://elsewhere/a.png",
+        "https://example.org/a.png",
+        "/a/\x1b[31m.png",
+        "/a\0.png",
+        "it's a /town.png",
+        "/a.png " * 200,
+        "/" + "a" * 40_000 + ".png",
+    ],
+)
+def test_other_text_names_no_dropped_files(text: str) -> None:
+    assert parse_dropped(text) == []
+
+
+def test_only_files_that_are_there_are_listed(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"x")
+    (tmp_path / "b.png").mkdir()
+    names = [tmp_path / name for name in ("a.png", "b.png", "c.png")]
+    assert list_files([*names, Path("/" + "x" * 5000)]) == names[:1]

@@ -11,17 +11,13 @@ from store.errors import RequestError, StoreError
 from store.records import Mark, Marked
 from tui.cli.options import JsonOption
 from tui.cli.run import open_darkroom, print_json, print_line, print_note, run_command
+from tui.cli.searches import SearchOption
 from tui.darkroom import Darkroom
 from tui.marks import describe_mark, write_commands
 from tui.words import count_things
 
 _UNDO_SHOWN = 20
 """Most images for which the commands that undo a mark are told."""
-
-SearchOption = Annotated[
-    str | None,
-    typer.Option("--search", metavar="QUERY", help="All images that this search finds."),
-]
 
 
 class TagCommand(TyperCommand):

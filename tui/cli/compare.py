@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, TextIO
 
 import msgspec
 import typer
 
+from engines.bisection import TRIALS_AT_MOST, Trial
 from engines.changes import Change
 from engines.prompt_pairs import PromptPair, compare_words
+from store.errors import RequestError
+from tui.cli.file_verdicts import find_files
+from tui.cli.inputs import LIMIT_MAXIMUM, read_count
 from tui.cli.options import JsonOption
 from tui.cli.run import (
     EXIT_DIFFERENT,
@@ -17,18 +22,27 @@ from tui.cli.run import (
     open_darkroom,
     print_json,
     print_line,
+    print_note,
     run_command,
 )
-from tui.compare.lines import LABEL, describe_pair
+from tui.compare.bisection import BisectRun, Explained
+from tui.compare.lines import (
+    LABEL,
+    Line,
+    describe_explanation,
+    describe_pair,
+    describe_trial,
+)
 from tui.compare.pair import ImagePair, load_pair
 
 ONE = "The first image: an id or its beginning; @1 is the newest."
 OTHER = "The second image."
+OR_A_FILE = " Or an image file with its record."
 
 
 def diff(
-    one: Annotated[str, typer.Argument(help=ONE)],
-    other: Annotated[str, typer.Argument(help=OTHER)],
+    one: Annotated[str, typer.Argument(help=ONE + OR_A_FILE)],
+    other: Annotated[str, typer.Argument(help=OTHER + OR_A_FILE)],
     as_json: JsonOption = False,
 ) -> None:
     """Print what differs between two images: status 0 when they are equal, 1 when not.
@@ -38,7 +52,7 @@ def diff(
 
     async def work() -> int:
         async with open_darkroom() as darkroom:
-            pair = await load_pair(darkroom, one, other)
+            pair = await load_pair(darkroom, _read_source(one), _read_source(other))
         if as_json:
             print_json(describe_json(pair))
         else:
@@ -48,12 +62,25 @@ def diff(
     raise typer.Exit(run_command(work(), as_json=as_json))
 
 
+def _read_source(word: str) -> str | Path:
+    """An image file where `word` is one or no id, else the reference as it is."""
+    files = find_files([word])
+    return files[0] if files else word
+
+
 def _print_pair(pair: ImagePair) -> None:
-    has_unicode = find_encoding(sys.stdout).lower().startswith("utf")
     for name, loaded in (("A", pair.one), ("B", pair.other)):
         print_line(f"{name:<{LABEL}}{loaded.image.id}")
-    for line in describe_pair(pair, has_unicode=has_unicode):
-        print_line(f"{line.label:<{LABEL}}{line.text}")
+    for line in describe_pair(pair, has_unicode=_has_unicode(sys.stdout)):
+        print_line(_lay(line))
+
+
+def _lay(line: Line) -> str:
+    return f"{line.label:<{LABEL}}{line.text}"
+
+
+def _has_unicode(stream: TextIO) -> bool:
+    return find_encoding(stream).lower().startswith("utf")
 
 
 def describe_json(pair: ImagePair) -> dict[str, Any]:
@@ -101,6 +128,90 @@ def _describe_prompt_json(pair: PromptPair) -> dict[str, Any]:
     }
 
 
+def bisect(
+    one: Annotated[str, typer.Argument(help=ONE)],
+    other: Annotated[str, typer.Argument(help=OTHER)],
+    most: Annotated[
+        str,
+        typer.Option("--most", metavar="INTEGER", help="Make at most this many images."),
+    ] = str(TRIALS_AT_MOST),
+    is_paid: Annotated[
+        bool, typer.Option("--yes", help="Spend credits on it where the engine takes any.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Find the change that explains the difference of two images: status 0 when one alone does.
+
+    Status 1 when several explain it only together. It makes images in between, and puts them in
+    the trash but for the one that shows it. Changes explain the difference when A with them is
+    nearer to B by at least half of the mean difference of the pixels.
+    """
+
+    async def work() -> int:
+        limit = read_count("--most", most, 1, LIMIT_MAXIMUM)
+        async with open_darkroom() as darkroom:
+            run = BisectRun(darkroom, await load_pair(darkroom, one, other), limit)
+            run.check()
+            if price := run.describe_price():
+                if not is_paid:
+                    raise RequestError(
+                        "yes", None, f"It takes {price}.", "Give --yes to spend them."
+                    )
+                print_note(f"note: it takes {price}")
+            trials = []
+            async for found in run.search():
+                if isinstance(found, Trial):
+                    trials.append(found)
+                    line = describe_trial(
+                        found, *run.requests, has_unicode=_has_unicode(sys.stderr)
+                    )
+                    print_note(_lay(line))
+                else:
+                    explained = found
+            if as_json:
+                print_json(_describe_explained_json(explained, trials, run.made))
+            else:
+                _print_explained(explained, run)
+            return 0 if len(explained.explanation.decisive) == 1 else EXIT_DIFFERENT
+
+    raise typer.Exit(run_command(work(), as_json=as_json))
+
+
+def _print_explained(explained: Explained, run: BisectRun) -> None:
+    lines = describe_explanation(
+        explained.explanation, *run.requests, has_unicode=_has_unicode(sys.stdout)
+    )
+    for line in lines:
+        print_line(_lay(line))
+    print_line(f"{'image':<{LABEL}}{explained.image.id[:8]}  {explained.image.path}")
+    if not explained.explanation.is_complete:
+        print_note("The trials were used up before no change could be left out; see --most.")
+
+
+def _describe_explained_json(
+    explained: Explained, trials: list[Trial], made: int
+) -> dict[str, Any]:
+    found = explained.explanation
+    return {
+        "changes": [describe_change_json(change) for change in found.decisive],
+        "first": [
+            describe_change_json(change) for change in found.changes if change not in found.decisive
+        ],
+        "explained": found.explained,
+        "image_id": explained.image.id,
+        "is_complete": found.is_complete,
+        "images_made": made,
+        "trials": [
+            {
+                "changes": [describe_change_json(change) for change in trial.changes],
+                "explained": trial.explained,
+            }
+            for trial in trials
+        ],
+    }
+
+
 def register(app: typer.Typer) -> None:
     """Add these commands to the program."""
     app.command()(diff)
+    app.command()(bisect)

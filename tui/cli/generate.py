@@ -51,9 +51,20 @@ from tui.cli.inputs import (
     read_request,
     read_whole,
 )
-from tui.cli.results import finish_jobs, make_folder, print_cost
+from tui.cli.output import (
+    FormatOption,
+    NameOption,
+    Output,
+    SidecarOption,
+    SignOption,
+    StripOption,
+    read_output,
+)
+from tui.cli.results import finish_jobs, print_cost
 from tui.cli.run import open_darkroom, print_note, run_command
 from tui.darkroom import Darkroom
+from tui.file_names import DEFAULT_PATTERN
+from tui.saving import make_folder
 from tui.seeds import find_seed, read_seed
 
 
@@ -103,25 +114,39 @@ def generate(
     request: options.RequestOption = None,
     session: options.SessionOption = None,
     output: options.OutputOption = None,
+    name: NameOption = DEFAULT_PATTERN,
+    file_format: FormatOption = None,
+    strip: StripOption = False,
+    sidecar: SidecarOption = None,
+    sign: SignOption = None,
     as_json: options.JsonOption = False,
     no_wait: options.NoWaitOption = False,
 ) -> None:
     """Make images from prompts. What is omitted takes the engine's default."""
     from engines.installed import find_installed
 
-    async def repeat(given: str) -> int:
+    async def repeat(given: str, target: Output | None) -> int:
         _refuse_more(context)
         whole = read_request(given)
         async with open_darkroom() as darkroom:
             await darkroom.check_session(session)
             print_cost(darkroom, [whole])
-            make_folder(output)
+            if target is not None:
+                make_folder(target.folder)
             job = await darkroom.generate_request(whole, session)
-            return await finish_jobs(darkroom, [job], output, no_wait=no_wait, as_json=as_json)
+            return await finish_jobs(darkroom, [job], target, no_wait=no_wait, as_json=as_json)
 
     async def work() -> int:
+        target = read_output(
+            output,
+            pattern=name,
+            file_format=file_format,
+            strip=strip,
+            sidecars=sidecar,
+            sign=sign,
+        )
         if request is not None:
-            return await repeat(request)
+            return await repeat(request, target)
         if not prompts:
             raise RequestError(
                 "prompts",
@@ -197,18 +222,22 @@ def generate(
             for text in losses:
                 print_note(f"note: {text}")
             print_cost(darkroom, requests)
-            make_folder(output)
+            if target is not None:
+                make_folder(target.folder)
             for each in given:
                 await darkroom.keep_input(each)
             jobs = await darkroom.generate(draft, session)
             return await finish_jobs(
-                darkroom, jobs, output, no_wait=no_wait, as_json=as_json, losses=losses
+                darkroom, jobs, target, no_wait=no_wait, as_json=as_json, losses=losses
             )
 
     raise typer.Exit(run_command(work(), as_json=as_json))
 
 
-_BESIDE_REQUEST = ("request", "profile", "session", "output", "as_json", "no_wait")
+_BESIDE_REQUEST = (
+    *("request", "profile", "session", "as_json", "no_wait"),
+    *("output", "name", "file_format", "strip", "sidecar", "sign"),
+)
 """What may be given beside a whole request: none of it is in one."""
 
 
@@ -289,7 +318,9 @@ def list_notes(files: Sequence[DecodedInput]) -> tuple[str, ...]:
 
 
 def vary(
-    image: Annotated[str, typer.Argument(help="An id or its beginning; @1 is the newest.")],
+    image: Annotated[
+        str, typer.Argument(help="An id or its beginning; @1 is the newest, seed:N of a seed.")
+    ],
     strength: Annotated[
         str,
         typer.Option("--strength", metavar="NUMBER", help="0 the same image, 1 another one."),
@@ -312,6 +343,11 @@ def vary(
     profile: options.ProfileOption = None,
     session: options.SessionOption = None,
     output: options.OutputOption = None,
+    name: NameOption = DEFAULT_PATTERN,
+    file_format: FormatOption = None,
+    strip: StripOption = False,
+    sidecar: SidecarOption = None,
+    sign: SignOption = None,
     as_json: options.JsonOption = False,
     no_wait: options.NoWaitOption = False,
 ) -> None:
@@ -321,6 +357,14 @@ def vary(
     """
 
     async def work() -> int:
+        target = read_output(
+            output,
+            pattern=name,
+            file_format=file_format,
+            strip=strip,
+            sidecars=sidecar,
+            sign=sign,
+        )
         share = parse_number("parameters.variation.strength", "strength", strength, 0, 1)
         field = "parameters.variation.seed"
         given_seed = read_seed(field, "variation seed", variation_seed)
@@ -330,11 +374,12 @@ def vary(
             source = await darkroom.get_image(image)
             number = await find_seed(darkroom, field, given_seed)
             print_cost(darkroom, [source.request] * count)
-            make_folder(output)
+            if target is not None:
+                make_folder(target.folder)
             jobs = await darkroom.vary(
                 source, strength=share, seed=number, images=count, session=session
             )
-            return await finish_jobs(darkroom, jobs, output, no_wait=no_wait, as_json=as_json)
+            return await finish_jobs(darkroom, jobs, target, no_wait=no_wait, as_json=as_json)
 
     raise typer.Exit(run_command(work(), as_json=as_json))
 
@@ -371,6 +416,11 @@ def upscale(
     upscaler: options.UpscalerOption = None,
     session: options.SessionOption = None,
     output: options.OutputOption = None,
+    name: NameOption = DEFAULT_PATTERN,
+    file_format: FormatOption = None,
+    strip: StripOption = False,
+    sidecar: SidecarOption = None,
+    sign: SignOption = None,
     as_json: options.JsonOption = False,
     no_wait: options.NoWaitOption = False,
 ) -> None:
@@ -380,6 +430,14 @@ def upscale(
     """
 
     async def work() -> int:
+        target = read_output(
+            output,
+            pattern=name,
+            file_format=file_format,
+            strip=strip,
+            sidecars=sidecar,
+            sign=sign,
+        )
         stack = read_prompts(prompts or (), off, is_verbatim=is_verbatim)
         kind = None if upscaler is None else read_choice("upscaler", upscaler, UPSCALERS)
         given_seed = read_seed("parameters.seed", "seed", seed)
@@ -412,10 +470,11 @@ def upscale(
             for text in losses:
                 print_note(f"note: {text}")
             print_cost(darkroom, requests)
-            make_folder(output)
+            if target is not None:
+                make_folder(target.folder)
             jobs = [await darkroom.upscale(one.file, numbered, session, one.image) for one in given]
             return await finish_jobs(
-                darkroom, jobs, output, no_wait=no_wait, as_json=as_json, losses=losses
+                darkroom, jobs, target, no_wait=no_wait, as_json=as_json, losses=losses
             )
 
     raise typer.Exit(run_command(work(), as_json=as_json))

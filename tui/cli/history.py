@@ -26,6 +26,21 @@ from tui.cli.run import (
     print_note,
     run_command,
 )
+from tui.cli.searches import (
+    BeforeTerm,
+    EngineTerm,
+    ModelTerm,
+    RatingTerm,
+    SearchOption,
+    SeedTerm,
+    SinceTerm,
+    SortTerm,
+    TagTerm,
+    VerdictTerm,
+    describe_language,
+    read_search,
+    read_sort,
+)
 from tui.marks import describe_marks
 from tui.shell_command import write_command
 from tui.text import show_first_prompt
@@ -33,47 +48,75 @@ from tui.words import (
     LABELS,
     describe_changes,
     describe_extras,
+    describe_grade,
     describe_lineage,
+    describe_unread,
     describe_verdict,
     find_certainty,
     name_extras,
     name_finish,
     show_moment,
+    write_known,
     write_seconds,
+    write_seed,
     write_size,
     write_weight,
 )
 
 
 def history(
-    search: Annotated[
-        str | None, typer.Option("--search", help="Words that the prompts hold.")
-    ] = None,
+    search: SearchOption = None,
     limit: Annotated[str, typer.Option("--limit", metavar="INTEGER", help="Most images.")] = "20",
     session: SessionOption = None,
+    seed: SeedTerm = None,
+    since: SinceTerm = None,
+    before: BeforeTerm = None,
+    engine: EngineTerm = None,
+    model: ModelTerm = None,
+    tag: TagTerm = None,
+    rating: RatingTerm = None,
+    verdict: VerdictTerm = None,
+    sort: SortTerm = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List images, newest first."""
+    """List images, newest first; not those in the trash, unless is:trashed is searched for."""
+    terms = {
+        "seed": seed,
+        "since": since,
+        "before": before,
+        "engine": engine,
+        "model": model,
+        "tag": tag,
+        "rating": rating,
+        "verdict": verdict,
+    }
 
     async def work() -> None:
         most = read_count("--limit", limit, 1, LIMIT_MAXIMUM)
+        wanted = read_search(search, terms)
+        order = read_sort(sort)
         async with open_darkroom() as darkroom:
             await darkroom.check_session(session)
-            images = await darkroom.list_images(limit=most, search=search, session=session)
+            images = await darkroom.list_images(
+                limit=most, search=wanted, session=session, sort=order
+            )
         if as_json:
             print_json({"images": [describe_row(image) for image in images]})
             return
         if not images:
-            print_note("No image found." if search or session else "The history is empty.")
+            is_searched = bool(wanted.terms or session)
+            print_note("No image found." if is_searched else "The history is empty.")
         verdicts = [find_certainty(image).words for image in images]
         column = max(map(len, verdicts), default=0)
         for image, verdict in zip(images, verdicts, strict=True):
             prompt = show_first_prompt(image.request)
             extras = name_extras(image.request.parameters)
             said = describe_marks(image, has_unicode=False)
+            if image.imported is not None:
+                extras = ", ".join(filter(None, (f"imported: {image.imported.dialect}", extras)))
             print_line(
                 f"{image.id[:8]}  {show_moment(image.created_at)}  {verdict:<{column}}  "
-                f"{image.seed:>10}  {image.request.engine:<14}  {prompt[:60]}"
+                f"{write_seed(image):>10}  {image.request.engine:<14}  {prompt[:60]}"
                 f"{f'  [{extras}]' if extras else ''}"
                 f"{f'  ({said})' if said else ''}"
             )
@@ -97,7 +140,23 @@ def describe_row(image: Image) -> dict[str, Any]:
         "tags": image.tags,
         "note": image.note,
         "is_trashed": image.is_trashed,
+        "imported": describe_imported(image),
         "request": msgspec.to_builtins(image.request),
+    }
+
+
+def describe_imported(image: Image) -> dict[str, Any] | None:
+    """Where an imported image came from, as documents hold it; None for one that was made here."""
+    if (imported := image.imported) is None:
+        return None
+    read = [(name, value) for name, value in imported.unread if value is not None]
+    return {
+        "dialect": imported.dialect,
+        "grade": imported.grade,
+        "file_name": imported.file_name,
+        "unread": [{"name": name, "value": value} for name, value in read],
+        "unsaid": imported.unsaid,
+        "signer": imported.signer,
     }
 
 
@@ -107,7 +166,9 @@ def write_instant(seconds: float) -> str:
 
 
 def show(
-    image: Annotated[str, typer.Argument(help="An id or its beginning; @1 is the newest.")],
+    image: Annotated[
+        str, typer.Argument(help="An id or its beginning; @1 is the newest, seed:N of a seed.")
+    ],
     as_json: JsonOption = False,
     as_command: Annotated[
         bool, typer.Option("--command", help="Print the line that makes it again.")
@@ -141,6 +202,7 @@ def show(
                     "stages": msgspec.to_builtins(record.stages),
                     "verifications": msgspec.to_builtins(verifications),
                     "meta": record.meta,
+                    "imported_text": record.imported.text if record.imported else None,
                     "changes": record.changes,
                     "command": command,
                 }
@@ -166,16 +228,25 @@ def _print_record(image: Image, verifications: list[Verification]) -> None:
         tell("note" if place == 0 else "", line)
     tell("made", f"{show_moment(image.created_at)}, {write_seconds(image.seconds)}")
     tell("lineage", describe_lineage(image))
+    if (imported := image.imported) is not None:
+        tell("imported", describe_grade(imported))
+        for place, text in enumerate(describe_unread(imported)):
+            tell("unread" if place == 0 else "", text)
     for place, prompt in enumerate(image.request.stack.prompts):
         weight = write_weight(prompt.weight, prompt.enabled, has_unicode=False, decimals=4)
         tell(LABELS["prompts"] if place == 0 else "", f"{weight:>5}  {prompt.text}")
-    tell(LABELS["seed"], str(parameters.seed))
-    tell(LABELS["steps"], str(parameters.steps))
-    tell(LABELS["cfg_scale"], f"{parameters.cfg_scale:g}")
-    tell(LABELS["sampler"], parameters.sampler)
-    tell(LABELS["size"], write_size(parameters.width, parameters.height))
-    tell(LABELS["style_preset"], parameters.style_preset or "none")
-    tell(LABELS["engine"], f"{image.request.engine}, model {image.request.model}")
+    values = {
+        "seed": str(parameters.seed),
+        "steps": str(parameters.steps),
+        "cfg_scale": f"{parameters.cfg_scale:g}",
+        "sampler": parameters.sampler,
+        "size": write_size(parameters.width, parameters.height),
+        "style_preset": parameters.style_preset or "none",
+    }
+    for name, value in values.items():
+        tell(LABELS[name], write_known(image, name, value))
+    model = write_known(image, "model", image.request.model)
+    tell(LABELS["engine"], f"{image.request.engine}, model {model}")
     for label, sentences in describe_extras(parameters):
         for place, sentence in enumerate(sentences):
             tell(label if place == 0 else "", sentence)
@@ -246,7 +317,7 @@ def backup(
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the program."""
-    app.command()(history)
+    app.command(epilog=describe_language())(history)
     app.command()(show)
     app.command()(sessions)
     app.command()(backup)

@@ -103,7 +103,10 @@ NoWaitOption = Annotated[
 OutputOption = Annotated[
     Path | None,
     typer.Option(
-        "--output", "-o", help="Also write SEED.png into this folder.", rich_help_panel=RESULT
+        "--output",
+        "-o",
+        help="Also write SEED.png, with its record in it, into this folder.",
+        rich_help_panel=RESULT,
     ),
 ]
 RequestOption = Annotated[

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from engines.cost import describe_cost
-from engines.preflight import Outlook, Preflight
+from engines.outlook import Outlook, Preflight
 from tui.cli.run import EXIT_DIFFERENT, EXIT_ERROR, print_json, print_line, print_note
 from tui.cli.runs import Choice, list_numbers
 from tui.darkroom import Darkroom

@@ -95,8 +95,10 @@ def register_all() -> None:
         compare,
         doctor,
         engines,
+        export,
         generate,
         history,
+        imports,
         lineage,
         queue,
         runs,
@@ -106,9 +108,25 @@ def register_all() -> None:
         verify,
     )
 
-    for family in (generate, verify, runs, compare, history, lineage, annotate, trash):
-        family.register(app)
-    for family in (thinning, queue, engines, account, doctor, bindings, serve):
+    for family in (
+        generate,
+        verify,
+        runs,
+        history,
+        lineage,
+        compare,
+        annotate,
+        trash,
+        export,
+        imports,
+        thinning,
+        queue,
+        engines,
+        account,
+        doctor,
+        bindings,
+        serve,
+    ):
         family.register(app)
 
 

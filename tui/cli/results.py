@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from engines.cost import describe_cost
-from store.errors import RequestError
 from store.records import FinishReason, Image, Job, JobState
 from store.request import Request
+from tui.cli.output import Output
 from tui.cli.run import EXIT_DIFFERENT, print_json, print_line, print_note, wait_for_jobs
 from tui.darkroom import Darkroom
 from tui.words import WITHHELD, name_state, write_seconds
@@ -18,7 +18,7 @@ from tui.words import WITHHELD, name_state, write_seconds
 async def finish_jobs(
     darkroom: Darkroom,
     jobs: list[Job],
-    output: Path | None,
+    output: Output | None,
     *,
     no_wait: bool,
     as_json: bool,
@@ -43,18 +43,6 @@ def print_cost(darkroom: Darkroom, requests: Sequence[Request]) -> None:
         print_note(f"note: {requests[0].engine} takes {describe_cost(price)}")
 
 
-def make_folder(folder: Path | None) -> None:
-    """Make the folder that images are written to, if there shall be one."""
-    if folder is None:
-        return
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RequestError(
-            "output", str(folder), f"Cannot write into {folder}: {error.strerror}."
-        ) from None
-
-
 def _print_queued(jobs: list[Job], as_json: bool) -> None:
     if as_json:
         rows = [
@@ -70,17 +58,18 @@ def _print_queued(jobs: list[Job], as_json: bool) -> None:
 async def _print_made(
     darkroom: Darkroom,
     jobs: list[Job],
-    output: Path | None,
+    output: Output | None,
     as_json: bool,
     losses: Sequence[str],
 ) -> int:
-    images, failed = [], []
+    images: list[tuple[Image, Path]] = []
+    failed = []
     for job in jobs:
         if job.state is JobState.DONE and job.image_id is not None:
             image = await darkroom.get_image(job.image_id)
             path = image.path
             if output is not None:
-                path = export_image(await darkroom.read_image(image), output, image)
+                path = await output.write(darkroom, image, len(images) + 1)
             images.append((image, path))
         else:
             failed.append(job)
@@ -109,25 +98,6 @@ async def _print_made(
         for image, path in images:
             print_line(f"{image.id[:8]}  seed {image.seed}  {write_seconds(image.seconds)}  {path}")
     return EXIT_DIFFERENT if failed else 0
-
-
-def export_image(data: bytes, folder: Path, image: Image) -> Path:
-    """Write `data` as `SEED.png` into `folder`; a name that is taken gets `-2`, `-3` …"""
-    suffix = image.path.suffix
-    for attempt in range(1, 10_000):
-        end = "" if attempt == 1 else f"-{attempt}"
-        path = folder / f"{image.seed}{end}{suffix}"
-        try:
-            with path.open("xb") as file:
-                file.write(data)
-        except FileExistsError:
-            continue
-        except OSError as error:
-            raise RequestError(
-                "output", str(path), f"Cannot write {path}: {error.strerror}."
-            ) from None
-        return path.absolute()
-    raise RequestError("output", str(folder), f"{folder} is full of images of this seed.")
 
 
 def describe_image(image: Image, path: Path | None = None) -> dict[str, Any]:

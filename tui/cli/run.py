@@ -18,6 +18,8 @@ import typer
 from store.errors import RequestError, SafelightError
 from store.folder import find_data_directory
 from store.records import Job
+from store.search import SearchError
+from tui.cli.searches import mark_place
 from tui.darkroom import Darkroom
 from tui.text import show_safely
 
@@ -37,6 +39,8 @@ async def open_darkroom() -> AsyncIterator[Darkroom]:
     try:
         yield darkroom
     finally:
+        for note in darkroom.notes:
+            print_note(note)
         await darkroom.close()
 
 
@@ -149,6 +153,9 @@ def _escape(sign: str, encoding: str) -> str:
 def end_with_error(error: SafelightError, *, as_json: bool) -> NoReturn:
     """Say what is wrong and what to do, and end with status 2."""
     print_note(f"safelight: {error.message}")
+    if isinstance(error, SearchError):
+        for line in mark_place(error):
+            print_note(f"  {line}")
     if error.hint:
         print_note(f"  {error.hint}")
     if as_json:

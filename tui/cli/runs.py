@@ -16,6 +16,7 @@ from store.limits import SEED_MAXIMUM, SEED_MINIMUM, draw_seed
 from store.records import RunResult, RunState, VerificationRun
 from tui.cli.inputs import LIMIT_MAXIMUM, read_count
 from tui.cli.options import JsonOption
+from tui.cli.report_file import ReportFile, ReportOption
 from tui.cli.run import open_darkroom, print_json, print_line, print_note, run_command
 from tui.cli.verdicts import VerdictPrinter
 from tui.darkroom import Darkroom
@@ -95,7 +96,9 @@ async def list_numbers(darkroom: Darkroom, choice: Choice) -> list[int]:
     return numbers
 
 
-async def run_choice(darkroom: Darkroom, choice: Choice, is_background: bool, as_json: bool) -> int:
+async def run_choice(
+    darkroom: Darkroom, choice: Choice, is_background: bool, page: ReportFile, as_json: bool
+) -> int:
     """Begin a run over the images, and print its verdicts once it has ended; the exit status."""
     numbers = await list_numbers(darkroom, choice)
     if not numbers:
@@ -109,7 +112,7 @@ async def run_choice(darkroom: Darkroom, choice: Choice, is_background: bool, as
             print_note("'safelight runs' shows how far it is.")
         return 0
     run = await wait_for_run(darkroom, run)
-    return await print_results(darkroom, run, as_json)
+    return await print_results(darkroom, run, page, as_json)
 
 
 async def wait_for_run(darkroom: Darkroom, run: VerificationRun) -> VerificationRun:
@@ -151,11 +154,16 @@ async def iterate_results(darkroom: Darkroom, run: VerificationRun) -> AsyncIter
         after = page[-1].position
 
 
-async def print_results(darkroom: Darkroom, run: VerificationRun, as_json: bool) -> int:
+async def print_results(
+    darkroom: Darkroom, run: VerificationRun, page: ReportFile, as_json: bool
+) -> int:
     """Print the verdicts of a run so far; the exit status."""
     verdicts = VerdictPrinter(as_json)
     async for result in iterate_results(darkroom, run):
-        verdicts.add(result.image_id, result.pixels_sha256, result.verification, result.error or "")
+        error = result.error or ""
+        verdicts.add(result.image_id, result.pixels_sha256, result.verification, error)
+        page.add(result.image_id, result.verification, error)
+    await page.write(darkroom)
     if run.done < run.total:
         print_note(
             f"The run {run.id[:8]} is {name_run_state(run.state)}: {run.done:,} of "
@@ -193,6 +201,7 @@ def runs(
     cancel: Annotated[
         str | None, typer.Option("--cancel", metavar="RUN", help="End it; verdicts are kept.")
     ] = None,
+    report: ReportOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List runs of verifications, newest first, or print, pause, resume or cancel one.
@@ -204,9 +213,13 @@ def runs(
     async def work() -> int:
         if sum(each is not None for each in (run, pause, resume, cancel)) > 1:
             raise RequestError("run", None, "Do one thing to one run at a time.")
+        if report is not None and run is None:
+            raise RequestError("report", str(report), "Say of which run: 'safelight runs @1 …'.")
         async with open_darkroom() as darkroom:
             if run is not None:
-                return await print_results(darkroom, await darkroom.get_run(run), as_json)
+                chosen = await darkroom.get_run(run)
+                page = ReportFile(report, chosen.search)
+                return await print_results(darkroom, chosen, page, as_json)
             if pause is not None:
                 found = [await darkroom.pause_run(pause)]
             elif resume is not None:

@@ -10,10 +10,11 @@ import typer
 
 from store.errors import RequestError
 from store.records import Emptying, Mark
-from tui.cli.annotate import SearchOption, say_mark
+from tui.cli.annotate import say_mark
 from tui.cli.history import describe_row
 from tui.cli.options import JsonOption
 from tui.cli.run import open_darkroom, print_json, print_line, print_note, run_command
+from tui.cli.searches import SearchOption
 from tui.darkroom import Darkroom
 from tui.marks import describe_emptying
 from tui.text import show_first_prompt
@@ -69,7 +70,7 @@ async def _list_trash(darkroom: Darkroom, as_json: bool) -> None:
     rows: list[dict[str, Any]] = []
     before: int | None = None
     count = 0
-    while page := await darkroom.list_trash(before=before, limit=_LISTED):
+    while page := await darkroom.list_images(before=before, limit=_LISTED, search="is:trashed"):
         before = page[-1].number
         count += len(page)
         for image in page:

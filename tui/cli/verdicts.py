@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from store.records import Verdict, Verification
@@ -19,20 +20,29 @@ class VerdictPrinter:
         self._is_all_identical = True
 
     def add(
-        self, image_id: str, pixels_sha256: str, verification: Verification | None, error: str
+        self,
+        image_id: str,
+        pixels_sha256: str,
+        verification: Verification | None,
+        error: str,
+        path: Path | None = None,
     ) -> None:
-        """The verdict on one image. Without a `verification`, `error` says why there is none."""
+        """The verdict on one image. Without a `verification`, `error` says why there is none.
+
+        `path`: where what was made was written, None where it was not.
+        """
         row = describe_verification(image_id, pixels_sha256, verification, error)
         self._count += 1
         detail = row.pop("detail")
         is_identical = row["verdict"] == Verdict.IDENTICAL.value
         self._is_all_identical = self._is_all_identical and is_identical
         if self._as_json:
-            self._rows.append(row)
+            self._rows.append(row if path is None else row | {"path": str(path)})
         else:
             said = describe_verdict(Verdict(row["verdict"]), row["first_difference"])
             child = f", kept as {row['regenerated_id'][:8]}" if row["regenerated_id"] else ""
-            print_line(f"{image_id[:8]}  {said}{child}")
+            written = "" if path is None else f"  {path}"
+            print_line(f"{image_id[:8]}  {said}{child}{written}")
         if not is_identical and detail:
             print_note(f"  {detail}")
 

@@ -9,16 +9,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
+from engines.bisection import Explanation, Trial
 from engines.changes import PARTS, Change
 from engines.differences import Differences, find_equal_fields
 from engines.pixel_difference import PEAK, PixelDifference
 from engines.prompt_pairs import PromptPair, compare_words
 from store.request import Parameters, Prompt, Request
 from tui.compare.pair import ImagePair
-from tui.text import show_safely
+from tui.text import shorten_middle, show_safely
 from tui.words import (
     LABELS,
     count_things,
+    describe_changes,
     describe_extras,
     name_parameter,
     write_size,
@@ -33,6 +35,9 @@ LABEL = 10
 
 _DESCRIBED = (*PARTS, "fine_tunes", "content_credentials")
 _DIGEST_SHOWN = 8
+
+SAME_SHOWN = 160
+"""Characters of words that are the same on both sides, at most."""
 
 
 class Line(NamedTuple):
@@ -57,6 +62,8 @@ def describe_pair(pair: ImagePair, *, has_unicode: bool = True) -> list[Line]:
     for name, loaded in (("A", pair.one), ("B", pair.other)):
         if loaded.fault:
             lines.append(_tell("", f"the file of {name} cannot be read: {loaded.fault}"))
+        if changes := describe_changes(loaded.image):
+            lines.append(_tell("record", f"that of {name} was {show_safely(changes)}"))
     lines.append(_tell("stages", _describe_stages(found)))
     lines += _describe_prompts(found.pairs, arrow, has_unicode)
     lines += [
@@ -116,13 +123,81 @@ def _describe_stages(found: Differences) -> str:
     return f"all {found.stages} that both have are the same"
 
 
+def describe_single(
+    change: Change, one: Request, other: Request, *, has_unicode: bool = True
+) -> Line:
+    """One change between two requests: its label, and what becomes what."""
+    arrow = " → " if has_unicode else " -> "
+    if change.kind == "parameter":
+        return _describe_parameter(change, one.parameters, other.parameters, arrow)
+    if change.kind == "order":
+        return _tell("prompts", "their order")
+    if change.kind == "text":
+        was, now = Prompt(text=change.before), Prompt(text=change.after)
+        return Line("prompts", _mark_text(PromptPair(was, now, 0, 0), has_unicode))
+    text: Part = (f"  {_shorten(change.prompt, has_unicode)}", "")
+    if change.kind in ("added", "removed"):
+        there = change.after if change.kind == "added" else change.before
+        weight = write_weight(there.weight, there.enabled, has_unicode=has_unicode, decimals=4)
+        sign: Part = ("+ ", "added") if change.kind == "added" else ("- ", "removed")
+        return Line("prompts", (sign, (weight, ""), text))
+    if change.kind == "switch":
+        return Line("prompts", ((f"off{arrow}on" if change.after else f"on{arrow}off", ""), text))
+    weights = (
+        write_weight(weight, has_unicode=has_unicode, decimals=4)
+        for weight in (change.before, change.after)
+    )
+    return Line("prompts", ((arrow.join(weights), ""), text))
+
+
+def describe_explanation(
+    found: Explanation, one: Request, other: Request, *, has_unicode: bool = True
+) -> list[Line]:
+    """What was found: in a sentence, then the changes by their names."""
+    share = write_share(found.explained)
+    trials = count_things(found.trials, "trial")
+    if len(found.decisive) == 1:
+        said = f"one change alone explains {share} of the difference ({trials})"
+    else:
+        alone = "none alone explains it" if found.is_complete else "the smallest set so far"
+        said = f"{alone}; {len(found.decisive)} together explain {share} ({trials})"
+    lines = [_tell("bisect", said)]
+    for change in found.decisive:
+        line = describe_single(change, one, other, has_unicode=has_unicode)
+        lines.append(_name_change(line, "decides"))
+    for change in found.changes:
+        if change not in found.decisive:
+            line = describe_single(change, one, other, has_unicode=has_unicode)
+            lines.append(_name_change(line, "first"))
+    return lines
+
+
+def describe_trial(trial: Trial, one: Request, other: Request, *, has_unicode: bool = True) -> Line:
+    """One trial: what it explained, and with which changes."""
+    if trial.explained is None:
+        share = "no image"
+    elif trial.explained < 0:
+        share = "leads away"
+    else:
+        share = write_share(trial.explained)
+    names = []
+    for change in trial.changes:
+        line = describe_single(change, one, other, has_unicode=has_unicode)
+        names.append(f"{line.label} {line.text}")
+    return Line(f"trial {trial.number}", ((f"{share}: {'; '.join(names)}", "quiet"),))
+
+
+def _name_change(line: Line, label: str) -> Line:
+    return Line(label, ((f"{line.label}  ", "quiet"), *line.parts))
+
+
 # Prompts
 
 
 def _describe_prompts(pairs: Sequence[PromptPair], arrow: str, has_unicode: bool) -> list[Line]:
     """A line for each prompt that differs: its place, its weight, its words."""
     rows = [
-        (_name_place(pair), _write_weights(pair, arrow, has_unicode), _mark_text(pair))
+        (_name_place(pair), _write_weights(pair, arrow, has_unicode), _mark_text(pair, has_unicode))
         for pair in pairs
         if not pair.is_equal
     ]
@@ -162,21 +237,21 @@ def _write_weights(pair: PromptPair, arrow: str, has_unicode: bool) -> str:
     return before if before == after else f"{before}{arrow}{after}"
 
 
-def _mark_text(pair: PromptPair) -> tuple[Part, ...]:
+def _mark_text(pair: PromptPair, has_unicode: bool) -> tuple[Part, ...]:
     was, now = pair.one, pair.other
     if was is None or now is None:
         there = now if was is None else was
         assert there is not None
         return ((show_safely(there.text), "removed" if now is None else "added"),)
     if was.text == now.text:
-        return ((show_safely(now.text), ""),)
+        return ((_shorten(now.text, has_unicode), ""),)
     parts: list[Part] = []
     for run in compare_words(was.text, now.text):
         words = run.text.rstrip()
         text, space = show_safely(words), show_safely(run.text[len(words) :])
         match run.kind:
             case "same":
-                parts.append((text + space, ""))
+                parts.append((_shorten(words, has_unicode) + space, ""))
             case "removed":
                 parts += [(f"[-{text}-]", "removed"), (space, "")]
             case "added":
@@ -184,6 +259,11 @@ def _mark_text(pair: PromptPair) -> tuple[Part, ...]:
     if all(role == "" for _, role in parts):
         parts.append(("  (only its spaces differ)", "quiet"))
     return tuple(part for part in parts if part[0])
+
+
+def _shorten(text: str, has_unicode: bool) -> str:
+    """Words that are the same on both sides, without the middle where there are many."""
+    return show_safely(shorten_middle(text, SAME_SHOWN, " … " if has_unicode else " ... "))
 
 
 # Parameters

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+from pathlib import Path
 
 import msgspec
 from PIL import Image as Pillow
 
 from engines.differences import Differences, find_differences
-from store.errors import SafelightError
+from store.errors import SafelightError, StoreError
 from store.pixels import open_image
-from store.records import Image
+from store.records import EnvironmentRecord, Image
 from tui.darkroom import Darkroom
+from tui.paths import read_image_file
 
 
 class LoadedImage(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,21 +33,65 @@ class ImagePair(msgspec.Struct, frozen=True, kw_only=True):
     differences: Differences
 
 
-async def load_pair(darkroom: Darkroom, one: str, other: str) -> ImagePair:
-    """Both images by reference, and what differs. A file that cannot be read is told, no error.
+async def load_pair(darkroom: Darkroom, one: str | Path, other: str | Path) -> ImagePair:
+    """Both images, and what differs: of the history by reference, or files with their record.
 
-    Raises `SafelightError` when there is no such image.
+    A file of the history that cannot be read is told in its place. Raises `SafelightError` when
+    there is no such image, or no record in a file.
     """
-    here, there = await _load_image(darkroom, one), await _load_image(darkroom, other)
+    here, there = await _load(darkroom, one), await _load(darkroom, other)
     return await asyncio.to_thread(_compare, here, there)
 
 
-async def _load_image(darkroom: Darkroom, reference: str) -> LoadedImage:
-    image = await darkroom.get_image(reference)
+async def _load(darkroom: Darkroom, source: str | Path) -> LoadedImage:
+    if isinstance(source, Path):
+        return await asyncio.to_thread(_load_file, source)
+    image = await darkroom.check_image(source)
     try:
         return LoadedImage(image=image, data=await darkroom.read_image(image))
     except SafelightError as error:
         return LoadedImage(image=image, data=None, fault=str(error))
+
+
+def _load_file(path: Path) -> LoadedImage:
+    """An image file as its record describes it. Raises `StoreError` where it has none."""
+    from store.metadata.files import read_file
+    from store.metadata.record import describe_changes
+
+    data = read_image_file(path)
+    read = read_file(data).read
+    record = read.record
+    if record is None:
+        raise StoreError(f"{path.name}: {describe_changes(('record',))}")
+    environment = EnvironmentRecord(values=record.environment)
+    image = Image(
+        number=0,
+        id=record.id,
+        job_id="",
+        request=record.request,
+        request_digest=record.request_sha256,
+        seed=record.seed,
+        width=record.pixels.width,
+        height=record.pixels.height,
+        mime=record.file.mime,
+        pixels_sha256=record.pixels.sha256,
+        file_sha256=record.file.sha256,
+        file_bytes=record.file.size,
+        path=path,
+        finish_reason=record.finish_reason,
+        warning=record.warning,
+        seconds=record.seconds,
+        created_at=record.created_at,
+        purpose=record.purpose,
+        parent_id=record.parent_id,
+        relation=record.relation,
+        environment_digest=hashlib.sha256(environment.to_json()).hexdigest(),
+        stages=record.stages,
+        environment=environment,
+        meta=record.meta,
+        changes=read.changes,
+    )
+    return LoadedImage(image=image, data=data)
 
 
 def open_loaded(loaded: LoadedImage) -> Pillow.Image | None:

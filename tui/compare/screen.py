@@ -15,9 +15,11 @@ from textual.reactive import var
 from textual.screen import Screen
 from textual.timer import Timer
 
+from engines.bisection import Trial
 from engines.pixel_difference import PEAK
 from store.errors import SafelightError
-from store.records import Image
+from store.records import Image, Job
+from tui.compare.bisection import BisectRun
 from tui.compare.drawing import (
     AMPLIFICATIONS,
     PairPixels,
@@ -26,10 +28,11 @@ from tui.compare.drawing import (
     draw_wipe,
     read_pixels,
 )
-from tui.compare.lines import describe_pair
+from tui.compare.lines import Line, describe_explanation, describe_pair, describe_trial
 from tui.compare.pair import ImagePair, LoadedImage, load_pair
 from tui.compare.view import DifferenceView
 from tui.darkroom import Darkroom
+from tui.dialogs import ChoiceScreen
 from tui.keys import Reasoned, Said, bind_steps
 from tui.terminal.detect import get_display
 from tui.text import show_first_prompt
@@ -64,6 +67,7 @@ class CompareScreen(Reasoned, Screen[None]):
         "compare.difference",
         "compare.less",
         "compare.more",
+        "compare.bisect",
         "help",
         "compare.swap",
     )
@@ -111,6 +115,14 @@ class CompareScreen(Reasoned, Screen[None]):
             "line, scale",
             "Move the line of the wipe left, or amplify the difference less",
             "Move the line of the wipe right, or amplify the difference more",
+        ),
+        Binding(
+            "b",
+            "bisect",
+            "bisect",
+            tooltip="Bisect: make images in between until the change that explains the difference "
+            "is found; once more ends it",
+            id="compare.bisect",
         ),
         Binding("x", "swap", "swap", tooltip="Swap A and B", id="compare.swap"),
         Binding(
@@ -177,6 +189,10 @@ class CompareScreen(Reasoned, Screen[None]):
         self._pixels: PairPixels | None = None
         self._timer: Timer | None = None
         self._room = ""
+        self._run: BisectRun | None = None
+        self._lines: list[Line] = []
+        self._found: list[Line] = []
+        self._trials: list[Line] = []
         # Held, not looked for: what was on its way when the screen is left finds them still.
         self.one, self.other = Picture(id="compare-one"), Picture(id="compare-other")
         self.made = Picture(id="compare-made")
@@ -211,6 +227,7 @@ class CompareScreen(Reasoned, Screen[None]):
         except SafelightError as error:
             self.say(str(error))
             return
+        self._lines = await asyncio.to_thread(describe_pair, pair, has_unicode=self._has_unicode)
         measured = pair.differences.pixels
         self.times = choose_amplification(measured.maximum) if measured else 1
         self.pair = pair
@@ -222,8 +239,8 @@ class CompareScreen(Reasoned, Screen[None]):
         for picture, name, loaded in ((self.one, "A", pair.one), (self.other, "B", pair.other)):
             caption = f"{name}  {loaded.fault or show_first_prompt(loaded.image.request)}"
             picture.show_image(loaded.data, caption=caption)
-        has_unicode = get_display(self.app).has_unicode
-        self.details.show_lines(describe_pair(pair, has_unicode=has_unicode))
+        self._found, self._trials = [], []
+        self._show_details()
         self.details.scroll_home(animate=False)
         self._show_view()
         self.refresh_bindings()
@@ -250,8 +267,16 @@ class CompareScreen(Reasoned, Screen[None]):
         else:
             self._take(partner.id, pair.other.image.id)
 
+    def _show_details(self) -> None:
+        self.details.show_lines([*self._found, *self._lines, *self._trials])
+
+    @property
+    def _has_unicode(self) -> bool:
+        return get_display(self.app).has_unicode
+
     def _take(self, one: str, other: str) -> None:
         self._wanted = (one, other)
+        self._end_bisecting()
         start_work(self, self._load, "load", is_exclusive=True)
 
     def action_load(self, place: int) -> None:
@@ -264,7 +289,8 @@ class CompareScreen(Reasoned, Screen[None]):
     def why_not(self, action: str) -> str:
         """Why something cannot be done now."""
         if self.pair is None:
-            return NOT_READ if action in ("swap", "take_partner", "load", "turn_timer") else ""
+            waits = ("swap", "take_partner", "load", "turn_timer", "bisect")
+            return NOT_READ if action in waits else ""
         if action == "step" and self.view not in ("wipe", "difference"):
             return "In the wipe it moves the line, in the difference it changes the scale."
         return ""
@@ -407,11 +433,89 @@ class CompareScreen(Reasoned, Screen[None]):
         if measured is None or measured.is_equal:
             return "difference: every pixel is the same, so all is black"
         shown = min(PEAK, measured.maximum * self.times)
-        clipped = "; brighter ones are white" if measured.maximum * self.times > PEAK else ""
+        clipped = ", more is white" if measured.maximum * self.times > PEAK else ""
         return (
-            f"difference x{self.times}: black is equal, the largest {measured.maximum} is shown as "
+            f"difference x{self.times}: black is equal, the largest {measured.maximum} is "
             f"{shown}{clipped}"
         )
+
+    # Bisecting
+
+    def action_bisect(self) -> None:
+        """Find the change that explains the difference, or end the search."""
+        if self._run is not None:
+            self._end_bisecting()
+            self.say("Ended. What was made is kept in the trash: b goes on from there.")
+            return
+        if (pair := self.pair) is None:
+            return
+        run = BisectRun(self.darkroom, pair)
+        try:
+            run.check()
+        except SafelightError as error:
+            self.say(str(error))
+            return
+        if price := run.describe_price():
+            self._ask(run, price)
+        else:
+            self._begin_bisecting(run)
+
+    def _ask(self, run: BisectRun, price: str) -> None:
+        """Search only where the person says that it may cost so much."""
+        spend = "spend it"
+        dialog = ChoiceScreen(f"bisect: {price}", ("leave it", spend), "leave it")
+
+        def take(chosen: str | None) -> None:
+            if chosen == spend:
+                self._begin_bisecting(run)
+
+        self.app.push_screen(dialog, take)
+
+    def _begin_bisecting(self, run: BisectRun) -> None:
+        self._run, self._trials = run, []
+        self._tell_progress()
+        start_work(self, self._bisect, "bisect", is_exclusive=True)
+
+    def _end_bisecting(self) -> None:
+        if self._run is not None:
+            self._run = None
+            self._found = []
+            self.workers.cancel_group(self, "bisect")
+            self._show_details()
+
+    async def _bisect(self) -> None:
+        if (run := self._run) is None:
+            return
+        unicode = self._has_unicode
+        try:
+            async for found in run.search():
+                if isinstance(found, Trial):
+                    line = describe_trial(found, *run.requests, has_unicode=unicode)
+                    self._trials.append(line)
+                    self._tell_progress()
+                    continue
+                lines = describe_explanation(found.explanation, *run.requests, has_unicode=unicode)
+                kept = f"{found.image.id[:8]}, in the history: A with only that"
+                self._found = [*lines, Line("image", ((kept, ""),))]
+                self._run = None
+                self._show_details()
+        except SafelightError as error:
+            self._run, self._found = None, [Line("bisect", ((str(error), ""),))]
+            self._show_details()
+
+    async def update(self) -> None:
+        """Show how far the image in between is. Raises `SafelightError`."""
+        if self._run is not None and self._run.job is not None:
+            self._tell_progress(await self.darkroom.get_job(self._run.job.id))
+
+    def _tell_progress(self, job: Job | None = None) -> None:
+        if self._run is None or not self.is_attached:
+            return
+        said = f"trial {len(self._trials) + 1}"
+        if job is not None and not job.state.is_final:
+            said += f": step {job.step} of {job.steps}" if job.step else ": its image waits"
+        self._found = [Line("bisect", ((f"{said}; b ends it", "quiet"),))]
+        self._show_details()
 
     # What is said
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -14,6 +15,7 @@ from textual.widgets import Static
 
 from tui.compare.lines import LABEL, Line, Role
 from tui.widgets.text_lines import hang
+from tui.work import start_work
 
 STYLES: dict[Role, str] = {
     "": "",
@@ -68,12 +70,25 @@ class DifferenceView(VerticalScroll, can_focus=True, inherit_bindings=False):
         self._draw()
 
     def _draw(self) -> None:
-        width = max(LEAST_WIDTH, self.scrollable_content_region.width)
-        if not self.is_attached or self._drawn == (self._lines, width):
-            return
-        self._drawn = (self._lines, width)
-        laid = [piece for line in self._lines for piece in _lay(line, width)]
-        self._text.update(Content("\n").join(laid))
+        if self.is_attached and self._drawn != (self._lines, self._width):
+            start_work(self, self._lay_out, "lines", is_exclusive=True)
+
+    @property
+    def _width(self) -> int:
+        return max(LEAST_WIDTH, self.scrollable_content_region.width)
+
+    async def _lay_out(self) -> None:
+        """Wrap the lines in a thread: prompts may be long."""
+        lines, width = self._lines, self._width
+        laid = await asyncio.to_thread(_lay_all, lines, width)
+        self._drawn = (lines, width)
+        self._text.update(laid)
+        # A scrollbar that came with them takes a column.
+        self.call_after_refresh(self._draw)
+
+
+def _lay_all(lines: Sequence[Line], width: int) -> Content:
+    return Content("\n").join([piece for line in lines for piece in _lay(line, width)])
 
 
 def _lay(line: Line, width: int) -> list[Content]:

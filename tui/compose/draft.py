@@ -11,7 +11,7 @@ import msgspec
 from engines.resolve import VARIATION_STRENGTH, make_initial_image
 from store.limits import WEIGHT_MAXIMUM, WEIGHT_MINIMUM, draw_seed
 from store.records import EXTRAS, Draft, DraftPrompt, Image, Relation
-from store.request import Mask, Parameters, Prompt, Variation
+from store.request import Mask, Parameters, Prompt, Request, Variation
 from tui.darkroom import Darkroom
 
 WEIGHT_STEP = 0.1
@@ -151,15 +151,22 @@ def merge_draft(current: Draft, image: Image, parts: str) -> Draft:
     made larger the model and the size are left out: they draw nothing. Raises `ValueError` for
     other parts.
     """
+    draft = merge_request(current, image.request, parts)
+    if Parts(parts) in (Parts.ALL, Parts.ALL_BUT_SEED, Parts.PROMPTS):
+        draft = msgspec.structs.replace(draft, parent_id=image.id, relation=None)
+    return draft
+
+
+def merge_request(current: Draft, request: Request, parts: str) -> Draft:
+    """`current` with `parts` (see `Parts`) of `request`, as `merge_draft` of no image."""
     part = Parts(parts)
-    request = image.request
     draft = msgspec.structs.replace(current, pending={})
     if part in (Parts.ALL, Parts.ALL_BUT_SEED, Parts.PROMPTS):
         prompts = tuple(
             DraftPrompt(text=prompt.text, weight=prompt.weight, enabled=prompt.enabled)
             for prompt in request.stack.prompts
         )
-        draft = msgspec.structs.replace(draft, prompts=prompts, parent_id=image.id, relation=None)
+        draft = msgspec.structs.replace(draft, prompts=prompts)
     if part in (Parts.ALL, Parts.ALL_BUT_SEED, Parts.PARAMETERS):
         parameters = request.parameters
         is_drawn = parameters.upscale is None
@@ -176,7 +183,7 @@ def merge_draft(current: Draft, image: Image, parts: str) -> Draft:
             **_read_extras(parameters),
         )
     if part in (Parts.ALL, Parts.SEED):
-        draft = set_seed(draft, image.seed)
+        draft = set_seed(draft, request.parameters.seed)
     return draft
 
 

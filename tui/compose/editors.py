@@ -15,6 +15,7 @@ from textual.strip import Strip
 from textual.widgets import Input, TextArea
 from textual.widgets.input import Selection
 
+from tui.paths import parse_dropped
 from tui.text import clean_paste, mark_controls
 
 TYPING_BINDINGS: list[BindingType] = [
@@ -44,6 +45,14 @@ class OtherWanted(Message):
 
 class Left(Message):
     """Typing ended without accepting: a text stays as it was typed, a number as it was."""
+
+
+class Dropped(Message):
+    """What was pasted while typing may be the paths of files that were dropped."""
+
+    def __init__(self, editor: PromptEditor, text: str) -> None:
+        super().__init__()
+        self.editor, self.text = editor, text
 
 
 def _draw_blank(crop: Region) -> list[Strip]:
@@ -113,7 +122,15 @@ class PromptEditor(TextArea):
 
     async def _on_paste(self, event: events.Paste) -> None:
         event.prevent_default()
-        await super()._on_paste(events.Paste(clean_paste(event.text)))
+        if parse_dropped(event.text):
+            event.stop()
+            self.post_message(Dropped(self, event.text))
+        else:
+            await self.insert_pasted(event.text)
+
+    async def insert_pasted(self, text: str) -> None:
+        """Put pasted text in where the cursor is."""
+        await super()._on_paste(events.Paste(clean_paste(text)))
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """Blank once it was taken away: then its styles are gone before it leaves the screen."""

@@ -27,6 +27,7 @@ from tui.terminal.detect import get_display
 from tui.terminal.glyphs import Glyphs
 from tui.widgets.cell import Cell
 from tui.widgets.picture import Picture
+from tui.words import PIXELS_DROPPED
 
 FILES_KEPT = 6
 _TITLE_MARGIN = 2
@@ -58,7 +59,7 @@ class Making(msgspec.Struct, frozen=True, kw_only=True):
         job = self.jobs[0] if self.jobs else None
         if self.is_chosen and self.image is not None:
             return self.image
-        if job is not None and job.preview is not None and job.purpose is not Purpose.VERIFY:
+        if job is not None and job.preview is not None and _makes_another(job):
             return job
         if self.ended is not None and job is None and self.ended.purpose is Purpose.GENERATE:
             return None
@@ -170,14 +171,22 @@ class ImagePanel(Vertical, can_focus=True):
     @work(group="file", exclusive=True)
     async def _read_file(self, image: Image) -> None:
         try:
-            data = await self._darkroom.read_image(image)
+            data, is_thumbnail = await self._darkroom.read_shown(image)
         except SafelightError as error:
             self._picture.show_image(None, caption=str(error))
+            return
+        if is_thumbnail:
+            self._picture.show_image(data, caption=PIXELS_DROPPED)
             return
         self._files[image.id] = data
         while len(self._files) > FILES_KEPT:
             self._files.popitem(last=False)
         self._picture.show_image(data, caption=f"seed {image.seed}")
+
+
+def _makes_another(job: Job) -> bool:
+    """Whether what the job makes is an image to be looked at, not the same one to compare."""
+    return job.purpose in (Purpose.GENERATE, Purpose.REGENERATE)
 
 
 def order_jobs(jobs: list[Job]) -> tuple[Job, ...]:

@@ -23,7 +23,7 @@ from tui.diff import describe_change
 from tui.terminal.detect import get_display
 from tui.widgets.text_lines import fit_text, mark_classes
 from tui.widgets.thumbnails import Thumbnails
-from tui.words import ROLES, find_certainty, mark_verdict
+from tui.words import ROLES, find_certainty, mark_verdict, write_seed
 from tui.work import start_work
 
 _LABEL_ROWS = 2
@@ -254,5 +254,5 @@ class RecentStrip(Widget, can_focus=True):
         return [
             Segment(pointer, seed_style),
             Segment(sign, style + self.get_component_rich_style(role, partial=True)),
-            Segment(fit_text(f" {image.seed}", width - 2), seed_style),
+            Segment(fit_text(f" {write_seed(image)}", width - 2), seed_style),
         ]

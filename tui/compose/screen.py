@@ -24,6 +24,8 @@ from store.records import Draft, DraftPrompt, Image, Job, JobState, Purpose, Ses
 from tui.compose import draft as drafts
 from tui.compose.derive import InitialImages
 from tui.compose.draft import DraftEditor, Parts, read_cursor, read_place, read_row, take_settings
+from tui.compose.dropped import AS_INITIAL_IMAGE, AS_TEXT, DroppedFiles
+from tui.compose.editors import Dropped
 from tui.compose.fields import FIELDS, Field, find_field, get_field, list_fields
 from tui.compose.header import HeaderLine
 from tui.compose.image import ImagePanel, Making, order_jobs
@@ -35,8 +37,11 @@ from tui.darkroom import Darkroom
 from tui.dialogs import ChoiceScreen, PathScreen
 from tui.image_screen import NO_IMAGE, ImageScreen
 from tui.keys import is_typing, list_active
+from tui.paths import list_files, parse_dropped
 from tui.terminal.detect import get_display
+from tui.text import shorten_middle
 from tui.widgets.key_line import KeyLine
+from tui.words import count_things
 
 PARTS = ("prompts", "parameters", "image", "recent")
 RECENT = 48
@@ -208,6 +213,7 @@ class ComposeScreen(ImageScreen):
         self.editor = DraftEditor(self, darkroom)
         self._initial_images = InitialImages(self.editor, darkroom)
         self._comparator = Comparator(darkroom)
+        self._files = DroppedFiles(self.editor, darkroom, self._initial_images)
         self._shown_initial: str | None = None
         self._newest: Job | None = None
         self._seen_job = 0
@@ -412,12 +418,15 @@ class ComposeScreen(ImageScreen):
     async def update(self) -> None:
         """Read what changed and show it. Raises `SafelightError`."""
         async with self._update_lock:
-            jobs = order_jobs(await self.darkroom.list_jobs(UNFINISHED))
+            unfinished = await self.darkroom.list_jobs(UNFINISHED)
+            jobs = order_jobs([job for job in unfinished if not job.is_background])
             newest = await self.darkroom.list_jobs(limit=1)
             self.images = tuple(await self.darkroom.list_images(limit=RECENT))
             self._strip.is_read = True
             chosen = await self._find_chosen()
-            self._newest = newest[0] if newest else None
+            # What runs of verifications do in between says nothing of what a person asked for.
+            if not newest or not newest[0].is_background:
+                self._newest = newest[0] if newest else None
             self._show_making(jobs, chosen)
             status = await self.darkroom.get_worker_status()
         worker = "worker ready" if status.is_running else "worker asleep"
@@ -511,7 +520,7 @@ class ComposeScreen(ImageScreen):
     @on(ImageScreen.JobsQueued)
     async def _follow_jobs(self, event: ImageScreen.JobsQueued) -> None:
         self._dismiss()
-        if event.jobs and event.jobs[0].purpose is not Purpose.VERIFY:
+        if event.jobs and event.jobs[0].purpose not in (Purpose.VERIFY, Purpose.RESTORE):
             self.choose(None)
         await self._update_now()
 
@@ -665,9 +674,60 @@ class ComposeScreen(ImageScreen):
 
     def load_image(self, image: Image, parts: str) -> None:
         """Take `parts` of what made `image` into the draft; the undo takes it back."""
-        pinned = msgspec.structs.replace(image, request=self.darkroom.pin(image))
-        self.editor.change(drafts.merge_draft(self.draft, pinned, parts), f"loading {parts}")
-        self.say(f"Loaded {parts} of {image.id[:4]}; u takes it back.")
+        notes: list[str] = []
+        if image.is_foreign:
+            merged, notes = self._files.merge_image(image, parts)
+        else:
+            pinned = msgspec.structs.replace(image, request=self.darkroom.pin(image))
+            merged = drafts.merge_draft(self.draft, pinned, parts)
+        self.editor.change(merged, f"loading {parts}")
+        self.say(" ".join([f"Loaded {parts} of {image.id[:4]}; u takes it back.", *notes]))
+
+    # Files that were dropped
+
+    @on(Dropped)
+    async def _take_dropped(self, event: Dropped) -> None:
+        """Ask what is meant by paths that were pasted into a prompt."""
+        event.stop()
+        editor = event.editor
+
+        async def paste() -> None:
+            if editor.is_attached:
+                await editor.insert_pasted(event.text)
+
+        if not await self._offer_files(event.text, paste):
+            await paste()
+
+    async def on_paste(self, event: events.Paste) -> None:
+        """Ask what to do with files that were dropped while nothing was being typed."""
+        event.stop()
+        await self._offer_files(event.text, None)
+
+    async def _offer_files(self, text: str, paste: Callable[[], Awaitable[None]] | None) -> bool:
+        """Whether `text` names files, and so it was asked what to do with them."""
+        paths = await asyncio.to_thread(list_files, parse_dropped(text))
+        if not paths:
+            return False
+
+        async def take(chosen: str | None) -> None:
+            if chosen == AS_TEXT and paste is not None:
+                await paste()
+            elif chosen is not None:
+                await self._take_files(chosen, paths)
+
+        choices = self._files.list_choices(paths, has_text=paste is not None)
+        name = paths[0].name if len(paths) == 1 else count_things(len(paths), "file")
+        self.app.push_screen(ChoiceScreen(f"dropped: {shorten_middle(name, 40)}", choices), take)
+        return True
+
+    async def _take_files(self, how: str, paths: list[Path]) -> None:
+        if how != AS_INITIAL_IMAGE and (reason := self.darkroom.explain_writing()):
+            self.say(reason)
+            return
+        try:
+            self.say(await self._files.take(how, paths, self.session))
+        except SafelightError as error:
+            self.say(str(error))
 
     # Starting from an image
 

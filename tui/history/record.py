@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from textual import events
 from textual.binding import Binding, BindingType
@@ -13,6 +13,8 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.visual import Visual
 
+from engines.base import Weight
+from engines.cost import describe_cost
 from store.records import (
     Image,
     Job,
@@ -20,28 +22,45 @@ from store.records import (
     Stage,
     Verification,
 )
+from tui.marks import describe_marks
+from tui.outlook import describe_changes_since, describe_outlook
 from tui.terminal.detect import get_display
 from tui.text import show_safely
 from tui.widgets.text_lines import hang
 from tui.words import (
+    PIXELS_DROPPED,
     STYLES,
     describe_changes,
     describe_extras,
+    describe_grade,
     describe_lineage,
     describe_purpose,
+    describe_unread,
     describe_verdict,
     find_certainty,
     mark_verdict,
     name_finish,
     name_state,
     show_moment,
+    write_known,
     write_seconds,
     write_size,
     write_weight,
 )
 
+if TYPE_CHECKING:
+    from engines.outlook import Preflight
+
 LABEL = 10
+METADATA_SHOWN = 4000
+"""Most characters of the metadata of another program that are shown."""
+
 _QUIET = "$role-quiet"
+_WEIGHTS = {
+    Weight.PREVENTS: "bold $role-negative",
+    Weight.DECIDES: "bold $role-negative",
+    Weight.DOES_NOT_DECIDE: _QUIET,
+}
 
 Part = str | tuple[str, str]
 
@@ -72,13 +91,14 @@ class RecordView(ScrollView, can_focus=True, inherit_bindings=False):
         _make_scroll("down,j", "scroll_lines(1)", "record.down", "Scroll down by a line"),
         _make_scroll("pageup", "scroll_pages(-1)", "record.page_up", "Scroll up by a page"),
         _make_scroll("pagedown", "scroll_pages(1)", "record.page_down", "Scroll down by a page"),
-        _make_scroll("home,g", "scroll_to_top", "record.top", "Scroll to the beginning"),
+        _make_scroll("home", "scroll_to_top", "record.top", "Scroll to the beginning"),
         _make_scroll("end,G", "scroll_to_end", "record.end", "Scroll to the end"),
     ]
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
         self._facts: tuple[Image, Sequence[Verification], Sequence[Job]] | None = None
+        self._outlook: Preflight | None = None
         self._lines: list[Content] = []
         self._width = 0
 
@@ -93,16 +113,26 @@ class RecordView(ScrollView, can_focus=True, inherit_bindings=False):
         """Show the record of `image`, or nothing. Another image is shown from its beginning."""
         before = self._facts[0].id if self._facts else None
         self._facts = (image, verifications, jobs) if image else None
+        if image is None or (self._outlook is not None and self._outlook.image_id != image.id):
+            self._outlook = None
         if image is None or image.id != before:
             self.scroll_home(animate=False)
         self._write()
+
+    def show_outlook(self, outlook: Preflight) -> None:
+        """Also show what is other now than when the image was made, if it is the one shown."""
+        if self._facts is not None and self._facts[0].id == outlook.image_id:
+            self._outlook = outlook
+            self._write()
 
     def _write(self) -> None:
         lines: list[Content] = []
         if self._facts:
             self._width = self.scrollable_content_region.width or 60
             has_unicode = get_display(self.app).has_unicode
-            lines = describe_record(*self._facts, width=self._width, has_unicode=has_unicode)
+            lines = describe_record(
+                *self._facts, outlook=self._outlook, width=self._width, has_unicode=has_unicode
+            )
         before, self._lines = self._lines, lines
         if len(lines) != len(before):
             self.virtual_size = Size(self.scrollable_content_region.width, len(lines))
@@ -156,15 +186,20 @@ def describe_record(
     verifications: Sequence[Verification] = (),
     jobs: Sequence[Job] = (),
     *,
+    outlook: Preflight | None = None,
     width: int = 80,
     has_unicode: bool = True,
 ) -> list[Content]:
     """The whole record, by lines: verdicts, then what made the image, then how and where.
 
     `jobs` are the image's own, newest first: one that runs shows its progress, the newest
-    one that failed its reason. Nothing is cut: what is longer than `width` goes on below.
+    one that failed its reason. `outlook`: what is other now. Nothing is cut: what is longer than
+    `width` goes on below.
     """
     lines = _describe_certainty(image, verifications, jobs, has_unicode)
+    if outlook is not None:
+        lines += _describe_since(outlook)
+    lines += _describe_said(image, has_unicode)
     lines += _describe_request(image, has_unicode)
     lines += _describe_origin(image)
     lines += _describe_digests(image)
@@ -208,8 +243,20 @@ def _describe_certainty(
         lines.append(_line("damaged", (said, "bold $role-negative")))
     if image.warning:
         lines.append(_line("warning", (show_safely(image.warning), "bold")))
+    if image.is_thinned:
+        lines.append(_line("thinned", PIXELS_DROPPED))
     if image.finish_reason != "success":
         lines.append(_line("finish", (name_finish(image.finish_reason), "bold")))
+    return lines
+
+
+def _describe_since(outlook: Preflight) -> list[Line]:
+    """What is other now than when it was made, before it is made again."""
+    lines = [_line("since", describe_outlook(outlook))]
+    for weight, text in describe_changes_since(outlook):
+        lines.append(_line("", (text, _WEIGHTS.get(weight, ""))))
+    if outlook.cost != 0:
+        lines.append(_line("", f"making it again takes {describe_cost(outlook.cost)}"))
     return lines
 
 
@@ -233,8 +280,20 @@ def _describe_job(job: Job) -> list[Line]:
     return lines
 
 
+def _describe_said(image: Image, has_unicode: bool) -> list[Line]:
+    """What a person said of it."""
+    lines = []
+    if said := describe_marks(image, has_unicode=has_unicode):
+        lines.append(_line("marked", show_safely(said)))
+    for place, text in enumerate((image.note or "").splitlines()):
+        lines.append(_line("note" if place == 0 else "", show_safely(text)))
+    return lines
+
+
 def _describe_request(image: Image, has_unicode: bool) -> list[Line]:
     parameters = image.request.parameters
+    size = write_size(parameters.width, parameters.height)
+    model = write_known(image, "model", image.request.model)
     lines = [_GAP]
     for place, prompt in enumerate(image.request.stack.prompts):
         weight = write_weight(prompt.weight, prompt.enabled, has_unicode=has_unicode, decimals=4)
@@ -246,13 +305,13 @@ def _describe_request(image: Image, has_unicode: bool) -> list[Line]:
         lines.append(_line(label, (f"{weight:>5}  ", style), body, indent=7))
     lines += [
         _GAP,
-        _line("seed", str(parameters.seed)),
-        _line("steps", str(parameters.steps)),
-        _line("cfg", f"{parameters.cfg_scale:g}"),
-        _line("sampler", parameters.sampler),
-        _line("size", write_size(parameters.width, parameters.height)),
+        _line("seed", write_known(image, "seed", str(parameters.seed))),
+        _line("steps", write_known(image, "steps", str(parameters.steps))),
+        _line("cfg", write_known(image, "cfg_scale", f"{parameters.cfg_scale:g}")),
+        _line("sampler", write_known(image, "sampler", parameters.sampler)),
+        _line("size", write_known(image, "size", size)),
         _line("style", parameters.style_preset or "none"),
-        _line("engine", f"{image.request.engine}, model {image.request.model}"),
+        _line("engine", f"{image.request.engine}, model {model}"),
     ]
     for label, sentences in describe_extras(parameters):
         lines += [
@@ -264,9 +323,27 @@ def _describe_request(image: Image, has_unicode: bool) -> list[Line]:
 def _describe_origin(image: Image) -> list[Line]:
     lines = [_GAP]
     lines.append(_line("lineage", describe_lineage(image)))
+    lines += _describe_imported(image)
     lines.append(_line("made", f"{show_moment(image.created_at)}, {write_seconds(image.seconds)}"))
     if image.session:
         lines.append(_line("session", show_safely(image.session)))
+    return lines
+
+
+def _describe_imported(image: Image) -> list[Line]:
+    """Whose image it is, and what of its metadata is not in the request, to the last word."""
+    if (imported := image.imported) is None:
+        return []
+    lines = [_line("imported", show_safely(describe_grade(imported)))]
+    lines += [
+        _line("unread" if place == 0 else "", show_safely(text))
+        for place, text in enumerate(describe_unread(imported))
+    ]
+    if imported.text and imported.dialect != "safelight":
+        lines += [
+            _line("metadata" if place == 0 else "", (show_safely(text), _QUIET))
+            for place, text in enumerate(imported.text[:METADATA_SHOWN].split("\n"))
+        ]
     return lines
 
 

@@ -3,32 +3,41 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Vertical
 from textual.reactive import var
 from textual.widgets import Input, Static
 
 from store.errors import SafelightError
 from store.records import Draft, Image, Job, Purpose
+from tui.compose.draft import read_place
 from tui.darkroom import Darkroom
+from tui.dialogs import PathScreen
 from tui.history.list import HistoryList
+from tui.history.marking import MarkDesk
 from tui.history.record import RecordView
 from tui.image_screen import ImageScreen
 from tui.keys import Released
+from tui.paths import list_files, parse_dropped, read_image_file
 from tui.text import show_first_prompt
 from tui.widgets.key_line import KeyLine
 from tui.widgets.picture import Picture
-from tui.words import count_things
+from tui.words import PIXELS_DROPPED, count_things, describe_arrival
 from tui.work import start_work
 
 NO_IMAGE = "There is no image here."
 
 _JOBS_READ = 50
+_REST_SECONDS = 0.3
+"""How long the cursor rests on an image before it is looked at what is other now."""
+
 _TALL_FROM = 30
 _EMPTY = (
     "No image yet.\n\nGo back with esc, type a prompt and press ctrl+j: each image that is made "
@@ -53,16 +62,6 @@ class SearchField(Input):
     ]
 
 
-def _make_load(key: str, parts: str) -> Binding:
-    return Binding(
-        key,
-        f"load('{parts}')",
-        parts,
-        tooltip=f"Load {parts} of the image into the editor",
-        id=f"history.load.{parts.replace(' ', '_')}",
-    )
-
-
 class HistoryScreen(ImageScreen):
     """Left the list, right picture and record; in a narrow terminal one after the other.
 
@@ -78,8 +77,13 @@ class HistoryScreen(ImageScreen):
         "history.leave",
         "history.search",
         "history.turn",
-        "image.verify",
+        "mark.rate",
+        "mark.drop",
         "help",
+        "image.verify",
+        "history.sheet",
+        "mark.favourite",
+        "list.mark",
         "image.regenerate",
         "image.start",
         "image.vary",
@@ -97,7 +101,7 @@ class HistoryScreen(ImageScreen):
             "escape,q",
             "leave",
             "back",
-            tooltip="End the search, else leave the record, else go back to the editor",
+            tooltip="Take marks away, else end the search, else leave the record, else go back",
             id="history.leave",
         ),
         Binding(
@@ -114,22 +118,40 @@ class HistoryScreen(ImageScreen):
             tooltip="Go to the record and back to the list",
             id="history.turn",
         ),
-        _make_load("1", "all"),
-        _make_load("2", "all but seed"),
-        _make_load("3", "prompts"),
-        _make_load("4", "parameters"),
-        _make_load("5", "seed"),
+        Binding(
+            "g",
+            "turn_sheet",
+            "sheet",
+            tooltip="A contact sheet: only thumbnails, as many as fit, or the list again",
+            id="history.sheet",
+        ),
+        Binding(
+            "B",
+            "verify_found",
+            "verify all",
+            tooltip="Verify all that is found when no other job waits; the jobs screen shows it",
+            id="history.verify_found",
+        ),
+        Binding(
+            "I",
+            "import_file",
+            "import",
+            tooltip="Import an image file: its metadata become a record here",
+            show=False,
+            id="history.import",
+        ),
         Binding(
             "z",
             "turn_thumbnails",
             "thumbnails",
-            tooltip="Thumbnails in the list, or one line an image",
+            tooltip="Thumbnails in the list or one line an image; on a contact sheet their size",
             id="history.thumbnails",
         ),
     ]
 
     is_searching = var(False, toggle_class="-searching")
     is_on_record = var(False, toggle_class="-record")
+    is_sheet = var(False, toggle_class="-sheet")
 
     def __init__(
         self,
@@ -146,12 +168,13 @@ class HistoryScreen(ImageScreen):
         self._is_open = False
         self._has_answer = False
         self._reading = asyncio.Lock()
-        self._shown_id: str | None = None
+        self._shown: tuple[str, bool] | None = None
         # Held, not looked for: what was on its way when the screen is left finds them still.
         self.history_list = HistoryList(darkroom, id="history-list")
         self.record = RecordView(id="history-record")
         self.picture = Picture(id="history-picture")
         self._field = SearchField(placeholder="words of a prompt", id="history-search")
+        self.desk = MarkDesk(darkroom, self.history_list, id="history-body")
         self._left, self._right = Vertical(id="history-left"), Vertical(id="history-right")
         self._advice = Static(_EMPTY, id="history-empty", markup=False)
         self._keys = KeyLine(keymap)
@@ -159,7 +182,7 @@ class HistoryScreen(ImageScreen):
     def compose(self) -> ComposeResult:
         """List, picture, record, and one line for what is to be said."""
         yield self._field
-        with Horizontal(id="history-body"):
+        with self.desk:
             with self._left:
                 yield self._advice
                 yield self.history_list
@@ -210,12 +233,22 @@ class HistoryScreen(ImageScreen):
 
     def _show_state(self) -> None:
         pages = self.history_list.pages
-        self.set_class(not len(pages), "-empty")
-        if len(pages) and self.focused is None:
+        is_empty = not len(pages)
+        self.set_class(is_empty, "-empty")
+        # Where there is no list, undoing what emptied it must have a place.
+        self.desk.can_focus = is_empty
+        if is_empty and self.focused is not self._field:
+            self.desk.focus()
+        elif len(pages) and self.focused in (None, self.desk):
             self.call_after_refresh(self.history_list.focus)
         self._advice.update(_NOT_FOUND if pages.search else _EMPTY)
-        count = count_things(len(pages), "image")
+        known = len(pages) if pages.total is None else pages.total
+        count = count_things(known, "image")
+        if pages.total is None:
+            count = f"{known:,}+ images"
         found = f"{count} found" if pages.search else count
+        if marked := self.history_list.count_marked():
+            found = f"{marked:,} marked, {found}"
         self._left.border_subtitle = found if len(pages) else ""
 
     def _take_image(self, image: Image | None) -> None:
@@ -230,19 +263,30 @@ class HistoryScreen(ImageScreen):
         image, picture = self.image, self.picture
         if image is None:
             picture.show_image(None)
-            self._shown_id = None
+            self._shown = None
             self.record.show_record(None, [], [])
             return
         await self._show_record()
-        if image.id == self._shown_id:
+        start_work(self, self._look_ahead, "outlook", is_exclusive=True)
+        if (image.id, image.is_thinned) == self._shown:
             return
         try:
-            data = await self.darkroom.read_image(image)
+            data, is_thumbnail = await self.darkroom.read_shown(image)
         except SafelightError as error:
             picture.show_image(None, caption=str(error))
         else:
-            picture.show_image(data, caption=show_first_prompt(image.request))
-        self._shown_id = image.id
+            caption = PIXELS_DROPPED if is_thumbnail else show_first_prompt(image.request)
+            picture.show_image(data, caption=caption)
+        self._shown = (image.id, image.is_thinned)
+
+    async def _look_ahead(self) -> None:
+        """Say in the record what is other now than when the image was made."""
+        # Whoever walks through the list is not held up by what each image would need.
+        await asyncio.sleep(_REST_SECONDS)
+        if (image := self.image) is None:
+            return
+        with contextlib.suppress(SafelightError):
+            self.record.show_outlook(await self.darkroom.check_before(image.id))
 
     @on(ImageScreen.JobsQueued)
     async def _show_record(self) -> None:
@@ -261,6 +305,20 @@ class HistoryScreen(ImageScreen):
             self.record.show_record(image, verifications, own)
             self._right.border_title = f"image {image.id[:8]}"
 
+    @on(HistoryList.Counted)
+    def _list_counted(self) -> None:
+        self._show_state()
+
+    @on(HistoryList.MarksChanged)
+    def _marks_changed(self) -> None:
+        self._show_state()
+        self.desk.refresh_bindings()
+
+    @on(MarkDesk.Changed)
+    async def _said_changed(self) -> None:
+        self._show_state()
+        await self._show_record()
+
     @on(HistoryList.Failed)
     def _list_failed(self, event: HistoryList.Failed) -> None:
         self.say(str(event.error))
@@ -278,7 +336,8 @@ class HistoryScreen(ImageScreen):
                         self.is_searching = False
                         self._field.value = self._words = ""
                         await self.history_list.open_search("")
-                        self.history_list.go_to(image.number)
+                        if not self.history_list.go_to(image.number):
+                            self.say(f"{image.id[:8]} is not in the list: it may be in the trash.")
                     self._show_state()
                 except SafelightError as error:
                     self.say(str(error))
@@ -302,8 +361,18 @@ class HistoryScreen(ImageScreen):
         is_tall = self.app.size.height >= _TALL_FROM
         self.history_list.has_thumbnails = is_tall and self._wants_thumbnails
 
+    def action_turn_sheet(self) -> None:
+        """A contact sheet, or the list."""
+        self.is_sheet = self.history_list.is_sheet = not self.is_sheet
+        self._left.border_title = "contact sheet" if self.is_sheet else "history"
+        self.history_list.focus()
+        self.is_on_record = False
+
     def action_turn_thumbnails(self) -> None:
-        """Thumbnails in the list, or one line an image."""
+        """Thumbnails in the list, or one line an image; on a contact sheet their size."""
+        if self.is_sheet:
+            self.history_list.turn_sheet_size()
+            return
         self._wants_thumbnails = not self.history_list.has_thumbnails
         self.history_list.has_thumbnails = self._wants_thumbnails
 
@@ -348,13 +417,76 @@ class HistoryScreen(ImageScreen):
         event.stop()
         self.history_list.focus()
 
+    # Files of others
+
+    def action_import_file(self) -> None:
+        """Ask for an image file, and add it to the history."""
+        self._ask_file(read_place(self.draft, "folder"))
+
+    async def on_paste(self, event: events.Paste) -> None:
+        """Offer to import a file that was dropped on the terminal."""
+        event.stop()
+        paths = await asyncio.to_thread(list_files, parse_dropped(event.text))
+        if paths and not self.why_not("import_file"):
+            self._ask_file(str(paths[0]))
+
+    def _ask_file(self, start: str) -> None:
+        async def take(path: Path) -> None:
+            data = await asyncio.to_thread(read_image_file, path)
+            arrival = await self.darkroom.import_image(data, path.name, self.session)
+            self.say(describe_arrival(path.name, arrival.image, is_new=arrival.is_new))
+
+        self.app.push_screen(PathScreen("import an image file", start, take))
+
     # Into the editor, and back to it
 
     def why_not(self, action: str) -> str:
         """Why an action cannot be run now; loading changes nothing in the history."""
         if action == "load":
             return "" if self.image is not None else NO_IMAGE
+        if action == "verify_found":
+            return self.darkroom.explain_writing() or ("" if self.image is not None else NO_IMAGE)
+        if action == "import_file":
+            return self.darkroom.explain_writing()
         return super().why_not(action)
+
+    async def action_compare(self) -> None:
+        """Compare two marked images, or a marked one with that under the cursor.
+
+        Without marks as on every screen of one image.
+        """
+        marked = self.history_list.count_marked()
+        if not marked:
+            await super().action_compare()
+            return
+        if marked > 2:
+            self.say(f"{count_things(marked, 'image')} are marked; two can be compared.")
+            return
+        try:
+            numbers = [number async for part in self.history_list.read_marked(2) for number in part]
+            images = [await self.darkroom.get_image_at(number) for number in sorted(numbers)]
+        except SafelightError as error:
+            self.say(str(error))
+            return
+        if len(images) == 1 and self.image is not None:
+            images.append(self.image)
+        if len(images) == 2 and images[0].id != images[1].id:
+            self.post_message(self.ComparisonWanted(images[0].id, images[1].id))
+        else:
+            self.say("Mark a second image, or go to it, to compare it with this one.")
+
+    async def action_verify_found(self) -> None:
+        """Verify all that the list shows, one image after the other, behind all other jobs."""
+        search = self.history_list.pages.search
+        try:
+            numbers = await self.darkroom.list_image_numbers(search=search or None)
+            run = await self.darkroom.begin_run(f"search {search}" if search else "all", numbers)
+        except SafelightError as error:
+            self.say(str(error))
+            return
+        self.say(
+            f"Verifying {count_things(run.total, 'image')}; the list of jobs shows how far it is."
+        )
 
     def action_load(self, parts: str) -> None:
         """Load these parts of the image into the editor, and go back to it."""
@@ -377,8 +509,12 @@ class HistoryScreen(ImageScreen):
             self._close()
 
     def action_leave(self) -> None:
-        """End the search, else leave the record, else go back to the editor."""
-        if self.is_searching:
+        """Stop what changes many images, else take marks away, else go one step back."""
+        if self.desk.stop():
+            return
+        if self.history_list.selection:
+            self.history_list.clear_marks()
+        elif self.is_searching:
             self.is_searching = False
             self._field.value = ""
             self.history_list.focus()

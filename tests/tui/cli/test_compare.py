@@ -11,7 +11,7 @@ from store import queue
 from store.database import Database
 from store.records import Image
 from store.request import Request
-from tests.factories import make_request, make_result
+from tests.factories import make_plain, make_request, make_result
 from tests.tui.cli.invoking import invoke
 
 
@@ -24,7 +24,8 @@ def make_images(home: Path, *made: tuple[Request, str]) -> Sequence[Image]:
             queue.enqueue(database, [request])
             job = queue.claim(database, token)
             assert job is not None
-            images.append(queue.finish(database, job, token, make_result(color)))
+            result = make_result(color, seed=request.parameters.seed)
+            images.append(queue.finish(database, job, token, result))
     return images
 
 
@@ -63,3 +64,32 @@ def test_a_file_that_is_gone_is_told(home: Path) -> None:
     assert done.exit_code == 1
     assert "they differ, by the record" in done.stdout
     assert "the file of A cannot be read" in done.stdout
+
+
+def test_a_file_is_compared_by_the_record_in_it(home: Path, tmp_path: Path) -> None:
+    one, other = make_images(
+        home, (make_request("fog"), "navy"), (make_request("fog::0.5"), "teal")
+    )
+    assert invoke(["export", one.id, "-o", str(tmp_path)]).exit_code == 0
+    (path,) = tmp_path.glob("*.png")
+    assert invoke(["diff", str(path), one.id]).exit_code == 0
+    done = invoke(["diff", str(path), other.id])
+    assert done.exit_code == 1
+    assert "prompts   1  +1.0 → +0.5  fog" in done.stdout
+    plain = tmp_path / "plain.png"
+    plain.write_bytes(make_plain())
+    done = invoke(["diff", str(plain), one.id])
+    assert done.exit_code == 2
+    assert "record" in done.stderr
+
+
+def test_what_cannot_be_bisected_is_an_error(home: Path) -> None:
+    make_images(home, (make_request(), "navy"), (make_request(seed=3), "navy"))
+    done = invoke(["bisect", "@2", "@1"])
+    assert done.exit_code == 2
+    assert "Every pixel of both images is the same." in done.stderr
+    make_images(home, (make_request(engine="stability"), "teal"))
+    done = invoke(["bisect", "@2", "@1"])
+    assert done.exit_code == 2
+    assert "does not repeat itself" in done.stderr
+    assert invoke(["bisect", "@2", "@1", "--most", "0"]).exit_code == 2

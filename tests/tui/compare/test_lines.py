@@ -81,6 +81,17 @@ def test_what_is_easily_overlooked() -> None:
     ]
 
 
+def test_words_that_are_the_same_are_left_out_where_they_are_many() -> None:
+    many = " ".join(f"word{number}" for number in range(200))
+    one, other = make_request(f"red {many} end"), make_request(f"blue {many} end")
+    for has_unicode, dots in ((True, " … "), (False, " ... ")):
+        (line,) = describe(one, other, has_unicode=has_unicode)["prompts"]
+        assert line.startswith("1  +1.0  [-red-] {+blue+} word0 word1 ")
+        assert dots in line
+        assert line.endswith("word199 end")
+        assert len(line) < 250
+
+
 def test_text_from_outside_is_harmless() -> None:
     said = describe(make_request("red\nblue [b]\u202e"), make_request("red\ngreen [b]\u202e"))
     (line,) = said["prompts"]
@@ -143,6 +154,16 @@ def test_pixels_and_files() -> None:
     wide = Pillow.new("RGB", (16, 8))
     sizes = describe_pair(make_pair(make(request), make(request, wide), NAVY, wide))
     assert sizes[0].text.startswith("other sizes: 8 x 8 and 16 x 8; neither is scaled")
+
+
+def test_a_record_that_was_changed_is_told() -> None:
+    request = make_request()
+    lines = describe_pair(make_pair(make(request), make(request, changes=("seed", "width"))))
+    assert lines[1] == (
+        "record",
+        (("that of B was changed after it was written: seed, width", ""),),
+        0,
+    )
 
 
 @pytest.mark.parametrize(

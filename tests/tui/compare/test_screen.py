@@ -20,7 +20,10 @@ from tests.tui.memory_darkroom import MemoryDarkroom
 from tests.tui.pilot import read_message, running
 from tui.compare.screen import CompareScreen
 from tui.history.screen import HistoryScreen
+from tui.image_screen import ImageScreen
 from tui.widgets.picture import Picture
+
+ComparisonWanted = ImageScreen.ComparisonWanted
 
 
 @pytest.fixture
@@ -104,7 +107,7 @@ async def test_the_difference_tells_its_scale(darkroom: MemoryDarkroom) -> None:
         await press(pilot, "d")
         # 32 levels of blue, as much amplified as they can be
         await wait_in_app(pilot, lambda: screen.made.has_image, "the difference")
-        assert "difference x4: black is equal, the largest 32 is shown as 128" in join_lines(
+        assert "difference x4: black is equal, the largest 32 is 128" in join_lines(
             read_screen(pilot.app)
         )
         assert find_pixel(screen.made, 0, 0) == (0, 0, 128)
@@ -113,7 +116,7 @@ async def test_the_difference_tells_its_scale(darkroom: MemoryDarkroom) -> None:
             pilot, lambda: find_pixel(screen.made, 0, 0) == (0, 0, 255), "the brighter one"
         )
         assert "difference x16" in read_screen(pilot.app)
-        assert "brighter ones are white" in read_screen(pilot.app)
+        assert "the largest 32 is 255, more is white" in read_screen(pilot.app)
         await press(pilot, *["minus"] * 9)
         assert "difference x1:" in read_screen(pilot.app)
 
@@ -263,3 +266,28 @@ async def test_the_first_partner_is_the_parent(darkroom: MemoryDarkroom) -> None
         wanted = app.messages[0]
         assert isinstance(wanted, HistoryScreen.ComparisonWanted)
         assert (wanted.one, wanted.other) == (first.id, child.id)
+
+
+async def test_marked_images_are_compared(darkroom: MemoryDarkroom) -> None:
+    first, second, third = darkroom.images
+    app = Host(lambda: HistoryScreen(darkroom, Draft()), darkroom)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await wait_in_app(
+            pilot,
+            lambda: isinstance(app.screen, HistoryScreen) and app.screen.image == third,
+            "the history",
+        )
+
+        def list_wanted() -> list[tuple[str, str]]:
+            found = [each for each in app.messages if isinstance(each, ComparisonWanted)]
+            return [(each.one, each.other) for each in found]
+
+        # The mark goes on to the next image: one is marked, the cursor on another.
+        await press(pilot, "space", "c")
+        await wait_in_app(pilot, lambda: list_wanted() == [(third.id, second.id)], "a pair")
+        await press(pilot, "down", "space", "c")
+        await wait_in_app(pilot, lambda: len(list_wanted()) == 2, "both marked ones")
+        assert list_wanted()[1] == (first.id, third.id)
+        await press(pilot, "up", "space", "c")
+        assert read_message(app) == "3 images are marked; two can be compared."
+        assert len(list_wanted()) == 2

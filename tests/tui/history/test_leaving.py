@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from array import array
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from store.errors import StoreError
 from store.records import Draft, DraftPrompt, Image
+from store.search import Search
+from store.selection import Chunk
 from tests.factories import make_request
 from tests.screens import read_screen, wait_in_app
 from tests.tui.desk_darkroom import DeskDarkroom, with_place
@@ -34,20 +37,15 @@ class GatedDarkroom(MemoryDarkroom):
         self.asked.append(what)
         await self.gate.wait()
 
-    async def list_image_numbers(self, *, search: str | None = None) -> array[int]:
+    async def read_numbers(self, **values: Any) -> Chunk:
         await self._wait("numbers")
-        return await super().list_image_numbers(search=search)
+        return await super().read_numbers(**values)
 
-    async def list_images(
-        self,
-        *,
-        before: int | None = None,
-        limit: int = 50,
-        search: str | None = None,
-        session: str | None = None,
+    async def load_images(
+        self, numbers: Sequence[int], search: str | Search | None = None
     ) -> list[Image]:
         await self._wait("images")
-        return await super().list_images(before=before, limit=limit, search=search, session=session)
+        return await super().load_images(numbers, search)
 
     async def get_image(self, reference: str) -> Image:
         await self._wait("record")
@@ -83,7 +81,7 @@ async def test_news_that_come_when_the_parts_of_the_screen_are_already_gone_do_n
         darkroom.gate.clear()
         darkroom.asked.clear()
         darkroom.add_image()
-        await wait_in_app(pilot, lambda: "images" in darkroom.asked, "the question for news")
+        await wait_in_app(pilot, lambda: "numbers" in darkroom.asked, "the question for news")
         # A screen that is left loses its parts before its workers end.
         await screen.remove_children()
         darkroom.gate.set()
@@ -134,10 +132,10 @@ async def test_keys_go_on_when_the_history_cannot_be_read_and_it_is_read_when_it
     class Broken(MemoryDarkroom):
         error: StoreError | None = StoreError("The disk is gone.")
 
-        async def list_image_numbers(self, *, search: str | None = None) -> array[int]:
+        async def read_numbers(self, **values: Any) -> Chunk:
             if self.error is not None:
                 raise self.error
-            return await super().list_image_numbers(search=search)
+            return await super().read_numbers(**values)
 
     darkroom = Broken()
     image = darkroom.add_image()
@@ -176,7 +174,14 @@ async def test_the_palette_has_what_the_history_and_the_jobs_do(tmp_path: Path) 
     darkroom.add_image()
     async with running(darkroom) as (app, pilot):
         for key, wanted in (
-            ("h", {"Search the prompts as you type", "Load seed of the image into the editor"}),
+            (
+                "h",
+                {
+                    "Search the prompts as you type",
+                    "Load the whole image into the editor",
+                    "Put the image in the trash and go to the next",
+                },
+            ),
             ("j", {"Cancel the job: it stops within one step", "Go back"}),
         ):
             await pilot.press(key)

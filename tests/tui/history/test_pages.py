@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from array import array
+from collections.abc import Sequence
 
 import msgspec
 
 from store.records import Image
+from store.search import NEWEST_FIRST, Search, Sort
+from store.selection import Chunk, Place
 from tests.factories import make_request
 from tests.screens import read_screen, wait_in_app
 from tests.tui.history.opening import make_host
 from tests.tui.host import press
 from tests.tui.memory_darkroom import MemoryDarkroom
 from tui.history.pages import PAGE, HistoryPages
+from tui.history.screen import HistoryScreen
 
 MANY = 100_000
 
@@ -26,6 +31,8 @@ class HugeDarkroom(MemoryDarkroom):
         self._data = self.files[self._model.id]
         self.images.clear()
         self.read: list[int] = []
+        self.gate = asyncio.Event()
+        self.holds_back = False
 
     def make(self, number: int) -> Image:
         return msgspec.structs.replace(
@@ -36,19 +43,30 @@ class HugeDarkroom(MemoryDarkroom):
             request=make_request("night", seed=number),
         )
 
-    async def list_image_numbers(self, *, search: str | None = None) -> array[int]:
-        return array("q", range(MANY, 0, -1))
-
-    async def list_images(
+    async def read_numbers(
         self,
         *,
-        before: int | None = None,
-        limit: int = 50,
-        search: str | None = None,
-        session: str | None = None,
+        search: str | Search | None = None,
+        sort: Sort = NEWEST_FIRST,
+        after: Place | None = None,
+        limit: int,
+        from_end: bool = False,
+    ) -> Chunk:
+        if after is not None and self.holds_back:
+            await self.gate.wait()
+        if from_end:
+            numbers = range(1, limit + 1)
+        else:
+            top = after.number - 1 if after else MANY
+            numbers = range(top, max(0, top - limit), -1)
+        return Chunk(array("q", numbers), Place(numbers[-1]) if len(numbers) == limit else None)
+
+    async def count_images(self) -> int:
+        return MANY
+
+    async def load_images(
+        self, numbers: Sequence[int], search: str | Search | None = None
     ) -> list[Image]:
-        top = MANY if before is None else before - 1
-        numbers = range(top, max(0, top - limit), -1)
         self.read += numbers
         return [self.make(number) for number in numbers]
 
@@ -73,6 +91,28 @@ async def test_a_hundred_thousand_images_are_walked_by_reading_only_what_is_seen
         newest = f"{MANY:032x}"[:8]
         await wait_in_app(pilot, lambda: newest in read_screen(app), "the newest")
         assert len(set(darkroom.read)) < 10 * PAGE
+
+
+async def test_the_end_is_there_before_all_numbers_are_and_stays_in_sight() -> None:
+    darkroom = HugeDarkroom()
+    darkroom.holds_back = True
+    app = make_host(darkroom)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await wait_in_app(pilot, lambda: "100,000 images" in read_screen(app), "the count")
+        screen = app.screen
+        assert isinstance(screen, HistoryScreen)
+        assert not screen.history_list.pages.is_whole
+        await press(pilot, "end")
+        await wait_in_app(pilot, lambda: screen.image is not None and screen.image.number == 1, "1")
+        await press(pilot, "up", "up")
+        darkroom.gate.set()
+        pages = screen.history_list.pages
+        await wait_in_app(pilot, lambda: pages.is_whole, "all numbers")
+        assert list(pages.numbers) == list(range(MANY, 0, -1))
+        assert screen.image is not None
+        assert screen.image.number == 3
+        assert screen.history_list.cursor == MANY - 3
+        assert f"{3:032x}"[:8] in read_screen(app)
 
 
 async def test_numbers_that_are_missing_in_between_leave_no_hole() -> None:

@@ -14,6 +14,7 @@ from tests.screens import read_screen, wait_in_app
 from tests.tui.history.opening import NARROW, WIDE, make_history, open_history, wait_for_record
 from tests.tui.host import Host, press
 from tests.tui.memory_darkroom import MemoryDarkroom
+from tui.compose.draft import Parts
 from tui.image_screen import ImageScreen
 from tui.keys import list_active, list_places
 from tui.shell_command import make_command
@@ -62,22 +63,21 @@ async def test_a_key_right_after_moving_means_the_image_moved_to() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "parts"),
+    ("keys", "parts"),
     [
-        ("enter", "all"),
-        ("1", "all"),
-        ("2", "all but seed"),
-        ("3", "prompts"),
-        ("4", "parameters"),
-        ("5", "seed"),
+        (("enter",), "all"),
+        (("L", "enter"), "all"),
+        *((("L", *["down"] * place, "enter"), parts) for place, parts in enumerate(Parts)),
     ],
 )
-async def test_a_key_loads_the_image_or_a_part_of_it_and_goes_back(key: str, parts: str) -> None:
+async def test_a_key_loads_the_image_or_a_part_of_it_and_goes_back(
+    keys: tuple[str, ...], parts: str
+) -> None:
     darkroom = make_history(3)
     async with open_history(darkroom) as (pilot, screen):
         await press(pilot, "down")
         await wait_for_record(pilot, screen, darkroom.images[1].id)
-        await press(pilot, key)
+        await press(pilot, *keys)
         app: Any = pilot.app
         await wait_in_app(pilot, lambda: bool(app.messages), "the message")
         assert app.messages[0].image.id == darkroom.images[1].id
@@ -169,8 +169,9 @@ async def test_help_lists_the_keys_that_hold_here() -> None:
     async with open_history(darkroom) as (pilot, _):
         await press(pilot, "question_mark")
         await wait_in_app(
-            pilot, lambda: "Load prompts of the image" in read_screen(pilot.app), "the help"
+            pilot, lambda: "Rate the image 0 to 5" in read_screen(pilot.app), "the help"
         )
+        assert "0-5" in read_screen(pilot.app)
 
 
 async def test_the_editor_is_asked_to_start_from_the_image_under_the_cursor() -> None:
@@ -217,7 +218,12 @@ async def test_every_key_of_the_history_has_a_name_and_a_sentence_in_its_place()
     darkroom = make_history(1)
     async with open_history(darkroom) as (pilot, screen):
         places = dict(list_places(screen, {}))
-        assert list(places)[:3] == ["in the list of images", "in the history", "everywhere"]
+        assert list(places)[:4] == [
+            "in the list of images",
+            "what is said of images",
+            "in the history",
+            "everywhere",
+        ]
         assert {"on the record of an image", "while typing"} < places.keys()
         hints = [hint for each in places.values() for hint in each]
         assert all(hint.binding.id and hint.words and hint.written for hint in hints)
@@ -240,6 +246,7 @@ async def test_what_cannot_be_done_says_why_in_line_and_help() -> None:
         await press(pilot, "enter")
         assert "There is no image here." in read_screen(pilot.app)
         await press(pilot, "question_mark")
-        assert "Load seed of the image into the editor  (There is no image here.)" in read_screen(
-            pilot.app
-        )
+        assert "Write a note  (There is no image here.)" in read_screen(pilot.app)
+        await press(pilot, "end")
+        text = read_screen(pilot.app)
+        assert "Load the whole image into the editor  (There is no image here.)" in text

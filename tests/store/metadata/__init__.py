@@ -1,0 +1,1 @@
+"""Metadata in image files, tested."""

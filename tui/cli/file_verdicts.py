@@ -1,0 +1,167 @@
+"""Verdicts on files: images that carry their record, and bundles of them."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+import typer
+
+from store.errors import RequestError, StoreError
+from store.metadata.bundle import Bundle
+from store.metadata.signature import SignatureFinding, SignatureState
+from store.records import Verdict
+from tui.cli.run import EXIT_DIFFERENT, open_darkroom, print_json, print_line, print_note
+from tui.paths import read_image_file
+from tui.words import describe_verdict
+
+if TYPE_CHECKING:
+    from engines.file_verification import FileVerification, FileVerifier
+
+SignersOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--signers",
+        metavar="FILE",
+        help="Of files: whose keys are whose, as OpenSSH's allowed_signers.",
+    ),
+]
+
+_REFERENCE = re.compile(r"@[0-9]+|[0-9a-f]{1,32}|[a-z]+:.*")
+_ZIP = b"PK"
+
+
+def find_files(words: Sequence[str]) -> list[Path]:
+    """The files that `words` name; none where they are ids of the history.
+
+    What is no id is a file, and so is an id that names one. Raises `RequestError` for both at once.
+    """
+    paths = [Path(word) for word in words if not _REFERENCE.fullmatch(word) or _is_file(word)]
+    if paths and len(paths) < len(words):
+        raise RequestError(
+            "images", None, "Give files, or images of the history, but not both in one go."
+        )
+    return paths
+
+
+def _is_file(word: str) -> bool:
+    try:
+        return not word.startswith("@") and Path(word).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+async def verify_files(paths: Sequence[Path], signers: Path | None, as_json: bool) -> int:
+    """Verify each file from itself and print what was found; the status to end with.
+
+    Raises `RequestError` for what cannot be read or has no record.
+    """
+    rows: list[dict[str, Any]] = []
+    async with open_darkroom() as darkroom:
+        verifier = darkroom.make_file_verifier(signers)
+        try:
+            for path in paths:
+                async for row in _verify_path(verifier, path):
+                    rows.append(row)
+                    if not as_json:
+                        _print_row(row)
+        finally:
+            await verifier.close()
+    if as_json:
+        for row in rows:
+            row.pop("said", None)
+        print_json({"results": rows})
+    is_identical = all(row["verdict"] == Verdict.IDENTICAL.value for row in rows)
+    return 0 if is_identical else EXIT_DIFFERENT
+
+
+async def _verify_path(verifier: FileVerifier, path: Path) -> AsyncIterator[dict[str, Any]]:
+    try:
+        if not await asyncio.to_thread(_is_bundle, path):
+            data = await asyncio.to_thread(read_image_file, path)
+            yield _describe(str(path), await verifier.verify(data))
+            return
+        bundle = await asyncio.to_thread(Bundle, path)
+    except StoreError as error:
+        message = f"{path.name}: {error.message}"
+        raise RequestError("images", str(path), message, error.hint) from None
+    try:
+        for name in bundle.list_strangers():
+            print_note(f"note: {name} is in {path.name}, but not in its list")
+        if not bundle.manifest.images:
+            print_note(f"There is no image in {path.name}.")
+        for image in bundle.manifest.images:
+            name = f"{path}: {image.image.name}"
+            try:
+                inputs = await asyncio.to_thread(bundle.read_inputs, image)
+                data = await asyncio.to_thread(bundle.read, image.image)
+                await asyncio.to_thread(bundle.read_record, image)
+                found = await verifier.verify(data, inputs)
+            except StoreError as error:
+                yield _describe_broken(name, error)
+            else:
+                yield _describe(name, found)
+    finally:
+        bundle.close()
+
+
+def _is_bundle(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_ZIP)) == _ZIP
+    except OSError:
+        return False  # who reads it as an image says why
+
+
+def _describe(name: str, found: FileVerification) -> dict[str, Any]:
+    comparison, record = found.comparison, found.record
+    return {
+        "file": name,
+        "image_id": record.id if record else None,
+        "verdict": comparison.verdict.value,
+        "pixels_sha256_then": record.pixels.sha256 if record else None,
+        "pixels_sha256_now": comparison.pixels_sha256_now,
+        "first_difference": comparison.first_difference,
+        "psnr_db": comparison.psnr_db,
+        "regenerated_id": None,
+        "detail": comparison.detail,
+        "is_lossy": found.is_lossy,
+        "signature": msgspec.to_builtins(found.signature),
+    }
+
+
+def _describe_broken(name: str, error: StoreError) -> dict[str, Any]:
+    return {
+        "file": name,
+        "image_id": None,
+        "verdict": Verdict.DIFFERENT.value,
+        "pixels_sha256_then": None,
+        "pixels_sha256_now": None,
+        "first_difference": "bundle",
+        "psnr_db": None,
+        "regenerated_id": None,
+        "detail": error.message,
+        "is_lossy": False,
+        "signature": msgspec.to_builtins(SignatureFinding()),
+    }
+
+
+def _print_row(row: dict[str, Any]) -> None:
+    verdict = Verdict(row["verdict"])
+    signed = describe_signature(msgspec.convert(row["signature"], SignatureFinding))
+    print_line(f"{row['file']}  {describe_verdict(verdict, row['first_difference'])}{signed}")
+    if (verdict is not Verdict.IDENTICAL or row["is_lossy"]) and row["detail"]:
+        print_note(f"  {row['detail']}")
+
+
+def describe_signature(found: SignatureFinding) -> str:
+    """`  signed by NAME`, with the key's fingerprint; empty where nobody signed."""
+    if found.state is SignatureState.NONE:
+        return ""
+    who = found.fingerprint or "an unknown key"
+    who = f"{found.name} ({who})" if found.name else who
+    return f"  signed by {who}" if found.state is SignatureState.FITS else "  not signed by this"
