@@ -360,7 +360,8 @@ class HistoryScreen(ImageScreen):
                         self.is_searching = False
                         self._field.value = self._words = ""
                         await self.history_list.open_search("")
-                        self.history_list.go_to(image.number)
+                        if not self.history_list.go_to(image.number):
+                            self.say(f"{image.id[:8]} is not in the list: it may be in the trash.")
                     self._show_state()
                 except SafelightError as error:
                     self.say(str(error))
