@@ -140,6 +140,7 @@ def describe_row(image: Image) -> dict[str, Any]:
         "tags": image.tags,
         "note": image.note,
         "is_trashed": image.is_trashed,
+        "is_emptied": image.is_emptied,
         "is_thinned": image.is_thinned,
         "imported": describe_imported(image),
         "request": msgspec.to_builtins(image.request),
