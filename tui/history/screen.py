@@ -109,14 +109,14 @@ class HistoryScreen(ImageScreen):
             id="history.search",
         ),
         Binding(
-            "o",
+            "S",
             "sort",
             "order",
             tooltip="Sort by date, rating, seed or prompt: each time by the next",
             id="history.sort",
         ),
         Binding(
-            "O",
+            "R",
             "turn_order",
             "turn order",
             tooltip="Turn the order of the list round",
@@ -137,7 +137,7 @@ class HistoryScreen(ImageScreen):
             id="history.sheet",
         ),
         Binding(
-            "T",
+            "X",
             "thin",
             "thin",
             tooltip="Drop the pixels of images that verified identical here; asks first",
