@@ -16,6 +16,7 @@ from textual.reactive import var
 from textual.widgets import Input, Static
 
 from store.errors import SafelightError
+from store.limits import IMPORTED_KINDS
 from store.records import Draft, Image, Job, Purpose
 from store.search import NEWEST_FIRST, SearchError, parse_search
 from tui.compose.draft import read_place
@@ -108,14 +109,14 @@ class HistoryScreen(ImageScreen):
             id="history.search",
         ),
         Binding(
-            "o",
+            "S",
             "sort",
             "order",
             tooltip="Sort by date, rating, seed or prompt: each time by the next",
             id="history.sort",
         ),
         Binding(
-            "O",
+            "R",
             "turn_order",
             "turn order",
             tooltip="Turn the order of the list round",
@@ -136,7 +137,7 @@ class HistoryScreen(ImageScreen):
             id="history.sheet",
         ),
         Binding(
-            "T",
+            "X",
             "thin",
             "thin",
             tooltip="Drop the pixels of images that verified identical here; asks first",
@@ -359,7 +360,8 @@ class HistoryScreen(ImageScreen):
                         self.is_searching = False
                         self._field.value = self._words = ""
                         await self.history_list.open_search("")
-                        self.history_list.go_to(image.number)
+                        if not self.history_list.go_to(image.number):
+                            self.say(f"{image.id[:8]} is not in the list: it may be in the trash.")
                     self._show_state()
                 except SafelightError as error:
                     self.say(str(error))
@@ -485,7 +487,9 @@ class HistoryScreen(ImageScreen):
             arrival = await self.darkroom.import_image(data, path.name, self.session)
             self.say(describe_arrival(path.name, arrival.image, is_new=arrival.is_new))
 
-        self.app.push_screen(PathScreen("import an image file", start, take))
+        self.app.push_screen(
+            PathScreen("import an image file", start, take, wanted=f"A {IMPORTED_KINDS} file.")
+        )
 
     # Into the editor, and back to it
 
