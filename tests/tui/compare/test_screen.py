@@ -17,7 +17,7 @@ from tests.tui.compare.opening import SIDE, add_image, open_comparison
 from tests.tui.desk_darkroom import DeskDarkroom
 from tests.tui.host import Host, press
 from tests.tui.memory_darkroom import MemoryDarkroom
-from tests.tui.pilot import read_message, running
+from tests.tui.pilot import make_key, read_message, running
 from tui.compare.screen import CompareScreen
 from tui.history.screen import HistoryScreen
 from tui.image_screen import ImageScreen
@@ -141,6 +141,17 @@ async def test_a_file_that_is_gone_is_told_in_its_place(darkroom: MemoryDarkroom
         assert "the file of A cannot be read" in join_lines(read_screen(pilot.app))
         await press(pilot, "w")
         assert "is missing" in read_message(pilot.app)
+
+
+async def test_keys_wait_until_the_images_are_read(darkroom: MemoryDarkroom) -> None:
+    one, other, newest = darkroom.images
+    async with open_comparison(darkroom, one, newest) as (pilot, screen):
+        # In one burst: each partner is read before the next key asks for the one after it.
+        for key in ("x", "n", "d"):
+            pilot.app.post_message(make_key(key))
+        await wait_in_app(pilot, lambda: screen.view == "difference", "the last key")
+        assert screen.pair is not None
+        assert (screen.pair.one.image, screen.pair.other.image) == (other, one)
 
 
 async def test_swap_and_other_partners(darkroom: MemoryDarkroom) -> None:
