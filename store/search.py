@@ -158,6 +158,10 @@ EVERYTHING = Search()
 
 
 _ACCENTS = re.compile("[\u0300-\u036f]+")
+_STROKES = str.maketrans(
+    {"ł": "l", "ø": "o", "đ": "d", "ħ": "h", "ŧ": "t", "ı": "i", "æ": "ae", "œ": "oe"}
+)
+"""Letters that are typed as others where a keyboard lacks them, and are one sign in Unicode."""
 
 
 def fold(text: str) -> str:
@@ -166,7 +170,8 @@ def fold(text: str) -> str:
         return text.lower()
     # Some letters have another form only after the first time, as their accents are letters then.
     plain = _ACCENTS.sub("", unicodedata.normalize("NFKD", text).casefold())
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFKD", plain).casefold())
+    plain = unicodedata.normalize("NFKD", plain).casefold().translate(_STROKES)
+    return unicodedata.normalize("NFC", plain)
 
 
 def quote_text(text: str) -> str:

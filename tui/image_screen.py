@@ -115,7 +115,7 @@ class ImageScreen(Reasoned, Screen[None]):
             id="image.save",
         ),
         Binding(
-            "ctrl+s",
+            "W",
             "save_to",
             "save to",
             tooltip="Save this image to another folder, and the next ones too",

@@ -42,8 +42,8 @@ def list_families() -> list[list[type[DOMNode]]]:
     )
     history: tuple[type[DOMNode], ...] = (HistoryList, RecordView)
     dialogs: tuple[type[DOMNode], ...] = (
-        *(ChoiceScreen, HelpScreen, PathScreen, ChargeQuestion, EarlierScreen),
-        *(TagScreen, NoteScreen, EmptyingQuestion),
+        *(ChoiceScreen, HelpScreen, PathScreen, ChargeQuestion),
+        *(TagScreen, NoteScreen, EmptyingQuestion, EarlierScreen),
     )
     families: list[list[type[DOMNode]]] = [[part, ComposeScreen, SafelightApp] for part in compose]
     families += [[part, MarkDesk, HistoryScreen, SafelightApp] for part in history]

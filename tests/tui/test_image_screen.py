@@ -37,7 +37,7 @@ async def test_another_folder_is_asked_for_by_its_own_key(tmp_path: Path) -> Non
     darkroom.export_folder = str(tmp_path / "old")
     async with open_history(darkroom, NARROW) as (pilot, screen):
         app = pilot.app
-        await press(pilot, "ctrl+s")
+        await press(pilot, "W")
         await wait_in_app(pilot, lambda: isinstance(app.screen, PathScreen), "the question")
         assert app.screen.query_one(Input).value == f"{tmp_path / 'old'}/"
         app.screen.query_one(Input).value = str(tmp_path / "other")

@@ -70,7 +70,7 @@ async def test_what_is_marked_is_verified_thinned_and_restored_at_once() -> None
         async def see(text: str) -> None:
             await wait_in_app(pilot, lambda: text in read_screen(pilot.app), text)
 
-        await press(pilot, "T")
+        await press(pilot, "X")
         await see("1 kept: never verified")
         darkroom.add_verification(darkroom.images[-1], Verdict.IDENTICAL)
         await press(pilot, "space", "space", "v")
@@ -78,11 +78,11 @@ async def test_what_is_marked_is_verified_thinned_and_restored_at_once() -> None
         assert ("begin_run", "marked: 2") in darkroom.calls
         await press(pilot, "r")
         await see("None of the marked images is without its pixels")
-        await press(pilot, "T")
+        await press(pilot, "X")
         await see("drop the pixels of 1 image: frees 2.0 MB")
         await press(pilot, "escape")
         assert ("thin", "2 False") not in darkroom.calls
-        await press(pilot, "T")
+        await press(pilot, "X")
         await see("drop the pixels of 1 image")
         await press(pilot, "enter")
         await see("1 image thinned: 2.0 MB freed. 1 kept: never verified.")

@@ -109,14 +109,14 @@ class HistoryScreen(ImageScreen):
             id="history.search",
         ),
         Binding(
-            "o",
+            "S",
             "sort",
             "order",
             tooltip="Sort by date, rating, seed or prompt: each time by the next",
             id="history.sort",
         ),
         Binding(
-            "O",
+            "R",
             "turn_order",
             "turn order",
             tooltip="Turn the order of the list round",
@@ -137,7 +137,7 @@ class HistoryScreen(ImageScreen):
             id="history.sheet",
         ),
         Binding(
-            "T",
+            "X",
             "thin",
             "thin",
             tooltip="Drop the pixels of images that verified identical here; asks first",
@@ -360,7 +360,8 @@ class HistoryScreen(ImageScreen):
                         self.is_searching = False
                         self._field.value = self._words = ""
                         await self.history_list.open_search("")
-                        self.history_list.go_to(image.number)
+                        if not self.history_list.go_to(image.number):
+                            self.say(f"{image.id[:8]} is not in the list: it may be in the trash.")
                     self._show_state()
                 except SafelightError as error:
                     self.say(str(error))
