@@ -46,7 +46,7 @@ from store.seals import (
     read_verifications,
     unwrap,
 )
-from store.search_index import check_parts, list_faults
+from store.search_index import check_parts, list_faults, rebuild
 from store.sqlite import explain
 from store.tables import (
     REMOVED_KEY,
@@ -101,7 +101,29 @@ def _check_references(connection: sqlite3.Connection) -> list[str]:
     ]
 
 
+def repair_index(db: Database) -> list[str]:
+    """Make the search index anew where it is not as it should be; what was wrong with it.
+
+    Nothing else is changed, and nothing is lost: all of it follows from the records. Raises
+    `StoreError` when the history cannot be written.
+    """
+    with db.raw() as connection:
+        try:
+            if not (faults := _find_index_faults(db, connection)):
+                return []
+            with db.write() as write:
+                rebuild(unwrap(write))
+        except sqlite3.Error as error:
+            raise explain(error, db.path) from error
+    return faults
+
+
 def _check_index(db: Database, connection: sqlite3.Connection) -> list[str]:
+    faults = _find_index_faults(db, connection)
+    return [f"{fault} 'safelight doctor --repair' makes it anew." for fault in faults]
+
+
+def _find_index_faults(db: Database, connection: sqlite3.Connection) -> list[str]:
     if (faults := list_faults(connection)) or db.is_read_only:
         return faults
     connection.execute("BEGIN IMMEDIATE")

@@ -37,6 +37,11 @@ class SearchError(RequestError):
         self.start = start
         self.end = end
 
+    @property
+    def text_at(self) -> str:
+        """What is wrong, as it was typed."""
+        return str(self.value)[self.start : self.end]
+
 
 class SortKey(StrEnum):
     """What a list of images can be sorted by. `prompt`: the text of the first prompt."""
@@ -153,6 +158,10 @@ EVERYTHING = Search()
 
 
 _ACCENTS = re.compile("[\u0300-\u036f]+")
+_STROKES = str.maketrans(
+    {"ł": "l", "ø": "o", "đ": "d", "ħ": "h", "ŧ": "t", "ı": "i", "æ": "ae", "œ": "oe"}
+)
+"""Letters that are typed as others where a keyboard lacks them, and are one sign in Unicode."""
 
 
 def fold(text: str) -> str:
@@ -161,7 +170,8 @@ def fold(text: str) -> str:
         return text.lower()
     # Some letters have another form only after the first time, as their accents are letters then.
     plain = _ACCENTS.sub("", unicodedata.normalize("NFKD", text).casefold())
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFKD", plain).casefold())
+    plain = unicodedata.normalize("NFKD", plain).casefold().translate(_STROKES)
+    return unicodedata.normalize("NFC", plain)
 
 
 def quote_text(text: str) -> str:

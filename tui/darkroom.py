@@ -927,6 +927,8 @@ class Darkroom:
 
         # Only what is new is counted: a run may have a million images.
         until, counted = self._counted.get(run.number, (0, {}))
+        if run.done <= until:
+            return counted
         fresh = count_verdicts(self.database, run.number, after=until, until=run.done)
         counted = {
             verdict: counted.get(verdict, 0) + fresh.get(verdict, 0)

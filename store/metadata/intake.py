@@ -105,8 +105,19 @@ def adopt_file(data: bytes) -> Adopted:
     """
     found = read_file(data)
     if found.record is not None:
-        return Adopted(dialect=DIALECT, request=found.record.request, grade=Grade.EXACT)
+        return _adopt_record(found.record)
     return _choose_subject(found, data).adopted
+
+
+def _adopt_record(record: Record) -> Adopted:
+    """The request of a record; of an image of another program with what that did not say."""
+    origin = record.imported
+    if origin is None:
+        return Adopted(dialect=DIALECT, request=record.request, grade=Grade.EXACT)
+    grade = Grade(origin.grade) if origin.grade in list(Grade) else Grade.PARTIAL
+    return Adopted(
+        dialect=origin.dialect, request=record.request, grade=grade, unread=origin.unread
+    )
 
 
 class Arrival(msgspec.Struct, frozen=True, kw_only=True):
@@ -182,14 +193,13 @@ def _choose_subject(found: Found, data: bytes, why: str = "") -> Subject:
     """What is stored of a file that is not ours to the byte; `why` it is not taken for ours."""
     if found.record is not None:
         # As in a lossy copy: what was asked for is known all the same.
+        adopted = _adopt_record(found.record)
+        grade = Grade.MAPPED if adopted.is_ours else adopted.grade
+        unread = (*adopted.unread, ("record", why or "not taken over"))
         return Subject(
-            adopted=Adopted(
-                dialect=DIALECT,
-                request=found.record.request,
-                grade=Grade.MAPPED,
-                unread=(("record", why or "not taken over"),),
-            ),
+            adopted=msgspec.structs.replace(adopted, grade=grade, unread=unread),
             facts=found.record.meta,
+            environment=found.record.environment,
             text=found.record.to_json().decode(),
         )
     if found.reading is None:
@@ -202,6 +212,7 @@ def _choose_subject(found: Found, data: bytes, why: str = "") -> Subject:
     return Subject(
         adopted=make_request(reading, size),
         facts=reading.facts | ({"model": reading.model} if reading.model else {}),
+        environment={"program": reading.dialect},
         text=reading.text,
     )
 
@@ -290,11 +301,13 @@ def explain_foreign(dialect: str) -> Comparison:
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
     """What is stored beside an image file that is not ours to the byte.
 
-    `text`: its metadata as they are, `facts`: what they say besides.
+    `text`: its metadata as they are, `facts`: what they say besides, `environment`: what is known
+    of what else decided the pixels.
     """
 
     adopted: Adopted
     facts: dict[str, str]
+    environment: dict[str, str]
     text: str
 
 
@@ -404,9 +417,7 @@ def _add(
         id=job.image_id or "",
         job_id=job.id,
         request_digest=job.request_digest,
-        environment_digest=store_environment(
-            write, EnvironmentRecord(values={"program": subject.adopted.dialect})
-        ),
+        environment_digest=store_environment(write, EnvironmentRecord(values=subject.environment)),
         purpose=Purpose.IMPORT.value,
         session=session,
         seed=request.parameters.seed,

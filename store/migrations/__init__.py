@@ -32,15 +32,16 @@ from store.sqlite import APPLICATION_ID, explain
 class Migration(NamedTuple):
     """One change. A program that knows only `min_reader_version` can still read the result.
 
-    `is_of_index`: it changes nothing but what can be made anew from the rows. Then no copy is made
-    before, which takes as much room again and minutes with a million images.
+    `keeps_rows`: it adds tables, columns and indexes, or changes what can be made anew from the
+    rows, and changes no row. Then no copy is made before it and no reference is checked after it,
+    which takes as much room again and minutes with a million images.
     """
 
     number: int
     name: str
     min_reader_version: int
     apply: Callable[[sqlite3.Connection], None]
-    is_of_index: bool = False
+    keeps_rows: bool = False
 
 
 MIGRATIONS = (
@@ -55,19 +56,26 @@ MIGRATIONS = (
     Migration(4, "input notes", m0004_input_notes.MIN_READER_VERSION, m0004_input_notes.migrate),
     Migration(5, "programs", m0005_programs.MIN_READER_VERSION, m0005_programs.migrate),
     Migration(6, "seals", m0006_seals.MIN_READER_VERSION, m0006_seals.migrate),
-    Migration(7, "annotations", m0007_annotations.MIN_READER_VERSION, m0007_annotations.migrate),
+    Migration(
+        7,
+        "annotations",
+        m0007_annotations.MIN_READER_VERSION,
+        m0007_annotations.migrate,
+        keeps_rows=True,
+    ),
     Migration(
         8,
         "search index",
         m0008_search_index.MIN_READER_VERSION,
         m0008_search_index.migrate,
-        is_of_index=True,
+        keeps_rows=True,
     ),
     Migration(
         9,
         "emptied trash",
         m0009_emptied_trash.MIN_READER_VERSION,
         m0009_emptied_trash.migrate,
+        keeps_rows=True,
     ),
 )
 
@@ -94,7 +102,7 @@ def migrate(
         later = [migration for migration in migrations if migration.number > version]
         if not later:
             return
-        if version and not all(migration.is_of_index for migration in later):
+        if version and not all(migration.keeps_rows for migration in later):
             copy(connection, _name_copy(path, later[0].number))
         _apply(connection, later)
     except sqlite3.Error as error:
@@ -143,7 +151,7 @@ def _apply(connection: sqlite3.Connection, migrations: Sequence[Migration]) -> N
         for migration in later:
             migration.apply(connection)
             _record(connection, migration)
-            if not migration.is_of_index:
+            if not migration.keeps_rows:
                 _check_references(connection, migration)
         if later and later[-1].number >= _INDEXED_FROM:
             rebuild(connection)

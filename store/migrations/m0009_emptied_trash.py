@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 
-MIN_READER_VERSION = 5
+MIN_READER_VERSION = 8
 
 _STATEMENTS = (
     "ALTER TABLE annotation ADD COLUMN emptied_at FLOAT",

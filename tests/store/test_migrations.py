@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import create_engine
 from sqlmodel import SQLModel
 
-from store import history, integrity, migrations, tables
+from store import history, integrity, migrations, search_index, tables
 from store.database import Database
 from store.errors import StoreError
 from store.folder import create_file
@@ -18,7 +18,7 @@ from store.mapping import load_requests
 from store.migrations import MIGRATIONS, VERSION, Migration, migrate
 from store.sqlite import connect
 from tests.factories import make_request
-from tests.store.helpers import execute, make_images
+from tests.store.helpers import execute, make_images, start_python
 
 NEXT = VERSION + 1
 
@@ -167,3 +167,66 @@ def test_a_request_of_the_first_form_keeps_its_digest_through_the_changes(direct
         assert not request.parameters.list_extras()
         [image] = make_images(db, [request])
         assert integrity.check_record(db, image) == []
+
+
+@pytest.mark.parametrize(
+    "place", ["DROP TABLE", "INSERT INTO image_search", "rebuild", "CREATE TRIGGER", "COMMIT"]
+)
+def test_a_history_whose_change_was_killed_is_as_before_and_opens(
+    directory: Path, place: str
+) -> None:
+    with Database.open(directory) as db:
+        make_images(db, [make_request("red barn"), make_request("Łódź")])
+    path = directory / "history.sqlite3"
+    with closing(connect(path)) as connection:
+        for trigger in search_index.TRIGGERS:
+            connection.execute(f"DROP TRIGGER {trigger}")
+        for table in ("image_text_parts", "image_text", "image_search", "removal"):
+            connection.execute(f"DROP TABLE {table}")
+        for (name,) in connection.execute(
+            "SELECT name FROM sqlite_master WHERE name IN ('ix_image_file_sha256',"
+            " 'ix_job_request_digest', 'ix_verification_job_id', 'ix_verification_regenerated_id',"
+            " 'ix_thinned_verification_number', 'ix_verification_run_image_job_id',"
+            " 'ix_verification_run_image_verification_number')"
+        ).fetchall():
+            connection.execute(f"DROP INDEX {name}")
+        connection.execute("ALTER TABLE annotation DROP COLUMN emptied_at")
+        connection.execute("DELETE FROM migration WHERE number >= 8")
+        connection.execute("UPDATE meta SET value = '7' WHERE key = 'schema_version'")
+        connection.execute("PRAGMA user_version = 7")
+    before = read_rows(directory)
+    killed = start_python(
+        """
+        import os, sys
+        from pathlib import Path
+        from store import sqlite
+        from store.database import Database
+
+        place, connect = sys.argv[2], sqlite.connect
+
+        def connect_watched(*values, **names):
+            connection = connect(*values, **names)
+            connection.set_trace_callback(lambda sql: place in sql and os._exit(9))
+            return connection
+
+        import store.database
+        store.database.connect = connect_watched
+        Database.open(Path(sys.argv[1]))
+        """,
+        directory,
+        place,
+    )
+    killed.communicate(timeout=60)
+    assert killed.returncode == 9
+    assert execute(directory, "PRAGMA user_version") == [(7,)]
+    assert read_rows(directory) == before
+    with Database.open(directory) as db:
+        assert len(history.list_images(db, search="lodz")) == 1
+        assert integrity.check_database(db) == []
+    assert read_rows(directory) == before
+
+
+def read_rows(directory: Path) -> dict[str, Any]:
+    """What a history holds of its own."""
+    tables = ("request", "prompt", "job", "image", "stage", "thumbnail")
+    return {table: execute(directory, f"SELECT * FROM {table}") for table in tables}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import platform
 import sqlite3
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,7 +17,14 @@ from engines.base import EngineError
 from store.errors import SafelightError
 from store.folder import find_config_file, find_data_directory
 from tui.cli.options import JsonOption
-from tui.cli.run import EXIT_DIFFERENT, print_json, print_line, print_note, run_command
+from tui.cli.run import (
+    EXIT_DIFFERENT,
+    open_darkroom,
+    print_json,
+    print_line,
+    print_note,
+    run_command,
+)
 from tui.terminal.detect import describe_terminal
 
 if TYPE_CHECKING:
@@ -40,13 +48,21 @@ OPTIONAL = ("stability-sdk",)
 """What is missing with newer versions of Python, and nothing here needs."""
 
 
-def doctor(as_json: JsonOption = False) -> None:
+def doctor(
+    repair: Annotated[
+        bool,
+        typer.Option("--repair", help="Make the search index anew where it does not fit."),
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
     """Check what Safelight stands on.
 
-    Makes and changes nothing. Status 1 when something is wrong.
+    Makes and changes nothing without --repair. Status 1 when something is wrong.
     """
 
     async def work() -> int:
+        if repair:
+            await _repair_index()
         facts, problems = await diagnose(find_data_directory())
         if as_json:
             print_json({"facts": facts, "problems": problems})
@@ -59,6 +75,16 @@ def doctor(as_json: JsonOption = False) -> None:
         return EXIT_DIFFERENT if problems else 0
 
     raise typer.Exit(run_command(work(), as_json=as_json))
+
+
+async def _repair_index() -> None:
+    from store.integrity import repair_index
+
+    async with open_darkroom() as darkroom:
+        faults = await asyncio.to_thread(repair_index, darkroom.database)
+    for fault in faults:
+        print_note(fault)
+    print_note("The search index was made anew." if faults else "The search index needs no repair.")
 
 
 def _print_facts(facts: dict[str, dict[str, Any]]) -> None:

@@ -418,7 +418,7 @@ class CompareScreen(Reasoned, Screen[None]):
             text = fit_text(f" {one}", half) + fit_text(f" {other}", width - half)
         elif self.view == "flicker":
             shown = other if self.shows_other else one
-            how = "by itself; t stops" if self._timer else "space shows the other"
+            how = "by itself; t stops" if self._timer else "space shows the other, t by itself"
             text = f" {shown}  ({how})"
         else:
             text = f" {self._describe_view(pair, pair.one, pair.other)}"
@@ -435,8 +435,8 @@ class CompareScreen(Reasoned, Screen[None]):
         shown = min(PEAK, measured.maximum * self.times)
         clipped = ", more is white" if measured.maximum * self.times > PEAK else ""
         return (
-            f"difference x{self.times}: black is equal, the largest {measured.maximum} is "
-            f"{shown}{clipped}"
+            f"difference x{self.times}: black is equal, the largest {measured.maximum} is shown "
+            f"as {shown}{clipped}"
         )
 
     # Bisecting

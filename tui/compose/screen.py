@@ -363,7 +363,8 @@ class ComposeScreen(ImageScreen):
         if not self.is_typing:
             return True
         if isinstance(event, events.Paste):
-            return False
+            # What was dropped is for a history that is there.
+            return bool(parse_dropped(event.text))
         hints = list_active(self, self._keymap)
         return any(event.key in hint.keys and hint.node is not self.focused for hint in hints)
 

@@ -83,7 +83,7 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         _make_move("shift+pageup", "mark_page(-1)", "list.mark_page_up", "Mark a page above"),
         _make_move("shift+pagedown", "mark_page(1)", "list.mark_page_down", "Mark a page below"),
         Binding(
-            "A",
+            "a",
             "mark_all",
             "mark all",
             tooltip="Mark all images that are found; esc takes all marks away",
@@ -121,6 +121,7 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         self._thumbnails = Thumbnails(darkroom)
         self._is_loading = False
         self._sought: int | None = None
+        self.asked = ("", NEWEST_FIRST)
 
     # Content
 
@@ -138,6 +139,7 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         await pages.open(search, sort)
         if not self.is_attached:
             return
+        self.asked = (search, sort)
         if search != self.pages.search:
             self.clear_marks()
         self.pages = pages

@@ -251,12 +251,16 @@ class MarkDesk(Reasoned, Horizontal):
             await self._list.forget_marked()
         await self._look()
 
-    def action_undo(self) -> None:
+    async def action_undo(self) -> None:
         """Undo what was last said, beside the screen where it is much."""
         if self._is_at_work or not self._undone:
             return
         self._begin_work()
-        start_work(self, partial(self._undo, self._undone.pop()), "marks")
+        done = self._undone.pop()
+        if len(done) > 1:
+            start_work(self, partial(self._undo, done), "marks")
+        else:
+            await self._undo(done)
 
     async def _undo(self, done: list[Marked]) -> None:
         count = 0
@@ -324,7 +328,7 @@ class MarkDesk(Reasoned, Horizontal):
         loop = asyncio.get_running_loop()
 
         def tell(done: int) -> None:
-            loop.call_soon_threadsafe(self._tell, f"Emptying the trash: {done:,} done.")
+            loop.call_soon_threadsafe(self._tell_emptied, done)
 
         try:
             done = await self.darkroom.empty_trash(tell)
@@ -337,6 +341,10 @@ class MarkDesk(Reasoned, Horizontal):
             self._end_work()
         self._list.clear_marks()
         await self._look(is_new=True)
+
+    def _tell_emptied(self, done: int) -> None:
+        if self._is_at_work:
+            self._tell(f"Emptying the trash: {done:,} done.")
 
     def _tell(self, text: str) -> None:
         if self.is_attached:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,25 +16,38 @@ from textual.reactive import var
 from textual.widgets import Input, Static
 
 from store.errors import SafelightError
+from store.limits import IMPORTED_KINDS
 from store.records import Draft, Image, Job, Purpose
+from store.search import NEWEST_FIRST, SearchError, parse_search
 from tui.compose.draft import read_place
 from tui.darkroom import Darkroom
-from tui.dialogs import PathScreen
+from tui.dialogs import ChoiceScreen, PathScreen
 from tui.history.list import HistoryList
 from tui.history.marking import MarkDesk
+from tui.history.proving import (
+    describe_kept,
+    describe_thinning,
+    list_marked,
+    restore_many,
+    verify_many,
+)
 from tui.history.record import RecordView
+from tui.history.search import SearchField, SearchHint, describe_sort, next_sort
 from tui.image_screen import ImageScreen
 from tui.keys import Released
 from tui.paths import list_files, parse_dropped, read_image_file
 from tui.text import show_first_prompt
 from tui.widgets.key_line import KeyLine
 from tui.widgets.picture import Picture
-from tui.words import PIXELS_DROPPED, count_things, describe_arrival
+from tui.words import PIXELS_DROPPED, count_things, describe_arrival, write_bytes
 from tui.work import start_work
 
 NO_IMAGE = "There is no image here."
 
 _JOBS_READ = 50
+_SAVED_AT_ONCE = 100
+"""How many marked images are looked up at a time."""
+
 _REST_SECONDS = 0.3
 """How long the cursor rests on an image before it is looked at what is other now."""
 
@@ -43,23 +56,7 @@ _EMPTY = (
     "No image yet.\n\nGo back with esc, type a prompt and press ctrl+j: each image that is made "
     "is listed here, with everything that is needed to make it again."
 )
-_NOT_FOUND = "No prompt has words that begin so.\n\nesc shows all images again."
-
-
-class SearchField(Input):
-    """Words of prompts, searched for as they are typed."""
-
-    BINDING_GROUP_TITLE = "while typing"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "enter",
-            "submit",
-            "list",
-            tooltip="Go to the list of what was found",
-            id="search.enter",
-            system=True,
-        ),
-    ]
+_NOT_FOUND = "No image fits this search.\n\nesc shows all images again."
 
 
 class HistoryScreen(ImageScreen):
@@ -108,8 +105,22 @@ class HistoryScreen(ImageScreen):
             "slash",
             "search",
             "search",
-            tooltip="Search the prompts as you type",
+            tooltip="Search as you type: words, seed:7, is:favourite, since:monday and more",
             id="history.search",
+        ),
+        Binding(
+            "S",
+            "sort",
+            "order",
+            tooltip="Sort by date, rating, seed or prompt: each time by the next",
+            id="history.sort",
+        ),
+        Binding(
+            "R",
+            "turn_order",
+            "turn order",
+            tooltip="Turn the order of the list round",
+            id="history.turn_order",
         ),
         Binding(
             "tab,shift+tab",
@@ -124,6 +135,13 @@ class HistoryScreen(ImageScreen):
             "sheet",
             tooltip="A contact sheet: only thumbnails, as many as fit, or the list again",
             id="history.sheet",
+        ),
+        Binding(
+            "X",
+            "thin",
+            "thin",
+            tooltip="Drop the pixels of images that verified identical here; asks first",
+            id="history.thin",
         ),
         Binding(
             "B",
@@ -164,6 +182,7 @@ class HistoryScreen(ImageScreen):
         self.set_reactive(ImageScreen.draft, draft)
         self._wants_thumbnails = True
         self._words = ""
+        self._sort = NEWEST_FIRST
         self._is_at_search = False
         self._is_open = False
         self._has_answer = False
@@ -173,7 +192,8 @@ class HistoryScreen(ImageScreen):
         self.history_list = HistoryList(darkroom, id="history-list")
         self.record = RecordView(id="history-record")
         self.picture = Picture(id="history-picture")
-        self._field = SearchField(placeholder="words of a prompt", id="history-search")
+        self._field = SearchField(darkroom, id="history-search")
+        self._hint = SearchHint(id="history-hint")
         self.desk = MarkDesk(darkroom, self.history_list, id="history-body")
         self._left, self._right = Vertical(id="history-left"), Vertical(id="history-right")
         self._advice = Static(_EMPTY, id="history-empty", markup=False)
@@ -182,6 +202,7 @@ class HistoryScreen(ImageScreen):
     def compose(self) -> ComposeResult:
         """List, picture, record, and one line for what is to be said."""
         yield self._field
+        yield self._hint
         with self.desk:
             with self._left:
                 yield self._advice
@@ -214,7 +235,7 @@ class HistoryScreen(ImageScreen):
                     await self.end_told()
                     await self._show_record()
                 else:
-                    await self.history_list.open_search(self._words)
+                    await self.history_list.open_search(self._words, self._sort)
                     self._is_open = True
                 self._show_state()
             except SafelightError as error:
@@ -242,6 +263,9 @@ class HistoryScreen(ImageScreen):
         elif len(pages) and self.focused in (None, self.desk):
             self.call_after_refresh(self.history_list.focus)
         self._advice.update(_NOT_FOUND if pages.search else _EMPTY)
+        title = "contact sheet" if self.is_sheet else "history"
+        order = "" if pages.is_newest_first else f", {describe_sort(pages.sort)}"
+        self._left.border_title = f"{title}{order}"
         known = len(pages) if pages.total is None else pages.total
         count = count_things(known, "image")
         if pages.total is None:
@@ -364,7 +388,7 @@ class HistoryScreen(ImageScreen):
     def action_turn_sheet(self) -> None:
         """A contact sheet, or the list."""
         self.is_sheet = self.history_list.is_sheet = not self.is_sheet
-        self._left.border_title = "contact sheet" if self.is_sheet else "history"
+        self._show_state()
         self.history_list.focus()
         self.is_on_record = False
 
@@ -384,15 +408,26 @@ class HistoryScreen(ImageScreen):
     # Search
 
     def action_search(self) -> None:
-        """Type words of prompts."""
+        """Type what is searched for."""
         self.is_searching = True
         self.is_on_record = False
         self._field.focus()
+        self.call_after_refresh(self._hint.show, self._field, None)
 
     @on(Input.Changed, "#history-search")
     def _search_changed(self, event: Input.Changed) -> None:
         event.stop()
+        try:
+            parse_search(event.value)
+        except SearchError as error:
+            # What was found stays, as the next character may make it right.
+            self._hint.show(self._field, error)
+            return
+        self._hint.show(self._field, None)
         self._words = event.value.strip()
+        self._start_search()
+
+    def _start_search(self) -> None:
         if not self._is_at_search:
             self._is_at_search = True
             start_work(self, self._search, "search")
@@ -404,18 +439,34 @@ class HistoryScreen(ImageScreen):
         typed last would wait for all that was typed before.
         """
         try:
-            while self._words != self.history_list.pages.search:
-                await self.history_list.open_search(self._words)
+            while (self._words, self._sort) != self.history_list.asked:
+                await self.history_list.open_search(self._words, self._sort)
                 self._show_state()
         except SafelightError as error:
             self.say(str(error))
         finally:
             self._is_at_search = False
 
+    def action_sort(self) -> None:
+        """Sort the list by something else."""
+        self._sort = next_sort(self.history_list.pages.sort)
+        self._start_search()
+
+    def action_turn_order(self) -> None:
+        """Turn the order of the list round."""
+        sort = self.history_list.pages.sort
+        self._sort = sort._replace(is_reversed=not sort.is_reversed)
+        self._start_search()
+
     @on(Input.Submitted, "#history-search")
     def _search_submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        self.history_list.focus()
+        try:
+            parse_search(event.value)
+        except SearchError as error:
+            self.say(str(error))
+        else:
+            self.history_list.focus()
 
     # Files of others
 
@@ -436,7 +487,9 @@ class HistoryScreen(ImageScreen):
             arrival = await self.darkroom.import_image(data, path.name, self.session)
             self.say(describe_arrival(path.name, arrival.image, is_new=arrival.is_new))
 
-        self.app.push_screen(PathScreen("import an image file", start, take))
+        self.app.push_screen(
+            PathScreen("import an image file", start, take, wanted=f"A {IMPORTED_KINDS} file.")
+        )
 
     # Into the editor, and back to it
 
@@ -444,7 +497,7 @@ class HistoryScreen(ImageScreen):
         """Why an action cannot be run now; loading changes nothing in the history."""
         if action == "load":
             return "" if self.image is not None else NO_IMAGE
-        if action == "verify_found":
+        if action in ("verify_found", "thin"):
             return self.darkroom.explain_writing() or ("" if self.image is not None else NO_IMAGE)
         if action == "import_file":
             return self.darkroom.explain_writing()
@@ -475,18 +528,68 @@ class HistoryScreen(ImageScreen):
         else:
             self.say("Mark a second image, or go to it, to compare it with this one.")
 
+    # Many at once
+
     async def action_verify_found(self) -> None:
         """Verify all that the list shows, one image after the other, behind all other jobs."""
         search = self.history_list.pages.search
+        chosen_by = f"search {search}" if search else "all"
         try:
             numbers = await self.darkroom.list_image_numbers(search=search or None)
-            run = await self.darkroom.begin_run(f"search {search}" if search else "all", numbers)
+            self.say(await verify_many(self.darkroom, numbers, chosen_by))
+        except SafelightError as error:
+            self.say(str(error))
+
+    async def action_verify(self) -> None:
+        """Verify the image under the cursor, or all that are marked behind all other jobs."""
+        if not self.history_list.selection:
+            await super().action_verify()
+            return
+        try:
+            numbers = await list_marked(self.history_list)
+            self.say(await verify_many(self.darkroom, numbers, "marked"))
+        except SafelightError as error:
+            self.say(str(error))
+
+    async def action_regenerate(self) -> None:
+        """Regenerate the image under the cursor, or restore those marked that have no pixels."""
+        if not self.history_list.selection:
+            await super().action_regenerate()
+            return
+        try:
+            numbers = await list_marked(self.history_list)
+            jobs, said = await restore_many(self.darkroom, numbers)
         except SafelightError as error:
             self.say(str(error))
             return
-        self.say(
-            f"Verifying {count_things(run.total, 'image')}; the list of jobs shows how far it is."
-        )
+        for job in jobs:
+            self.tell(job, said)
+        self.say(said)
+
+    async def action_thin(self) -> None:
+        """Say what thinning would free, and ask."""
+        try:
+            numbers = await list_marked(self.history_list)
+            self.say("Looking at what can be made again here.")
+            would = await self.darkroom.thin(numbers, is_rehearsal=True)
+        except SafelightError as error:
+            self.say(str(error))
+            return
+        if not would.images:
+            self.say(describe_kept(would) or "There is nothing to thin.")
+            return
+
+        async def answer(chosen: str | None) -> None:
+            if chosen is None:
+                return
+            try:
+                self.say(describe_thinning(await self.darkroom.thin(numbers)))
+            except SafelightError as error:
+                self.say(str(error))
+
+        frees = f"frees {write_bytes(would.freed)}"
+        title = f"drop the pixels of {count_things(would.images, 'image')}: {frees}"
+        self.app.push_screen(ChoiceScreen(title, ("drop them; r makes them again",)), answer)
 
     def action_load(self, parts: str) -> None:
         """Load these parts of the image into the editor, and go back to it."""
@@ -501,6 +604,12 @@ class HistoryScreen(ImageScreen):
     @on(HistoryList.Opened)
     def _list_opened(self) -> None:
         self.action_load("all")
+
+    def read_marked(self) -> AsyncIterator[list[int]] | None:
+        """The numbers of the marked images, None where none is."""
+        if not self.history_list.count_marked():
+            return None
+        return self.history_list.read_marked(_SAVED_AT_ONCE)
 
     def action_start_from(self) -> None:
         """Start the next images from this one, and go back to the editor."""

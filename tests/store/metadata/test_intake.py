@@ -17,7 +17,7 @@ from store.metadata.containers import make_png_chunk
 from store.metadata.files import make_file
 from store.metadata.foreign import Grade
 from store.metadata.infotext import read_infotext
-from store.metadata.intake import NO_PROMPT, import_file
+from store.metadata.intake import NO_PROMPT, adopt_file, import_file
 from store.metadata.parameters_text import write_infotext
 from store.metadata.signature import SigningKey
 from store.records import Image, Purpose, Verdict
@@ -179,6 +179,25 @@ def test_a_lossy_copy_is_not_taken_for_the_image(db: Database, tmp_path: Path) -
         assert came.imported is not None
         assert came.imported.grade == Grade.MAPPED
         assert "pixels" in dict(came.imported.unread)["record"]  # type: ignore[operator]
+        assert came.environment == history.get_image(db, image.id).environment
+        assert adopt_file(data).request == image.request
+
+
+def test_what_others_made_stays_theirs_on_its_way_through_a_history(
+    db: Database, tmp_path: Path
+) -> None:
+    texts = [("parameters", A1111 + ", Clip skip: 2")]
+    was = import_file(db, make_png(texts, (512, 768)), file_name="a.png").image
+    data = export(db, was)
+    with Database.open(tmp_path / "other") as other:
+        came = import_file(other, data, file_name="b.png").image
+        assert was.imported is not None
+        assert came.imported is not None
+        assert came.is_foreign
+        assert came.imported.unread == was.imported.unread
+        assert came.imported.dialect == "A1111"
+    adopted = adopt_file(data)
+    assert (adopted.is_ours, adopted.dialect, adopted.grade) == (False, "A1111", "partial")
 
 
 def test_a_record_that_was_changed_is_none(db: Database, tmp_path: Path) -> None:

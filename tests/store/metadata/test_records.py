@@ -13,6 +13,7 @@ from PIL import Image as Pillow
 from store.errors import StoreError
 from store.metadata.containers import Part, read_metadata, write_metadata
 from store.metadata.files import read_file
+from store.metadata.intake import adopt_file
 from store.metadata.parameters_text import NEGATIVE, SAMPLER_NAMES, write_infotext
 from store.metadata.record import RECORD_LIMIT, Record, read_record
 from store.request import Prompt, Request
@@ -167,6 +168,24 @@ def lose(request: Request, sign: int) -> list[tuple[str, float]]:
         else:
             parts.append((text, weight))
     return [(part, weight) for part, weight in ((p.strip(" ,"), w) for p, w in parts) if part]
+
+
+@pytest.mark.parametrize("name", ["PNG", "JPEG", "WebP, lossless"])
+def test_the_import_reads_the_text_where_the_record_is_gone(name: str) -> None:
+    for record in list_records(FEW):
+        request = record.request
+        text = write_infotext(request, program=PROGRAM)
+        adopted = adopt_file(write_metadata(make_file(name), [], text)).request
+        for field in ("seed", "steps", "sampler", "width", "height"):
+            assert getattr(adopted.parameters, field) == getattr(request.parameters, field)
+        assert adopted.parameters.cfg_scale == pytest.approx(request.parameters.cfg_scale)
+        for sign in (1, -1):
+            left = lose(request, sign)
+            read = [one for one in adopted.stack.prompts if one.weight * sign > 0]
+            assert [prompt.text for prompt in read] == [prompt for prompt, _ in left]
+            assert [abs(prompt.weight) for prompt in read] == [
+                pytest.approx(weight) for _, weight in left
+            ]
 
 
 @pytest.mark.parametrize("name", ["PNG", "JPEG", "WebP, lossless"])

@@ -177,7 +177,7 @@ async def test_the_palette_has_what_the_history_and_the_jobs_do(tmp_path: Path) 
             (
                 "h",
                 {
-                    "Search the prompts as you type",
+                    "Search as you type: words, seed:7, is:favourite, since:monday and more",
                     "Load the whole image into the editor",
                     "Put the image in the trash and go to the next",
                 },
