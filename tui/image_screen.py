@@ -94,10 +94,10 @@ class ImageScreen(Reasoned, Screen[None]):
             id="image.compare",
         ),
         Binding(
-            "A",
+            "F",
             "open_lineage",
             "lineage",
-            tooltip="Lineage: what this image came from and what came of it, as a tree",
+            tooltip="Lineage, its family: what this image came from and what came of it",
             id="image.lineage",
         ),
         Binding(
