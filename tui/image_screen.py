@@ -94,10 +94,10 @@ class ImageScreen(Reasoned, Screen[None]):
             id="image.compare",
         ),
         Binding(
-            "F",
+            "A",
             "open_lineage",
             "lineage",
-            tooltip="Lineage, its family: what this image came from and what came of it",
+            tooltip="Lineage, its ancestry: what this image came from and what came of it",
             id="image.lineage",
         ),
         Binding(

@@ -46,7 +46,7 @@ def make_family(tmp_path: Path) -> tuple[DeskDarkroom, list[Image]]:
 async def open_lineage(app: SafelightApp, pilot: Pilot[None], image: Image) -> LineageScreen:
     await wait_for(lambda: app.compose_screen.making.image, "the image")
     app.compose_screen.choose(image)
-    await pilot.press("F")
+    await pilot.press("A")
     await wait_for(lambda: isinstance(app.screen, LineageScreen), "the screen")
     screen = app.screen
     assert isinstance(screen, LineageScreen)
@@ -85,11 +85,11 @@ async def test_what_is_meant_is_the_image_under_the_cursor(tmp_path: Path) -> No
     darkroom, (first, edited, *_) = make_family(tmp_path)
     async with running(darkroom) as (app, pilot):
         screen = await open_lineage(app, pilot, edited)
-        await pilot.press("F")
+        await pilot.press("A")
         assert read_message(app) == "This is the lineage of that image."
         await pilot.press("up", "v")
         assert ("verify", first.id) in darkroom.calls
-        await pilot.press("F")
+        await pilot.press("A")
         await wait_for(lambda: "lineage of " + first.id[:8] in read_screen(app), "the other tree")
         assert screen.image == first
         await pilot.press("L", "enter")
@@ -106,7 +106,7 @@ async def test_enter_shows_the_image_in_the_history(tmp_path: Path) -> None:
         history = app.screen
         assert isinstance(history, HistoryScreen)
         await wait_for(lambda: history.image is not None and history.image.id == first.id, "it")
-        await pilot.press("F")
+        await pilot.press("A")
         await wait_for(lambda: isinstance(app.screen, LineageScreen), "the tree")
         await pilot.press("enter")
         await wait_for(lambda: app.screen is history, "the same history")
