@@ -91,6 +91,9 @@ def test_an_image_of_another_program_is_never_made_again(folder: Path) -> None:
     image = read("import", folder / "a.png")["imported"][0]["image"]
     verified = read("verify", image["id"])["results"][0]
     assert verified["verdict"] == "cannot run"
+    before = invoke(["verify", image["id"], "--dry-run"])
+    assert before.exit_code == 2
+    assert "it cannot be made again now" in before.stdout
     again = invoke(["regenerate", image["id"]])
     assert again.exit_code == 2
     assert "Another program made" in again.stderr
