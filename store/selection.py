@@ -250,7 +250,7 @@ def _make_rule(connection: sqlite3.Connection, condition: Condition) -> _Rule:
         case Clue():
             return _find_clue(condition)
         case Span():
-            return _find_span(condition)
+            return _find_span(connection, condition)
         case Name():
             return _find_name(connection, condition)
         case Size():
@@ -357,11 +357,11 @@ def _write_span(column: str, span: Span) -> Sql:
     return Sql(" AND ".join(bounds), tuple(values))
 
 
-def _find_span(span: Span) -> _Rule:
+def _find_span(connection: sqlite3.Connection, span: Span) -> _Rule:
     column = _COLUMNS.get(span.key, span.key)
     source, test = _write_span(column, span), _write_span(f"found.{column}", span)
     bound = None
-    if span.key == "created_at":
+    if span.key == "created_at" and _has_many_beyond(connection, span):
         # Numbers grow with time, mostly: those beyond need not be looked at.
         extreme, sign = ("min", ">=") if span.low is not None else ("max", "<=")
         bound = Sql(
@@ -372,6 +372,17 @@ def _find_span(span: Span) -> _Rule:
         )
     select = Sql(f"SELECT number FROM {TABLE} WHERE {source.text}", source.values)
     return _Rule(test, select, bound=bound)
+
+
+def _has_many_beyond(connection: sqlite3.Connection, span: Span) -> bool:
+    """Whether so many images are outside that it would take long to walk over them."""
+    sign = "<" if span.low is not None else ">="
+    beyond = Sql(
+        f"SELECT 1 FROM {TABLE} WHERE created_at {sign} ?",
+        (span.high if span.low is None else span.low,),
+    )
+    statement = f"SELECT count(*) FROM ({beyond.text} LIMIT {_SAMPLE + 1})"
+    return int(connection.execute(statement, beyond.values).fetchone()[0]) > _SAMPLE
 
 
 def _find_name(connection: sqlite3.Connection, name: Name) -> _Rule:
