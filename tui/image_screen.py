@@ -97,7 +97,7 @@ class ImageScreen(Reasoned, Screen[None]):
             "A",
             "open_lineage",
             "lineage",
-            tooltip="Lineage: what this image came from and what came of it, as a tree",
+            tooltip="Lineage, its ancestry: what this image came from and what came of it",
             id="image.lineage",
         ),
         Binding(

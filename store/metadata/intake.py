@@ -27,6 +27,7 @@ from store.mapping import (
     to_images,
 )
 from store.metadata import files
+from store.metadata.bounded_json import JsonError, read_object
 from store.metadata.containers import identify_format, read_metadata, strip_metadata
 from store.metadata.dialects import read_texts
 from store.metadata.exchange import DIALECT, Stored, store_record
@@ -35,6 +36,7 @@ from store.metadata.foreign import Grade, Reading
 from store.metadata.record import Record, describe_changes
 from store.metadata.sampler_names import make_name
 from store.metadata.signature import read_signature
+from store.metadata.stealth import read_stealth
 from store.pixels import digest_pixels, identify_image, make_thumbnail, open_image
 from store.records import (
     Comparison,
@@ -85,6 +87,8 @@ def read_file(data: bytes) -> Found:
     """
     metadata = read_metadata(data)
     reading = read_texts((field.key, field.text) for field in metadata.fields)
+    if reading is None and not metadata.parts:
+        reading = _read_hidden(data)
     notes = metadata.notes
     if all(part.kind != "record" for part in metadata.parts):
         return Found(reading=reading, notes=notes)
@@ -96,6 +100,21 @@ def read_file(data: bytes) -> Found:
         said = describe_changes(carried.read.changes)
         return Found(reading=reading, notes=(*notes, said))
     return Found(carried=carried, record=carried.read.record, reading=reading, notes=notes)
+
+
+def _read_hidden(data: bytes) -> Reading | None:
+    """What is hidden in the pixels of a file that says nothing else."""
+    bare = strip_metadata(data)
+    _check_density(bare)
+    text = read_stealth(open_image(bare))
+    if text is None:
+        return None
+    try:
+        values = read_object(text)
+    except JsonError:
+        return read_texts([("parameters", text)])
+    named = [(name, value) for name, value in values.items() if isinstance(value, str)]
+    return read_texts([*named, ("parameters", text)])
 
 
 def adopt_file(data: bytes) -> Adopted:

@@ -47,6 +47,7 @@ PARTS = ("prompts", "parameters", "image", "recent")
 RECENT = 48
 """Images that the strip can show."""
 
+_READING = "The images are still being read."
 UNFINISHED = (JobState.WAITING, JobState.RUNNING)
 PAINT, TAKE_FILE, NO_MASK = "paint it", "take it from a file", "no mask"
 
@@ -551,9 +552,10 @@ class ComposeScreen(ImageScreen):
             case "redo" if not self.editor.has_redo:
                 return "There is nothing to redo: nothing was undone, or it was changed since."
             case "load_shown" if self.image is None:
-                return NO_IMAGE
+                return self._explain_none()
             case "repeat_seed":
-                return darkroom.explain_writing() or ("" if self.image is not None else NO_IMAGE)
+                missing = "" if self.image is not None else self._explain_none()
+                return darkroom.explain_writing() or missing
             case "recall_seed" if not draft.previous_seeds:
                 return "There is no previous seed yet."
             case "mix_seed":
@@ -566,7 +568,12 @@ class ComposeScreen(ImageScreen):
                 if action == "choose_mask" and draft.initial_image is None:
                     return "There is no initial image yet: i takes this image, I a file."
                 return ""
-        return super().why_not(action)
+        reason = super().why_not(action)
+        return self._explain_none() if reason == NO_IMAGE else reason
+
+    def _explain_none(self) -> str:
+        """Why there is no image that could be meant."""
+        return NO_IMAGE if self._strip.is_read else self.darkroom.trouble or _READING
 
     async def action_generate(self) -> None:
         """Queue the images that the draft stands for, or explain what is wrong with it."""

@@ -28,7 +28,7 @@ NO_IMAGE = "There is no image here."
 _KEPT = 50
 """How many marks can be undone."""
 
-_AT_ONCE = 500
+_AT_ONCE = 2000
 """Images that are changed between two looks at what is to be said of it."""
 
 _TRASH = Mark(is_trashed=True)
@@ -327,8 +327,9 @@ class MarkDesk(Reasoned, Horizontal):
     async def _empty(self) -> None:
         loop = asyncio.get_running_loop()
 
-        def tell(done: int) -> None:
+        def tell(done: int) -> bool:
             loop.call_soon_threadsafe(self._tell_emptied, done)
+            return not self._is_stopping
 
         try:
             done = await self.darkroom.empty_trash(tell)
@@ -344,7 +345,7 @@ class MarkDesk(Reasoned, Horizontal):
 
     def _tell_emptied(self, done: int) -> None:
         if self._is_at_work:
-            self._tell(f"Emptying the trash: {done:,} done.")
+            self._tell(f"Emptying the trash: {done:,} done; esc stops.")
 
     def _tell(self, text: str) -> None:
         if self.is_attached:
