@@ -1041,16 +1041,25 @@ class Darkroom:
         return await asyncio.to_thread(queue.get_job, self.database, job_id)
 
     async def list_jobs(
-        self, states: Sequence[JobState] | None = None, limit: int = 100
+        self,
+        states: Sequence[JobState] | None = None,
+        limit: int = 100,
+        *,
+        has_runs: bool = True,
     ) -> list[Job]:
-        """Jobs, newest first; of those that wait, whether they wait for others."""
-        return await asyncio.to_thread(self._list_jobs, states, limit)
+        """Jobs, newest first; of those that wait, whether they wait for others.
 
-    def _list_jobs(self, states: Sequence[JobState] | None, limit: int) -> list[Job]:
+        `has_runs`: also those of runs of verifications that have ended.
+        """
+        return await asyncio.to_thread(self._list_jobs, states, limit, has_runs)
+
+    def _list_jobs(
+        self, states: Sequence[JobState] | None, limit: int, has_runs: bool
+    ) -> list[Job]:
         from store import queue
         from store.serving import list_others
 
-        jobs = queue.list_jobs(self.database, states=states, limit=limit)
+        jobs = queue.list_jobs(self.database, states=states, limit=limit, has_runs=has_runs)
         # Beside a worker all have their turn, and what may only be read has no settings to compare.
         if (
             self.database.is_read_only

@@ -530,9 +530,18 @@ class MemoryDarkroom(Darkroom):
         return next(job for job in self.jobs if job.id == job_id)
 
     async def list_jobs(
-        self, states: Sequence[JobState] | None = None, limit: int = 100
+        self,
+        states: Sequence[JobState] | None = None,
+        limit: int = 100,
+        *,
+        has_runs: bool = True,
     ) -> list[Job]:
-        found = [job for job in reversed(self.jobs) if states is None or job.state in states]
+        found = [
+            job
+            for job in reversed(self.jobs)
+            if (states is None or job.state in states)
+            and (has_runs or not job.is_background or not job.state.is_final)
+        ]
         return found[:limit]
 
     async def watch(self, seconds: float = 0.2) -> AsyncIterator[None]:

@@ -422,7 +422,7 @@ class ComposeScreen(ImageScreen):
         async with self._update_lock:
             unfinished = await self.darkroom.list_jobs(UNFINISHED)
             jobs = order_jobs([job for job in unfinished if not job.is_background])
-            newest = await self.darkroom.list_jobs(limit=1)
+            newest = await self.darkroom.list_jobs(limit=1, has_runs=False)
             self.images = tuple(await self.darkroom.list_images(limit=RECENT))
             self._strip.is_read = True
             chosen = await self._find_chosen()
