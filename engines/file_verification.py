@@ -32,7 +32,7 @@ from store.metadata.signature import (
     find_name,
     read_signature,
 )
-from store.pixels import open_image
+from store.pixels import identify_image, open_image
 from store.records import Comparison, Result, Stage, Verdict
 
 if TYPE_CHECKING:
@@ -183,6 +183,8 @@ async def _judge(
 def _check_pixels(data: bytes, record: Record) -> tuple[str, Image | None]:
     """What is wrong with the file's own pixels, "" for nothing; and these."""
     try:
+        if identify_image(data)[1] != (record.pixels.width, record.pixels.height):
+            return OTHER_PIXELS, None  # nothing that large need be decoded to know
         pixels = open_image(data)
     except StoreError as error:
         return f"The pixels of the file cannot be read. {error.message}", None

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from engines.base import Weight
 from engines.outlook import Change, Outlook, Preflight
 from engines.registry import EngineRegistry
-from engines.verify import FILE_FINDINGS, explain_failure, verify_record
+from engines.verify import FILE_FINDINGS, explain_failure, judge_foreign, verify_record
 from store import history
 from store.errors import SafelightError
 from store.integrity import check_record
-from store.records import EnvironmentRecord, Image, Verdict
+from store.records import Comparison, EnvironmentRecord, Image, Verdict
 
 if TYPE_CHECKING:
     from engines.capabilities import Capabilities
@@ -34,6 +34,8 @@ def check_before(database: Database, registry: EngineRegistry, reference: str) -
     """
     image = history.check_image(database, reference)
     changes = _check_record(database, image)
+    if (foreign := judge_foreign(image)) is not None:
+        return _conclude(image, [*changes, _to_change(foreign)], 0.0)
     try:
         request = registry.pin(image.request, image.environment)
         capabilities = registry.get_capabilities(request.engine)
@@ -53,11 +55,14 @@ def check_before(database: Database, registry: EngineRegistry, reference: str) -
             )
         )
         cost = None
-    changes.sort(key=lambda change: _ORDER.index(change.weight))
+    return _conclude(image, changes, cost)
+
+
+def _conclude(image: Image, changes: list[Change], cost: float | None) -> Preflight:
     return Preflight(
         image_id=image.id,
         outlook=_find_outlook(changes),
-        changes=tuple(changes),
+        changes=tuple(sorted(changes, key=lambda change: _ORDER.index(change.weight))),
         cost=cost,
     )
 
@@ -66,20 +71,23 @@ def _check_record(database: Database, image: Image) -> list[Change]:
     """What was changed in the record or is missing of its files, and the same of its own file."""
     comparison = verify_record(database, image)
     if comparison is not None:
-        prevents = comparison.verdict is Verdict.CANNOT_RUN
-        return [
-            Change(
-                name=comparison.first_difference or "record",
-                weight=Weight.PREVENTS if prevents else Weight.DECIDES,
-                reason=comparison.detail.rstrip("."),
-            )
-        ]
+        return [_to_change(comparison)]
     findings = (finding.partition(": ") for finding in check_record(database, image))
     return [
         Change(name=name, weight=Weight.DECIDES, reason=said.rstrip("."))
         for name, _, said in findings
         if name in FILE_FINDINGS
     ]
+
+
+def _to_change(comparison: Comparison) -> Change:
+    """A verdict that stands before anything is made."""
+    prevents = comparison.verdict is Verdict.CANNOT_RUN
+    return Change(
+        name=comparison.first_difference or "record",
+        weight=Weight.PREVENTS if prevents else Weight.DECIDES,
+        reason=comparison.detail.rstrip("."),
+    )
 
 
 def _check_promise(capabilities: Capabilities, request: Request) -> list[Change]:

@@ -22,6 +22,9 @@ ALIKE_FROM = 0.4
 
 Unrelated English sentences have up to a quarter of their trigrams in common."""
 
+READ_AT_MOST = 2_000
+"""Characters of a text, from its beginning, that are asked whether two are alike."""
+
 _WORDS_AT_MOST = 1_200
 _PLACES_AT_MOST = 60_000
 """Beyond these, of both texts together, only what they begin and end with is compared by words."""
@@ -109,7 +112,7 @@ def _match_alike(one: Sequence[Prompt], other: Sequence[Prompt], found: dict[int
 
 @functools.lru_cache(maxsize=256)
 def _list_words(text: str) -> frozenset[str]:
-    return frozenset(re.findall(r"\w+", text.casefold()))
+    return frozenset(re.findall(r"\w+", text[:READ_AT_MOST].casefold()))
 
 
 @functools.lru_cache(maxsize=256)

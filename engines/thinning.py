@@ -22,6 +22,7 @@ from store.thinning import FileState, list_states, remove_leftovers, thin_images
 
 if TYPE_CHECKING:
     from store.database import Database
+    from store.request import Request
 
 PAGE = 200
 """Images that are looked at in one go."""
@@ -97,13 +98,16 @@ class _Environments:
         request = self._registry.pin(image.request, image.environment)
         key = (request.engine, request.model)
         if key not in self._known:
-            try:
-                is_deterministic = self._registry.get_capabilities(request.engine).is_deterministic
-                found = self._registry.describe_environment(request).digest
-            except SafelightError:
-                is_deterministic, found = False, ""
-            self._known[key] = found if is_deterministic else ""
+            self._known[key] = self._describe(request)
         return self._known[key]
+
+    def _describe(self, request: Request) -> str:
+        try:
+            if self._registry.get_capabilities(request.engine).is_deterministic:
+                return self._registry.describe_environment(request).digest
+        except SafelightError:
+            pass  # What cannot be opened can make nothing again.
+        return ""
 
 
 def _why_kept(state: FileState, environments: _Environments) -> str:

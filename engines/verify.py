@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from engines.base import EngineError, Failure
-from engines.pixel_difference import measure_difference
+from engines.pixel_difference import PixelDifference, measure_difference
 from store import history
 from store.errors import RequestError, SafelightError, StoreError
 from store.integrity import check_record, name_changes
@@ -110,8 +110,12 @@ def compare(
     environment_then: EnvironmentRecord | None,
     environment_now: EnvironmentRecord,
     psnr_db: float | None,
+    measured: PixelDifference | None = None,
 ) -> Comparison:
-    """The verdict on an image that was made again. `psnr_db` is kept when pixels differ."""
+    """The verdict on an image that was made again.
+
+    `psnr_db` is kept when pixels differ, and told with the rest of what was `measured`.
+    """
     difference = find_first_difference(stages_then, stages_now)
     if pixels_then == pixels_now and difference is None:
         said = f"Every pixel {_describe_equal_stages(stages_then, stages_now)}"
@@ -132,9 +136,18 @@ def compare(
         verdict=Verdict.DIFFERENT,
         pixels_sha256_now=pixels_now,
         first_difference=where,
-        detail=f"The pixels differ; the first difference is at: {where}.{because}",
+        detail=f"The pixels differ{_describe_distance(measured)}; the first difference is at: "
+        f"{where}.{because}",
         psnr_db=psnr_db,
     )
+
+
+def _describe_distance(measured: PixelDifference | None) -> str:
+    """How far pixels are apart, in levels of single channels; "" where that is not known."""
+    if measured is None or measured.is_equal:
+        return ""
+    share = f"{100 * measured.share:.3g} %"
+    return f" by {measured.mean:.3g} of 255 on average and {measured.maximum} at most, in {share}"
 
 
 def _describe_equal_stages(then: Sequence[Stage], now: Sequence[Stage]) -> str:
@@ -201,6 +214,7 @@ def verify_result(database: Database, image: ImageRecord, result: Result) -> Com
         environment_then=image.environment,
         environment_now=result.environment,
         psnr_db=None if measured is None else measured.psnr_db,
+        measured=measured,
     )
     if not damage:
         return comparison

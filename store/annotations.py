@@ -1,7 +1,7 @@
 """What people said of images, kept: ratings, favourites, tags, notes, the trash.
 
-All functions take images by number, any number of them, and change a few hundred in each
-transaction, so that nobody else waits long.
+All functions take images by number, any number of them, and change some in each transaction, so
+that nobody else waits long.
 """
 
 from __future__ import annotations
@@ -15,18 +15,15 @@ from itertools import islice
 from typing import Any
 
 import msgspec
-from sqlalchemy import func
-from sqlmodel import col, select
 
 from store.database import Database
 from store.errors import StoreError
-from store.mapping import is_trashed
 from store.marks import TAGS_LIMIT, fold_tag, read_mark
 from store.records import Mark, Marked
 from store.seals import unwrap
-from store.tables import MARKS_KEY, TagRow
+from store.tables import MARKS_KEY
 
-CHUNK = 500
+CHUNK = 2000
 """Images that one transaction changes."""
 
 _UNSET = msgspec.UNSET
@@ -38,20 +35,24 @@ def list_tags(db: Database, begin: str = "", limit: int = 1000) -> list[tuple[st
     Images in the trash do not count.
     """
     wanted = fold_tag(begin).lstrip()
-    count = func.count()
-    statement = (
-        select(TagRow.name, count)
-        .where(~is_trashed(col(TagRow.image_number)))
-        .group_by(TagRow.name)
-    )
-    if wanted:
-        # A range, as a pattern would not use the key, and might hold signs of its own.
-        statement = statement.where(
-            col(TagRow.name) >= wanted, col(TagRow.name) < wanted + chr(0x10FFFF)
-        )
+    # A range, as a pattern would not use the key, and might hold signs of its own.
+    span = (wanted, wanted + chr(0x10FFFF))
     with db.read() as read:
-        rows = read.exec(statement.order_by(count.desc(), col(TagRow.name)).limit(limit)).all()
-        return [(name, found) for name, found in rows]
+        rows = unwrap(read).execute(_TAGS, (*span, *span, limit)).fetchall()
+    return [(str(name), count) for name, count in rows]
+
+
+_TAGS = """
+    SELECT name, sum(number) AS images FROM (
+        SELECT name, count(*) AS number FROM tag WHERE name >= ? AND name < ? GROUP BY name
+        UNION ALL
+        SELECT name, -count(*) FROM annotation
+        CROSS JOIN tag ON tag.image_number = annotation.image_number
+        WHERE annotation.trashed_at IS NOT NULL AND name >= ? AND name < ? GROUP BY name
+    ) GROUP BY name HAVING images > 0 ORDER BY images DESC, name LIMIT ?
+"""
+"""All in the order of the key, less what lies in the trash, which is little: a scan of a million
+tags takes a tenth of a second, looking each of their images up ten times that."""
 
 
 def apply_mark(db: Database, numbers: Iterable[int], mark: Mark) -> Marked:
@@ -59,7 +60,7 @@ def apply_mark(db: Database, numbers: Iterable[int], mark: Mark) -> Marked:
 
     Nothing is said of one whose pixels were removed with the trash.
 
-    The numbers may come from a generator: a few hundred are held at a time. Each transaction is
+    The numbers may come from a generator: 2,000 are held at a time. Each transaction is
     whole; where a later one fails, what was done stays done. Raises `RequestError` for what cannot
     be said, `StoreError` when it cannot be written.
     """

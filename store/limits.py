@@ -37,6 +37,9 @@ UPSCALED_MAXIMUM = 8192
 INPUT_KINDS = "PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF"
 """The kinds of image files that a request may start from, as they are told."""
 
+IMPORTED_KINDS = "PNG, JPEG or WebP"
+"""The kinds of image files whose metadata are read."""
+
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _DECIMAL = re.compile(
     r"[+-]?(?:[0-9]{1,400}(?:\.[0-9]{0,400})?|\.[0-9]{1,400})(?:[eE][+-]?[0-9]{1,3})?"

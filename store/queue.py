@@ -18,7 +18,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import func, update
+from sqlalchemy import exists, func, or_, update
 from sqlmodel import Session, col, select
 
 from store.database import Database
@@ -66,6 +66,7 @@ from store.tables import (
     ThinnedRow,
     ThumbnailRow,
     VerificationRow,
+    VerificationRunImageRow,
 )
 from store.thinning import restore_file
 from store.vault import suffix_of
@@ -454,12 +455,23 @@ def get_job(db: Database, reference: str) -> Job:
 
 
 def list_jobs(
-    db: Database, *, states: Collection[JobState] | None = None, limit: int = 100
+    db: Database,
+    *,
+    states: Collection[JobState] | None = None,
+    limit: int = 100,
+    has_runs: bool = True,
 ) -> list[Job]:
-    """Up to `limit` jobs, newest first, in any of `states`; with progress of running ones."""
+    """Up to `limit` jobs, newest first, in any of `states`; with progress of running ones.
+
+    `has_runs`: also those of runs of verifications that have ended.
+    """
     statement = select(JobRow).order_by(col(JobRow.number).desc()).limit(limit)
     if states is not None:
         statement = statement.where(col(JobRow.state).in_([state.value for state in states]))
+    if not has_runs:
+        active = [state.value for state in JobState if not state.is_final]
+        of_run = exists().where(col(VerificationRunImageRow.job_id) == col(JobRow.id))
+        statement = statement.where(or_(col(JobRow.state).in_(active), ~of_run))
     with db.read() as read:
         rows = read.exec(statement).all()
         running = [row.id for row in rows if row.state == JobState.RUNNING.value]

@@ -32,7 +32,7 @@ from store.seals import is_intact, read_images, seal_image, unwrap
 from store.tables import REMOVED_KEY
 from store.vault import suffix_of
 
-CHUNK = 50
+CHUNK = 100
 """Images that one transaction removes."""
 
 _FILES = 200
@@ -133,8 +133,9 @@ def plan_emptying(db: Database) -> Emptying:
 def empty_trash(db: Database, tell: Callable[[int], object] | None = None) -> Emptying:
     """Remove what lies in the trash, for good; what it did.
 
-    `tell` is called with the number of images done so far. Images that were put in the trash
-    meanwhile may stay. Raises `StoreError`; what was done before stays done.
+    `tell` is called with the number of images done so far, and ends it there by returning False.
+    Images that were put in the trash meanwhile may stay. Raises `StoreError`; what was done before
+    stays done.
     """
     images = records = done = 0
     before = 2**63 - 1
@@ -149,8 +150,8 @@ def empty_trash(db: Database, tell: Callable[[int], object] | None = None) -> Em
         images += emptier.images
         records += emptier.records
         done += len(numbers)
-        if tell is not None:
-            tell(done)
+        if tell is not None and tell(done) is False:
+            break
     files, file_bytes = remove_files(db)
     with db.read() as read:
         (held,) = unwrap(read).execute(_PLAN_HELD).fetchone()

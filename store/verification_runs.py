@@ -15,7 +15,7 @@ from itertools import islice
 from typing import Any
 
 import msgspec
-from sqlalchemy import func, insert, update
+from sqlalchemy import func, update
 from sqlmodel import Session, col, select
 
 from store import queue
@@ -23,7 +23,7 @@ from store.database import Database
 from store.errors import NotFound, StoreError
 from store.mapping import store_verification, to_verification, to_word
 from store.records import Comparison, Job, JobState, RunResult, RunState, Serving, VerificationRun
-from store.seals import seal_verification
+from store.seals import seal_verification, unwrap
 from store.serving import ask, list_unserved
 from store.tables import (
     ImageRow,
@@ -81,12 +81,13 @@ def begin_run(
         number = run.number or 0
     position = 0
     for chunk in _split(numbers):
-        rows = [
-            {"run_number": number, "position": place, "image_number": image}
-            for place, image in enumerate(chunk, position + 1)
-        ]
+        rows = [(number, place, image) for place, image in enumerate(chunk, position + 1)]
         with db.write() as write:
-            write.connection().execute(insert(VerificationRunImageRow), rows)
+            unwrap(write).executemany(
+                "INSERT INTO verification_run_image (run_number, position, image_number)"
+                " VALUES (?, ?, ?)",
+                rows,
+            )
         position += len(rows)
     with db.write() as write:
         ask(write, wanted, _list_engines(write, number))
@@ -395,25 +396,27 @@ def _find_untaken(session: Session, number: int) -> VerificationRunImageRow | No
 
     They are taken in their order, so halving finds it with twenty looks among a million.
     """
+    connection = unwrap(session)
     low, high = 1, _count_images(session, number) + 1
     found = None
     while low < high:
         middle = (low + high) // 2
-        row = _find_from(session, number, middle)
-        if row is None or not _is_taken(row):
-            high, found = middle, row
+        row = connection.execute(_FROM, (number, middle)).fetchone()
+        if row is None:
+            high = middle
+        elif row[1]:
+            low = row[0] + 1
         else:
-            low = row.position + 1
-    return found
+            high, found = middle, row[0]
+    return None if found is None else session.get(VerificationRunImageRow, (number, found))
 
 
-def _find_from(session: Session, number: int, position: int) -> VerificationRunImageRow | None:
-    """The image of a run at this position, or the next one that there is."""
-    statement = select(VerificationRunImageRow).where(
-        col(VerificationRunImageRow.run_number) == number,
-        col(VerificationRunImageRow.position) >= position,
-    )
-    return session.exec(statement.order_by(col(VerificationRunImageRow.position)).limit(1)).first()
+_FROM = (
+    "SELECT position, job_id IS NOT NULL OR verification_number IS NOT NULL"
+    " FROM verification_run_image WHERE run_number = ? AND position >= ?"
+    " ORDER BY position LIMIT 1"
+)
+"""The image of a run at a position, or the next one that there is, and whether it was taken."""
 
 
 def _find_current_job(session: Session, number: int) -> str | None:

@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from store.metadata.signature import SigningKey
     from store.selection import Chunk, Place
     from store.sessions import DraftWriter
+    from store.texts import TextPage
 
 FIRST_SESSION = "main"
 
@@ -477,6 +478,12 @@ class Darkroom:
         return await asyncio.to_thread(
             lineage.read_tree, self.database, image_id, depth=depth, breadth=breadth
         )
+
+    async def list_texts(self, before: int | None, images: int) -> TextPage:
+        """The prompt texts of up to `images` images with numbers below `before`, newest first."""
+        from store import texts
+
+        return await asyncio.to_thread(texts.list_texts, self.database, before, images)
 
     async def read_wire(self, job_id: str) -> bytes | None:
         """The exact message that was sent for the job; None for an engine without a wire."""
@@ -920,6 +927,8 @@ class Darkroom:
 
         # Only what is new is counted: a run may have a million images.
         until, counted = self._counted.get(run.number, (0, {}))
+        if run.done <= until:
+            return counted
         fresh = count_verdicts(self.database, run.number, after=until, until=run.done)
         counted = {
             verdict: counted.get(verdict, 0) + fresh.get(verdict, 0)
@@ -1032,16 +1041,25 @@ class Darkroom:
         return await asyncio.to_thread(queue.get_job, self.database, job_id)
 
     async def list_jobs(
-        self, states: Sequence[JobState] | None = None, limit: int = 100
+        self,
+        states: Sequence[JobState] | None = None,
+        limit: int = 100,
+        *,
+        has_runs: bool = True,
     ) -> list[Job]:
-        """Jobs, newest first; of those that wait, whether they wait for others."""
-        return await asyncio.to_thread(self._list_jobs, states, limit)
+        """Jobs, newest first; of those that wait, whether they wait for others.
 
-    def _list_jobs(self, states: Sequence[JobState] | None, limit: int) -> list[Job]:
+        `has_runs`: also those of runs of verifications that have ended.
+        """
+        return await asyncio.to_thread(self._list_jobs, states, limit, has_runs)
+
+    def _list_jobs(
+        self, states: Sequence[JobState] | None, limit: int, has_runs: bool
+    ) -> list[Job]:
         from store import queue
         from store.serving import list_others
 
-        jobs = queue.list_jobs(self.database, states=states, limit=limit)
+        jobs = queue.list_jobs(self.database, states=states, limit=limit, has_runs=has_runs)
         # Beside a worker all have their turn, and what may only be read has no settings to compare.
         if (
             self.database.is_read_only

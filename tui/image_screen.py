@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -23,11 +24,12 @@ from tui.compose.draft import Parts
 from tui.darkroom import Darkroom
 from tui.dialogs import ChoiceScreen, PathScreen
 from tui.keys import Reasoned, Said
-from tui.saving import save_image
+from tui.saving import make_folder, save_image
 from tui.shell_command import write_command
 from tui.terminal.detect import get_display
 from tui.widgets.key_line import KeyLine
-from tui.words import find_certainty
+from tui.words import count_things, find_certainty
+from tui.work import start_work
 
 FOREIGN = "Another program made this image: enter loads what is known of it into the editor."
 NO_IMAGE = "There is no image yet: generate one first."
@@ -88,15 +90,14 @@ class ImageScreen(Reasoned, Screen[None]):
             "c",
             "compare",
             "compare",
-            tooltip="Compare this image with the one that it came from, else with the one before; "
-            "two marked ones with each other",
+            tooltip="Compare it with the image that it came from or the one before; or two marked",
             id="image.compare",
         ),
         Binding(
             "A",
             "open_lineage",
             "lineage",
-            tooltip="Lineage: what this image came from and what came of it, as a tree",
+            tooltip="Lineage, its ancestry: what this image came from and what came of it",
             id="image.lineage",
         ),
         Binding(
@@ -114,7 +115,7 @@ class ImageScreen(Reasoned, Screen[None]):
             id="image.save",
         ),
         Binding(
-            "ctrl+s",
+            "W",
             "save_to",
             "save to",
             tooltip="Save this image to another folder, and the next ones too",
@@ -306,45 +307,77 @@ class ImageScreen(Reasoned, Screen[None]):
         self.say(f"Sent to the terminal's clipboard: {command}")
 
     async def action_save(self) -> None:
-        """Save it where the last one was saved, else ask where."""
-        if (image := self.image) is None:
-            return
+        """Save what is meant where the last one was saved, else ask where."""
+        image = self.image
         try:
             folder = await self.darkroom.get_export_folder()
             if folder is not None:
-                await self._save(image, Path(folder))
+                self.say(await self._save(Path(folder), image))
                 return
         except SafelightError as error:
             self.say(str(error))
             return
-        self._ask_folder(image, "~/")
+        self._ask_folder("~/", image)
 
     async def action_save_to(self) -> None:
-        """Ask where to save it."""
-        if (image := self.image) is None:
-            return
+        """Ask where to save what is meant."""
+        image = self.image
         try:
             folder = await self.darkroom.get_export_folder()
         except SafelightError as error:
             self.say(str(error))
             return
-        self._ask_folder(image, "~/" if folder is None else f"{folder}/")
+        self._ask_folder("~/" if folder is None else f"{folder}/", image)
 
-    def _ask_folder(self, image: Image, start: str) -> None:
+    def read_marked(self) -> AsyncIterator[list[int]] | None:
+        """The numbers of images that are meant together, some at a time; None for the one alone."""
+        return None
+
+    def _ask_folder(self, start: str, image: Image | None) -> None:
+        said: list[str] = []
+
         async def take(folder: Path) -> None:
             folder = await asyncio.to_thread(folder.absolute)
-            await self._save(image, folder)
+            await asyncio.to_thread(make_folder, folder)
+            said.append(await self._save(folder, image))
             await self.darkroom.remember_export_folder(folder)
 
-        title = f"save {image.id[:4]} to a folder"
-        wanted = "A folder; it is made where there is none. s saves there from then on."
-        self.app.push_screen(PathScreen(title, start, take, wanted=wanted, example="~/pictures"))
+        def tell(_: None) -> None:
+            """Where it is: on this screen, which is covered until then."""
+            if said:
+                self.say(said[-1])
 
-    async def _save(self, image: Image, folder: Path) -> None:
-        """Write it, with its record, and say where it is. Raises `SafelightError`."""
+        marked = self.read_marked()
+        if marked is None and image is None:
+            return
+        what = "the marked images" if marked is not None or image is None else image.id[:4]
+        title = f"save {what} to a folder"
+        wanted = "A folder; it is made where there is none. s saves there from then on."
+        dialog = PathScreen(title, start, take, wanted=wanted, example="~/pictures")
+        self.app.push_screen(dialog, tell)
+
+    async def _save(self, folder: Path, image: Image | None) -> str:
+        """Write what is meant, with records, and return what to say. Raises `SafelightError`."""
+        if (marked := self.read_marked()) is not None:
+            start_work(self, partial(self._save_many, folder, marked), "saving")
+            return f"Saving into {folder}"
+        return "" if image is None else f"Saved as {await self._write(folder, image)}"
+
+    async def _save_many(self, folder: Path, marked: AsyncIterator[list[int]]) -> None:
+        """Write many beside the screen."""
+        saved = 0
+        try:
+            async for numbers in marked:
+                for image in await self.darkroom.get_images(numbers):
+                    await self._write(folder, image)
+                    saved += 1
+                    self.say(f"Saved {count_things(saved, 'image')} in {folder}")
+        except SafelightError as error:
+            self.say(f"Saved {count_things(saved, 'image')}, then: {error}")
+
+    async def _write(self, folder: Path, image: Image) -> Path:
         made = await self.darkroom.make_file(image.id, FileChoices())
-        path = await asyncio.to_thread(save_image, folder, image, made)
-        self.say(f"Saved as {path}")
+        return await asyncio.to_thread(save_image, folder, image, made)
 
     # What is said of it
 

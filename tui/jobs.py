@@ -164,7 +164,7 @@ class JobsScreen(Reasoned, Screen[None]):
         """Show the queue as it is now."""
         try:
             rows: list[Row] = [*await self._list_runs()]
-            rows += await self.darkroom.list_jobs(limit=_LISTED)
+            rows += await self.darkroom.list_jobs(limit=_LISTED, has_runs=False)
         except SafelightError as error:
             self._say(str(error))
             return

@@ -18,6 +18,7 @@ def list_families() -> list[list[type[DOMNode]]]:
     from tui.app import SafelightApp
     from tui.compare.screen import CompareScreen
     from tui.compare.view import DifferenceView
+    from tui.compose.earlier import EarlierScreen
     from tui.compose.editors import PromptEditor, ValueInput
     from tui.compose.image import ImagePanel
     from tui.compose.mask import MaskScreen
@@ -42,7 +43,7 @@ def list_families() -> list[list[type[DOMNode]]]:
     history: tuple[type[DOMNode], ...] = (HistoryList, RecordView)
     dialogs: tuple[type[DOMNode], ...] = (
         *(ChoiceScreen, HelpScreen, PathScreen, ChargeQuestion),
-        *(TagScreen, NoteScreen, EmptyingQuestion),
+        *(TagScreen, NoteScreen, EmptyingQuestion, EarlierScreen),
     )
     families: list[list[type[DOMNode]]] = [[part, ComposeScreen, SafelightApp] for part in compose]
     families += [[part, MarkDesk, HistoryScreen, SafelightApp] for part in history]

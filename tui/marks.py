@@ -41,6 +41,7 @@ def describe_marks(image: Image, *, has_unicode: bool = True) -> str:
         rating,
         write_tags(image.tags),
         "in the trash" if image.is_trashed else "",
+        "its pixels were removed with the trash" if image.is_emptied else "",
     )
     return ", ".join(filter(None, parts))
 
@@ -116,8 +117,8 @@ def describe_emptying(found: Emptying, *, is_plan: bool) -> list[str]:
     ]
     if found.records:
         sentences.append(
-            f"Of {count_things(found.records, 'image')} more only the pixels {would}removed: "
-            "images that are kept were made from them, so their records stay."
+            f"Of {found.records:,} more only the pixels {'would be' if is_plan else 'were'} "
+            "removed: images that are kept were made from them, so their records stay."
         )
     if found.held:
         sentences.append(

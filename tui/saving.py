@@ -75,6 +75,10 @@ def make_folder(folder: Path) -> None:
     """Make the folder that images are written to. Raises `RequestError`."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise RequestError(
+            "output", str(folder), f"{folder} is no folder.", "Give another one."
+        ) from None
     except OSError as error:
         raise _explain(folder, error) from None
 

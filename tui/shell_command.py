@@ -49,6 +49,13 @@ async def write_command(darkroom: Darkroom, image: Image, encoding: str = _UTF8)
     was made by another one than it means now, gets that revision and so another digest. Raises
     `SafelightError`.
     """
+    if image.is_foreign:
+        raise RequestError(
+            "engine",
+            image.request.engine,
+            f"Another program made the image {image.id[:8]}: no command here makes it again.",
+            "Load it into the editor to make one like it.",
+        )
     request, pinned = image.request, darkroom.pin(image)
     if pinned != request and pinned != darkroom.pin_anew(request):
         request = pinned

@@ -250,10 +250,13 @@ def describe_grade(imported: Imported) -> str:
 
 
 def describe_arrival(name: str, image: Image, *, is_new: bool) -> str:
-    """What became of an imported file: `Imported x.png as 5d35: A1111, mapped: …`."""
+    """What became of an imported file: `Imported x.png as 5d35: A1111, partial, 2 unread.`."""
     if not is_new:
         return f"{name} is in the history already, as {image.id[:4]}."
-    said = "" if image.imported is None else f": {describe_grade(image.imported)}"
+    said = ""
+    if (imported := image.imported) is not None:
+        unread = len(describe_unread(imported))
+        said = f": {imported.dialect}, {imported.grade}" + (f", {unread} unread" if unread else "")
     return f"Imported {name} as {image.id[:4]}{said}."
 
 

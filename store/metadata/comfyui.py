@@ -8,6 +8,7 @@ What else stands on the way is unread. Graphs may be rings; each node is visited
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -124,10 +125,10 @@ def read_comfyui(
         return collector.finish()
     sampler = _choose_first(graph, samplers)
     known = _Walk(graph, sampler, collector).take()
+    further = {node.id for node in samplers} - {sampler.id}
     for node in reached:
-        if (node.id not in known and node.kind not in _PLAIN) or (
-            node in samplers and node != sampler
-        ):
+        is_taken = node.id in known or node.kind in _PLAIN
+        if node.id in further or not is_taken:
             collector.leave(f"node {node.id}", _describe(node))
     return collector.finish()
 
@@ -196,9 +197,9 @@ def _load_drawn(values: dict[str, Any]) -> dict[str, Node]:
 
 def _walk_back(graph: Graph, start: Node) -> Iterator[Node]:
     """The nodes that `start` is made of, the nearest first, each once, itself too."""
-    queue, seen = [start], {start.id}
+    queue, seen = deque([start]), {start.id}
     while queue:
-        node = queue.pop(0)
+        node = queue.popleft()
         yield node
         for value in node.inputs.values():
             if isinstance(value, _Link) and value.id in graph and value.id not in seen:
@@ -215,7 +216,7 @@ def _list_reached(graph: Graph) -> list[Node]:
     if not ends:
         return list(graph.values())
     found: dict[str, Node] = {}
-    for end in ends[:20]:
+    for end in ends[:10]:
         found |= {node.id: node for node in _walk_back(graph, end)}
     return list(found.values())
 
@@ -229,7 +230,7 @@ def _is_sampler(node: Node) -> bool:
 def _choose_first(graph: Graph, samplers: list[Node]) -> Node:
     """The sampler that starts from none of the others."""
     names = {node.id for node in samplers}
-    for sampler in samplers[:50]:
+    for sampler in samplers[:10]:
         before = {node.id for node in _walk_back(graph, sampler)} & names
         if before == {sampler.id}:
             return sampler
@@ -309,9 +310,9 @@ class _Walk:
 
     def _take_texts(self, value: Any, weight: float) -> None:
         """The texts behind a conditioning; more than one where conditionings are combined."""
-        queue, seen, found = [value], set[str](), 0
+        queue, seen, found = deque([value]), set[str](), 0
         while queue and len(seen) < NODES_LIMIT:
-            link = queue.pop(0)
+            link = queue.popleft()
             node = self._graph.get(link.id) if isinstance(link, _Link) else None
             if node is None or node.id in seen:
                 continue

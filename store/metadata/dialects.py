@@ -30,6 +30,17 @@ COMMENT = "UserComment"
 XMP = ("XMP", "XML:com.adobe.xmp")
 """The names of an XMP packet: of a file that is read, and of a text of a PNG file."""
 
+_ANYBODYS = (
+    "parameters",
+    "generation_parameters",
+    COMMENT,
+    "Comment",
+    "ImageDescription",
+    "Model",
+    "Make",
+)
+"""The names of texts that may be of any dialect; cameras have the last of them too."""
+
 _PROSE = ("prompt", "Description", "description", "Comment", "comment", "ImageDescription", COMMENT)
 
 
@@ -57,7 +68,7 @@ def _list_readings(texts: Mapping[str, str]) -> Iterable[Reading | None]:
     yield _with(texts, "sd-metadata", read_invokeai_2)
     if "sd-metadata" not in texts and "Dream" in texts:
         yield read_dream(texts["Dream"])
-    for name in ("parameters", "generation_parameters", COMMENT, "Comment"):
+    for name in _ANYBODYS:
         if name in texts:
             yield _read_any(texts[name], texts)
     yield _with(texts, "mold:parameters", read_mold)
@@ -108,7 +119,8 @@ def _read_any(text: str, texts: Mapping[str, str]) -> Reading | None:
 
 
 def _is_fooocus_file(texts: Mapping[str, str]) -> bool:
-    return "fooocus_scheme" in texts or texts.get("Software", "").startswith("Fooocus")
+    has_scheme = "fooocus_scheme" in texts or texts.get("MakerNote") in ("fooocus", "a1111")
+    return has_scheme or texts.get("Software", "").startswith("Fooocus")
 
 
 def _read_prose(texts: Mapping[str, str]) -> Reading | None:

@@ -52,6 +52,10 @@ def make_file(
     program = name_program()
     body, mime = _encode(image, data, choices)
     parameters = write_infotext(image.request, program=program)
+    is_ours = image.imported is None or image.imported.is_exact
+    if image.imported is not None and not is_ours:
+        # The request of an image of another program holds stand-ins: what it said is kept instead.
+        parameters = image.imported.text
     if choices.strip:
         bare = strip_metadata(body, _find_orientation(body))
         return MadeFile(data=bare, suffix=suffix_of(mime), parameters=parameters)
@@ -73,10 +77,8 @@ def make_file(
         parts += [
             Part("input", read_input(db, sha256)) for sha256 in image.request.parameters.inputs
         ]
-    # Of an image of another program they would say more than is known; its own texts are kept.
-    text_of_others = parameters if record.imported is None else None
     return MadeFile(
-        data=write_metadata(body, parts, text_of_others),
+        data=write_metadata(body, parts, parameters if is_ours else None),
         suffix=suffix_of(mime),
         parameters=parameters,
         record=text,
@@ -94,7 +96,7 @@ def _encode(image: Image, data: bytes, choices: FileChoices) -> tuple[bytes, str
     if profile := pixels.info.get("icc_profile"):
         options["icc_profile"] = profile
     if (orientation := _find_orientation(data)) != 1:
-        options["exif"] = make_orientation(orientation)
+        options["exif"] = b"Exif\0\0" + make_orientation(orientation)
     file = io.BytesIO()
     if wanted == "PNG":
         pixels.save(file, "PNG", **options)

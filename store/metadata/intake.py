@@ -27,6 +27,7 @@ from store.mapping import (
     to_images,
 )
 from store.metadata import files
+from store.metadata.bounded_json import JsonError, read_object
 from store.metadata.containers import identify_format, read_metadata, strip_metadata
 from store.metadata.dialects import read_texts
 from store.metadata.exchange import DIALECT, Stored, store_record
@@ -35,6 +36,7 @@ from store.metadata.foreign import Grade, Reading
 from store.metadata.record import Record, describe_changes
 from store.metadata.sampler_names import make_name
 from store.metadata.signature import read_signature
+from store.metadata.stealth import read_stealth
 from store.pixels import digest_pixels, identify_image, make_thumbnail, open_image
 from store.records import (
     Comparison,
@@ -85,6 +87,8 @@ def read_file(data: bytes) -> Found:
     """
     metadata = read_metadata(data)
     reading = read_texts((field.key, field.text) for field in metadata.fields)
+    if reading is None and not metadata.parts:
+        reading = _read_hidden(data)
     notes = metadata.notes
     if all(part.kind != "record" for part in metadata.parts):
         return Found(reading=reading, notes=notes)
@@ -98,6 +102,21 @@ def read_file(data: bytes) -> Found:
     return Found(carried=carried, record=carried.read.record, reading=reading, notes=notes)
 
 
+def _read_hidden(data: bytes) -> Reading | None:
+    """What is hidden in the pixels of a file that says nothing else."""
+    bare = strip_metadata(data)
+    _check_density(bare)
+    text = read_stealth(open_image(bare))
+    if text is None:
+        return None
+    try:
+        values = read_object(text)
+    except JsonError:
+        return read_texts([("parameters", text)])
+    named = [(name, value) for name, value in values.items() if isinstance(value, str)]
+    return read_texts([*named, ("parameters", text)])
+
+
 def adopt_file(data: bytes) -> Adopted:
     """The request that the metadata of an image file make; nothing is stored.
 
@@ -105,8 +124,19 @@ def adopt_file(data: bytes) -> Adopted:
     """
     found = read_file(data)
     if found.record is not None:
-        return Adopted(dialect=DIALECT, request=found.record.request, grade=Grade.EXACT)
+        return _adopt_record(found.record)
     return _choose_subject(found, data).adopted
+
+
+def _adopt_record(record: Record) -> Adopted:
+    """The request of a record; of an image of another program with what that did not say."""
+    origin = record.imported
+    if origin is None:
+        return Adopted(dialect=DIALECT, request=record.request, grade=Grade.EXACT)
+    grade = Grade(origin.grade) if origin.grade in list(Grade) else Grade.PARTIAL
+    return Adopted(
+        dialect=origin.dialect, request=record.request, grade=grade, unread=origin.unread
+    )
 
 
 class Arrival(msgspec.Struct, frozen=True, kw_only=True):
@@ -182,14 +212,13 @@ def _choose_subject(found: Found, data: bytes, why: str = "") -> Subject:
     """What is stored of a file that is not ours to the byte; `why` it is not taken for ours."""
     if found.record is not None:
         # As in a lossy copy: what was asked for is known all the same.
+        adopted = _adopt_record(found.record)
+        grade = Grade.MAPPED if adopted.is_ours else adopted.grade
+        unread = (*adopted.unread, ("record", why or "not taken over"))
         return Subject(
-            adopted=Adopted(
-                dialect=DIALECT,
-                request=found.record.request,
-                grade=Grade.MAPPED,
-                unread=(("record", why or "not taken over"),),
-            ),
+            adopted=msgspec.structs.replace(adopted, grade=grade, unread=unread),
             facts=found.record.meta,
+            environment=found.record.environment,
             text=found.record.to_json().decode(),
         )
     if found.reading is None:
@@ -202,6 +231,7 @@ def _choose_subject(found: Found, data: bytes, why: str = "") -> Subject:
     return Subject(
         adopted=make_request(reading, size),
         facts=reading.facts | ({"model": reading.model} if reading.model else {}),
+        environment={"program": reading.dialect},
         text=reading.text,
     )
 
@@ -290,11 +320,13 @@ def explain_foreign(dialect: str) -> Comparison:
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
     """What is stored beside an image file that is not ours to the byte.
 
-    `text`: its metadata as they are, `facts`: what they say besides.
+    `text`: its metadata as they are, `facts`: what they say besides, `environment`: what is known
+    of what else decided the pixels.
     """
 
     adopted: Adopted
     facts: dict[str, str]
+    environment: dict[str, str]
     text: str
 
 
@@ -404,9 +436,7 @@ def _add(
         id=job.image_id or "",
         job_id=job.id,
         request_digest=job.request_digest,
-        environment_digest=store_environment(
-            write, EnvironmentRecord(values={"program": subject.adopted.dialect})
-        ),
+        environment_digest=store_environment(write, EnvironmentRecord(values=subject.environment)),
         purpose=Purpose.IMPORT.value,
         session=session,
         seed=request.parameters.seed,

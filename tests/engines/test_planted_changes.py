@@ -357,4 +357,5 @@ def test_a_change_in_the_program_is_named_where_it_begins(
         found = gallery.verify(image)
     assert (found.verdict, found.first_difference) == (Verdict.DIFFERENT, name)
     assert found.psnr_db is not None
+    assert "of 255 on average" in found.detail
     assert gallery.verify(image).verdict is Verdict.IDENTICAL

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
+from PIL import Image as Pillow
 
+from engines.builtin import pipeline, samplers
 from engines.builtin.models import MODEL as EMBEDDED_MODEL
+from engines.builtin.pixels import encode_png
 from engines.registry import EngineRegistry
 from engines.settings import Settings
 from engines.thinning import thin, why_no_restore
+from engines.worker.job import JobExecution
 from store import history, integrity, queue, thinning
 from store.database import Database
 from store.errors import StoreError
 from store.inputs import store_input
-from store.records import Comparison, EnvironmentRecord, Image, Purpose, Result, Verdict
+from store.records import (
+    Comparison,
+    EnvironmentRecord,
+    Image,
+    Job,
+    JobState,
+    Purpose,
+    Result,
+    Verdict,
+)
 from tests.factories import (
     SEED,
     make_hosted_request,
@@ -227,3 +242,96 @@ def test_only_the_same_file_comes_back(
     assert history.read_image(database, history.get_image(database, image.id)) == result.data
     assert not history.get_image(database, image.id).is_thinned
     assert integrity.check_database(database) == []
+
+
+# With the embedded model, as a worker does it
+
+
+@pytest.fixture(scope="module")
+def embedded(registry: EngineRegistry) -> Iterator[EngineRegistry]:
+    yield registry
+    asyncio.run(registry.close())
+
+
+def run(database: Database, registry: EngineRegistry) -> Job:
+    """What a worker does with the oldest job."""
+    token = start(database)
+    job = claim(database, token)
+    asyncio.run(JobExecution(database, registry, job, token).run())
+    return queue.get_job(database, job.id)
+
+
+@pytest.fixture
+def thinned(database: Database, embedded: EngineRegistry) -> Image:
+    """An image of the embedded model without its pixels."""
+    queue.enqueue(database, [make_request("a castle", model=EMBEDDED_MODEL, steps=2)])
+    run(database, embedded)
+    [image] = history.list_images(database)
+    queue.enqueue_comparison(database, image.id, Purpose.VERIFY)
+    run(database, embedded)
+    assert thin(database, embedded, [image.number]).images == 1
+    return history.get_image(database, image.id)
+
+
+def test_it_is_made_again_by_the_worker(
+    database: Database, embedded: EngineRegistry, thinned: Image
+) -> None:
+    queue.enqueue_comparison(database, thinned.id, Purpose.VERIFY)
+    run(database, embedded)
+    proven = history.get_image(database, thinned.id)
+    assert (proven.verdict, proven.is_thinned) == (Verdict.IDENTICAL, True)
+    assert not proven.path.exists()  # to verify is not to restore
+    queue.enqueue_comparison(database, thinned.id, Purpose.RESTORE)
+    job = run(database, embedded)
+    assert (job.state, job.warning) == (JobState.DONE, None)
+    restored = history.get_image(database, thinned.id)
+    assert not restored.is_thinned
+    assert integrity.check_record(database, restored) == []
+    assert len(history.list_images(database)) == 1
+
+
+def test_other_pixels_are_not_taken_for_it(
+    database: Database,
+    embedded: EngineRegistry,
+    thinned: Image,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    other = samplers.FORMULAS["k_euler_ancestral"]
+    monkeypatch.setitem(samplers.FORMULAS, "k_dpmpp_2m", other)
+    queue.enqueue_comparison(database, thinned.id, Purpose.RESTORE)
+    job = run(database, embedded)
+    assert job.warning is not None
+    assert "has other pixels" in job.warning
+    now = history.get_image(database, thinned.id)
+    assert (now.is_thinned, now.verdict, now.first_difference) == (
+        True,
+        Verdict.DIFFERENT,
+        "step 1",
+    )
+    assert not now.path.exists()
+
+
+def test_the_same_pixels_in_another_file_are_not_taken_for_it(
+    database: Database,
+    embedded: EngineRegistry,
+    thinned: Image,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def encode_otherwise(image: Pillow.Image) -> bytes:
+        file = io.BytesIO()
+        image.save(file, "PNG", compress_level=0)
+        assert file.getvalue() != encode_png(image)
+        return file.getvalue()
+
+    monkeypatch.setattr(pipeline, "encode_png", encode_otherwise)
+    queue.enqueue_comparison(database, thinned.id, Purpose.RESTORE)
+    job = run(database, embedded)
+    assert job.warning is not None
+    assert "Regenerate it to keep the pixels as a child" in job.warning
+    now = history.get_image(database, thinned.id)
+    assert (now.is_thinned, now.verdict) == (True, Verdict.IDENTICAL)
+    queue.enqueue_comparison(database, thinned.id, Purpose.REGENERATE)
+    run(database, embedded)
+    child = history.get_image(database, "@1")
+    assert child.pixels_sha256 == thinned.pixels_sha256
+    assert history.read_image(database, child)

@@ -24,6 +24,9 @@ from tests.journeys.program import Program
 from tests.repeats import keep
 
 ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.timeout(900)
+"""A hundred images take their time where other tests run beside these."""
+
 FEW, MANY = 8, 100
 PART = 20
 """Images that one command of the tests makes: a machine that is busy takes its time."""

@@ -176,6 +176,8 @@ def test_a_profile_that_is_srgb_changes_nothing(kind: str, mode: str) -> None:
         ("RGB", make_grey_profile("Grey", 1.8), "is for GRAY, its pixels are RGB"),
         ("L", make_cmyk_profile("Inks"), "is for CMYK, its pixels are grey"),
     ],
+    # A profile holds the second in which it was made.
+    ids=["cut off", "none at all", "CMYK", "grey", "CMYK on grey"],
 )
 def test_a_profile_that_cannot_be_used_is_told(mode: str, profile: bytes, said: str) -> None:
     found = decode_input(encode(draw().convert(mode), icc_profile=profile))

@@ -306,3 +306,11 @@ def _cancel(db: Database, image: Image) -> Sequence[str]:
     for job in (edited, compared):
         queue.request_cancel(db, job.id)
     return edited.id, compared.id
+
+
+def test_it_can_be_ended_between_two_parts(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("store.trash.CHUNK", 2)
+    throw(db, *(make(db, f"picture {number}") for number in range(5)))
+    assert empty_trash(db, lambda done: done < 4).images == 4
+    assert integrity.check_database(db) == []
+    assert empty(db).images == 1

@@ -46,6 +46,10 @@ def test_a_run_goes_through_its_images_in_their_order(db: Database, images: list
     assert run.state is RunState.RUNNING
     assert (run.done, run.total, run.search) == (5, 5, "night")
     assert runs.find_next(db) is None
+    # A list of jobs need not be flooded by them.
+    assert all(job.is_background for job in queue.list_jobs(db, limit=5))
+    assert len(queue.list_jobs(db, has_runs=False)) == 5
+    assert {job.purpose for job in queue.list_jobs(db, has_runs=False)} == {Purpose.GENERATE}
     ended = runs.get_run(db, "@1")
     assert ended.state is RunState.DONE
     assert ended.finished_at is not None

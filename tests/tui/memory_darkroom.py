@@ -18,11 +18,14 @@ from PIL import Image as Pillow
 from engines.capabilities import Capabilities
 from engines.outlook import Preflight
 from engines.settings import Settings
+from engines.thinning import Thinning
 from store.decoding import DecodedInput, Input, Role, decode_input
 from store.errors import NotFound, StoreError
 from store.lineage import Ancestry, Origin
 from store.marks import read_mark
+from store.metadata.choices import FileChoices, MadeFile
 from store.metadata.intake import Arrival
+from store.metadata.signature import SigningKey
 from store.pixels import make_thumbnail
 from store.records import (
     Emptying,
@@ -44,6 +47,7 @@ from store.records import (
 from store.request import Request
 from store.search import NEWEST_FIRST, Search, Sort, SortKey
 from store.selection import Chunk, Place
+from store.texts import TextPage
 from tests.factories import CAPABILITIES, HOSTED, NOON, make_image, make_job, make_png, make_request
 from tui.darkroom import Darkroom
 
@@ -66,6 +70,7 @@ class MemoryDarkroom(Darkroom):
         self.outlooks: dict[str, Preflight] = {}
         self.calls: list[tuple[str, str]] = []
         self.version = 0
+        self.export_folder: str | None = None
 
     def _open(self) -> None:
         """There is no file to open."""
@@ -192,6 +197,33 @@ class MemoryDarkroom(Darkroom):
         if reference not in self.outlooks:
             raise StoreError("Nothing is known.")
         return self.outlooks[reference]
+
+    async def get_images(self, numbers: Sequence[int]) -> list[Image]:
+        return [image for image in self.images[::-1] if image.number in numbers]
+
+    async def thin(
+        self,
+        numbers: Sequence[int],
+        *,
+        made_before: float | None = None,
+        is_rehearsal: bool = False,
+    ) -> Thinning:
+        self.calls.append(("thin", f"{len(numbers)} {is_rehearsal}"))
+        proven = [
+            image
+            for image in self.images
+            if image.number in numbers and image.verdict is Verdict.IDENTICAL
+        ]
+        for image in () if is_rehearsal else proven:
+            self.images[image.number - 1] = msgspec.structs.replace(image, is_thinned=True)
+            self.change()
+        others = len(numbers) - len(proven)
+        return Thinning(
+            images=len(proven),
+            files=len(proven),
+            freed=2_000_000,
+            kept={"never verified": others} if others else {},
+        )
 
     async def restore(self, image_id: str) -> Job:
         self.calls.append(("restore", image_id))
@@ -340,6 +372,16 @@ class MemoryDarkroom(Darkroom):
                 return image
         raise NotFound(f"No image {reference}.")
 
+    async def list_texts(self, before: int | None, images: int) -> TextPage:
+        found = self._find(before, None)[:images]
+        texts = [prompt.text for image in found for prompt in image.request.stack.prompts]
+        is_last = len(found) < images
+        return TextPage(
+            texts=tuple(dict.fromkeys(texts)),
+            images=len(found),
+            before=None if is_last else found[-1].number,
+        )
+
     async def find_ancestors(self, image_id: str) -> Ancestry:
         line = [await self.get_image(image_id)]
         while (parent_id := line[-1].parent_id) and parent_id not in [each.id for each in line]:
@@ -374,6 +416,17 @@ class MemoryDarkroom(Darkroom):
         if image.id not in self.files:
             raise StoreError(f"The file {image.path} is missing.")
         return self.files[image.id]
+
+    async def make_file(
+        self, image_id: str, choices: FileChoices, key: SigningKey | None = None
+    ) -> MadeFile:
+        return MadeFile(data=self.files[image_id], suffix=".png", parameters="", record=b"{}")
+
+    async def get_export_folder(self) -> str | None:
+        return self.export_folder
+
+    async def remember_export_folder(self, folder: Path) -> None:
+        self.export_folder = str(folder)
 
     async def import_image(
         self, data: bytes, file_name: str, session: str | None = None
@@ -477,9 +530,18 @@ class MemoryDarkroom(Darkroom):
         return next(job for job in self.jobs if job.id == job_id)
 
     async def list_jobs(
-        self, states: Sequence[JobState] | None = None, limit: int = 100
+        self,
+        states: Sequence[JobState] | None = None,
+        limit: int = 100,
+        *,
+        has_runs: bool = True,
     ) -> list[Job]:
-        found = [job for job in reversed(self.jobs) if states is None or job.state in states]
+        found = [
+            job
+            for job in reversed(self.jobs)
+            if (states is None or job.state in states)
+            and (has_runs or not job.is_background or not job.state.is_final)
+        ]
         return found[:limit]
 
     async def watch(self, seconds: float = 0.2) -> AsyncIterator[None]:

@@ -7,7 +7,7 @@ import pytest
 
 from engines.base import Weight
 from engines.outlook import Change, Outlook, Preflight
-from store.records import JobState, RunState
+from store.records import JobState, RunState, Verdict
 from tests.screens import read_screen, wait_in_app
 from tests.tui.history.opening import make_history, open_history
 from tests.tui.host import press
@@ -61,6 +61,34 @@ async def test_all_that_is_found_is_verified_in_the_background() -> None:
             pilot, lambda: "Verifying 4 images" in read_screen(pilot.app), "what is said"
         )
         assert ("begin_run", "search night: 4") in darkroom.calls
+
+
+async def test_what_is_marked_is_verified_thinned_and_restored_at_once() -> None:
+    darkroom = make_history(4)
+    async with open_history(darkroom) as (pilot, _):
+
+        async def see(text: str) -> None:
+            await wait_in_app(pilot, lambda: text in read_screen(pilot.app), text)
+
+        await press(pilot, "X")
+        await see("1 kept: never verified")
+        darkroom.add_verification(darkroom.images[-1], Verdict.IDENTICAL)
+        await press(pilot, "space", "space", "v")
+        await see("Verifying 2 images")
+        assert ("begin_run", "marked: 2") in darkroom.calls
+        await press(pilot, "r")
+        await see("None of the marked images is without its pixels")
+        await press(pilot, "X")
+        await see("drop the pixels of 1 image: frees 2.0 MB")
+        await press(pilot, "escape")
+        assert ("thin", "2 False") not in darkroom.calls
+        await press(pilot, "X")
+        await see("drop the pixels of 1 image")
+        await press(pilot, "enter")
+        await see("1 image thinned: 2.0 MB freed. 1 kept: never verified.")
+        await press(pilot, "r")
+        await see("Restoring 1 image")
+        assert ("restore", darkroom.images[-1].id) in darkroom.calls
 
 
 @pytest.mark.parametrize("size", SIZES)

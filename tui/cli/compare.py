@@ -35,7 +35,7 @@ from tui.compare.lines import (
 )
 from tui.compare.pair import ImagePair, load_pair
 
-ONE = "The first image: an id or its beginning; @1 is the newest."
+ONE = "The first image: an id or its beginning; @1 is the newest, seed:N of a seed."
 OTHER = "The second image."
 OR_A_FILE = " Or an image file with its record."
 

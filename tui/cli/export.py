@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from store.errors import RequestError
+from store.errors import RequestError, StoreError
 from store.metadata.bundle import BundleFile, write_bundle
 from store.metadata.record import name_program
 from store.records import Image
@@ -25,10 +25,18 @@ from tui.cli.output import (
     StripOption,
     read_output,
 )
-from tui.cli.run import open_darkroom, print_json, print_line, print_note, run_command
+from tui.cli.run import (
+    EXIT_DIFFERENT,
+    open_darkroom,
+    print_json,
+    print_line,
+    print_note,
+    run_command,
+)
 from tui.darkroom import Darkroom
 from tui.file_names import DEFAULT_PATTERN, make_name
 from tui.saving import make_folder, open_new
+from tui.words import count_things
 
 PAGE = 200
 
@@ -78,9 +86,10 @@ def export(
     """Write images to files, with their records in them.
 
     'safelight verify FILE' makes an image again from its file alone. Names are never overwritten.
+    Status 1 when an image has no file that could be written.
     """
 
-    async def work() -> None:
+    async def work() -> int:
         if (output is None) == (bundle is None):
             raise RequestError("output", None, "Say where to: -o DIR, or --bundle FILE.zip.")
         if bundle is not None and (strip or sidecar):
@@ -106,18 +115,21 @@ def export(
             await darkroom.check_session(session)
             found = await _choose(darkroom, images or [], search, session, is_all, newest)
             make_folder(target.folder)
+            failed: list[dict[str, str]] = []
             if bundle is not None:
-                rows = await _write_bundle(darkroom, found, bundle, target)
+                rows = await _write_bundle(darkroom, found, bundle, target, failed)
             else:
-                rows = await _write_files(darkroom, found, target, as_json)
+                rows = await _write_files(darkroom, found, target, failed, as_json)
         if as_json:
-            print_json({"images": rows} | ({"bundle": str(bundle)} if bundle else {}))
+            where = {"bundle": str(bundle)} if bundle else {}
+            print_json({"images": rows, "failed": failed} | where)
         elif bundle is not None:
-            print_line(f"{len(rows)} {'image' if len(rows) == 1 else 'images'} in {bundle}")
-        if not rows:
+            print_line(f"{count_things(len(rows), 'image')} in {bundle}")
+        if not found:
             print_note("No image found.")
+        return EXIT_DIFFERENT if failed else 0
 
-    run_command(work(), as_json=as_json)
+    raise typer.Exit(run_command(work(), as_json=as_json))
 
 
 async def _choose(
@@ -149,12 +161,26 @@ async def _choose(
     return found[::-1]
 
 
+def _tell_failed(image: Image, error: StoreError) -> dict[str, str]:
+    """Say on standard error why an image was left out; the same for a document."""
+    print_note(f"{image.id[:8]}: {error}")
+    return {"id": image.id, "message": error.message, "hint": error.hint}
+
+
 async def _write_files(
-    darkroom: Darkroom, images: list[Image], output: Output, as_json: bool
+    darkroom: Darkroom,
+    images: list[Image],
+    output: Output,
+    failed: list[dict[str, str]],
+    as_json: bool,
 ) -> list[dict[str, Any]]:
-    rows = []
-    for place, image in enumerate(images, 1):
-        path = await output.write(darkroom, image, place)
+    rows: list[dict[str, Any]] = []
+    for image in images:
+        try:
+            path = await output.write(darkroom, image, len(rows) + 1)
+        except StoreError as error:
+            failed.append(_tell_failed(image, error))
+            continue
         rows.append({"id": image.id, "seed": image.seed, "path": str(path)})
         if not as_json:
             print_line(f"{image.id[:8]}  {path}")
@@ -162,23 +188,30 @@ async def _write_files(
 
 
 async def _write_bundle(
-    darkroom: Darkroom, images: list[Image], path: Path, output: Output
+    darkroom: Darkroom,
+    images: list[Image],
+    path: Path,
+    output: Output,
+    failed: list[dict[str, str]],
 ) -> list[dict[str, Any]]:
     loop = asyncio.get_running_loop()
+    written: list[Image] = []
 
     def read() -> Iterator[BundleFile]:
         """One image at a time, in the thread that writes."""
-        for place, image in enumerate(images, 1):
+        for image in images:
             work = darkroom.make_file(image.id, output.choices, output.key)
-            made = asyncio.run_coroutine_threadsafe(work, loop).result()
+            try:
+                made = asyncio.run_coroutine_threadsafe(work, loop).result()
+                reading = darkroom.read_inputs(image)
+                inputs = asyncio.run_coroutine_threadsafe(reading, loop).result()
+            except StoreError as error:
+                failed.append(_tell_failed(image, error))
+                continue
             assert made.record is not None
-            inputs = darkroom.read_inputs(image)
-            yield BundleFile(
-                name=make_name(output.pattern, image, place) + made.suffix,
-                data=made.data,
-                record=made.record,
-                inputs=asyncio.run_coroutine_threadsafe(inputs, loop).result(),
-            )
+            written.append(image)
+            name = make_name(output.pattern, image, len(written)) + made.suffix
+            yield BundleFile(name=name, data=made.data, record=made.record, inputs=inputs)
 
     def write() -> list[str]:
         with open_new(path) as file:
@@ -188,7 +221,7 @@ async def _write_bundle(
     names = await asyncio.to_thread(write)
     return [
         {"id": image.id, "seed": image.seed, "path": name}
-        for image, name in zip(images, names, strict=True)
+        for image, name in zip(written, names, strict=True)
     ]
 
 

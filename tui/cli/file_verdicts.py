@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -31,16 +30,16 @@ SignersOption = Annotated[
     ),
 ]
 
-_REFERENCE = re.compile(r"@[0-9]+|[0-9a-f]{1,32}|[a-z]+:.*")
 _ZIP = b"PK"
 
 
 def find_files(words: Sequence[str]) -> list[Path]:
     """The files that `words` name; none where they are ids of the history.
 
-    What is no id is a file, and so is an id that names one. Raises `RequestError` for both at once.
+    A file is what is there under that name, and what has a folder or an ending in its name. Raises
+    `RequestError` for both kinds at once.
     """
-    paths = [Path(word) for word in words if not _REFERENCE.fullmatch(word) or _is_file(word)]
+    paths = [Path(word) for word in words if "/" in word or "." in word or _is_file(word)]
     if paths and len(paths) < len(words):
         raise RequestError(
             "images", None, "Give files, or images of the history, but not both in one go."

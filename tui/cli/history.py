@@ -140,6 +140,8 @@ def describe_row(image: Image) -> dict[str, Any]:
         "tags": image.tags,
         "note": image.note,
         "is_trashed": image.is_trashed,
+        "is_emptied": image.is_emptied,
+        "is_thinned": image.is_thinned,
         "imported": describe_imported(image),
         "request": msgspec.to_builtins(image.request),
     }
@@ -257,6 +259,8 @@ def _print_record(image: Image, verifications: list[Verification]) -> None:
     tell("pixels", image.pixels_sha256)
     tell("file", image.file_sha256)
     tell("path", str(image.path))
+    if image.is_thinned:
+        tell("thinned", "its pixels were dropped to save space; 'safelight restore' makes them")
     tell("made by", image.environment_digest)
     for name, value in sorted((image.environment.values if image.environment else {}).items()):
         tell("", f"{name}: {value}")

@@ -14,6 +14,7 @@ import typer
 from store.errors import RequestError
 from store.limits import SEED_MAXIMUM, SEED_MINIMUM, draw_seed
 from store.records import RunResult, RunState, VerificationRun
+from tui.cli.history import write_instant
 from tui.cli.inputs import LIMIT_MAXIMUM, read_count
 from tui.cli.options import JsonOption
 from tui.cli.report_file import ReportFile, ReportOption
@@ -179,8 +180,8 @@ def describe_run(run: VerificationRun, counted: dict[str, int]) -> dict[str, Any
         "id": run.id,
         "search": run.search,
         "state": run.state.value,
-        "created_at": run.created_at,
-        "finished_at": run.finished_at,
+        "created_at": write_instant(run.created_at),
+        "finished_at": None if run.finished_at is None else write_instant(run.finished_at),
         "total": run.total,
         "done": run.done,
         "verdicts": counted,

@@ -33,7 +33,7 @@ class VerdictPrinter:
         """
         row = describe_verification(image_id, pixels_sha256, verification, error)
         self._count += 1
-        detail = row.pop("detail")
+        detail = row["detail"]
         is_identical = row["verdict"] == Verdict.IDENTICAL.value
         self._is_all_identical = self._is_all_identical and is_identical
         if self._as_json:

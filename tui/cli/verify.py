@@ -113,6 +113,14 @@ def verify(
 
     async def work() -> int:
         if paths := find_files(images or []):
+            if is_dry_run or is_background or report is not None:
+                raise RequestError(
+                    "images",
+                    None,
+                    "--dry-run, --background and --report are for images of the history, not for "
+                    "files.",
+                    "Add the file to the history with 'safelight import' first.",
+                )
             return await verify_files(paths, signers, as_json)
         choice = read_choice(images or [], is_all, last, search, sample, sample_seed)
         async with open_darkroom() as darkroom:
@@ -122,8 +130,8 @@ def verify(
                 raise RequestError(
                     "report",
                     str(report),
-                    "A report is written at the end: 'safelight runs @1 "
-                    "--report FILE' writes it then.",
+                    "A report is written at the end.",
+                    "'safelight runs @1 --report FILE' writes it then.",
                 )
             page = ReportFile(report, choice.words)
             if choice.references and not is_background:

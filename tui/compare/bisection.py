@@ -59,9 +59,16 @@ class BisectRun:
         """Raise `RequestError` where there is nothing to search for, or it would prove nothing."""
         if reason := self._darkroom.explain_writing():
             raise StoreError(reason)
-        for loaded in (self._pair.one, self._pair.other):
+        for name, loaded in (("A", self._pair.one), ("B", self._pair.other)):
             if loaded.fault:
                 raise StoreError(loaded.fault)
+            if loaded.image.is_damaged or loaded.image.changes:
+                named = ", ".join(loaded.image.changes) or "request"
+                raise StoreError(
+                    f"The record of {name} was changed after it was written ({named}), so an image "
+                    "in between proves nothing.",
+                    "Verify it, or choose another image.",
+                )
         if self._pair.differences.has_equal_pixels:
             raise RequestError("images", None, "Every pixel of both images is the same.")
         for request in self.requests:

@@ -100,8 +100,9 @@ def _describe_pixels(found: Differences) -> str:
 
 def describe_measure(measured: PixelDifference) -> str:
     """How far two images are apart: `mean 3.2 of 255, largest 120, 14.2 dB, 43 % of the pixels`."""
+    mean = "below 0.01" if 0 < measured.mean < 0.01 else f"{measured.mean:.2f}"
     return (
-        f"mean {measured.mean:.2f} of {PEAK}, largest {measured.maximum}, "
+        f"mean {mean} of {PEAK}, largest {measured.maximum}, "
         f"{measured.psnr_db:.1f} dB, {write_share(measured.share)} of the pixels"
     )
 

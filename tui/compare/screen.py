@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import ClassVar
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
@@ -33,7 +34,7 @@ from tui.compare.pair import ImagePair, LoadedImage, load_pair
 from tui.compare.view import DifferenceView
 from tui.darkroom import Darkroom
 from tui.dialogs import ChoiceScreen
-from tui.keys import Reasoned, Said, bind_steps
+from tui.keys import Reasoned, Released, Said, bind_steps
 from tui.terminal.detect import get_display
 from tui.text import show_first_prompt
 from tui.widgets.cell import Cell
@@ -186,6 +187,7 @@ class CompareScreen(Reasoned, Screen[None]):
         super().__init__()
         self.darkroom = darkroom
         self._wanted = (one, other)
+        self._has_answer = False
         self._pixels: PairPixels | None = None
         self._timer: Timer | None = None
         self._room = ""
@@ -220,13 +222,22 @@ class CompareScreen(Reasoned, Screen[None]):
 
     # The two images
 
+    def is_holding(self, event: events.Key | events.Paste) -> bool:
+        """Whether what was pressed waits: until the images are read, or cannot be read."""
+        is_leaving = isinstance(event, events.Key) and event.key == "escape"
+        return self.is_running and not self._has_answer and not is_leaving
+
     async def _load(self) -> None:
         try:
-            pair = await load_pair(self.darkroom, *self._wanted)
-            self._pixels = await asyncio.to_thread(read_pixels, pair)
+            await self._read_pair()
         except SafelightError as error:
             self.say(str(error))
-            return
+        self._has_answer = True
+        self.post_message(Released())
+
+    async def _read_pair(self) -> None:
+        pair = await load_pair(self.darkroom, *self._wanted)
+        self._pixels = await asyncio.to_thread(read_pixels, pair)
         self._lines = await asyncio.to_thread(describe_pair, pair, has_unicode=self._has_unicode)
         measured = pair.differences.pixels
         self.times = choose_amplification(measured.maximum) if measured else 1
@@ -276,6 +287,7 @@ class CompareScreen(Reasoned, Screen[None]):
 
     def _take(self, one: str, other: str) -> None:
         self._wanted = (one, other)
+        self._has_answer = False
         self._end_bisecting()
         start_work(self, self._load, "load", is_exclusive=True)
 
@@ -402,7 +414,10 @@ class CompareScreen(Reasoned, Screen[None]):
 
     def _show_caption(self) -> None:
         pair, width = self.pair, self.app.size.width
-        if not self.is_mounted or pair is None:
+        if not self.is_mounted:
+            return
+        if pair is None:
+            self._head.put(Content.assemble((" compare  reading the images", "bold")))
             return
         room = width // 2 - 1 if self.view == "side" else width - 1
         one, other = _name_image("A", pair.one, room), _name_image("B", pair.other, room)
@@ -418,7 +433,7 @@ class CompareScreen(Reasoned, Screen[None]):
             text = fit_text(f" {one}", half) + fit_text(f" {other}", width - half)
         elif self.view == "flicker":
             shown = other if self.shows_other else one
-            how = "by itself; t stops" if self._timer else "space shows the other"
+            how = "by itself; t stops" if self._timer else "space shows the other, t by itself"
             text = f" {shown}  ({how})"
         else:
             text = f" {self._describe_view(pair, pair.one, pair.other)}"
@@ -435,8 +450,8 @@ class CompareScreen(Reasoned, Screen[None]):
         shown = min(PEAK, measured.maximum * self.times)
         clipped = ", more is white" if measured.maximum * self.times > PEAK else ""
         return (
-            f"difference x{self.times}: black is equal, the largest {measured.maximum} is "
-            f"{shown}{clipped}"
+            f"difference x{self.times}: black is equal, the largest {measured.maximum} is shown "
+            f"as {shown}{clipped}"
         )
 
     # Bisecting

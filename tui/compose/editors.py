@@ -35,6 +35,14 @@ class Accepted(Message):
     """What was typed shall count."""
 
 
+class OtherWanted(Message):
+    """An earlier text is wanted in the place of the typed one: `places` older, below 0 newer."""
+
+    def __init__(self, places: int) -> None:
+        super().__init__()
+        self.places = places
+
+
 class Left(Message):
     """Typing ended without accepting: a text stays as it was typed, a number as it was."""
 
@@ -132,6 +140,25 @@ class PromptEditor(TextArea):
         """Put the cursor there, or as near as the text goes."""
         line = min(max(line, 0), self.document.line_count - 1)
         self.move_cursor((line, min(max(column, 0), len(self.document.get_line(line)))))
+
+    def action_cursor_up(self, select: bool = False) -> None:
+        """A line up, from the first one to an earlier text, as in a shell."""
+        if select or not self.navigator.is_first_wrapped_line(self.cursor_location):
+            super().action_cursor_up(select)
+        else:
+            self.post_message(OtherWanted(1))
+
+    def action_cursor_down(self, select: bool = False) -> None:
+        """A line down, from the last one back to later texts."""
+        if select or not self.navigator.is_last_wrapped_line(self.cursor_location):
+            super().action_cursor_down(select)
+        else:
+            self.post_message(OtherWanted(-1))
+
+    def put_text(self, text: str) -> None:
+        """Another text in the place of this one; the cursor at its end."""
+        self.replace(text, (0, 0), self.document.end, maintain_selection_offset=False)
+        self.move_cursor(self.document.end)
 
     def action_accept(self) -> None:
         """Tell that it shall count."""

@@ -92,6 +92,7 @@ class ImagePanel(Vertical, can_focus=True):
 
     LEADING: ClassVar[tuple[str, ...]] = (
         "image.verify",
+        "image.back",
         "image.start",
         "image.vary",
         "image.enlarge",

@@ -60,7 +60,8 @@ class Comparator:
             return Mismatch()
         ours = self._resolve(draft)
         if ours is None:
-            return Mismatch("not complete")
+            is_empty = not any(prompt.text.strip() for prompt in draft.prompts)
+            return Mismatch("no prompt yet" if is_empty else "not complete")
         has_other_seed = ours.parameters.seed != theirs.parameters.seed
         if has_other_seed and not draft.seed_locked:
             seed = theirs.parameters.seed

@@ -19,7 +19,8 @@ from store.records import Draft, DraftPrompt
 from store.request import Prompt
 from tui.compose import draft as drafts
 from tui.compose.draft import DraftEditor
-from tui.compose.editors import Accepted, Left
+from tui.compose.earlier import EarlierScreen, Walk
+from tui.compose.editors import Accepted, Left, OtherWanted
 from tui.compose.fields import parse_weight
 from tui.compose.prompt_row import PromptReader, PromptRow
 from tui.darkroom import Darkroom
@@ -78,6 +79,14 @@ class PromptStack(Reasoned, VerticalScroll, can_focus=True, inherit_bindings=Fal
             key_display="d",
             id="prompt.remove",
         ),
+        Binding(
+            "ctrl+r",
+            "recall",
+            "earlier",
+            tooltip="Search the earlier prompts and put one here; typing, up goes to them",
+            show=False,
+            id="prompt.earlier",
+        ),
         Binding("D", "duplicate", "duplicate", tooltip="Duplicate the prompt", id="prompt.copy"),
         Binding(
             "equals_sign",
@@ -108,6 +117,8 @@ class PromptStack(Reasoned, VerticalScroll, can_focus=True, inherit_bindings=Fal
         self._text_before = Draft()
         self._is_new = False
         self._opened_text: str | None = None
+        self._walk: Walk | None = None
+        self._typed_for: str | None = None
         self._lock = asyncio.Lock()
 
     async def on_mount(self) -> None:
@@ -222,6 +233,8 @@ class PromptStack(Reasoned, VerticalScroll, can_focus=True, inherit_bindings=Fal
                 limit = PROMPTS_MAXIMUM if known is None else known.prompt_limit
                 if len(self.prompts) >= limit:
                     return f"The stack is full: {limit} prompts."
+            case "recall":
+                return self._darkroom.trouble
             case "move" if len(self.prompts) < 2:
                 return "There is only one prompt."
         return ""
@@ -288,6 +301,56 @@ class PromptStack(Reasoned, VerticalScroll, can_focus=True, inherit_bindings=Fal
         """Type in the prompt under the cursor."""
         await self.edit()
 
+    # Earlier prompts
+
+    async def action_recall(self) -> None:
+        """Let the person choose an earlier prompt, and put it here."""
+        row = self.open_row
+        if row is not None and row.editor is None:
+            await self.settle()
+            row = None
+        index = self.row
+
+        def take(text: str | None) -> None:
+            if text is None or index >= len(self._editor.draft.prompts):
+                return
+            if row is not None and row.editor is not None:
+                self._opened_text = text  # It is no new one whose '::' would be a weight.
+                row.editor.put_text(text)
+                return
+            changed = drafts.change_prompt(self._editor.draft, index, text=text)
+            self._editor.change(changed, f"recalling prompt {index + 1}")
+
+        self.app.push_screen(EarlierScreen(self._darkroom), take)
+
+    @on(OtherWanted)
+    async def _walk_texts(self, event: OtherWanted) -> None:
+        """Show an earlier text, or go back to what was typed."""
+        event.stop()
+        row = self.open_row
+        if row is None or (editor := row.editor) is None:
+            return
+        if self._walk is None or self._walk.shown != editor.text:
+            if event.places < 0:
+                editor.move_cursor(editor.document.end)
+                return
+            self._walk = Walk(self._darkroom, editor.text)
+            self._typed_for = self._opened_text
+        try:
+            text = await self._walk.go(event.places)
+        except SafelightError as error:
+            self.post_message(Said(str(error)))
+            return
+        if text is not None:
+            is_back = self._walk.is_back
+            # An earlier text is no new one whose '::' would be a weight.
+            self._opened_text = self._typed_for if is_back else text
+            editor.put_text(text)
+        elif event.places > 0:
+            self.post_message(Said("There is no earlier prompt."))
+        else:
+            editor.move_cursor(editor.document.end)
+
     # Typing
 
     async def edit(
@@ -297,7 +360,7 @@ class PromptStack(Reasoned, VerticalScroll, can_focus=True, inherit_bindings=Fal
 
         `is_resumed`: what stands there was typed before, and not yet accepted.
         """
-        self._text_before, self._is_new = self._editor.draft, False
+        self._text_before, self._is_new, self._walk = self._editor.draft, False, None
         self._opened_text = None if is_resumed else self._editor.draft.prompts[self.row].text
         self._editor.set_place(typing="text")
         await self._fit_rows()

@@ -47,6 +47,7 @@ PARTS = ("prompts", "parameters", "image", "recent")
 RECENT = 48
 """Images that the strip can show."""
 
+_READING = "The images are still being read."
 UNFINISHED = (JobState.WAITING, JobState.RUNNING)
 PAINT, TAKE_FILE, NO_MASK = "paint it", "take it from a file", "no mask"
 
@@ -362,7 +363,8 @@ class ComposeScreen(ImageScreen):
         if not self.is_typing:
             return True
         if isinstance(event, events.Paste):
-            return False
+            # What was dropped is for a history that is there.
+            return bool(parse_dropped(event.text))
         hints = list_active(self, self._keymap)
         return any(event.key in hint.keys and hint.node is not self.focused for hint in hints)
 
@@ -420,7 +422,7 @@ class ComposeScreen(ImageScreen):
         async with self._update_lock:
             unfinished = await self.darkroom.list_jobs(UNFINISHED)
             jobs = order_jobs([job for job in unfinished if not job.is_background])
-            newest = await self.darkroom.list_jobs(limit=1)
+            newest = await self.darkroom.list_jobs(limit=1, has_runs=False)
             self.images = tuple(await self.darkroom.list_images(limit=RECENT))
             self._strip.is_read = True
             chosen = await self._find_chosen()
@@ -550,9 +552,10 @@ class ComposeScreen(ImageScreen):
             case "redo" if not self.editor.has_redo:
                 return "There is nothing to redo: nothing was undone, or it was changed since."
             case "load_shown" if self.image is None:
-                return NO_IMAGE
+                return self._explain_none()
             case "repeat_seed":
-                return darkroom.explain_writing() or ("" if self.image is not None else NO_IMAGE)
+                missing = "" if self.image is not None else self._explain_none()
+                return darkroom.explain_writing() or missing
             case "recall_seed" if not draft.previous_seeds:
                 return "There is no previous seed yet."
             case "mix_seed":
@@ -565,7 +568,12 @@ class ComposeScreen(ImageScreen):
                 if action == "choose_mask" and draft.initial_image is None:
                     return "There is no initial image yet: i takes this image, I a file."
                 return ""
-        return super().why_not(action)
+        reason = super().why_not(action)
+        return self._explain_none() if reason == NO_IMAGE else reason
+
+    def _explain_none(self) -> str:
+        """Why there is no image that could be meant."""
+        return NO_IMAGE if self._strip.is_read else self.darkroom.trouble or _READING
 
     async def action_generate(self) -> None:
         """Queue the images that the draft stands for, or explain what is wrong with it."""

@@ -83,7 +83,7 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         _make_move("shift+pageup", "mark_page(-1)", "list.mark_page_up", "Mark a page above"),
         _make_move("shift+pagedown", "mark_page(1)", "list.mark_page_down", "Mark a page below"),
         Binding(
-            "A",
+            "a",
             "mark_all",
             "mark all",
             tooltip="Mark all images that are found; esc takes all marks away",
@@ -197,10 +197,15 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         self.post_message(self.Counted())
 
     def go_to(self, number: int) -> bool:
-        """Put the cursor on the image with this number; whether it is in the list."""
+        """Put the cursor on the image with this number, once it is read; whether it can be there.
+
+        Among what a search found it counts only when it was read already.
+        """
         row = self.pages.find_row(number)
         if row is None:
-            return False
+            has_more = not self.pages.search and not self.pages.is_whole
+            self._sought = number if has_more else None
+            return has_more
         self.cursor = row
         self._keep_in_sight()
         return True

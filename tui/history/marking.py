@@ -28,7 +28,7 @@ NO_IMAGE = "There is no image here."
 _KEPT = 50
 """How many marks can be undone."""
 
-_AT_ONCE = 500
+_AT_ONCE = 2000
 """Images that are changed between two looks at what is to be said of it."""
 
 _TRASH = Mark(is_trashed=True)
@@ -251,12 +251,16 @@ class MarkDesk(Reasoned, Horizontal):
             await self._list.forget_marked()
         await self._look()
 
-    def action_undo(self) -> None:
+    async def action_undo(self) -> None:
         """Undo what was last said, beside the screen where it is much."""
         if self._is_at_work or not self._undone:
             return
         self._begin_work()
-        start_work(self, partial(self._undo, self._undone.pop()), "marks")
+        done = self._undone.pop()
+        if len(done) > 1:
+            start_work(self, partial(self._undo, done), "marks")
+        else:
+            await self._undo(done)
 
     async def _undo(self, done: list[Marked]) -> None:
         count = 0
@@ -323,8 +327,9 @@ class MarkDesk(Reasoned, Horizontal):
     async def _empty(self) -> None:
         loop = asyncio.get_running_loop()
 
-        def tell(done: int) -> None:
-            loop.call_soon_threadsafe(self._tell, f"Emptying the trash: {done:,} done.")
+        def tell(done: int) -> bool:
+            loop.call_soon_threadsafe(self._tell_emptied, done)
+            return not self._is_stopping
 
         try:
             done = await self.darkroom.empty_trash(tell)
@@ -337,6 +342,10 @@ class MarkDesk(Reasoned, Horizontal):
             self._end_work()
         self._list.clear_marks()
         await self._look(is_new=True)
+
+    def _tell_emptied(self, done: int) -> None:
+        if self._is_at_work:
+            self._tell(f"Emptying the trash: {done:,} done; esc stops.")
 
     def _tell(self, text: str) -> None:
         if self.is_attached:

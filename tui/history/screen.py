@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,13 +16,21 @@ from textual.reactive import var
 from textual.widgets import Input, Static
 
 from store.errors import SafelightError
+from store.limits import IMPORTED_KINDS
 from store.records import Draft, Image, Job, Purpose
 from store.search import NEWEST_FIRST, SearchError, parse_search
 from tui.compose.draft import read_place
 from tui.darkroom import Darkroom
-from tui.dialogs import PathScreen
+from tui.dialogs import ChoiceScreen, PathScreen
 from tui.history.list import HistoryList
 from tui.history.marking import MarkDesk
+from tui.history.proving import (
+    describe_kept,
+    describe_thinning,
+    list_marked,
+    restore_many,
+    verify_many,
+)
 from tui.history.record import RecordView
 from tui.history.search import SearchField, SearchHint, describe_sort, next_sort
 from tui.image_screen import ImageScreen
@@ -31,12 +39,15 @@ from tui.paths import list_files, parse_dropped, read_image_file
 from tui.text import show_first_prompt
 from tui.widgets.key_line import KeyLine
 from tui.widgets.picture import Picture
-from tui.words import PIXELS_DROPPED, count_things, describe_arrival
+from tui.words import PIXELS_DROPPED, count_things, describe_arrival, write_bytes
 from tui.work import start_work
 
 NO_IMAGE = "There is no image here."
 
 _JOBS_READ = 50
+_SAVED_AT_ONCE = 100
+"""How many marked images are looked up at a time."""
+
 _REST_SECONDS = 0.3
 """How long the cursor rests on an image before it is looked at what is other now."""
 
@@ -98,14 +109,14 @@ class HistoryScreen(ImageScreen):
             id="history.search",
         ),
         Binding(
-            "o",
+            "S",
             "sort",
             "order",
             tooltip="Sort by date, rating, seed or prompt: each time by the next",
             id="history.sort",
         ),
         Binding(
-            "O",
+            "R",
             "turn_order",
             "turn order",
             tooltip="Turn the order of the list round",
@@ -124,6 +135,13 @@ class HistoryScreen(ImageScreen):
             "sheet",
             tooltip="A contact sheet: only thumbnails, as many as fit, or the list again",
             id="history.sheet",
+        ),
+        Binding(
+            "X",
+            "thin",
+            "thin",
+            tooltip="Drop the pixels of images that verified identical here; asks first",
+            id="history.thin",
         ),
         Binding(
             "B",
@@ -342,7 +360,8 @@ class HistoryScreen(ImageScreen):
                         self.is_searching = False
                         self._field.value = self._words = ""
                         await self.history_list.open_search("")
-                        self.history_list.go_to(image.number)
+                        if not self.history_list.go_to(image.number):
+                            self.say(f"{image.id[:8]} is not in the list: it may be in the trash.")
                     self._show_state()
                 except SafelightError as error:
                     self.say(str(error))
@@ -468,7 +487,9 @@ class HistoryScreen(ImageScreen):
             arrival = await self.darkroom.import_image(data, path.name, self.session)
             self.say(describe_arrival(path.name, arrival.image, is_new=arrival.is_new))
 
-        self.app.push_screen(PathScreen("import an image file", start, take))
+        self.app.push_screen(
+            PathScreen("import an image file", start, take, wanted=f"A {IMPORTED_KINDS} file.")
+        )
 
     # Into the editor, and back to it
 
@@ -476,7 +497,7 @@ class HistoryScreen(ImageScreen):
         """Why an action cannot be run now; loading changes nothing in the history."""
         if action == "load":
             return "" if self.image is not None else NO_IMAGE
-        if action == "verify_found":
+        if action in ("verify_found", "thin"):
             return self.darkroom.explain_writing() or ("" if self.image is not None else NO_IMAGE)
         if action == "import_file":
             return self.darkroom.explain_writing()
@@ -507,18 +528,68 @@ class HistoryScreen(ImageScreen):
         else:
             self.say("Mark a second image, or go to it, to compare it with this one.")
 
+    # Many at once
+
     async def action_verify_found(self) -> None:
         """Verify all that the list shows, one image after the other, behind all other jobs."""
         search = self.history_list.pages.search
+        chosen_by = f"search {search}" if search else "all"
         try:
             numbers = await self.darkroom.list_image_numbers(search=search or None)
-            run = await self.darkroom.begin_run(f"search {search}" if search else "all", numbers)
+            self.say(await verify_many(self.darkroom, numbers, chosen_by))
+        except SafelightError as error:
+            self.say(str(error))
+
+    async def action_verify(self) -> None:
+        """Verify the image under the cursor, or all that are marked behind all other jobs."""
+        if not self.history_list.selection:
+            await super().action_verify()
+            return
+        try:
+            numbers = await list_marked(self.history_list)
+            self.say(await verify_many(self.darkroom, numbers, "marked"))
+        except SafelightError as error:
+            self.say(str(error))
+
+    async def action_regenerate(self) -> None:
+        """Regenerate the image under the cursor, or restore those marked that have no pixels."""
+        if not self.history_list.selection:
+            await super().action_regenerate()
+            return
+        try:
+            numbers = await list_marked(self.history_list)
+            jobs, said = await restore_many(self.darkroom, numbers)
         except SafelightError as error:
             self.say(str(error))
             return
-        self.say(
-            f"Verifying {count_things(run.total, 'image')}; the list of jobs shows how far it is."
-        )
+        for job in jobs:
+            self.tell(job, said)
+        self.say(said)
+
+    async def action_thin(self) -> None:
+        """Say what thinning would free, and ask."""
+        try:
+            numbers = await list_marked(self.history_list)
+            self.say("Looking at what can be made again here.")
+            would = await self.darkroom.thin(numbers, is_rehearsal=True)
+        except SafelightError as error:
+            self.say(str(error))
+            return
+        if not would.images:
+            self.say(describe_kept(would) or "There is nothing to thin.")
+            return
+
+        async def answer(chosen: str | None) -> None:
+            if chosen is None:
+                return
+            try:
+                self.say(describe_thinning(await self.darkroom.thin(numbers)))
+            except SafelightError as error:
+                self.say(str(error))
+
+        frees = f"frees {write_bytes(would.freed)}"
+        title = f"drop the pixels of {count_things(would.images, 'image')}: {frees}"
+        self.app.push_screen(ChoiceScreen(title, ("drop them; r makes them again",)), answer)
 
     def action_load(self, parts: str) -> None:
         """Load these parts of the image into the editor, and go back to it."""
@@ -533,6 +604,12 @@ class HistoryScreen(ImageScreen):
     @on(HistoryList.Opened)
     def _list_opened(self) -> None:
         self.action_load("all")
+
+    def read_marked(self) -> AsyncIterator[list[int]] | None:
+        """The numbers of the marked images, None where none is."""
+        if not self.history_list.count_marked():
+            return None
+        return self.history_list.read_marked(_SAVED_AT_ONCE)
 
     def action_start_from(self) -> None:
         """Start the next images from this one, and go back to the editor."""

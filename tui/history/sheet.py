@@ -18,6 +18,9 @@ from tui.words import find_certainty, mark_verdict
 _WIDTHS = (24, 20, 16, 12, 8)
 """How wide a thumbnail may be; it is half as high in rows, so about square."""
 
+_HEAD, _SIGNS = 3, 4
+"""Cells of pointer, mark and verdict, and of what a person said."""
+
 _LEAST_SHOWN = 6
 """Rather smaller thumbnails than fewer at once."""
 
@@ -104,10 +107,11 @@ def _draw_caption(facts: TileFacts, styles: TileStyles, width: int) -> list[Segm
     pointer, marked = ("›", "●") if facts.has_unicode else (">", "x")
     verdict = mark_verdict(find_certainty(facts.image).verdict, has_unicode=facts.has_unicode)
     signs = write_signs(facts.image, has_unicode=facts.has_unicode)
-    rest = f"{signs} {facts.image.id[:4]}"
+    room = width - _HEAD
+    rest = f"{signs} {facts.image.id[:4]}" if room >= _SIGNS + 5 else signs[: max(0, room)]
     return [
         Segment(pointer if facts.is_chosen else " ", styles.caption),
         Segment(marked if facts.is_marked else " ", styles.mark),
         Segment(verdict, styles.verdict),
-        Segment(fit_text(rest, width - 3), styles.caption),
+        Segment(fit_text(rest, room), styles.caption),
     ]

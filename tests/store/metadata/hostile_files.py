@@ -17,7 +17,7 @@ from store.errors import SafelightError
 from store.metadata.containers import make_png_chunk
 from store.metadata.intake import import_file
 from tests.store.metadata.dialect_files import A1111, make_commented, make_graph, make_png
-from tests.store.metadata.image_files import make_malformed
+from tests.store.metadata.image_files import make_malformed, measure_peak
 
 
 def import_malformed(directory: str) -> None:
@@ -32,7 +32,7 @@ def import_malformed(directory: str) -> None:
                 kept += import_file(db, data, file_name="x.png").is_new
             except SafelightError:
                 continue
-    print(count, kept, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+    print(count, kept, measure_peak())
 
 
 def list_hostile() -> Iterator[tuple[str, bytes]]:

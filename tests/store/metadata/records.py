@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest import mock
 
 import msgspec
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -79,8 +80,8 @@ def make_records() -> st.SearchStrategy[Record]:
         (PixelsFact, "mode"): names,
         (VerificationFact, "first_difference"): st.none() | names,
     }
-    strategies.LIMITED.update(known)
-    made = make_struct(Record)
+    with mock.patch.dict(strategies.LIMITED, known):
+        made = make_struct(Record)
     return made.map(
         lambda record: msgspec.structs.replace(record, request_sha256=record.request.digest)
     )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image as Pillow
 
 from store.metadata.dialects import read_texts
 from store.metadata.foreign import Grade, Reading, Unread
@@ -68,6 +70,30 @@ def test_a_graph_in_the_exif_data_of_a_webp_file_is_read() -> None:
     reading = read_file(make_commented(text, "WEBP", "none")).reading
     assert reading is not None
     assert (reading.dialect, reading.seed) == ("ComfyUI", 77)
+
+
+def test_what_fooocus_writes_beside_the_pixels_of_a_jpeg_is_read() -> None:
+    exif = Pillow.Exif()
+    exif[0x9286] = json.dumps(dialect_files.FOOOCUS)
+    exif[0x927C] = "fooocus"
+    exif[0x0131] = "Fooocus v2.5.0"
+    image = Pillow.new("RGB", (64, 64))
+    image.save(file := io.BytesIO(), "JPEG", exif=exif.tobytes())
+    reading = read_file(file.getvalue()).reading
+    assert reading is not None
+    assert (reading.dialect, reading.grade) == ("Fooocus", "mapped")
+
+
+def test_what_comfyui_writes_where_cameras_write_theirs_is_read() -> None:
+    exif = Pillow.Exif()
+    exif[0x0110] = f"prompt:{json.dumps(make_graph())}"
+    exif[0x010F] = f"workflow:{json.dumps(WORKFLOW)}"
+    image = Pillow.new("RGB", (64, 64))
+    image.save(file := io.BytesIO(), "WEBP", exif=exif.tobytes())
+    reading = read_file(file.getvalue()).reading
+    assert reading is not None
+    assert (reading.dialect, reading.seed) == ("ComfyUI", 77)
+    assert read_texts([("Make", "Canon"), ("Model", "EOS 5D, f: 2, iso: 100, s: 1")]) is None
 
 
 def test_of_several_dialects_in_a_file_the_fullest_is_taken() -> None:
@@ -254,3 +280,36 @@ def test_texts_that_are_made_to_be_slow_or_large_are_not(text: str) -> None:
     """A reader that goes over them more than once would take minutes: the time limit ends it."""
     for name in ("parameters", "prompt", "Dream", "XMP", "Comment"):
         read_texts([(name, text)])
+
+
+JUDGED = (
+    "A1111",
+    "Forge",
+    "SD.Next",
+    "ComfyUI, both",
+    "InvokeAI",
+    "InvokeAI 2",
+    "InvokeAI's command",
+    "Fooocus",
+    "Fooocus in A1111's words",
+)
+
+
+@pytest.mark.parametrize("name", JUDGED)
+def test_a_reader_that_others_wrote_finds_the_same(name: str) -> None:
+    parsers = pytest.importorskip("sd_parsers")
+    graphs = (("prompt", json.dumps(make_graph())), ("workflow", json.dumps(WORKFLOW)))
+    texts = graphs if name == "ComfyUI, both" else EXAMPLES[name][0]
+    data = make_png(texts)
+    judged = parsers.ParserManager().parse(io.BytesIO(data))
+    ours = read_file(data).reading
+    assert ours is not None
+    (sampler,) = judged.samplers
+    found = sampler.parameters
+    cfg = found.get("cfg_scale", found.get("cfg"))
+    assert ours.seed == int(found["seed"])
+    assert ours.steps == int(found["steps"])
+    assert ours.cfg_scale == float(cfg)
+    said = "".join(prompt.value for prompt in judged.prompts)
+    assert said.startswith("a cat")
+    assert ours.prompts[0].text == "a cat"

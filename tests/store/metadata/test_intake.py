@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
+import io
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image as Pillow
 
 from store import history
 from store.database import Database
@@ -17,7 +21,7 @@ from store.metadata.containers import make_png_chunk
 from store.metadata.files import make_file
 from store.metadata.foreign import Grade
 from store.metadata.infotext import read_infotext
-from store.metadata.intake import NO_PROMPT, import_file
+from store.metadata.intake import NO_PROMPT, adopt_file, import_file
 from store.metadata.parameters_text import write_infotext
 from store.metadata.signature import SigningKey
 from store.records import Image, Purpose, Verdict
@@ -30,6 +34,7 @@ from tests.store.metadata.dialect_files import (
     make_commented,
     make_png,
 )
+from tests.store.metadata.image_files import STATUS
 from tests.store.metadata.records import draw_records
 from tests.store.metadata.test_records import lose
 
@@ -118,6 +123,31 @@ def test_names_of_folders_and_control_signs_do_not_come_in(db: Database) -> None
     assert image.imported.grade == Grade.PARTIAL
 
 
+def hide(text: str, magic: bytes = b"stealth_pngcomp", size: tuple[int, int] = (96, 128)) -> bytes:
+    """A PNG file with `text` in the lowest bits of its transparency, down the columns."""
+    data = gzip.compress(text.encode()) if magic.endswith(b"comp") else text.encode()
+    hidden = magic + (8 * len(data)).to_bytes(4) + data
+    image = Pillow.new("RGBA", size, (9, 9, 9, 254))
+    for place in range(8 * len(hidden)):
+        bit = hidden[place // 8] >> (7 - place % 8) & 1
+        image.putpixel(divmod(place, size[1]), (9, 9, 9, 254 | bit))
+    image.save(file := io.BytesIO(), "PNG")
+    return file.getvalue()
+
+
+def test_what_is_hidden_in_the_pixels_is_read_where_nothing_else_is_said(db: Database) -> None:
+    texts = dict(EXAMPLES["NovelAI"][0])
+    image = import_file(db, hide(json.dumps(texts)), file_name="a.png").image
+    assert image.imported is not None
+    assert (image.imported.dialect, image.seed) == ("NovelAI", 3071474384)
+    plain = import_file(db, hide(A1111, b"stealth_pnginfo"), file_name="b.png").image
+    assert plain.imported is not None
+    assert (plain.imported.dialect, plain.seed) == ("A1111", 1229080980)
+    for damaged in (hide("x" * 50, b"stealth_pngcamp"), hide("", b"stealth_pnginfo")):
+        with pytest.raises(StoreError):
+            import_file(db, damaged, file_name="c.png")
+
+
 # Our own
 
 
@@ -179,6 +209,25 @@ def test_a_lossy_copy_is_not_taken_for_the_image(db: Database, tmp_path: Path) -
         assert came.imported is not None
         assert came.imported.grade == Grade.MAPPED
         assert "pixels" in dict(came.imported.unread)["record"]  # type: ignore[operator]
+        assert came.environment == history.get_image(db, image.id).environment
+        assert adopt_file(data).request == image.request
+
+
+def test_what_others_made_stays_theirs_on_its_way_through_a_history(
+    db: Database, tmp_path: Path
+) -> None:
+    texts = [("parameters", A1111 + ", Clip skip: 2")]
+    was = import_file(db, make_png(texts, (512, 768)), file_name="a.png").image
+    data = export(db, was)
+    with Database.open(tmp_path / "other") as other:
+        came = import_file(other, data, file_name="b.png").image
+        assert was.imported is not None
+        assert came.imported is not None
+        assert came.is_foreign
+        assert came.imported.unread == was.imported.unread
+        assert came.imported.dialect == "A1111"
+    adopted = adopt_file(data)
+    assert (adopted.is_ours, adopted.dialect, adopted.grade) == (False, "A1111", "partial")
 
 
 def test_a_record_that_was_changed_is_none(db: Database, tmp_path: Path) -> None:
@@ -238,6 +287,7 @@ def test_hostile_records_come_back_out_of_the_text_for_others(count: int) -> Non
 # What is wrong on purpose
 
 
+@pytest.mark.skipif(not STATUS.exists(), reason="the system does not tell what a process took")
 def test_malformed_files_are_not_imported_and_do_no_harm(tmp_path: Path) -> None:
     """In a process of its own, whose memory is measured and whose files are limited."""
     code = f"from tests.store.metadata.hostile_files import *; import_malformed({str(tmp_path)!r})"

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from store import history
+from store import history, queue
 from store.database import Database
 from store.folder import find_data_directory
 from store.records import Image
-from tests.factories import make_request
+from tests.factories import make_request, make_result
 from tests.store.helpers import make_images
 from tests.tui.cli.invoking import invoke
 
@@ -143,3 +143,25 @@ def test_what_the_trash_cannot_do_at_once_changes_nothing(
 ) -> None:
     assert "safelight: " in run("trash", *words, status=2)
     assert len(history.list_images(db)) == 3
+
+
+def test_of_an_image_that_others_were_made_from_the_record_is_left(
+    db: Database, images: list[Image]
+) -> None:
+    first = images[0]
+    (job,) = queue.enqueue(db, [make_request("child")], parent_id=first.id)
+    token = queue.recover(db, paid_engines=())
+    claimed = queue.claim(db, token)
+    assert claimed is not None
+    assert claimed.id == job.id
+    queue.finish(db, claimed, token, make_result("red"))
+    run("trash", first.id, images[1].id)
+    plan = run("trash", "--empty", "--dry-run")
+    assert "1 image would be removed" in plan
+    assert "Of 1 more only the pixels would be removed" in plan
+    assert "Of 1 more only the pixels were removed" in run("trash", "--empty")
+    assert "its pixels were removed with the trash" in run("show", first.id)
+    assert msgspec.json.decode(run("show", first.id, "--json"))["is_emptied"]
+    assert first.id[:8] not in run("history")
+    assert "only the record is left" in run("rate", first.id, "3", status=2)
+    assert "only the record is left" in run("trash", "--put-back", first.id, status=2)

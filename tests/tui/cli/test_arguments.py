@@ -189,7 +189,7 @@ def test_a_session_that_does_not_exist_is_told(command: str) -> None:
 def test_a_command_without_sessions_refuses_one(command: str) -> None:
     said = refuse("--session", "main", *command.split())
     assert f"The command '{command.split()[0]}' has no --session." in said
-    assert "These have one: generate, vary, upscale, export, history, import." in said
+    assert "These have one: generate, vary, upscale, history, export, import." in said
 
 
 def test_the_doctor_makes_nothing(home: Path) -> None:

@@ -93,6 +93,9 @@ async def test_what_would_prove_nothing_is_refused(darkroom: WorkingDarkroom) ->
     darkroom.facts_of_engine = {}
     with pytest.raises(SafelightError, match="Every pixel"):
         await search(darkroom, one, darkroom.paint(ONE))
+    changed = darkroom.add_image(make_request("dusk"), changes=("seed",))
+    with pytest.raises(SafelightError, match=r"record of B was changed .*\(seed\)"):
+        await search(darkroom, one, changed)
     del darkroom.files[one.id]
     with pytest.raises(SafelightError, match="is missing"):
         await search(darkroom, one, other)

@@ -166,6 +166,17 @@ def test_a_record_that_was_changed_is_told() -> None:
     )
 
 
+def test_a_difference_that_is_there_is_never_said_to_be_none() -> None:
+    large = Pillow.new("RGB", (256, 256))
+    other = large.copy()
+    other.putpixel((9, 9), (0, 0, 3))
+    request = make_request()
+    pair = make_pair(make(request, large), make(request, other), large, other)
+    assert describe_pair(pair)[0].text == (
+        "mean below 0.01 of 255, largest 3, 91.5 dB, less than 0.1 % of the pixels"
+    )
+
+
 @pytest.mark.parametrize(
     ("share", "said"),
     [(0, "0 %"), (1e-6, "less than 0.1 %"), (0.1234, "12.3 %"), (0.99999, "more than 99.9 %")],
