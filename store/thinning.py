@@ -10,7 +10,6 @@ by that are removed the next time.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import sqlite3
 import time
@@ -21,24 +20,15 @@ from sqlmodel import Session, col, select
 
 from store.database import Database
 from store.errors import StoreError
-from store.folder import sync
+from store.leftovers import count_users, find_file, remove_files
 from store.mapping import as_text, to_images, to_verification
 from store.records import Image, Verdict, Verification
 from store.seals import unwrap
 from store.tables import AnnotationRow, ImageRow, ThinnedRow, VerificationRow
-from store.vault import Vault, suffix_of
+from store.vault import suffix_of
 
 CHUNK = 100
 """Images that one transaction thins, and files that one removes."""
-
-_USERS = """
-    (SELECT count(*) FROM image WHERE file_sha256 = {0}
-        AND NOT EXISTS (SELECT 1 FROM thinned WHERE image_number = image.number)
-        AND NOT EXISTS (SELECT 1 FROM annotation
-            WHERE image_number = image.number AND emptied_at IS NOT NULL))
-    + (SELECT count(*) FROM input WHERE sha256 = {0})
-"""
-"""How many images and inputs need the file of this digest."""
 
 
 class FileState(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,18 +78,13 @@ def _read_state(read: Session, image: Image) -> FileState:
         is_favourite=bool(said and said.is_favourite),
         is_trashed=bool(said and said.trashed_at is not None),
         is_input=bool(inputs),
-        users=_count_users(connection, image.file_sha256),
+        users=count_users(connection, image.file_sha256),
     )
 
 
 def _find_newest(session: Session, image_id: str) -> VerificationRow | None:
     statement = select(VerificationRow).where(col(VerificationRow.image_id) == image_id)
     return session.exec(statement.order_by(col(VerificationRow.number).desc()).limit(1)).first()
-
-
-def _count_users(connection: sqlite3.Connection, sha256: str) -> int:
-    (count,) = connection.execute(f"SELECT {_USERS.format('?1')}", (sha256,)).fetchone()
-    return int(count)
 
 
 def thin_images(db: Database, states: Sequence[FileState]) -> tuple[int, int, int]:
@@ -132,7 +117,7 @@ def _split(groups: list[list[FileState]]) -> Iterator[list[list[FileState]]]:
 def _thin_file(write: Session, sharing: Sequence[FileState]) -> int:
     """Thin the images that share a file, all or none; how many."""
     sha256 = sharing[0].image.file_sha256
-    if _count_users(unwrap(write), sha256) != len(sharing):
+    if count_users(unwrap(write), sha256) != len(sharing):
         return 0
     for state in sharing:
         now = _find_newest(write, state.image.id)
@@ -160,45 +145,16 @@ def remove_leftovers(db: Database) -> tuple[int, int]:
     with db.read() as read:
         named = sorted(set(read.exec(statement).all()))
     files = freed = 0
-    left = [each for each in named if _is_there(db.vault, *each)]
+    left = [each for each in named if find_file(db.vault, *each)]
     for start in range(0, len(left), CHUNK):
         removed = _remove_files(db, left[start : start + CHUNK])
         files, freed = files + removed[0], freed + removed[1]
     return files, freed
 
 
-def _is_there(vault: Vault, sha256: str, mime: str) -> bool:
-    try:
-        return vault.path(sha256, suffix_of(mime)).is_file()
-    except (StoreError, TypeError):
-        return False
-
-
 def _remove_files(db: Database, named: Sequence[tuple[str, str]]) -> tuple[int, int]:
-    """Remove those of these files that nothing needs any more: how many, bytes."""
-    files = freed = 0
-    folders = set()
-    # Whoever stores a row that needs one of them does so before or after this.
     with db.write() as write:
-        connection = unwrap(write)
-        for sha256, mime in named:
-            if not _is_there(db.vault, sha256, mime) or _count_users(connection, sha256):
-                continue
-            path = db.vault.path(sha256, suffix_of(mime))
-            try:
-                size = path.stat().st_size
-                path.unlink()
-            except OSError as error:
-                raise StoreError(
-                    f"Cannot remove {path}: {error.strerror or error}.",
-                    "Check that you may write there, then thin again.",
-                ) from error
-            folders.add(path.parent)
-            files, freed = files + 1, freed + size
-    for folder in folders:
-        with contextlib.suppress(OSError):
-            sync(folder)
-    return files, freed
+        return remove_files(db.vault, unwrap(write), named)
 
 
 def restore_file(db: Database, write: Session, image: ImageRow, data: bytes) -> None:

@@ -14,23 +14,19 @@ emptying removes the files that are left over.
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from sqlmodel import Session
 
 from store.annotations import count_marks
 from store.database import Database
-from store.errors import StoreError
-from store.folder import sync
+from store.leftovers import remove_files
 from store.records import Emptying, JobState, Purpose
 from store.seals import is_intact, read_images, seal_image, unwrap
 from store.tables import REMOVED_KEY
-from store.vault import suffix_of
 
 CHUNK = 100
 """Images that one transaction removes."""
@@ -85,14 +81,6 @@ _PLAN_HELD = f"""
     AND image.id IN ({_HELD})
 """
 
-_IS_USED = """
-    EXISTS (
-        SELECT 1 FROM image AS other
-        LEFT JOIN annotation AS said ON said.image_number = other.number
-        WHERE other.file_sha256 = {0} AND {1}
-    ) OR EXISTS (SELECT 1 FROM input WHERE sha256 = {0})
-"""
-
 _PLAN_FILES = f"""
     WITH held(id) AS ({_HELD}),
     file(sha256, bytes) AS (
@@ -104,7 +92,11 @@ _PLAN_FILES = f"""
         GROUP BY image.file_sha256
     )
     SELECT count(*), coalesce(sum(bytes), 0) FROM file
-    WHERE NOT ({_IS_USED.format("file.sha256", "(said.trashed_at IS NULL OR other.id IN held)")})
+    WHERE NOT EXISTS (
+        SELECT 1 FROM image AS other
+        LEFT JOIN annotation AS said ON said.image_number = other.number
+        WHERE other.file_sha256 = file.sha256 AND (said.trashed_at IS NULL OR other.id IN held)
+    ) AND NOT EXISTS (SELECT 1 FROM input WHERE sha256 = file.sha256)
 """
 
 
@@ -152,7 +144,7 @@ def empty_trash(db: Database, tell: Callable[[int], object] | None = None) -> Em
         done += len(numbers)
         if tell is not None and tell(done) is False:
             break
-    files, file_bytes = remove_files(db)
+    files, file_bytes = remove_noted_files(db)
     with db.read() as read:
         (held,) = unwrap(read).execute(_PLAN_HELD).fetchone()
     return Emptying(images=images, records=records, held=held, files=files, file_bytes=file_bytes)
@@ -334,56 +326,22 @@ class _Emptier:
         )
 
 
-def remove_files(db: Database) -> tuple[int, int]:
-    """Remove the files of images that were removed, which nothing else uses: how many, bytes."""
+def remove_noted_files(db: Database) -> tuple[int, int]:
+    """Remove the files of images that were removed, which nothing else needs: how many, bytes."""
     files = file_bytes = 0
     while True:
         with db.write() as write:
             connection = unwrap(write)
             rows = connection.execute(
-                f"SELECT file_sha256, mime,"
-                f" {_IS_USED.format('removal.file_sha256', 'said.emptied_at IS NULL')}"
-                " FROM removal LIMIT ?",
-                (_FILES,),
+                "SELECT file_sha256, mime FROM removal LIMIT ?", (_FILES,)
             ).fetchall()
             if not rows:
                 return files, file_bytes
-            touched = set()
-            for sha256, mime, is_used in rows:
-                if not is_used and (path := _find_file(db, sha256, mime)) is not None:
-                    file_bytes += _unlink(path)
-                    files += 1
-                    touched.add(path.parent)
-            _sync_all(touched)
+            removed = remove_files(db.vault, connection, rows)
             connection.executemany(
                 "DELETE FROM removal WHERE file_sha256 = ?", [(row[0],) for row in rows]
             )
-
-
-def _find_file(db: Database, sha256: str, mime: str) -> Path | None:
-    try:
-        path = db.vault.path(sha256, suffix_of(mime))
-        return path if path.is_file() else db.vault.locate(sha256)
-    except (StoreError, TypeError):
-        return None
-
-
-def _unlink(path: Path) -> int:
-    try:
-        size = path.stat().st_size
-        path.unlink()
-    except OSError as error:
-        raise StoreError(
-            f"Cannot remove {path}: {error.strerror or error}.",
-            "Check that you may write there, then empty the trash again.",
-        ) from error
-    return size
-
-
-def _sync_all(folders: Iterable[Path]) -> None:
-    for folder in folders:
-        with contextlib.suppress(OSError):
-            sync(folder)
+        files, file_bytes = files + removed[0], file_bytes + removed[1]
 
 
 def list_leftovers(connection: sqlite3.Connection) -> list[str]:

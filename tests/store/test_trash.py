@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from store import history, integrity, queue, trash
+from store import history, integrity, leftovers, queue, trash
 from store.annotations import apply_mark
 from store.charges import add_charge
 from store.database import Database
 from store.errors import NotFound, StoreError
 from store.inputs import read_input, store_input
 from store.records import Comparison, Emptying, Image, Mark, Purpose, Relation, Verdict
-from store.trash import empty_trash, plan_emptying, remove_files
+from store.trash import empty_trash, plan_emptying, remove_noted_files
 from tests.factories import make_request, make_result
 from tests.store.helpers import execute
 
@@ -211,7 +211,7 @@ class Killed(BaseException):
     """Ends what runs, as a power cut does."""
 
 
-@pytest.mark.parametrize("place", ["_unlink", "_delete", "_strip", "_delete_request", "_sync_all"])
+@pytest.mark.parametrize("place", ["_unlink", "_delete", "_strip", "_delete_request", "sync"])
 @pytest.mark.parametrize("call", [1, 3])
 def test_wherever_it_ends_all_is_whole_and_the_next_one_goes_on(
     db: Database, monkeypatch: pytest.MonkeyPatch, place: str, call: int
@@ -236,7 +236,8 @@ def test_wherever_it_ends_all_is_whole_and_the_next_one_goes_on(
         return run
 
     with monkeypatch.context() as patch:
-        holder: Any = trash if hasattr(trash, place) else trash._Emptier
+        holders: tuple[Any, ...] = (leftovers, trash._Emptier)
+        holder = next(each for each in holders if hasattr(each, place))
         patch.setattr(holder, place, kill(getattr(holder, place)))
         with pytest.raises(Killed):
             empty_trash(db)
@@ -256,7 +257,7 @@ def test_left_over_files_are_told_until_they_are_removed(
     image = make(db, "gone")
     throw(db, image)
     with monkeypatch.context() as patch:
-        patch.setattr("store.trash.remove_files", lambda _: (0, 0))
+        patch.setattr("store.trash.remove_noted_files", lambda _: (0, 0))
         empty_trash(db)
     assert integrity.check_database(db) == [
         "1 file of removed images may be left over; safelight trash --empty removes them."
@@ -285,7 +286,7 @@ def test_a_file_that_is_stored_again_meanwhile_is_kept(
         assert history.read_image(db, make(db, "two", "navy")) == data
     else:
         assert read_input(db, store_input(db, data).sha256) == data
-    assert remove_files(db) == (0, 0)
+    assert remove_noted_files(db) == (0, 0)
     assert integrity.check_database(db) == []
 
 
