@@ -18,7 +18,7 @@ from textual.widgets import Input, Static
 from store.errors import SafelightError
 from store.limits import IMPORTED_KINDS
 from store.records import Draft, Image, Job, Purpose
-from store.search import NEWEST_FIRST, SearchError, parse_search
+from store.search import NEWEST_FIRST, SearchError, Sort, parse_search
 from tui.compose.draft import read_place
 from tui.darkroom import Darkroom
 from tui.dialogs import ChoiceScreen, PathScreen
@@ -449,13 +449,17 @@ class HistoryScreen(ImageScreen):
 
     def action_sort(self) -> None:
         """Sort the list by something else."""
-        self._sort = next_sort(self.history_list.pages.sort)
-        self._start_search()
+        self._set_order(next_sort(self._sort))
 
     def action_turn_order(self) -> None:
         """Turn the order of the list round."""
-        sort = self.history_list.pages.sort
-        self._sort = sort._replace(is_reversed=not sort.is_reversed)
+        self._set_order(self._sort._replace(is_reversed=not self._sort.is_reversed))
+
+    def _set_order(self, sort: Sort) -> None:
+        if parse_search(self._words).sort is not None:
+            self.say("The search names the order: esc ends it.")
+            return
+        self._sort = sort
         self._start_search()
 
     @on(Input.Submitted, "#history-search")

@@ -89,11 +89,11 @@ async def test_the_list_is_sorted_by_a_key_and_says_so() -> None:
             return screen.history_list.pages
 
         assert list(pages().numbers) == [3, 2, 1]
-        await press(pilot, "o", "o")
+        await press(pilot, "S", "S")
         await wait_in_app(pilot, lambda: pages().sort == Sort(SortKey.SEED), "by seed")
         assert list(pages().numbers) == [2, 3, 1]
         assert "history, lowest seed first" in read_screen(pilot.app)
-        await press(pilot, "O")
+        await press(pilot, "R")
         await wait_in_app(pilot, lambda: pages().sort.is_reversed, "turned round")
         assert list(pages().numbers) == [1, 3, 2]
         assert "history, highest seed first" in read_screen(pilot.app)
@@ -101,6 +101,8 @@ async def test_the_list_is_sorted_by_a_key_and_says_so() -> None:
         await wait_in_app(pilot, lambda: list(pages().numbers) == [4, 1, 3, 2], "the new one")
         await press(pilot, "slash", *"sort:prompt")
         await wait_in_app(pilot, lambda: list(pages().numbers) == [2, 3, 1, 4], "by prompt")
+        await press(pilot, "enter", "S")
+        assert "The search names the order" in read_screen(pilot.app)
         await press(pilot, "escape")
         await wait_in_app(pilot, lambda: pages().sort.key is SortKey.SEED, "as it was")
 
