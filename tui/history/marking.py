@@ -148,13 +148,13 @@ class MarkDesk(Reasoned, Horizontal):
 
     async def action_rate(self, rating: int) -> None:
         """Rate the image, or take that rating away."""
-        image = self._image
+        image = await self._read_image()
         is_again = not self._list.selection and image is not None and image.rating == rating
         await self._say_mark(Mark(rating=None if is_again else rating))
 
     async def action_favourite(self) -> None:
         """Make the image a favourite, or one no longer."""
-        image = self._image
+        image = await self._read_image()
         await self._say_mark(Mark(is_favourite=not (image and image.is_favourite)))
 
     async def action_keep(self) -> None:
@@ -200,6 +200,15 @@ class MarkDesk(Reasoned, Horizontal):
         return self._image.id[:8] if self._image else "no image"
 
     # Doing it
+
+    async def _read_image(self) -> Image | None:
+        """The image under the cursor as it is now: the list may still show it as it was."""
+        if (image := self._image) is None:
+            return None
+        try:
+            return await self.darkroom.get_image_at(image.number)
+        except SafelightError:
+            return image
 
     async def _say_mark(self, mark: Mark) -> None:
         if self._is_at_work:
