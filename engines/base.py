@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from enum import StrEnum
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
@@ -13,6 +13,9 @@ from engines.config_file import ConfigFile
 from store.errors import SafelightError, StoreError
 from store.records import EnvironmentRecord, FinishReason
 from store.request import Request
+
+if TYPE_CHECKING:
+    from PIL import Image as Pillow
 
 
 class Failure(StrEnum):
@@ -273,6 +276,14 @@ class EngineSpec(Protocol[_Own]):
     ) -> Judgement:
         """Whether it decides the pixels of `request` that `name` is other in two environments."""
         return Judgement(Weight.MAY_DECIDE, "the engine does not say whether it decides pixels")
+
+    def encode(self, image: Pillow.Image) -> bytes | None:
+        """The file that the engine would write of these pixels; None where that is not known.
+
+        An image is thinned only where its file is that one: else what is made again would have
+        its pixels, but not its file.
+        """
+        return None
 
     def describe_losses(self, request: Request) -> tuple[str, ...]:
         """What of `request` the engine cannot honour, a sentence each; empty for nothing.

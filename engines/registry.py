@@ -6,7 +6,7 @@ capabilities.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -17,6 +17,9 @@ from engines.settings import Settings
 from store.errors import SafelightError
 from store.records import EnvironmentRecord
 from store.request import Request
+
+if TYPE_CHECKING:
+    from PIL import Image as Pillow
 
 
 class EngineRegistry:
@@ -121,6 +124,11 @@ class EngineRegistry:
         """
         spec = self.get_spec(request.engine)
         return spec.describe_environment(request, self.get_engine(request.engine))
+
+    def encode(self, engine: str, image: Pillow.Image) -> bytes | None:
+        """The file that `engine` would write of these pixels; None where that is not known."""
+        spec = self._installed.find_spec(engine)
+        return None if spec is None else spec.encode(image)
 
     def has_losses(self, engine: str) -> bool:
         """Whether `engine` tells losses at all, so that who edits need not ask at every key."""

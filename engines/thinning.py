@@ -16,13 +16,17 @@ import msgspec
 
 from engines.registry import EngineRegistry
 from store.errors import SafelightError
+from store.history import read_image
 from store.integrity import check_record
-from store.records import Image, Result, Verdict
+from store.pixels import open_image
+from store.records import Image, Purpose, Result, Verdict
 from store.thinning import FileState, list_states, remove_leftovers, thin_images
 
 if TYPE_CHECKING:
     from store.database import Database
     from store.request import Request
+
+_NOT_WHOLE = "its record or file is not whole"
 
 PAGE = 200
 """Images that are looked at in one go."""
@@ -51,15 +55,17 @@ def thin(
 ) -> Thinning:
     """Drop the files of those of these images that can be made again and were made before a moment.
 
-    `is_rehearsal`: only say what would be done; each file is then looked at, but not read.
+    `is_rehearsal`: only say what would be done; of files that the engine of now made here it is
+    then only seen whether they are there.
     """
     environments = _Environments(registry)
+    files_now = _FilesNow(database, registry, environments)
     kept: Counter[str] = Counter()
     chosen: dict[str, list[FileState]] = {}
     for start in range(0, len(numbers), PAGE):
         page = numbers[start : start + PAGE]
         for state in list_states(database, page, made_before=made_before):
-            reason = _why_kept(state, environments)
+            reason = _why_kept(state, environments) or files_now.explain(state.image)
             if reason:
                 kept[reason] += 1
             else:
@@ -79,7 +85,7 @@ def thin(
     images = 0
     for start in range(0, len(states), PAGE):
         whole = [state for state in states[start : start + PAGE] if _is_whole(database, state)]
-        kept["its record or file is not whole"] += len(states[start : start + PAGE]) - len(whole)
+        kept[_NOT_WHOLE] += len(states[start : start + PAGE]) - len(whole)
         done = thin_images(database, whole)
         images, files, freed = images + done[0], files + done[1], freed + done[2]
         kept["something about it has changed meanwhile"] += len(whole) - done[0]
@@ -110,6 +116,32 @@ class _Environments:
         return ""
 
 
+class _FilesNow:
+    """Whether the files that are there are those that would be written now."""
+
+    def __init__(
+        self, database: Database, registry: EngineRegistry, environments: _Environments
+    ) -> None:
+        self._database = database
+        self._registry = registry
+        self._environments = environments
+
+    def explain(self, image: Image) -> str:
+        """Why the file of `image` could not be had again with its pixels; "" where it could.
+
+        What the engine of now made here is not looked at: it would be written in the same way.
+        """
+        is_own = image.purpose is not Purpose.IMPORT
+        if is_own and image.environment_digest == self._environments.find(image):
+            return ""
+        try:
+            data = read_image(self._database, image)
+            now = self._registry.encode(image.request.engine, open_image(data))
+        except SafelightError:
+            return _NOT_WHOLE
+        return "" if now == data else "its file is written otherwise than it would be now"
+
+
 def _why_kept(state: FileState, environments: _Environments) -> str:
     """Why an image keeps its file; "" where it may be dropped."""
     image, newest = state.image, state.newest
@@ -126,7 +158,7 @@ def _why_kept(state: FileState, environments: _Environments) -> str:
     if newest.environment_digest is None or newest.environment_digest != environments.find(image):
         return "not verified with this engine on this machine"
     if image.is_damaged or not image.path.is_file():
-        return "its record or file is not whole"
+        return _NOT_WHOLE
     return ""
 
 

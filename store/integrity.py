@@ -153,18 +153,18 @@ def _find_index_faults(db: Database, connection: sqlite3.Connection) -> list[str
 
 def _check_files(db: Database, connection: sqlite3.Connection) -> list[str]:
     images = connection.execute(
-        "SELECT id, file_sha256, mime FROM image"
+        "SELECT id, file_sha256, mime, file_bytes FROM image"
         " WHERE NOT EXISTS (SELECT 1 FROM thinned WHERE image_number = number)"
         " AND NOT EXISTS (SELECT 1 FROM annotation"
         " WHERE image_number = number AND emptied_at IS NOT NULL) ORDER BY number"
     )
-    inputs = connection.execute("SELECT sha256, mime FROM input")
+    inputs = connection.execute("SELECT sha256, sha256, mime, file_bytes FROM input")
     named = chain(
-        ((f"image {image_id}", sha256, mime) for image_id, sha256, mime in images),
-        ((f"input image {str(sha256)[:8]}", sha256, mime) for sha256, mime in inputs),
+        ((f"image {image_id}", *of_file) for image_id, *of_file in images),
+        ((f"input image {str(sha256)[:8]}", *of_file) for sha256, *of_file in inputs),
     )
     said = (_check_named(db, *each) for each in named)
-    findings = _bound(filter(None, said), "files that are missing")
+    findings = _bound(filter(None, said), "files that are missing or changed")
     findings += [
         f"The pixels of the image {image_id[:8]} were dropped, and nothing found it identical "
         "before."
@@ -173,13 +173,22 @@ def _check_files(db: Database, connection: sqlite3.Connection) -> list[str]:
     return findings + list_leftovers(connection) + _check_lost_inputs(connection)
 
 
-def _check_named(db: Database, name: str, sha256: Any, mime: Any) -> str:
-    """What is wrong with the file that a record names, empty when it is there."""
+def _check_named(db: Database, name: str, sha256: Any, mime: Any, file_bytes: Any) -> str:
+    """What is wrong with the file that a record names, empty when it is there, as long as it was.
+
+    It is not read: verifying an image does that.
+    """
     try:
         path = db.vault.path(sha256, suffix_of(mime))
     except StoreError as error:
         return f"The record of the {name} names no file: {error}"
-    return "" if path.is_file() else _say_missing(db, name, path, sha256)
+    try:
+        length = path.stat().st_size
+    except OSError:
+        return _say_missing(db, name, path, sha256)
+    if length == file_bytes:
+        return ""
+    return f"The file of the {name} has {length} bytes, its record says {file_bytes!r}: {path}."
 
 
 def _check_lost_inputs(connection: sqlite3.Connection) -> list[str]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from engines.base import Engine, EngineSpec, Judgement, NoSettings, TokenizedPrompt
 from engines.builtin.models import CAPABILITIES, name_revision
 from engines.capabilities import Capabilities
 from store.records import EnvironmentRecord
 from store.request import Request
+
+if TYPE_CHECKING:
+    from PIL import Image as Pillow
 
 
 class BuiltinSpec(EngineSpec[NoSettings]):
@@ -44,6 +49,12 @@ class BuiltinSpec(EngineSpec[NoSettings]):
         from engines.builtin.engine import describe_model
 
         return describe_model(request.model)
+
+    def encode(self, image: Pillow.Image) -> bytes:
+        """A PNG file, as the worker gets it."""
+        from engines.builtin.pixels import encode_png
+
+        return encode_png(image)
 
     def judge_change(
         self, name: str, request: Request, then: EnvironmentRecord, now: EnvironmentRecord

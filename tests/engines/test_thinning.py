@@ -60,11 +60,15 @@ def here(registry: EngineRegistry) -> EnvironmentRecord:
     return registry.describe_environment(registry.pin(make_request(model=EMBEDDED_MODEL)))
 
 
-def make(database: Database, color: str = "navy", engine: str = "builtin") -> tuple[Image, Result]:
+def make(
+    database: Database, color: str = "navy", engine: str = "builtin", data: bytes | None = None
+) -> tuple[Image, Result]:
+    """An image whose file is the one that the engine writes, unless it is `data`."""
     request = make_request(color, model=EMBEDDED_MODEL)
     queue.enqueue(database, [request if engine == "builtin" else make_hosted_request()])
     token = start(database)
-    result = make_result(color, seed=SEED)
+    data = data or encode_png(Pillow.new("RGB", (128, 192), color))
+    result = make_result(color, seed=SEED, data=data)
     return queue.finish(database, claim(database, token), token, result), result
 
 
@@ -135,6 +139,18 @@ def test_others_keep_theirs_and_it_is_said_why(
     image.path.unlink()
     assert list_kept(database, registry) == ["its record or file is not whole"]
     assert thin(database, registry, [image.number], made_before=image.created_at).kept == {}
+
+
+def test_a_file_that_would_be_written_otherwise_stays(
+    database: Database, registry: EngineRegistry, here: EnvironmentRecord
+) -> None:
+    image, result = make(database, data=make_result("navy").data)
+    assert result.data != encode_png(Pillow.new("RGB", (128, 192), "navy"))
+    prove(database, image, here)
+    kept = ["its file is written otherwise than it would be now"]
+    assert list(thin(database, registry, [1], is_rehearsal=True).kept) == kept
+    assert list_kept(database, registry) == kept
+    assert history.read_image(database, image) == result.data
 
 
 def test_an_engine_that_does_not_repeat_itself(

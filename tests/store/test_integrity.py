@@ -34,6 +34,10 @@ def test_check_finds_damaged_pages(directory: Path) -> None:
 def test_check_names_what_is_missing(db: Database, directory: Path) -> None:
     images = make_images(db, [make_request("one"), make_request("two")])
     assert integrity.check_database(db) == []
+    images[0].path.write_bytes(images[0].path.read_bytes()[:-1])
+    for image, finding in zip(images, integrity.check_database(db), strict=True):
+        assert image.id in finding
+        assert f"its record says {image.file_bytes}" in finding
     images[0].path.unlink()
     findings = "\n".join(integrity.check_database(db))
     assert images[0].id in findings
@@ -231,6 +235,6 @@ def test_what_is_found_is_bounded_however_much_is_missing(
     monkeypatch.setattr(integrity, "MOST_FINDINGS", 3)
     findings = integrity.check_database(db)
     assert sum("is missing:" in finding for finding in findings) == 3
-    assert "And 4 more files that are missing." in findings
+    assert "And 4 more files that are missing or changed." in findings
     execute(directory, "UPDATE image SET session = 'other'")
     assert "And 4 more records of images." in integrity.check_database(db)

@@ -110,6 +110,8 @@ async def _verify_path(verifier: FileVerifier, path: Path) -> AsyncIterator[dict
 
 def _is_bundle(path: Path) -> bool:
     try:
+        if not path.is_file():
+            return False  # a pipe might never say anything
         with path.open("rb") as file:
             return file.read(len(_ZIP)) == _ZIP
     except OSError:

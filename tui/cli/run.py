@@ -131,7 +131,12 @@ def print_json(document: Any) -> None:
 
     What is no visible character, or none in the encoding of standard output, is escaped.
     """
-    text = msgspec.json.format(msgspec.json.encode(document), indent=2).decode()
+    try:
+        encoded = msgspec.json.encode(document)
+    except UnicodeEncodeError:
+        # Half a character, as the name of a file may hold, is none in JSON.
+        encoded = msgspec.json.encode(_spell_halves(msgspec.to_builtins(document)))
+    text = msgspec.json.format(encoded, indent=2).decode()
     encoding = find_encoding(sys.stdout)
     lines = (
         line
@@ -141,6 +146,17 @@ def print_json(document: Any) -> None:
     )
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
+
+
+def _spell_halves(value: Any) -> Any:
+    """`value` with half characters in its texts as they are written in code: `\\udcff`."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {_spell_halves(name): _spell_halves(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_spell_halves(each) for each in value]
+    return value
 
 
 def _escape(sign: str, encoding: str) -> str:

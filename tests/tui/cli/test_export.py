@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -143,6 +144,26 @@ def test_an_image_without_its_file_is_left_out_and_told(
     assert len(bundle["failed"]) == 3
     with zipfile.ZipFile(tmp_path / "all.zip") as file:
         assert file.namelist() == ["manifest.json"]
+
+
+@pytest.mark.usefixtures("images")
+def test_a_pipe_is_no_file_to_be_verified(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    done = invoke(["verify", str(tmp_path / "pipe.png"), "--json"])
+    assert done.exit_code == 2
+    assert "is no plain file" in done.stderr
+    assert "is no plain file" in json.loads(done.stdout)["error"]["message"]
+
+
+def test_a_name_that_is_no_text_is_escaped_in_json(images: list[Image], tmp_path: Path) -> None:
+    name = tmp_path / os.fsdecode(b"bad\xff.png")
+    assert invoke(["export", images[0].id, "-o", str(tmp_path / "out")]).exit_code == 0
+    (exported,) = (tmp_path / "out").iterdir()
+    exported.rename(name)
+    for command in ("verify", "import"):
+        done = invoke([command, str(name), "--json"])
+        assert r"bad\\udcff.png" in done.stdout
+        assert json.loads(done.stdout)
 
 
 @pytest.mark.usefixtures("images")
