@@ -209,6 +209,7 @@ def write_budget(config: Path, limit: str, prices: str) -> None:
 PRICES = f"{{{PAINTER_MODEL} = 1.0}}"
 
 
+@pytest.mark.exhaustive
 def test_the_budget_of_a_day_stops(program: Program, config: Path) -> None:
     ask = ("generate", "sky", *SIZE, "-e", "stability")
     with serve() as program.environ["STABILITY_HOST"]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.journeys.program import Program
 
 QUICK = ("-s", "10", "-W", "128", "-H", "128")
 
 
+@pytest.mark.exhaustive
 def test_the_decisive_change_is_found_and_kept(tmp_path: Path) -> None:
     program = Program(tmp_path)
     try:

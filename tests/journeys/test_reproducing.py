@@ -8,7 +8,6 @@ import pytest
 
 from tests.journeys.program import Program
 from tests.journeys.test_terminal_job import ESCAPE, list_images, open_darkroom
-from tests.repeats import keep
 from tests.screens import Terminal
 
 MOST_KEYS = 12
@@ -31,9 +30,8 @@ class Keys:
         self._terminal.wait_for_text(text)
 
 
-@pytest.mark.parametrize(
-    ("columns", "rows"), keep([(80, 24), (120, 40)], lambda size: size == (80, 24))
-)
+@pytest.mark.parametrize(("columns", "rows"), [(80, 24), (120, 40)])
+@pytest.mark.exhaustive
 def test_an_image_is_found_made_again_proven_and_saved_in_twelve_keys(
     program: Program, tmp_path: Path, columns: int, rows: int
 ) -> None:

@@ -6,6 +6,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from tests.journeys.program import Program
 from tests.waiting import wait_until
 
@@ -17,6 +19,7 @@ def list_runs(program: Program) -> list[dict[str, object]]:
     return found
 
 
+@pytest.mark.exhaustive
 def test_a_run_in_the_background_lets_people_go_first_and_survives_its_worker(
     program: Program,
 ) -> None:

@@ -96,6 +96,7 @@ def test_type_generate_see_verify_quit_and_reopen(
         terminal.wait_for_text("identical")
 
 
+@pytest.mark.exhaustive
 def test_a_killed_darkroom_loses_neither_job_nor_draft(program: Program) -> None:
     write_draft(program, steps=SLOW_STEPS, seed=5, seed_locked=True)
     with open_darkroom(program) as terminal:
@@ -121,6 +122,7 @@ def read_draft(program: Program) -> str:
         return sessions.load_session(database, "main").draft.prompts[0].text
 
 
+@pytest.mark.exhaustive
 def test_a_killed_worker_is_replaced_and_the_pixels_are_the_same(program: Program) -> None:
     write_draft(program, steps=SLOW_STEPS, seed=5, seed_locked=True)
     with open_darkroom(program) as terminal:
@@ -152,6 +154,7 @@ def test_a_hang_up_leaves_nothing_behind_but_the_job(program: Program) -> None:
         terminal.wait_for_text("unverified")
 
 
+@pytest.mark.exhaustive
 def test_two_darkrooms_show_each_others_images(program: Program) -> None:
     write_draft(program, steps=4, seed=5, seed_locked=True)
     with open_darkroom(program) as one, open_darkroom(program) as other:

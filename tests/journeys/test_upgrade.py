@@ -219,6 +219,7 @@ def test_an_old_host_is_never_called_for_a_job_of_new_settings(
     assert (len(old_calls), bool(new_calls)) == (0, True)
 
 
+@pytest.mark.exhaustive
 def test_terminals_with_other_settings_that_take_turns_lose_no_job(program: Program) -> None:
     with listen() as (one, _), listen() as (other, _):
         for turn in range(6):
