@@ -409,7 +409,8 @@ class CompareScreen(Reasoned, Screen[None]):
         self.made.show_image(data, caption=self._describe_view(pair, pair.one, pair.other))
 
     def on_resize(self) -> None:
-        """Captions end elsewhere."""
+        """Captions end elsewhere; the halves stay of one width."""
+        self.set_class(self.app.size.width % 2 == 0, "-even")
         self._show_caption()
 
     def _show_caption(self) -> None:

@@ -18,6 +18,7 @@ from tui.terminal.detect import get_display
 from tui.text import mark_controls, show_safely
 from tui.widgets.cell import Cell
 
+_SENTENCE_END = re.compile(r"(?<=[.?]) ")
 _LAST_TERM = re.compile(r'(?:^|\s)-?(?:([^\W\d]\w*):("?)([^"]*)|([^\W\d]\w+))$')
 _NAMED = ("engine", "model", "sampler", "style", "session", "tag")
 """Keys whose values are names that are in this history."""
@@ -125,8 +126,12 @@ class SearchHint(Cell):
         length = max(1, cell_len(text[error.start : error.end]))
         if start < 0:
             start, length = 0, max(1, length + start)
-        said = show_safely(str(error))
         width = self.size.width - 2
+        said = show_safely(error.message)
+        for sentence in _SENTENCE_END.split(show_safely(error.hint)):
+            # What has no room is left out whole: half an advice is none.
+            if sentence and start + length + 2 + cell_len(f"{said} {sentence}") <= width:
+                said = f"{said} {sentence}"
         mark = "^" * length
         if start + length + 1 + cell_len(said) <= width or start + length < width // 3:
             return Content(f"{' ' * start}{mark} {said}")

@@ -56,6 +56,16 @@ async def test_only_what_differs_is_told(darkroom: MemoryDarkroom) -> None:
         )
 
 
+@pytest.mark.parametrize("size", [(60, 40), (80, 24), (101, 30)])
+async def test_both_halves_have_the_same_size(
+    darkroom: MemoryDarkroom, size: tuple[int, int]
+) -> None:
+    one, other, _ = darkroom.images
+    async with open_comparison(darkroom, one, other, size) as (_, screen):
+        assert screen.one.region.size == screen.other.region.size
+        assert screen.one.region.right < screen.other.region.x
+
+
 async def test_flicker_shows_one_in_the_place_of_the_other(darkroom: MemoryDarkroom) -> None:
     one, other, _ = darkroom.images
     async with open_comparison(darkroom, one, other) as (pilot, screen):

@@ -41,6 +41,13 @@ async def test_a_narrow_terminal_says_what_is_wrong_too() -> None:
         )
 
 
+async def test_advice_that_has_no_room_is_left_out_whole() -> None:
+    async with open_history(make_history(1), (60, 40)) as (pilot, _):
+        await press(pilot, "slash", *"sede:5")
+        await wait_in_app(pilot, lambda: "Did you mean seed:?" in read_screen(pilot.app), "advice")
+        assert "Put it" not in read_screen(pilot.app)
+
+
 async def test_the_line_below_says_what_can_be_typed() -> None:
     async with open_history(make_history(1)) as (pilot, _):
         await press(pilot, "slash")
