@@ -94,6 +94,7 @@ def test_a_folder_that_cannot_be_written_is_named(home: Path) -> None:
     assert str(blocked) in program.run("generate", "sky", status=2).stderr
 
 
+@pytest.mark.exhaustive
 def test_a_read_only_mount_can_be_looked_at_but_not_added_to(program: Program) -> None:
     program.run("generate", "sky", "-s", "2")
     program.end_worker()

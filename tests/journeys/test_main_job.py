@@ -135,6 +135,7 @@ def test_a_damaged_image_file_is_noticed(program: Program) -> None:
     assert result["pixels_sha256_now"] == image["pixels_sha256"]
 
 
+@pytest.mark.exhaustive
 def test_a_changed_model_file_is_noticed_and_named(home: Path, tmp_path: Path) -> None:
     code = Path(engines.__file__).parents[1]
     for package in ("tui", "engines", "store"):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image as Pillow
 
 from store.database import Database
@@ -62,6 +63,7 @@ def test_a_photograph_of_a_phone_is_started_from_as_it_looks(program: Program, h
     assert result["verdict"] == "identical"
 
 
+@pytest.mark.exhaustive
 def test_a_photograph_is_made_larger_and_masked_as_it_looks(program: Program, home: Path) -> None:
     phone = write_phone(home)
     done = program.run("upscale", phone, "--json")
@@ -93,6 +95,7 @@ def test_the_holes_of_a_mask_are_made_anew(program: Program, home: Path) -> None
     assert (made[:88] != np.asarray(draw(SIZE))[:88]).mean() > 0.5
 
 
+@pytest.mark.exhaustive
 def test_what_a_library_warns_of_does_not_reach_the_terminal(program: Program, home: Path) -> None:
     """Damaged EXIF data, and a file that says that it is huge."""
     cut, bomb, huge = home / "cut.jpg", home / "bomb.png", home / "huge.png"
@@ -156,6 +159,7 @@ def test_what_was_kept_sideways_can_be_made_again(program: Program, home: Path) 
     assert read_initial(program.run_json("show", "@1")) != past
 
 
+@pytest.mark.exhaustive
 def test_a_larger_image_of_what_was_kept_sideways_is_asked_for_to_the_digest(
     program: Program, home: Path
 ) -> None:

@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from PIL import Image as Pillow
 
 from tests.journeys.program import Program
@@ -67,6 +68,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.exhaustive
 def test_what_was_changed_or_lost_is_named(program: Program, home: Path) -> None:
     start, mask = draw(home / "start.png", "navy"), draw(home / "mask.png", "white")
     options = ("-s", "2", "-S", "7", "-i", start, "--mask-image", mask)

@@ -43,6 +43,7 @@ def installed(home: Path, packages: Path) -> Iterator[Program]:
     running.end_worker()
 
 
+@pytest.mark.exhaustive
 def test_they_are_listed_used_by_name_and_missed_when_gone(
     packages: Path, installed: Program
 ) -> None:
