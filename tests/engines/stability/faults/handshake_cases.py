@@ -50,6 +50,8 @@ def _list_strangers() -> list[Case]:
                     name=f"{name} greets, then the connection {ending}",
                     script=Script(greeting=greeting, ending=ending, awaits_request=False),
                     ends=LOST if ending is Ending.RESET else UNREACHABLE,
+                    # Settings that are in order make a connection, until the goodbye is read.
+                    or_ends=UNKNOWN if name == "a goodbye" else None,
                 )
             )
     cases += [
