@@ -145,9 +145,9 @@ class _FilesNow:
 def _why_kept(state: FileState, environments: _Environments) -> str:
     """Why an image keeps its file; "" where it may be dropped."""
     image, newest = state.image, state.newest
-    if state.is_favourite:
+    if image.is_favourite:
         return "a favourite"
-    if state.is_trashed:
+    if image.is_trashed:
         return "in the trash"
     if state.is_input:
         return "other images start from its file"

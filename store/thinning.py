@@ -39,8 +39,6 @@ class FileState(msgspec.Struct, frozen=True, kw_only=True):
 
     image: Image
     newest: Verification | None
-    is_favourite: bool
-    is_trashed: bool
     is_input: bool
     users: int
 
@@ -66,7 +64,6 @@ def list_states(
 
 
 def _read_state(read: Session, image: Image) -> FileState:
-    said = read.get(AnnotationRow, image.number)
     newest = _find_newest(read, image.id)
     connection = unwrap(read)
     (inputs,) = connection.execute(
@@ -75,8 +72,6 @@ def _read_state(read: Session, image: Image) -> FileState:
     return FileState(
         image=image,
         newest=None if newest is None else to_verification(newest),
-        is_favourite=bool(said and said.is_favourite),
-        is_trashed=bool(said and said.trashed_at is not None),
         is_input=bool(inputs),
         users=count_users(connection, image.file_sha256),
     )
