@@ -17,7 +17,7 @@ from sqlmodel import Session, col, select
 from store.database import Database
 from store.mapping import find_row, to_images
 from store.records import Image
-from store.tables import ImageRow, ImportedRow
+from store.tables import ImageRow
 
 ANCESTORS_MAXIMUM = 200
 CHILDREN_PAGE = 50
@@ -56,13 +56,6 @@ class Branch(msgspec.Struct, frozen=True, kw_only=True):
     children: tuple[Branch, ...] = ()
     more: int = 0
     is_again: bool = False
-
-
-class Origin(msgspec.Struct, frozen=True, kw_only=True):
-    """Where an imported image came from: a file's name, and whose metadata it had."""
-
-    file_name: str
-    dialect: str
 
 
 def find_ancestors(db: Database, image_id: str, limit: int = ANCESTORS_MAXIMUM) -> Ancestry:
@@ -109,18 +102,6 @@ def list_by_id(db: Database, image_ids: Collection[str]) -> list[Image]:
                 db, read, read.exec(select(ImageRow).where(col(ImageRow.id).in_(some))).all()
             )
         ]
-
-
-def list_origins(db: Database, numbers: Collection[int]) -> dict[int, Origin]:
-    """Where those of these images came from that were imported, by number."""
-    with db.read() as read:
-        return {
-            row.image_number: Origin(file_name=row.file_name, dialect=row.dialect)
-            for some in _divide(list(numbers))
-            for row in read.exec(
-                select(ImportedRow).where(col(ImportedRow.image_number).in_(some))
-            ).all()
-        }
 
 
 def read_tree(db: Database, image_id: str, *, depth: int, breadth: int) -> Branch:
