@@ -361,7 +361,7 @@ def to_images(vault: Vault, session: Session, rows: Sequence[ImageRow]) -> list[
             compared[verification.regenerated_id] = verification
     imported = _load_imported(session, rows)
     numbers = [row.number or 0 for row in rows]
-    said, tags = load_annotations(session, numbers), load_tags(session, numbers)
+    said, tags = _load_annotations(session, numbers), _load_tags(session, numbers)
     return [
         _annotate(
             _to_image(
@@ -388,13 +388,13 @@ def is_trashed(number: Any) -> Any:
     )
 
 
-def load_annotations(session: Session, numbers: Collection[int]) -> dict[int, AnnotationRow]:
+def _load_annotations(session: Session, numbers: Collection[int]) -> dict[int, AnnotationRow]:
     """The annotations of these images; those that nothing was said of are left out."""
     statement = select(AnnotationRow).where(col(AnnotationRow.image_number).in_(set(numbers)))
     return {row.image_number: row for row in session.exec(statement)}
 
 
-def load_tags(session: Session, numbers: Collection[int]) -> dict[int, tuple[str, ...]]:
+def _load_tags(session: Session, numbers: Collection[int]) -> dict[int, tuple[str, ...]]:
     """The tags of these images, by name."""
     statement = select(TagRow).where(col(TagRow.image_number).in_(set(numbers)))
     found: dict[int, list[str]] = {}

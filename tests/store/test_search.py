@@ -357,12 +357,6 @@ def test_a_search_finds_what_it_says(gallery: Gallery, search: str, names: str) 
             )
     asked = [image.number for image in gallery.images.values()]
     assert history.load_images(db, asked, search=search) == found[::-1]
-    with db.write() as write:
-        condition = history.write_condition(write, search)
-        rows = unwrap(write).execute(
-            f"SELECT image.number FROM image WHERE {condition.text}", condition.values
-        )
-        assert sorted(row[0] for row in rows) == sorted(numbers)
 
 
 def test_ids_and_parents_are_found(gallery: Gallery) -> None:
