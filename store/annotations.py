@@ -91,7 +91,7 @@ def undo_marks(db: Database, marked: Marked) -> int:
 
 
 def count_marks(connection: sqlite3.Connection) -> None:
-    """Tell those who watch that something else is said of images."""
+    """Tell those who watch that something else is said of images, or their files are dropped."""
     connection.execute(
         "INSERT INTO meta VALUES (?, '1')"
         " ON CONFLICT (key) DO UPDATE SET value = CAST(value AS INTEGER) + 1",

@@ -18,6 +18,7 @@ from collections.abc import Collection, Iterator, Sequence
 import msgspec
 from sqlmodel import Session, col, select
 
+from store.annotations import count_marks
 from store.database import Database
 from store.errors import StoreError
 from store.leftovers import count_users, find_file, remove_files
@@ -95,8 +96,9 @@ def thin_images(db: Database, states: Sequence[FileState]) -> tuple[int, int, in
         by_file.setdefault(state.image.file_sha256, []).append(state)
     for chunk in _split(list(by_file.values())):
         with db.write() as write:
-            for sharing in chunk:
-                images += _thin_file(write, sharing)
+            if thinned := sum(_thin_file(write, sharing) for sharing in chunk):
+                count_marks(unwrap(write))
+            images += thinned
         removed = _remove_files(
             db, [(group[0].image.file_sha256, group[0].image.mime) for group in chunk]
         )
@@ -163,6 +165,7 @@ def restore_file(db: Database, write: Session, image: ImageRow, data: bytes) -> 
     if (row := write.get(ThinnedRow, image.number)) is not None:
         write.delete(row)
         write.flush()
+        count_marks(unwrap(write))
 
 
 def list_thinned(db: Database) -> list[int]:

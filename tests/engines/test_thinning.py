@@ -32,6 +32,7 @@ from store.records import (
     Result,
     Verdict,
 )
+from store.watch import read_fingerprint
 from tests.factories import (
     SEED,
     make_hosted_request,
@@ -99,8 +100,10 @@ def test_what_was_verified_here_loses_its_pixels_and_nothing_else(
     would = thin(database, registry, [image.number], is_rehearsal=True)
     assert (would.images, would.files, would.freed) == (1, 1, len(result.data))
     assert image.path.exists()
+    seen = read_fingerprint(database)
     assert thin(database, registry, [image.number]) == would
     assert not image.path.exists()
+    assert read_fingerprint(database) != seen
     now = history.check_image(database, image.id)
     assert now.is_thinned
     assert now.changes == ()
