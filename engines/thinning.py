@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engines.registry import EngineRegistry
+from store.batches import divide
 from store.errors import SafelightError
 from store.history import read_image
 from store.integrity import check_record
@@ -62,8 +63,7 @@ def thin(
     files_now = _FilesNow(database, registry, environments)
     kept: Counter[str] = Counter()
     chosen: dict[str, list[FileState]] = {}
-    for start in range(0, len(numbers), PAGE):
-        page = numbers[start : start + PAGE]
+    for page in divide(numbers, PAGE):
         for state in list_states(database, page, made_before=made_before):
             reason = _why_kept(state, environments) or files_now.explain(state.image)
             if reason:
@@ -83,9 +83,9 @@ def thin(
         )
     files, freed = remove_leftovers(database)
     images = 0
-    for start in range(0, len(states), PAGE):
-        whole = [state for state in states[start : start + PAGE] if _is_whole(database, state)]
-        kept[_NOT_WHOLE] += len(states[start : start + PAGE]) - len(whole)
+    for some in divide(states, PAGE):
+        whole = [state for state in some if _is_whole(database, state)]
+        kept[_NOT_WHOLE] += len(some) - len(whole)
         done = thin_images(database, whole)
         images, files, freed = images + done[0], files + done[1], freed + done[2]
         kept["something about it has changed meanwhile"] += len(whole) - done[0]

@@ -10,12 +10,12 @@ import sqlite3
 import time
 from array import array
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
+from store.batches import divide
 from store.database import Database
 from store.errors import StoreError
 from store.marks import TAGS_LIMIT, fold_tag, read_mark
@@ -68,7 +68,7 @@ def apply_mark(db: Database, numbers: Iterable[int], mark: Mark) -> Marked:
     moment = time.time()
     found = changed = 0
     before: dict[Mark, array[int]] = defaultdict(lambda: array("q"))
-    for chunk in _split(numbers):
+    for chunk in divide(numbers, CHUNK):
         with db.write() as write:
             connection = unwrap(write)
             there = _find(connection, chunk)
@@ -97,12 +97,6 @@ def count_marks(connection: sqlite3.Connection) -> None:
         " ON CONFLICT (key) DO UPDATE SET value = CAST(value AS INTEGER) + 1",
         (MARKS_KEY,),
     )
-
-
-def _split(numbers: Iterable[int]) -> Iterator[list[int]]:
-    rest = iter(numbers)
-    while chunk := list(islice(rest, CHUNK)):
-        yield chunk
 
 
 def _find(connection: sqlite3.Connection, numbers: list[int]) -> list[int]:

@@ -7,13 +7,13 @@ there are. A ring, which only a damaged row can make, is walked once.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Collection, Sequence
 
 import msgspec
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
+from store.batches import divide
 from store.database import Database
 from store.mapping import find_row, to_images
 from store.records import Image
@@ -26,11 +26,6 @@ COUNTED_MAXIMUM = 100_000
 
 BRANCHES_MAXIMUM = 1000
 """Most images of a tree."""
-
-_TOGETHER = 500
-"""How many ids stand in one query at most."""
-
-_Item = TypeVar("_Item")
 
 
 class Ancestry(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,7 +92,7 @@ def list_by_id(db: Database, image_ids: Collection[str]) -> list[Image]:
     with db.read() as read:
         return [
             image
-            for some in _divide(list(image_ids))
+            for some in divide(image_ids)
             for image in _read(
                 db, read, read.exec(select(ImageRow).where(col(ImageRow.id).in_(some))).all()
             )
@@ -157,9 +152,4 @@ def _count(read: Session, image_id: str) -> int:
 
 
 def _read(db: Database, read: Session, rows: Sequence[ImageRow]) -> tuple[Image, ...]:
-    return tuple(image for some in _divide(rows) for image in to_images(db.vault, read, some))
-
-
-def _divide(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
-    for at in range(0, len(items), _TOGETHER):
-        yield items[at : at + _TOGETHER]
+    return tuple(image for some in divide(rows) for image in to_images(db.vault, read, some))

@@ -13,12 +13,13 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 from sqlmodel import Session, col, select
 
 from store.annotations import count_marks
+from store.batches import divide
 from store.database import Database
 from store.errors import StoreError
 from store.leftovers import count_users, find_file, remove_files
@@ -94,7 +95,7 @@ def thin_images(db: Database, states: Sequence[FileState]) -> tuple[int, int, in
     by_file: dict[str, list[FileState]] = {}
     for state in states:
         by_file.setdefault(state.image.file_sha256, []).append(state)
-    for chunk in _split(list(by_file.values())):
+    for chunk in divide(by_file.values(), CHUNK):
         with db.write() as write:
             if thinned := sum(_thin_file(write, sharing) for sharing in chunk):
                 count_marks(unwrap(write))
@@ -104,11 +105,6 @@ def thin_images(db: Database, states: Sequence[FileState]) -> tuple[int, int, in
         )
         files, freed = files + removed[0], freed + removed[1]
     return images, files, freed
-
-
-def _split(groups: list[list[FileState]]) -> Iterator[list[list[FileState]]]:
-    for start in range(0, len(groups), CHUNK):
-        yield groups[start : start + CHUNK]
 
 
 def _thin_file(write: Session, sharing: Sequence[FileState]) -> int:
@@ -143,8 +139,8 @@ def remove_leftovers(db: Database) -> tuple[int, int]:
         named = sorted(set(read.exec(statement).all()))
     files = freed = 0
     left = [each for each in named if find_file(db.vault, *each)]
-    for start in range(0, len(left), CHUNK):
-        removed = _remove_files(db, left[start : start + CHUNK])
+    for chunk in divide(left, CHUNK):
+        removed = _remove_files(db, chunk)
         files, freed = files + removed[0], freed + removed[1]
     return files, freed
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 import hashlib
 import time
 import uuid
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -19,6 +18,7 @@ from sqlalchemy import func, update
 from sqlmodel import Session, col, select
 
 from store import queue
+from store.batches import divide
 from store.database import Database
 from store.errors import NotFound, StoreError
 from store.mapping import store_verification, to_verification, to_word
@@ -80,7 +80,7 @@ def begin_run(
         write.flush()
         number = run.number or 0
     position = 0
-    for chunk in _split(numbers):
+    for chunk in divide(numbers, CHUNK):
         rows = [(number, place, image) for place, image in enumerate(chunk, position + 1)]
         with db.write() as write:
             unwrap(write).executemany(
@@ -94,12 +94,6 @@ def begin_run(
         # Whoever has given it up meanwhile is right.
         _set_state(write, number, RunState.RUNNING, [RunState.PREPARING])
         return _to_run(write, _find(write, run.id))
-
-
-def _split(numbers: Sequence[int]) -> Iterator[list[int]]:
-    rest = iter(numbers)
-    while chunk := list(islice(rest, CHUNK)):
-        yield chunk
 
 
 def _list_engines(session: Session, run_number: int) -> list[str]:
