@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _NOT_WHOLE = "its record or file is not whole"
 
 PAGE = 200
-"""Images that are looked at in one go."""
+"""Images that are looked at, and files that are dropped, in one go."""
 
 
 class Thinning(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,22 +70,26 @@ def thin(
                 kept[reason] += 1
             else:
                 chosen.setdefault(state.image.file_sha256, []).append(state)
-    states: list[FileState] = []
+    groups: list[list[FileState]] = []
     for sharing in chosen.values():
         if len(sharing) < sharing[0].users:
             kept["its file is also that of an image that is kept"] += len(sharing)
         else:
-            states += sharing
+            groups.append(sharing)
     if is_rehearsal:
-        sizes = {state.image.file_sha256: state.image.file_bytes for state in states}
         return Thinning(
-            images=len(states), files=len(sizes), freed=sum(sizes.values()), kept=dict(kept)
+            images=sum(map(len, groups)),
+            files=len(groups),
+            freed=sum(sharing[0].image.file_bytes for sharing in groups),
+            kept=dict(kept),
         )
     files, freed = remove_leftovers(database)
     images = 0
-    for some in divide(states, PAGE):
-        whole = [state for state in some if _is_whole(database, state)]
-        kept[_NOT_WHOLE] += len(some) - len(whole)
+    # Those that share a file stand in one part, as the file goes with all of them or not at all.
+    for some in divide(groups, PAGE):
+        states = [state for sharing in some for state in sharing]
+        whole = [state for state in states if _is_whole(database, state)]
+        kept[_NOT_WHOLE] += len(states) - len(whole)
         done = thin_images(database, whole)
         images, files, freed = images + done[0], files + done[1], freed + done[2]
         kept["something about it has changed meanwhile"] += len(whole) - done[0]

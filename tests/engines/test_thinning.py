@@ -185,6 +185,20 @@ def test_a_file_goes_only_when_all_that_share_it_can_be_made_again(
     assert history.read_image(database, history.get_image(database, first.id)) == result.data
 
 
+def test_those_that_share_a_file_are_thinned_together(
+    database: Database,
+    registry: EngineRegistry,
+    here: EnvironmentRecord,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sharing = [make(database)[0] for _ in range(2)]
+    for image in sharing:
+        prove(database, image, here)
+    monkeypatch.setattr("engines.thinning.PAGE", 1)
+    done = thin(database, registry, [image.number for image in sharing])
+    assert (done.images, done.kept) == (2, {})
+
+
 def test_the_file_of_an_input_stays(
     database: Database, registry: EngineRegistry, here: EnvironmentRecord
 ) -> None:
