@@ -20,7 +20,7 @@ from store.database import Database
 from store.errors import StoreError
 from store.marks import TAGS_LIMIT, fold_tag, read_mark
 from store.records import Mark, Marked
-from store.seals import unwrap
+from store.sqlite import unwrap
 from store.tables import MARKS_KEY
 
 CHUNK = 2000

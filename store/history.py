@@ -24,9 +24,10 @@ from store.mapping import (
 )
 from store.records import Comparison, EnvironmentRecord, Image, Imported, Stage, Verification
 from store.request import Request
-from store.seals import seal_verification, unwrap
+from store.seals import seal_verification
 from store.search import NEWEST_FIRST, Name, Search, Sort, Term, parse_search
 from store.selection import CHUNK, Chunk, Place, Selection, list_key_names
+from store.sqlite import unwrap
 from store.tables import (
     EnvironmentRow,
     ImageRow,

@@ -48,7 +48,7 @@ from store.records import (
     Verification,
 )
 from store.request import Request
-from store.seals import seal_image, seal_verification, unwrap
+from store.seals import seal_image, seal_verification
 from store.search_index import fold_text
 from store.serving import (
     ask,
@@ -58,6 +58,7 @@ from store.serving import (
     read_token,
     take_over,
 )
+from store.sqlite import unwrap
 from store.tables import (
     ImageRow,
     JobRow,

@@ -25,7 +25,7 @@ from store.errors import StoreError
 from store.leftovers import count_users, find_file, remove_files
 from store.mapping import as_text, to_images, to_verification
 from store.records import Image, Verdict, Verification
-from store.seals import unwrap
+from store.sqlite import unwrap
 from store.tables import AnnotationRow, ImageRow, ThinnedRow, VerificationRow
 from store.vault import suffix_of
 

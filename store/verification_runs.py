@@ -23,8 +23,9 @@ from store.database import Database
 from store.errors import NotFound, StoreError
 from store.mapping import store_verification, to_verification, to_word
 from store.records import Comparison, Job, JobState, RunResult, RunState, Serving, VerificationRun
-from store.seals import seal_verification, unwrap
+from store.seals import seal_verification
 from store.serving import ask, list_unserved
+from store.sqlite import unwrap
 from store.tables import (
     ImageRow,
     JobRow,

@@ -18,7 +18,6 @@ from store.errors import RequestError
 from store.migrations import MIGRATIONS
 from store.records import Comparison, Image, Verdict
 from store.request import Prompt, PromptStack
-from store.seals import unwrap
 from store.search import (
     KEYS,
     LONGEST,
@@ -38,6 +37,7 @@ from store.search import (
     quote_text,
 )
 from store.selection import Selection
+from store.sqlite import unwrap
 from tests.factories import make_request
 from tests.store.helpers import execute, make_images
 from tests.store.strategies import TEXTS
