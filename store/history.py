@@ -220,10 +220,8 @@ def has_image(db: Database, image_id: str) -> bool:
 
 def get_images(db: Database, numbers: Collection[int]) -> list[Image]:
     """The images with these numbers, a few hundred at most, as lists have them, newest first."""
-    statement = select(ImageRow).where(col(ImageRow.number).in_(list(numbers)))
     with db.read() as read:
-        rows = read.exec(statement.order_by(col(ImageRow.number).desc())).all()
-        return to_images(db.vault, read, rows)
+        return _load_images(db, read, sorted(set(numbers), reverse=True))
 
 
 def check_image(db: Database, reference: str) -> Image:
