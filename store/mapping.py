@@ -33,6 +33,7 @@ from store.records import (
     Verification,
 )
 from store.request import FORMS, REQUEST_FORMAT, Parameters, Prompt, PromptStack, Request
+from store.sqlite import unwrap
 from store.tables import (
     AnnotationRow,
     EnvironmentRow,
@@ -609,12 +610,12 @@ def read_seed(reference: str) -> int | None:
 
 def find_seed(session: Session, seed: int) -> list[int]:
     """The numbers of the images of a seed, newest first, those in the trash last; some at most."""
-    rows = session.connection().exec_driver_sql(
+    rows = unwrap(session).execute(
         "SELECT number FROM image_search WHERE seed = ? ORDER BY is_trashed, number DESC"
         " LIMIT 1000",
         (seed,),
     )
-    return [row[0] for row in rows]
+    return [number for (number,) in rows]
 
 
 def _hint_at_seed(session: Session, wanted: str) -> str:
