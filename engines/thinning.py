@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engines.registry import EngineRegistry
+from store.batches import divide
 from store.errors import SafelightError
 from store.history import read_image
 from store.integrity import check_record
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 _NOT_WHOLE = "its record or file is not whole"
 
 PAGE = 200
-"""Images that are looked at in one go."""
+"""Images that are looked at, and files that are dropped, in one go."""
 
 
 class Thinning(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,30 +63,33 @@ def thin(
     files_now = _FilesNow(database, registry, environments)
     kept: Counter[str] = Counter()
     chosen: dict[str, list[FileState]] = {}
-    for start in range(0, len(numbers), PAGE):
-        page = numbers[start : start + PAGE]
+    for page in divide(numbers, PAGE):
         for state in list_states(database, page, made_before=made_before):
             reason = _why_kept(state, environments) or files_now.explain(state.image)
             if reason:
                 kept[reason] += 1
             else:
                 chosen.setdefault(state.image.file_sha256, []).append(state)
-    states: list[FileState] = []
+    groups: list[list[FileState]] = []
     for sharing in chosen.values():
         if len(sharing) < sharing[0].users:
             kept["its file is also that of an image that is kept"] += len(sharing)
         else:
-            states += sharing
+            groups.append(sharing)
     if is_rehearsal:
-        sizes = {state.image.file_sha256: state.image.file_bytes for state in states}
         return Thinning(
-            images=len(states), files=len(sizes), freed=sum(sizes.values()), kept=dict(kept)
+            images=sum(map(len, groups)),
+            files=len(groups),
+            freed=sum(sharing[0].image.file_bytes for sharing in groups),
+            kept=dict(kept),
         )
     files, freed = remove_leftovers(database)
     images = 0
-    for start in range(0, len(states), PAGE):
-        whole = [state for state in states[start : start + PAGE] if _is_whole(database, state)]
-        kept[_NOT_WHOLE] += len(states[start : start + PAGE]) - len(whole)
+    # Those that share a file stand in one part, as the file goes with all of them or not at all.
+    for some in divide(groups, PAGE):
+        states = [state for sharing in some for state in sharing]
+        whole = [state for state in states if _is_whole(database, state)]
+        kept[_NOT_WHOLE] += len(states) - len(whole)
         done = thin_images(database, whole)
         images, files, freed = images + done[0], files + done[1], freed + done[2]
         kept["something about it has changed meanwhile"] += len(whole) - done[0]
@@ -145,9 +149,9 @@ class _FilesNow:
 def _why_kept(state: FileState, environments: _Environments) -> str:
     """Why an image keeps its file; "" where it may be dropped."""
     image, newest = state.image, state.newest
-    if state.is_favourite:
+    if image.is_favourite:
         return "a favourite"
-    if state.is_trashed:
+    if image.is_trashed:
         return "in the trash"
     if state.is_input:
         return "other images start from its file"

@@ -10,17 +10,17 @@ import sqlite3
 import time
 from array import array
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
+from store.batches import divide
 from store.database import Database
 from store.errors import StoreError
 from store.marks import TAGS_LIMIT, fold_tag, read_mark
 from store.records import Mark, Marked
-from store.seals import unwrap
+from store.sqlite import unwrap
 from store.tables import MARKS_KEY
 
 CHUNK = 2000
@@ -68,7 +68,7 @@ def apply_mark(db: Database, numbers: Iterable[int], mark: Mark) -> Marked:
     moment = time.time()
     found = changed = 0
     before: dict[Mark, array[int]] = defaultdict(lambda: array("q"))
-    for chunk in _split(numbers):
+    for chunk in divide(numbers, CHUNK):
         with db.write() as write:
             connection = unwrap(write)
             there = _find(connection, chunk)
@@ -91,18 +91,12 @@ def undo_marks(db: Database, marked: Marked) -> int:
 
 
 def count_marks(connection: sqlite3.Connection) -> None:
-    """Tell those who watch that something else is said of images."""
+    """Tell those who watch that something else is said of images, or their files are dropped."""
     connection.execute(
         "INSERT INTO meta VALUES (?, '1')"
         " ON CONFLICT (key) DO UPDATE SET value = CAST(value AS INTEGER) + 1",
         (MARKS_KEY,),
     )
-
-
-def _split(numbers: Iterable[int]) -> Iterator[list[int]]:
-    rest = iter(numbers)
-    while chunk := list(islice(rest, CHUNK)):
-        yield chunk
 
 
 def _find(connection: sqlite3.Connection, numbers: list[int]) -> list[int]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Collection, Iterator, Sequence
-from datetime import datetime
 
 import msgspec
 from sqlmodel import Session, col, select
@@ -25,9 +24,10 @@ from store.mapping import (
 )
 from store.records import Comparison, EnvironmentRecord, Image, Imported, Stage, Verification
 from store.request import Request
-from store.seals import seal_verification, unwrap
+from store.seals import seal_verification
 from store.search import NEWEST_FIRST, Name, Search, Sort, Term, parse_search
-from store.selection import CHUNK, Chunk, Place, Selection, Sql, list_key_names
+from store.selection import CHUNK, Chunk, Place, Selection, list_key_names
+from store.sqlite import unwrap
 from store.tables import (
     EnvironmentRow,
     ImageRow,
@@ -135,17 +135,6 @@ def read_numbers(
         return Selection(unwrap(read), wanted, sort).read(after, limit, from_end=from_end)
 
 
-def write_condition(
-    session: Session, search: str | Search | None, now: datetime | None = None
-) -> Sql:
-    """What `search` selects, as a condition on `image.number` within this transaction.
-
-    For statements about many images at once: `INSERT INTO … SELECT … FROM image WHERE …`, run on
-    the connection of `unwrap(session)`. Raises `SearchError`.
-    """
-    return Selection(unwrap(session), _read_search(search, None, now)).condition
-
-
 def count_images(db: Database) -> int:
     """How many images there are that are not in the trash. Milliseconds with a million."""
     with db.read() as read:
@@ -162,10 +151,8 @@ def list_search_names(db: Database, key: str) -> list[str]:
         return list_key_names(unwrap(read), key)
 
 
-def _read_search(
-    search: str | Search | None, session: str | None, now: datetime | None = None
-) -> Search:
-    wanted = search if isinstance(search, Search) else parse_search(search or "", now)
+def _read_search(search: str | Search | None, session: str | None) -> Search:
+    wanted = search if isinstance(search, Search) else parse_search(search or "")
     if session is None:
         return wanted
     term = Term(Name("session", session, is_exact=True), False, 0, 0)
@@ -233,10 +220,8 @@ def has_image(db: Database, image_id: str) -> bool:
 
 def get_images(db: Database, numbers: Collection[int]) -> list[Image]:
     """The images with these numbers, a few hundred at most, as lists have them, newest first."""
-    statement = select(ImageRow).where(col(ImageRow.number).in_(list(numbers)))
     with db.read() as read:
-        rows = read.exec(statement.order_by(col(ImageRow.number).desc())).all()
-        return to_images(db.vault, read, rows)
+        return _load_images(db, read, sorted(set(numbers), reverse=True))
 
 
 def check_image(db: Database, reference: str) -> Image:

@@ -44,10 +44,9 @@ from store.seals import (
     read_images,
     read_inputs,
     read_verifications,
-    unwrap,
 )
 from store.search_index import check_parts, list_faults, rebuild
-from store.sqlite import explain
+from store.sqlite import explain, unwrap
 from store.tables import (
     REMOVED_KEY,
     EnvironmentRow,

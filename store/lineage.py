@@ -7,17 +7,17 @@ there are. A ring, which only a damaged row can make, is walked once.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Collection, Sequence
 
 import msgspec
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
+from store.batches import divide
 from store.database import Database
 from store.mapping import find_row, to_images
 from store.records import Image
-from store.tables import ImageRow, ImportedRow
+from store.tables import ImageRow
 
 ANCESTORS_MAXIMUM = 200
 CHILDREN_PAGE = 50
@@ -26,11 +26,6 @@ COUNTED_MAXIMUM = 100_000
 
 BRANCHES_MAXIMUM = 1000
 """Most images of a tree."""
-
-_TOGETHER = 500
-"""How many ids stand in one query at most."""
-
-_Item = TypeVar("_Item")
 
 
 class Ancestry(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,13 +51,6 @@ class Branch(msgspec.Struct, frozen=True, kw_only=True):
     children: tuple[Branch, ...] = ()
     more: int = 0
     is_again: bool = False
-
-
-class Origin(msgspec.Struct, frozen=True, kw_only=True):
-    """Where an imported image came from: a file's name, and whose metadata it had."""
-
-    file_name: str
-    dialect: str
 
 
 def find_ancestors(db: Database, image_id: str, limit: int = ANCESTORS_MAXIMUM) -> Ancestry:
@@ -104,23 +92,11 @@ def list_by_id(db: Database, image_ids: Collection[str]) -> list[Image]:
     with db.read() as read:
         return [
             image
-            for some in _divide(list(image_ids))
+            for some in divide(image_ids)
             for image in _read(
                 db, read, read.exec(select(ImageRow).where(col(ImageRow.id).in_(some))).all()
             )
         ]
-
-
-def list_origins(db: Database, numbers: Collection[int]) -> dict[int, Origin]:
-    """Where those of these images came from that were imported, by number."""
-    with db.read() as read:
-        return {
-            row.image_number: Origin(file_name=row.file_name, dialect=row.dialect)
-            for some in _divide(list(numbers))
-            for row in read.exec(
-                select(ImportedRow).where(col(ImportedRow.image_number).in_(some))
-            ).all()
-        }
 
 
 def read_tree(db: Database, image_id: str, *, depth: int, breadth: int) -> Branch:
@@ -176,9 +152,4 @@ def _count(read: Session, image_id: str) -> int:
 
 
 def _read(db: Database, read: Session, rows: Sequence[ImageRow]) -> tuple[Image, ...]:
-    return tuple(image for some in _divide(rows) for image in to_images(db.vault, read, some))
-
-
-def _divide(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
-    for at in range(0, len(items), _TOGETHER):
-        yield items[at : at + _TOGETHER]
+    return tuple(image for some in divide(rows) for image in to_images(db.vault, read, some))

@@ -33,6 +33,7 @@ from store.records import (
     Verification,
 )
 from store.request import FORMS, REQUEST_FORMAT, Parameters, Prompt, PromptStack, Request
+from store.sqlite import unwrap
 from store.tables import (
     AnnotationRow,
     EnvironmentRow,
@@ -361,7 +362,7 @@ def to_images(vault: Vault, session: Session, rows: Sequence[ImageRow]) -> list[
             compared[verification.regenerated_id] = verification
     imported = _load_imported(session, rows)
     numbers = [row.number or 0 for row in rows]
-    said, tags = load_annotations(session, numbers), load_tags(session, numbers)
+    said, tags = _load_annotations(session, numbers), _load_tags(session, numbers)
     return [
         _annotate(
             _to_image(
@@ -388,13 +389,13 @@ def is_trashed(number: Any) -> Any:
     )
 
 
-def load_annotations(session: Session, numbers: Collection[int]) -> dict[int, AnnotationRow]:
+def _load_annotations(session: Session, numbers: Collection[int]) -> dict[int, AnnotationRow]:
     """The annotations of these images; those that nothing was said of are left out."""
     statement = select(AnnotationRow).where(col(AnnotationRow.image_number).in_(set(numbers)))
     return {row.image_number: row for row in session.exec(statement)}
 
 
-def load_tags(session: Session, numbers: Collection[int]) -> dict[int, tuple[str, ...]]:
+def _load_tags(session: Session, numbers: Collection[int]) -> dict[int, tuple[str, ...]]:
     """The tags of these images, by name."""
     statement = select(TagRow).where(col(TagRow.image_number).in_(set(numbers)))
     found: dict[int, list[str]] = {}
@@ -609,12 +610,12 @@ def read_seed(reference: str) -> int | None:
 
 def find_seed(session: Session, seed: int) -> list[int]:
     """The numbers of the images of a seed, newest first, those in the trash last; some at most."""
-    rows = session.connection().exec_driver_sql(
+    rows = unwrap(session).execute(
         "SELECT number FROM image_search WHERE seed = ? ORDER BY is_trashed, number DESC"
         " LIMIT 1000",
         (seed,),
     )
-    return [row[0] for row in rows]
+    return [number for (number,) in rows]
 
 
 def _hint_at_seed(session: Session, wanted: str) -> str:

@@ -48,7 +48,7 @@ from store.records import (
     Verification,
 )
 from store.request import Request
-from store.seals import seal_image, seal_verification, unwrap
+from store.seals import seal_image, seal_verification
 from store.search_index import fold_text
 from store.serving import (
     ask,
@@ -58,6 +58,7 @@ from store.serving import (
     read_token,
     take_over,
 )
+from store.sqlite import unwrap
 from store.tables import (
     ImageRow,
     JobRow,
@@ -307,14 +308,13 @@ def finish_comparison(
     is what it was made with, `warning` what the engine said meanwhile. Raises `StoreError` when
     the job is no longer this worker's.
     """
-    keeps = result is not None and job.purpose is Purpose.REGENERATE
     sha256 = db.vault.put(result.data, suffix_of(result.mime)) if result is not None else ""
     with db.write() as write:
         row = _hold(write, job.id, fencing_token)
         if row.parent_id is None:
             raise StoreError(f"The job {job.id} compares nothing: it has no parent image.")
         child = None
-        if result is not None and keeps:
+        if result is not None and job.purpose is Purpose.REGENERATE:
             db.vault.ensure(result.data, suffix_of(result.mime))
             child = _store_image(write, job, row, result, sha256)
         elif result is not None:

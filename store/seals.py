@@ -25,6 +25,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from store.sqlite import unwrap
+
 if TYPE_CHECKING:
     from sqlmodel import Session
 
@@ -304,13 +306,6 @@ def list_spans(connection: sqlite3.Connection, size: int = 500) -> Iterator[tupl
         ).fetchone()
         if last is not None:
             yield first, last
-
-
-def unwrap(session: Session) -> sqlite3.Connection:
-    """The connection to SQLite under a session, within its transaction."""
-    connection: Any = session.connection().connection.dbapi_connection
-    assert isinstance(connection, sqlite3.Connection)
-    return connection
 
 
 def _write(connection: sqlite3.Connection, table: str, key: str, sealed: Sealed) -> None:

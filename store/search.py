@@ -12,7 +12,7 @@ from __future__ import annotations
 import difflib
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple, TypeAlias
@@ -333,9 +333,9 @@ def parse_sort(text: str) -> Sort:
         ) from None
 
 
-def join_words(words: object) -> str:
+def join_words(words: Iterable[str]) -> str:
     """`a, b or c`."""
-    *first, last = map(str, words)  # type: ignore[call-overload]
+    *first, last = words
     return f"{', '.join(first)} or {last}" if first else last
 
 
@@ -574,9 +574,8 @@ def _show(text: str) -> str:
     return repr(text if len(text) <= 40 else f"{text[:39]}…")
 
 
-def _guess(word: str, words: object, ending: str = "") -> str:
-    known = [str(each) for each in words]  # type: ignore[attr-defined]
-    found = difflib.get_close_matches(word[:40], known, 1, 0.6)
+def _guess(word: str, words: Iterable[str], ending: str = "") -> str:
+    found = difflib.get_close_matches(word[:40], list(words), 1, 0.6)
     return f"Did you mean {found[0]}{ending}? " if found else ""
 
 

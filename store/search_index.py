@@ -21,8 +21,8 @@ PART = 3
 LEAST_SQLITE = (3, 34, 0)
 """The first that knows parts of three characters (`tokenize = trigram`)."""
 
-TITLE = f"substr({TABLE}.text, 1, 40)"
-"""The beginning of the first prompt, by which a list can be sorted."""
+TITLE = "substr({}, 1, 40)"
+"""The beginning of the first prompt, by which a list can be sorted; of the column of the texts."""
 
 _COLUMNS = {
     "number": "INTEGER NOT NULL PRIMARY KEY",
@@ -59,7 +59,7 @@ _INDEXES = {
     "rating": "(rating)",
     "verdict": "(verdict) WHERE verdict IS NOT NULL",
     "is_trashed": "(number) WHERE is_trashed",
-    "title": "(substr(text, 1, 40))",
+    "title": f"({TITLE.format('text')})",
 }
 
 _OF_REQUEST = ("engine", "model", "sampler", "style_preset", "steps", "cfg_scale")

@@ -30,7 +30,7 @@ from store.search import (
     Words,
     fold,
 )
-from store.search_index import PART, PARTS, TABLE, VOCABULARY
+from store.search_index import PART, PARTS, TABLE, TITLE, VOCABULARY
 
 CHUNK = 20_000
 """Numbers that are read in one go: some milliseconds, so that nobody waits for a reader."""
@@ -108,7 +108,7 @@ _SORTED = {
     SortKey.DATE: _Order(_NUMBER, True),
     SortKey.RATING: _Order("found.rating", True, f"ix_{TABLE}_rating"),
     SortKey.SEED: _Order("found.seed", False, f"ix_{TABLE}_seed"),
-    SortKey.PROMPT: _Order("substr(found.text, 1, 40)", False, f"ix_{TABLE}_title"),
+    SortKey.PROMPT: _Order(TITLE.format("found.text"), False, f"ix_{TABLE}_title"),
 }
 
 
@@ -167,12 +167,6 @@ class Selection:
 
     # What is selected
 
-    @property
-    def condition(self) -> Sql:
-        """A condition on `image.number`, for any statement that is run in this transaction."""
-        numbers = self._select("found.number", None, "")
-        return Sql(f"image.number IN ({numbers.text})", numbers.values)
-
     def read(
         self, after: Place | None = None, limit: int = CHUNK, *, from_end: bool = False
     ) -> Chunk:
@@ -210,7 +204,7 @@ class Selection:
         row = self._connection.execute(statement, (number,)).fetchone()
         return Place(*row) if row else None
 
-    def _select(self, what: str, begin: Sql | None, ending: str, *, is_walk: bool = True) -> Sql:
+    def _select(self, what: str, begin: Sql | None, ending: str, *, is_walk: bool) -> Sql:
         """`SELECT what … ending` over the images that are selected and fit `begin`."""
         conditions = [rule.test for rule in self._rules]
         bounds = [rule.bound for rule in self._rules if rule.bound is not None]

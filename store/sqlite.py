@@ -11,9 +11,12 @@ import re
 import sqlite3
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from store.errors import StoreError
+
+if TYPE_CHECKING:
+    from sqlmodel import Session
 
 APPLICATION_ID = 0x53464C54
 """`SFLT`, in the header of each of our files (`PRAGMA application_id`)."""
@@ -199,3 +202,10 @@ def find_file_system(directory: Path, mount_table: str | None = None) -> str | N
         if place.is_relative_to(point) and (best is None or len(point.parts) >= best[0]):
             best = (len(point.parts), tail.split(" ")[0])
     return best[1] if best else None
+
+
+def unwrap(session: Session) -> sqlite3.Connection:
+    """The connection to SQLite under a session, within its transaction."""
+    connection: Any = session.connection().connection.dbapi_connection
+    assert isinstance(connection, sqlite3.Connection)
+    return connection

@@ -16,7 +16,8 @@ _NUMBERED: dict[str, Any] = {"sqlite_autoincrement": True}
 
 
 MARKS_KEY = "marks"
-"""The key in `meta` of a number that grows with each transaction that says something of images."""
+"""The key in `meta` of a number that grows with each transaction that says something of images,
+drops their files or puts them back."""
 
 
 REMOVED_KEY = "removed verification"

@@ -5,11 +5,9 @@ from __future__ import annotations
 import msgspec
 from sqlmodel import col, select
 
+from store.batches import divide
 from store.database import Database
 from store.tables import ImageRow, PromptRow
-
-_TOGETHER = 500
-"""How many digests stand in one query at most."""
 
 
 class TextPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,9 +38,9 @@ def list_texts(db: Database, before: int | None = None, images: int = 1000) -> T
             wanted.setdefault(text, digest)
         digests = list(wanted.values())
         found: dict[str, list[str]] = {digest: [] for digest in digests}
-        for at in range(0, len(digests), _TOGETHER):
-            some = col(PromptRow.request_digest).in_(digests[at : at + _TOGETHER])
-            prompts = select(PromptRow).where(some).order_by(col(PromptRow.position))
+        for some in divide(digests):
+            theirs = col(PromptRow.request_digest).in_(some)
+            prompts = select(PromptRow).where(theirs).order_by(col(PromptRow.position))
             for prompt in read.exec(prompts).all():
                 found[prompt.request_digest].append(prompt.text)
     texts = dict.fromkeys(

@@ -13,17 +13,19 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 from sqlmodel import Session, col, select
 
+from store.annotations import count_marks
+from store.batches import divide
 from store.database import Database
 from store.errors import StoreError
 from store.leftovers import count_users, find_file, remove_files
 from store.mapping import as_text, to_images, to_verification
 from store.records import Image, Verdict, Verification
-from store.seals import unwrap
+from store.sqlite import unwrap
 from store.tables import AnnotationRow, ImageRow, ThinnedRow, VerificationRow
 from store.vault import suffix_of
 
@@ -39,8 +41,6 @@ class FileState(msgspec.Struct, frozen=True, kw_only=True):
 
     image: Image
     newest: Verification | None
-    is_favourite: bool
-    is_trashed: bool
     is_input: bool
     users: int
 
@@ -66,7 +66,6 @@ def list_states(
 
 
 def _read_state(read: Session, image: Image) -> FileState:
-    said = read.get(AnnotationRow, image.number)
     newest = _find_newest(read, image.id)
     connection = unwrap(read)
     (inputs,) = connection.execute(
@@ -75,8 +74,6 @@ def _read_state(read: Session, image: Image) -> FileState:
     return FileState(
         image=image,
         newest=None if newest is None else to_verification(newest),
-        is_favourite=bool(said and said.is_favourite),
-        is_trashed=bool(said and said.trashed_at is not None),
         is_input=bool(inputs),
         users=count_users(connection, image.file_sha256),
     )
@@ -98,20 +95,16 @@ def thin_images(db: Database, states: Sequence[FileState]) -> tuple[int, int, in
     by_file: dict[str, list[FileState]] = {}
     for state in states:
         by_file.setdefault(state.image.file_sha256, []).append(state)
-    for chunk in _split(list(by_file.values())):
+    for chunk in divide(by_file.values(), CHUNK):
         with db.write() as write:
-            for sharing in chunk:
-                images += _thin_file(write, sharing)
+            if thinned := sum(_thin_file(write, sharing) for sharing in chunk):
+                count_marks(unwrap(write))
+            images += thinned
         removed = _remove_files(
             db, [(group[0].image.file_sha256, group[0].image.mime) for group in chunk]
         )
         files, freed = files + removed[0], freed + removed[1]
     return images, files, freed
-
-
-def _split(groups: list[list[FileState]]) -> Iterator[list[list[FileState]]]:
-    for start in range(0, len(groups), CHUNK):
-        yield groups[start : start + CHUNK]
 
 
 def _thin_file(write: Session, sharing: Sequence[FileState]) -> int:
@@ -146,8 +139,8 @@ def remove_leftovers(db: Database) -> tuple[int, int]:
         named = sorted(set(read.exec(statement).all()))
     files = freed = 0
     left = [each for each in named if find_file(db.vault, *each)]
-    for start in range(0, len(left), CHUNK):
-        removed = _remove_files(db, left[start : start + CHUNK])
+    for chunk in divide(left, CHUNK):
+        removed = _remove_files(db, chunk)
         files, freed = files + removed[0], freed + removed[1]
     return files, freed
 
@@ -168,6 +161,7 @@ def restore_file(db: Database, write: Session, image: ImageRow, data: bytes) -> 
     if (row := write.get(ThinnedRow, image.number)) is not None:
         write.delete(row)
         write.flush()
+        count_marks(unwrap(write))
 
 
 def list_thinned(db: Database) -> list[int]:

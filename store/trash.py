@@ -25,7 +25,8 @@ from store.annotations import count_marks
 from store.database import Database
 from store.leftovers import remove_files
 from store.records import Emptying, JobState, Purpose
-from store.seals import is_intact, read_images, seal_image, unwrap
+from store.seals import is_intact, read_images, seal_image
+from store.sqlite import unwrap
 from store.tables import REMOVED_KEY
 
 CHUNK = 100

@@ -10,8 +10,7 @@ from __future__ import annotations
 import hashlib
 import time
 import uuid
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -19,12 +18,14 @@ from sqlalchemy import func, update
 from sqlmodel import Session, col, select
 
 from store import queue
+from store.batches import divide
 from store.database import Database
 from store.errors import NotFound, StoreError
 from store.mapping import store_verification, to_verification, to_word
 from store.records import Comparison, Job, JobState, RunResult, RunState, Serving, VerificationRun
-from store.seals import seal_verification, unwrap
+from store.seals import seal_verification
 from store.serving import ask, list_unserved
+from store.sqlite import unwrap
 from store.tables import (
     ImageRow,
     JobRow,
@@ -80,7 +81,7 @@ def begin_run(
         write.flush()
         number = run.number or 0
     position = 0
-    for chunk in _split(numbers):
+    for chunk in divide(numbers, CHUNK):
         rows = [(number, place, image) for place, image in enumerate(chunk, position + 1)]
         with db.write() as write:
             unwrap(write).executemany(
@@ -94,12 +95,6 @@ def begin_run(
         # Whoever has given it up meanwhile is right.
         _set_state(write, number, RunState.RUNNING, [RunState.PREPARING])
         return _to_run(write, _find(write, run.id))
-
-
-def _split(numbers: Sequence[int]) -> Iterator[list[int]]:
-    rest = iter(numbers)
-    while chunk := list(islice(rest, CHUNK)):
-        yield chunk
 
 
 def _list_engines(session: Session, run_number: int) -> list[str]:
@@ -204,10 +199,11 @@ def find_next(db: Database, serving: Serving | None = None) -> NextImage | None:
         unserved = list_unserved(read, serving)
         for run in read.exec(running.order_by(col(VerificationRunRow.number).desc())):
             number = run.number or 0
-            row = _find_untaken(read, number)
-            if row is None:
+            total, taken = _count_images(read, number)
+            if taken == total:
                 ended.append(number)
                 continue
+            row = read.get_one(VerificationRunImageRow, (number, taken + 1))
             image = read.get_one(ImageRow, row.image_number)
             request = read.get(RequestRow, image.request_digest)
             if request is not None and request.engine in unserved:
@@ -365,10 +361,8 @@ def _find(session: Session, reference: str) -> VerificationRunRow:
 
 def _to_run(session: Session, row: VerificationRunRow) -> VerificationRun:
     number = row.number or 0
-    total = _count_images(session, number)
-    untaken = _find_untaken(session, number)
-    taken = total if untaken is None else untaken.position - 1
-    is_busy = _find_current_job(session, number) is not None
+    total, taken = _count_images(session, number)
+    is_busy = _find_job_at(session, number, taken) is not None
     return VerificationRun(
         number=number,
         id=row.id,
@@ -381,24 +375,21 @@ def _to_run(session: Session, row: VerificationRunRow) -> VerificationRun:
     )
 
 
-def _count_images(session: Session, number: int) -> int:
-    """How many images a run has: its highest position."""
-    last = select(func.max(VerificationRunImageRow.position))
-    return session.exec(last.where(col(VerificationRunImageRow.run_number) == number)).one() or 0
-
-
 def _is_taken(row: VerificationRunImageRow) -> bool:
     return row.job_id is not None or row.verification_number is not None
 
 
-def _find_untaken(session: Session, number: int) -> VerificationRunImageRow | None:
-    """The first image of a run that nobody has taken, None when all are.
+def _count_images(session: Session, number: int) -> tuple[int, int]:
+    """How many images a run has, which is its highest position, and how many were taken.
 
-    They are taken in their order, so halving finds it with twenty looks among a million.
+    They are taken in their order, so halving finds the first that nobody has taken with twenty
+    looks among a million.
     """
     connection = unwrap(session)
-    low, high = 1, _count_images(session, number) + 1
-    found = None
+    last = "SELECT max(position) FROM verification_run_image WHERE run_number = ?"
+    total: int = connection.execute(last, (number,)).fetchone()[0] or 0
+    low, high = 1, total + 1
+    taken = total
     while low < high:
         middle = (low + high) // 2
         row = connection.execute(_FROM, (number, middle)).fetchone()
@@ -407,8 +398,8 @@ def _find_untaken(session: Session, number: int) -> VerificationRunImageRow | No
         elif row[1]:
             low = row[0] + 1
         else:
-            high, found = middle, row[0]
-    return None if found is None else session.get(VerificationRunImageRow, (number, found))
+            high, taken = middle, row[0] - 1
+    return total, taken
 
 
 _FROM = (
@@ -421,9 +412,12 @@ _FROM = (
 
 def _find_current_job(session: Session, number: int) -> str | None:
     """The job of a run that has not ended, None when there is none."""
-    untaken = _find_untaken(session, number)
-    before = _count_images(session, number) if untaken is None else untaken.position - 1
-    row = session.get(VerificationRunImageRow, (number, before))
+    return _find_job_at(session, number, _count_images(session, number)[1])
+
+
+def _find_job_at(session: Session, number: int, position: int) -> str | None:
+    """The job of the image at this position of a run, where it has not ended."""
+    row = session.get(VerificationRunImageRow, (number, position))
     if row is None or row.job_id is None:
         return None
     state = session.exec(select(JobRow.state).where(col(JobRow.id) == row.job_id)).first()

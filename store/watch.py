@@ -13,7 +13,6 @@ from store.tables import (
     ImageRow,
     JobRow,
     MetaRow,
-    ThinnedRow,
     VerificationRow,
     VerificationRunRow,
 )
@@ -34,7 +33,6 @@ class Fingerprint(msgspec.Struct, frozen=True):
     marks: str
     unfinished: tuple[tuple[int, str, bool], ...]
     runs: tuple[tuple[int, str], ...]
-    thinned: int
 
 
 def read_fingerprint(db: Database) -> Fingerprint:
@@ -54,7 +52,6 @@ def read_fingerprint(db: Database) -> Fingerprint:
                     unfinished.where(col(JobRow.state).in_(active))
                 )
             ),
-            thinned=read.exec(select(func.count()).select_from(ThinnedRow)).one(),
             runs=tuple(
                 (number or 0, state)
                 for number, state in read.exec(

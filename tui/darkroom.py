@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from engines.thinning import Thinning
     from store.database import Database
     from store.decoding import DecodedInput, Input, Role
-    from store.lineage import Ancestry, Branch, Origin
+    from store.lineage import Ancestry, Branch
     from store.metadata.choices import FileChoices, MadeFile
     from store.metadata.intake import Adopted, Arrival
     from store.metadata.signature import SigningKey
@@ -464,12 +464,6 @@ class Darkroom:
         from store import lineage
 
         return await asyncio.to_thread(lineage.list_by_id, self.database, image_ids)
-
-    async def list_origins(self, numbers: Collection[int]) -> dict[int, Origin]:
-        """Where those of these images came from that were imported, by number."""
-        from store import lineage
-
-        return await asyncio.to_thread(lineage.list_origins, self.database, numbers)
 
     async def read_tree(self, image_id: str, *, depth: int, breadth: int) -> Branch:
         """An image with what came of it. Raises `NotFound`."""

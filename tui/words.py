@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from store.records import (
     FinishReason,
@@ -24,9 +24,6 @@ from store.records import (
 )
 from store.request import Adapter, FineTune, Guidance, InitialImage, Mask, Parameters, Upscale
 from tui.text import show_safely
-
-if TYPE_CHECKING:
-    from store.lineage import Origin
 
 # Verdicts
 
@@ -288,13 +285,10 @@ def describe_unread(imported: Imported) -> list[str]:
     ]
 
 
-def describe_origin(image: Image, origin: Origin | None = None) -> str:
-    """What the first image of a line came from; "" where that is another image.
-
-    `origin`: the file that it was imported from.
-    """
-    if origin is not None:
-        return f"imported from {origin.file_name} ({origin.dialect})"
+def describe_origin(image: Image) -> str:
+    """What the first image of a line came from; "" where that is another image."""
+    if image.imported is not None:
+        return f"imported from {image.imported.file_name} ({image.imported.dialect})"
     if image.parent_id:
         return ""
     parameters = image.request.parameters

@@ -35,8 +35,9 @@ from store.metadata.record import (
 )
 from store.pixels import digest_pixels, identify_image, make_thumbnail, open_image
 from store.records import EnvironmentRecord, Image, JobState, Purpose
-from store.seals import seal_image, unwrap
+from store.seals import seal_image
 from store.search_index import fold_text
+from store.sqlite import unwrap
 from store.tables import ImageRow, ImportedRow, JobRow, StageRow, ThumbnailRow
 from store.vault import suffix_of
 

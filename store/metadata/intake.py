@@ -48,8 +48,9 @@ from store.records import (
     Verdict,
 )
 from store.request import Parameters, Prompt, PromptStack, Request
-from store.seals import seal_image, seal_verification, unwrap
+from store.seals import seal_image, seal_verification
 from store.search_index import fold_text
+from store.sqlite import unwrap
 from store.tables import ImageRow, ImportedRow, JobRow, ThumbnailRow
 from store.vault import suffix_of
 

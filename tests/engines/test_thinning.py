@@ -32,6 +32,7 @@ from store.records import (
     Result,
     Verdict,
 )
+from store.watch import read_fingerprint
 from tests.factories import (
     SEED,
     make_hosted_request,
@@ -99,8 +100,10 @@ def test_what_was_verified_here_loses_its_pixels_and_nothing_else(
     would = thin(database, registry, [image.number], is_rehearsal=True)
     assert (would.images, would.files, would.freed) == (1, 1, len(result.data))
     assert image.path.exists()
+    seen = read_fingerprint(database)
     assert thin(database, registry, [image.number]) == would
     assert not image.path.exists()
+    assert read_fingerprint(database) != seen
     now = history.check_image(database, image.id)
     assert now.is_thinned
     assert now.changes == ()
@@ -180,6 +183,20 @@ def test_a_file_goes_only_when_all_that_share_it_can_be_made_again(
     third, _ = make(database)
     assert third.path.exists()
     assert history.read_image(database, history.get_image(database, first.id)) == result.data
+
+
+def test_those_that_share_a_file_are_thinned_together(
+    database: Database,
+    registry: EngineRegistry,
+    here: EnvironmentRecord,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sharing = [make(database)[0] for _ in range(2)]
+    for image in sharing:
+        prove(database, image, here)
+    monkeypatch.setattr("engines.thinning.PAGE", 1)
+    done = thin(database, registry, [image.number for image in sharing])
+    assert (done.images, done.kept) == (2, {})
 
 
 def test_the_file_of_an_input_stays(

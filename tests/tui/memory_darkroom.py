@@ -21,7 +21,7 @@ from engines.settings import Settings
 from engines.thinning import Thinning
 from store.decoding import DecodedInput, Input, Role, decode_input
 from store.errors import NotFound, StoreError
-from store.lineage import Ancestry, Origin
+from store.lineage import Ancestry
 from store.marks import read_mark
 from store.metadata.choices import FileChoices, MadeFile
 from store.metadata.intake import Arrival
@@ -60,7 +60,6 @@ class MemoryDarkroom(Darkroom):
         self.trouble = ""
         self.images: list[Image] = []
         self.files: dict[str, bytes] = {}
-        self.origins: dict[int, Origin] = {}
         self.inputs: dict[str, bytes] = {}
         self.facts: dict[str, Input] = {}
         self.jobs: list[Job] = []
@@ -403,9 +402,6 @@ class MemoryDarkroom(Darkroom):
 
     async def list_by_id(self, image_ids: Collection[str]) -> list[Image]:
         return [image for image in self.images if image.id in image_ids]
-
-    async def list_origins(self, numbers: Collection[int]) -> dict[int, Origin]:
-        return {number: self.origins[number] for number in numbers if number in self.origins}
 
     async def check_image(self, reference: str) -> Image:
         return await self.get_image(reference)

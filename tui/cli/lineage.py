@@ -59,24 +59,29 @@ def lineage(
             tree = await darkroom.read_tree(image, depth=most, breadth=wide)
             counts = await darkroom.count_children([each.id for each in ancestry.images])
             first = ancestry.images[-1] if ancestry.images else tree.image
-            origins = await darkroom.list_origins([first.number])
-        origin = origins.get(first.number)
         if as_json:
             document = _describe_line(ancestry, counts) | {
-                "imported_from": msgspec.to_builtins(origin),
+                "imported_from": _describe_file(first),
                 "tree": _describe_branch(tree, ancestry.images[0] if ancestry.images else None),
             }
             print_json(document)
             return
         encoding = find_encoding(sys.stdout).lower().replace("_", "-")
         guides = _UNICODE if encoding.startswith("utf") else _ASCII
-        for line in _draw(ancestry, tree, counts, describe_origin(first, origin), guides):
+        for line in _draw(ancestry, tree, counts, describe_origin(first), guides):
             print_line(line)
 
     run_command(work(), as_json=as_json)
 
 
 # As JSON
+
+
+def _describe_file(image: Image) -> dict[str, str] | None:
+    """The file that it was imported from, and whose metadata that had."""
+    if image.imported is None:
+        return None
+    return {"file_name": image.imported.file_name, "dialect": image.imported.dialect}
 
 
 def _describe_image(image: Image, parent: Image | None) -> dict[str, Any]:

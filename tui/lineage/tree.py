@@ -141,10 +141,8 @@ class LineageTree(Tree[Entry], inherit_bindings=False):
         image = next(iter(await darkroom.list_by_id([image.id])), image)
         line = [*reversed(ancestry.images), image]
         counts = await darkroom.count_children([each.id for each in line])
-        origins = await darkroom.list_origins([line[0].number])
         self.clear()
-        first = describe_origin(line[0], origins.get(line[0].number))
-        said = _describe_beginning(ancestry, line[0]) or first
+        said = _describe_beginning(ancestry, line[0]) or describe_origin(line[0])
         node = self.root
         for place, each in enumerate(line):
             entry = Entry(image=each, said=said, is_subject=each.id == image.id)

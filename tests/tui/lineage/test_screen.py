@@ -9,8 +9,7 @@ import msgspec
 import pytest
 from textual.pilot import Pilot
 
-from store.lineage import Origin
-from store.records import Draft, DraftPrompt, Image, Purpose, Relation, Verdict
+from store.records import Draft, DraftPrompt, Image, Imported, Purpose, Relation, Verdict
 from tests.factories import make_request
 from tests.screens import read_screen
 from tests.tui.desk_darkroom import DeskDarkroom, with_place
@@ -137,7 +136,8 @@ async def test_many_children_come_in_pages_and_new_ones_by_themselves(tmp_path: 
 
 async def test_an_origin_a_ring_and_a_parent_that_is_gone_are_said(tmp_path: Path) -> None:
     darkroom, (first, edited, *_) = make_family(tmp_path)
-    darkroom.origins[first.number] = Origin(file_name="cat\x1b.png", dialect="a1111")
+    came = Imported(dialect="a1111", grade="mapped", file_name="cat\x1b.png")
+    darkroom.images[0] = msgspec.structs.replace(first, imported=came)
     async with running(darkroom) as (app, pilot):
         await open_lineage(app, pilot, edited)
         assert "imported from cat␛.png (a1111)" in read_screen(app)
