@@ -95,7 +95,7 @@ class FileVerifier:
         signature = check_signature(carried, self._signers)
         record = carried.read.record
         if carried.read.changes or record is None:
-            changes = carried.read.changes or ("record",)
+            changes = carried.read.changes
             where = "record" if changes == ("record",) else f"record: {', '.join(changes)}"
             comparison = _differ(where, describe_changes(changes))
             return FileVerification(comparison=comparison, record=record, signature=signature)
@@ -147,12 +147,11 @@ async def _judge(
             obstacle = _differ("pixels", detail)
         return obstacle, is_lossy
     try:
-        result = await _make(record, registry, files)
+        result, now = await _make(record, registry, files)
     except SafelightError as error:
-        comparison = explain_failure(error)
-        return (_differ("pixels", damage) if damage else comparison), is_lossy
-    now = await asyncio.to_thread(open_image, result.data)
-    measured = None if then is None else measure_difference(then, now)
+        comparison = _differ("pixels", damage) if damage else explain_failure(error)
+        return comparison, is_lossy
+    measured = None if then is None else await asyncio.to_thread(measure_difference, then, now)
     psnr = None if measured is None else measured.psnr_db
     comparison = compare(
         pixels_then=record.pixels.sha256,
@@ -226,8 +225,10 @@ def _find_obstacle(
     return Comparison(verdict=Verdict.NOT_VERIFIABLE, detail=why)
 
 
-async def _make(record: Record, registry: EngineRegistry, files: CarriedFiles) -> Result:
-    """The image of a record, made now. Raises `SafelightError`."""
+async def _make(
+    record: Record, registry: EngineRegistry, files: CarriedFiles
+) -> tuple[Result, Image]:
+    """The image of a record, made now, and its pixels. Raises `SafelightError`."""
     request = registry.pin(record.request, record.environment_record)
     engine = registry.get_engine(request.engine)
     engine.capabilities.check(request)
@@ -244,7 +245,8 @@ async def _make(record: Record, registry: EngineRegistry, files: CarriedFiles) -
                 produced = event
     image = await asyncio.to_thread(check_produced, produced, is_paid=False)
     assert produced is not None
-    return make_result(
+    result = await asyncio.to_thread(
+        make_result,
         produced,
         image,
         warning=None,
@@ -253,3 +255,4 @@ async def _make(record: Record, registry: EngineRegistry, files: CarriedFiles) -
         stages=tuple(stages),
         meta={},
     )
+    return result, image
