@@ -25,7 +25,6 @@ from store.inputs import get_input, keep_input
 from store.mapping import join_prompts, store_environment, store_request, to_images
 from store.metadata.record import (
     VERIFICATIONS_LIMIT,
-    CopyFact,
     FileFact,
     ImportedFact,
     InputFact,
@@ -52,13 +51,10 @@ _ID_DIGITS = frozenset("0123456789abcdef")
 # Out
 
 
-def make_record(
-    db: Database, image: Image, data: bytes, *, program: str, copy: CopyFact | None = None
-) -> Record:
+def make_record(db: Database, image: Image, data: bytes, *, program: str) -> Record:
     """The record of `image`, whose file as the engine gave it is `data`.
 
-    `image` comes from `history.get_image`. `copy`: what it was encoded as, None for `data` itself.
-    Raises `StoreError` where the file or a file that it starts from cannot be read.
+    `image` comes from `history.get_image`. Raises `StoreError` where that, or the file, is damaged.
     """
     if image.is_damaged:
         raise StoreError(
@@ -83,7 +79,6 @@ def make_record(
             sha256=image.pixels_sha256, mode=pixels.mode, width=image.width, height=image.height
         ),
         file=FileFact(sha256=image.file_sha256, mime=image.mime, size=image.file_bytes),
-        copy=copy,
         imported=_describe_import(image),
         finish_reason=image.finish_reason,
         warning=None if image.warning is None else _hide(image.warning, places),

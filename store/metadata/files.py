@@ -59,7 +59,6 @@ def make_file(
     if choices.strip:
         bare = strip_metadata(body, _find_orientation(body))
         return MadeFile(data=bare, suffix=suffix_of(mime), parameters=parameters)
-    copy = None
     record = make_record(db, image, data, program=program)
     if body is not data:
         copy = CopyFact(
@@ -155,7 +154,11 @@ def read_file(data: bytes) -> CarriedRecord:
 
     Raises `StoreError` where there is none, or more than one, or of a form that is not known here.
     """
-    metadata = read_metadata(data)
+    return find_record(data, read_metadata(data))
+
+
+def find_record(data: bytes, metadata: Metadata) -> CarriedRecord:
+    """As `read_file`, of a file whose metadata were read already."""
     by_kind: dict[str, list[bytes]] = {"record": [], "signature": [], "input": []}
     for part in metadata.parts:
         by_kind[part.kind].append(part.data)

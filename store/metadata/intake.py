@@ -93,7 +93,7 @@ def read_file(data: bytes) -> Found:
     if all(part.kind != "record" for part in metadata.parts):
         return Found(reading=reading, notes=notes)
     try:
-        carried = files.read_file(data)
+        carried = files.find_record(data, metadata)
     except StoreError as error:
         return Found(reading=reading, notes=(*notes, error.message))
     if carried.read.changes or carried.read.record is None:
