@@ -23,7 +23,7 @@ from store.metadata.containers import (
     write_metadata,
 )
 from store.metadata.exchange import are_those, make_record
-from store.metadata.exif_texts import make_orientation
+from store.metadata.exif_texts import EXIF_HEAD, make_orientation
 from store.metadata.parameters_text import write_infotext
 from store.metadata.record import CopyFact, ReadRecord, Record, name_program, read_record
 from store.metadata.signature import SigningKey
@@ -95,7 +95,7 @@ def _encode(image: Image, data: bytes, choices: FileChoices) -> tuple[bytes, str
     if profile := pixels.info.get("icc_profile"):
         options["icc_profile"] = profile
     if (orientation := _find_orientation(data)) != 1:
-        options["exif"] = b"Exif\0\0" + make_orientation(orientation)
+        options["exif"] = EXIF_HEAD + make_orientation(orientation)
     file = io.BytesIO()
     if wanted == "PNG":
         pixels.save(file, "PNG", **options)
