@@ -102,10 +102,6 @@ class Metadata(NamedTuple):
     parts: tuple[Part, ...] = ()
     notes: tuple[str, ...] = ()
 
-    def find(self, key: str) -> str | None:
-        """The last text of this key, as other readers take it."""
-        return next((field.text for field in reversed(self.fields) if field.key == key), None)
-
 
 class _Piece(NamedTuple):
     """A chunk or segment: its name, where it begins and ends, and where its content does."""

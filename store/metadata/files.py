@@ -138,7 +138,7 @@ class CarriedRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A file with a record in it, as they were found: nothing is checked but what `read` says.
 
     `text`: the record's bytes. `signature`: as it was found, None for none. `inputs`: files by
-    their digests. `metadata`: what else lies in the file.
+    their digests.
     """
 
     data: bytes
@@ -146,7 +146,6 @@ class CarriedRecord(msgspec.Struct, frozen=True, kw_only=True):
     read: ReadRecord
     signature: bytes | None = None
     inputs: Mapping[str, bytes] = {}
-    metadata: Metadata
 
 
 def read_file(data: bytes) -> CarriedRecord:
@@ -177,7 +176,6 @@ def find_record(data: bytes, metadata: Metadata) -> CarriedRecord:
         read=read_record(text),
         signature=next(iter(by_kind["signature"]), None),
         inputs={hashlib.sha256(part).hexdigest(): part for part in by_kind["input"]},
-        metadata=metadata,
     )
 
 
