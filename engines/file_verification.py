@@ -12,7 +12,6 @@ import contextlib
 import time
 import uuid
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -26,12 +25,7 @@ from store.errors import SafelightError, StoreError
 from store.metadata.exchange import are_those
 from store.metadata.files import CarriedRecord, digest_body, read_file
 from store.metadata.record import Record, describe_changes
-from store.metadata.signature import (
-    SignatureFinding,
-    SignatureState,
-    find_name,
-    read_signature,
-)
+from store.metadata.signature import SignatureFinding, SignatureState, read_signature
 from store.pixels import identify_image, open_image
 from store.records import Comparison, Result, Stage, Verdict
 
@@ -74,12 +68,12 @@ class CarriedFiles:
 class FileVerifier:
     """Verifies files, one after the other, with engines of its own that it keeps warm.
 
-    `kept`: where input files are looked for that came with no record. `signers`: a file that names
-    the keys of people (`allowed_signers`).
+    `kept`: where input files are looked for that came with no record. `signers`: whose keys are
+    whose (`read_signers`).
     """
 
     def __init__(
-        self, settings: Settings, kept: InputFiles = NO_FILES, signers: Path | None = None
+        self, settings: Settings, kept: InputFiles = NO_FILES, signers: Mapping[str, str] = {}
     ) -> None:
         self._registry = EngineRegistry(settings)
         self._kept = kept
@@ -98,10 +92,10 @@ class FileVerifier:
         record in the file.
         """
         carried = await asyncio.to_thread(read_file, data)
-        signature = await asyncio.to_thread(check_signature, carried, self._signers)
+        signature = check_signature(carried, self._signers)
         record = carried.read.record
         if carried.read.changes or record is None:
-            changes = carried.read.changes or ("record",)
+            changes = carried.read.changes
             where = "record" if changes == ("record",) else f"record: {', '.join(changes)}"
             comparison = _differ(where, describe_changes(changes))
             return FileVerification(comparison=comparison, record=record, signature=signature)
@@ -116,8 +110,8 @@ class FileVerifier:
         )
 
 
-def check_signature(carried: CarriedRecord, signers: Path | None = None) -> SignatureFinding:
-    """What the signature beside a record says of it. Raises `StoreError` for unreadable signers."""
+def check_signature(carried: CarriedRecord, signers: Mapping[str, str]) -> SignatureFinding:
+    """What the signature beside a record says of it, and by `signers` who says so."""
     if carried.signature is None:
         return SignatureFinding()
     try:
@@ -130,7 +124,7 @@ def check_signature(carried: CarriedRecord, signers: Path | None = None) -> Sign
         state=SignatureState.FITS if fits else SignatureState.DOES_NOT_FIT,
         fingerprint=signature.key.fingerprint,
         key=signature.key.line,
-        name=find_name(signature.key, signers) if fits and signers is not None else None,
+        name=signers.get(signature.key.line) if fits else None,
         problem="" if fits else said,
     )
 
@@ -153,12 +147,11 @@ async def _judge(
             obstacle = _differ("pixels", detail)
         return obstacle, is_lossy
     try:
-        result = await _make(record, registry, files)
+        result, now = await _make(record, registry, files)
     except SafelightError as error:
-        comparison = explain_failure(error)
-        return (_differ("pixels", damage) if damage else comparison), is_lossy
-    now = await asyncio.to_thread(open_image, result.data)
-    measured = None if then is None else measure_difference(then, now)
+        comparison = _differ("pixels", damage) if damage else explain_failure(error)
+        return comparison, is_lossy
+    measured = None if then is None else await asyncio.to_thread(measure_difference, then, now)
     psnr = None if measured is None else measured.psnr_db
     comparison = compare(
         pixels_then=record.pixels.sha256,
@@ -232,8 +225,10 @@ def _find_obstacle(
     return Comparison(verdict=Verdict.NOT_VERIFIABLE, detail=why)
 
 
-async def _make(record: Record, registry: EngineRegistry, files: CarriedFiles) -> Result:
-    """The image of a record, made now. Raises `SafelightError`."""
+async def _make(
+    record: Record, registry: EngineRegistry, files: CarriedFiles
+) -> tuple[Result, Image]:
+    """The image of a record, made now, and its pixels. Raises `SafelightError`."""
     request = registry.pin(record.request, record.environment_record)
     engine = registry.get_engine(request.engine)
     engine.capabilities.check(request)
@@ -250,7 +245,8 @@ async def _make(record: Record, registry: EngineRegistry, files: CarriedFiles) -
                 produced = event
     image = await asyncio.to_thread(check_produced, produced, is_paid=False)
     assert produced is not None
-    return make_result(
+    result = await asyncio.to_thread(
+        make_result,
         produced,
         image,
         warning=None,
@@ -259,3 +255,4 @@ async def _make(record: Record, registry: EngineRegistry, files: CarriedFiles) -
         stages=tuple(stages),
         meta={},
     )
+    return result, image

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -29,10 +29,12 @@ from store.records import (
     JobState,
     Purpose,
     Relation,
+    Stage,
     Verdict,
     Verification,
 )
 from store.request import FORMS, REQUEST_FORMAT, Parameters, Prompt, PromptStack, Request
+from store.search_index import fold_text
 from store.sqlite import unwrap
 from store.tables import (
     AnnotationRow,
@@ -42,8 +44,10 @@ from store.tables import (
     JobRow,
     PromptRow,
     RequestRow,
+    StageRow,
     TagRow,
     ThinnedRow,
+    ThumbnailRow,
     VerificationRow,
     VerificationRunImageRow,
 )
@@ -147,6 +151,24 @@ def store_environment(session: Session, environment: EnvironmentRecord) -> str:
         session.add(EnvironmentRow(digest=digest, json_text=environment.to_json().decode()))
         session.flush()
     return digest
+
+
+def store_image(
+    write: Session, row: ImageRow, stages: Iterable[Stage], thumbnail: bytes
+) -> ImageRow:
+    """Add the row of a new image, its stages and its thumbnail, and fold its text for searches.
+
+    It is to be sealed when all else that belongs to it is there; see `store.seals.seal_image`.
+    """
+    write.add(row)
+    write.flush()
+    number = row.number or 0
+    fold_text(unwrap(write), number, row.prompt_text)
+    for position, stage in enumerate(stages, 1):
+        values = msgspec.structs.asdict(stage)
+        write.add(StageRow(image_number=number, position=position, **values))
+    write.add(ThumbnailRow(image_number=number, data=thumbnail))
+    return row
 
 
 def store_verification(

@@ -29,6 +29,7 @@ from store.mapping import (
     join_prompts,
     load_requests,
     store_environment,
+    store_image,
     store_request,
     store_verification,
     to_images,
@@ -49,7 +50,6 @@ from store.records import (
 )
 from store.request import Request
 from store.seals import seal_image, seal_verification
-from store.search_index import fold_text
 from store.serving import (
     ask,
     find_number,
@@ -58,14 +58,11 @@ from store.serving import (
     read_token,
     take_over,
 )
-from store.sqlite import unwrap
 from store.tables import (
     ImageRow,
     JobRow,
     RequestRow,
-    StageRow,
     ThinnedRow,
-    ThumbnailRow,
     VerificationRow,
     VerificationRunImageRow,
 )
@@ -587,14 +584,7 @@ def _store_image(
         meta=msgspec.json.encode(result.meta, order="sorted").decode(),
         prompt_text=join_prompts(job.request),
     )
-    write.add(image)
-    write.flush()
-    number = image.number or 0
-    fold_text(unwrap(write), number, image.prompt_text)
-    for position, stage in enumerate(result.stages, 1):
-        values = msgspec.structs.asdict(stage)
-        write.add(StageRow(image_number=number, position=position, **values))
-    write.add(ThumbnailRow(image_number=number, data=result.thumbnail))
+    store_image(write, image, result.stages, result.thumbnail)
     row.image_id = image.id
     return image
 

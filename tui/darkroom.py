@@ -853,10 +853,10 @@ class Darkroom:
             for sha256 in image.request.parameters.inputs
         }
 
-    def make_file_verifier(self, signers: Path | None = None) -> FileVerifier:
+    def make_file_verifier(self, signers: Mapping[str, str]) -> FileVerifier:
         """What verifies files from their own records; to be closed. It adds nothing to the history.
 
-        `signers` names the keys of people. Files that requests start from are looked for here too.
+        `signers`: whose keys are whose. Files that requests start from are looked for here too.
         """
         from engines.file_verification import FileVerifier
         from engines.worker.job import KeptFiles

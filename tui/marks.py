@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 
 import msgspec
 
 from store.records import Emptying, Image, Mark
+from tui.shell_command import join_words
 from tui.words import count_things
 
 _UNSET = msgspec.UNSET
@@ -64,33 +64,26 @@ def describe_mark(mark: Mark, *, has_unicode: bool = True) -> str:
     return ", ".join(parts)
 
 
-def write_commands(mark: Mark, ids: Sequence[str]) -> list[str]:
-    """The command lines that say `mark` of these images, as a shell reads them."""
-    given = " ".join(ids)
-    lines = []
+def write_commands(mark: Mark, ids: Sequence[str], encoding: str) -> list[str]:
+    """The command lines that say `mark` of these images, as a shell reads them.
+
+    What the `encoding` of a terminal does not show is spelled out, so that they can be copied.
+    """
+    lines: list[list[str]] = []
     if mark.rating is not _UNSET:
-        rating = "none" if mark.rating is None else mark.rating
-        lines.append(f"safelight rate {given} {rating}")
+        lines.append(["rate", *ids, "none" if mark.rating is None else str(mark.rating)])
     if mark.is_favourite is not _UNSET:
-        lines.append(f"safelight favourite {given}{'' if mark.is_favourite else ' --off'}")
+        lines.append(["favourite", *ids, *([] if mark.is_favourite else ["--off"])])
     if mark.add or mark.remove:
-        tags = [f"--add {shlex.quote(tag)}" for tag in mark.add]
-        tags += [f"--remove {shlex.quote(tag)}" for tag in mark.remove]
-        lines.append(f"safelight tag {given} {' '.join(tags)}")
+        tags = [word for tag in mark.add for word in ("--add", tag)]
+        tags += [word for tag in mark.remove for word in ("--remove", tag)]
+        lines.append(["tag", *ids, *tags])
     if mark.note is not _UNSET:
-        lines.append(f"safelight note {given} {_quote(mark.note or '')}")
+        note = mark.note or ""
+        lines.append(["note", *ids, *(["--"] if note.startswith("-") else []), note])
     if mark.is_trashed is not _UNSET:
-        how = given if mark.is_trashed else f"--put-back {given}"
-        lines.append(f"safelight trash {how}")
-    return lines
-
-
-def _quote(text: str) -> str:
-    """One word of a shell, in one line."""
-    if "\n" not in text:
-        return shlex.quote(text)
-    escaped = text.replace("\\", "\\\\").replace("\n", "\\n")
-    return f'"$(printf %b {shlex.quote(escaped)})"'
+        lines.append(["trash", *([] if mark.is_trashed else ["--put-back"]), *ids])
+    return [join_words(["safelight", *words], encoding) for words in lines]
 
 
 def write_bytes(count: int) -> str:

@@ -55,7 +55,7 @@ def open_new(path: Path) -> Iterator[BinaryIO]:
 
     Raises `RequestError`.
     """
-    temporary = path.parent / f".safelight-{secrets.token_hex(8)}"
+    temporary = path.parent / _make_temporary_name()
     try:
         if os.path.lexists(path):
             raise FileExistsError(None, "", str(path))
@@ -95,42 +95,44 @@ def _explain(folder: Path, error: OSError) -> RequestError:
     )
 
 
-def _write(
-    folder: Path, name: str, contents: Mapping[str, bytes], attempts: int = NUMBER_LIMIT
-) -> dict[str, Path]:
+def _write(folder: Path, name: str, contents: Mapping[str, bytes]) -> dict[str, Path]:
     """Every content under its ending, all of one name. Raises `OSError`."""
     temporary: dict[str, Path] = {}
     try:
         for suffix, data in contents.items():
-            temporary[suffix] = _write_temporary(folder, data)
-        for number in range(1, attempts + 1):
+            path = folder / _make_temporary_name()
+            _write_new(path, data)
+            temporary[suffix] = path
+        for number in range(1, NUMBER_LIMIT + 1):
             stem = name if number == 1 else f"{name}-{number}"
             paths = {suffix: folder / f"{stem}{suffix}" for suffix in contents}
-            if attempts > 1 and any(os.path.lexists(path) for path in paths.values()):
+            if any(os.path.lexists(path) for path in paths.values()):
                 continue
-            if _place(temporary, paths, may_raise=number == attempts):
+            if _place(temporary, paths):
                 return paths
-        raise FileExistsError(None, f"it has {attempts:,} files of the name {name}", None)
+        raise FileExistsError(None, f"it has {NUMBER_LIMIT:,} files of the name {name}", None)
     finally:
         for path in temporary.values():
             path.unlink(missing_ok=True)
 
 
-def _write_temporary(folder: Path, data: bytes) -> Path:
-    path = folder / f".safelight-{secrets.token_hex(8)}"
-    try:
-        with path.open("xb") as file:
+def _make_temporary_name() -> str:
+    return f".safelight-{secrets.token_hex(8)}"
+
+
+def _write_new(path: Path, data: bytes) -> None:
+    """A file of a name that is free, on disk when this returns, else gone. Raises `OSError`."""
+    with path.open("xb") as file:
+        try:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-    except BaseException:
-        with contextlib.suppress(OSError):
+        except BaseException:
             path.unlink(missing_ok=True)
-        raise
-    return path
+            raise
 
 
-def _place(temporary: Mapping[str, Path], paths: Mapping[str, Path], *, may_raise: bool) -> bool:
+def _place(temporary: Mapping[str, Path], paths: Mapping[str, Path]) -> bool:
     """Give all files their names; False, with none of them there, when one of these is taken."""
     placed: list[Path] = []
     try:
@@ -140,7 +142,7 @@ def _place(temporary: Mapping[str, Path], paths: Mapping[str, Path], *, may_rais
     except BaseException as error:
         for path in placed:
             path.unlink(missing_ok=True)
-        if isinstance(error, FileExistsError) and not may_raise:
+        if isinstance(error, FileExistsError):
             return False
         raise
     return True
@@ -154,16 +156,4 @@ def _link(source: Path, target: Path) -> None:
         raise
     except OSError:
         # Some file systems know no second name of a file.
-        _copy(source, target)
-
-
-def _copy(source: Path, target: Path) -> None:
-    data = source.read_bytes()
-    with target.open("xb") as file:
-        try:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        except BaseException:
-            target.unlink(missing_ok=True)
-            raise
+        _write_new(target, source.read_bytes())

@@ -118,7 +118,7 @@ def make_command(
     # One byte more for the end of each.
     if sum(len(word.encode(_UTF8, "surrogatepass")) + 1 for word in words) > WORDS_LIMIT:
         return make_pipe(request)
-    return _join(words, encoding)
+    return join_words(words, encoding)
 
 
 def make_pipe(request: Request) -> str:
@@ -194,7 +194,8 @@ def _is_read_back(request: Request) -> bool:
     return True
 
 
-def _join(words: list[str], encoding: str) -> str:
+def join_words(words: list[str], encoding: str) -> str:
+    """The line of these words, for a shell whose locale has `encoding`."""
     is_ascii = codecs.lookup(encoding).name != _UTF8
     line = " ".join(quote_word(word, is_ascii=is_ascii) for word in words)
     has_more = is_ascii and not all(word.isascii() for word in words)

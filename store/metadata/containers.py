@@ -23,7 +23,12 @@ from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
 from store.errors import StoreError
-from store.metadata.exif_texts import add_user_comment, make_orientation, read_exif_texts
+from store.metadata.exif_texts import (
+    EXIF_HEAD,
+    add_user_comment,
+    make_orientation,
+    read_exif_texts,
+)
 from store.pixels import FILE_LIMIT
 
 Format = Literal["PNG", "JPEG", "WEBP"]
@@ -55,7 +60,6 @@ _OWN_HEAD = struct.Struct(">4sHHH")
 _SEGMENT = 65533
 """Most bytes of a JPEG segment behind its length."""
 
-_EXIF = b"Exif\0\0"
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _MORE_XMP = b"http://ns.adobe.com/xmp/extension/\0"
 _PNG_PIXELS = frozenset(
@@ -97,10 +101,6 @@ class Metadata(NamedTuple):
     fields: tuple[Field, ...] = ()
     parts: tuple[Part, ...] = ()
     notes: tuple[str, ...] = ()
-
-    def find(self, key: str) -> str | None:
-        """The last text of this key, as other readers take it."""
-        return next((field.text for field in reversed(self.fields) if field.key == key), None)
 
 
 class _Piece(NamedTuple):
@@ -181,7 +181,7 @@ class _Reader:
             marker, head = piece.name[0], bytes(content[: len(_MORE_XMP)])
             if marker == _COM:
                 self._keep("COM", "Comment", _decode(self._bound(content)))
-            elif marker == _APP1 and head.startswith(_EXIF):
+            elif marker == _APP1 and head.startswith(EXIF_HEAD):
                 exif = exif or bytes(content)
             elif marker == _APP1 and head.startswith(_XMP):
                 self._take_xmp(bytes(content[len(_XMP) :]))
@@ -374,6 +374,11 @@ def _walk_webp(data: bytes) -> Iterator[_Piece]:
     raise StoreError(f"The image file has more than {CHUNKS_LIMIT:,} chunks.")
 
 
+def _list_chunks(data: bytes) -> list[_Chunk]:
+    view = memoryview(data)
+    return [(piece.name, view[piece.inner : piece.inner_end]) for piece in _walk_webp(data)]
+
+
 def _check_size(size: int) -> None:
     if size > FILE_LIMIT:
         raise StoreError(f"The image file has {size:,} bytes, more than {FILE_LIMIT:,}.")
@@ -445,7 +450,7 @@ def _write_jpeg(data: bytes, parts: Sequence[Part], parameters: str | None) -> b
         marker, whole = piece.name[0], view[piece.start : piece.end]
         if marker == _APP10 and data.startswith(_OWN, piece.inner):
             continue
-        if marker == _APP1 and exif is None and data.startswith(_EXIF, piece.inner):
+        if marker == _APP1 and exif is None and data.startswith(EXIF_HEAD, piece.inner):
             exif = len(heads) if not rest else None
         if not rest and 0xE0 <= marker <= 0xEF:
             heads.append(whole)
@@ -485,21 +490,16 @@ def _make_segment(marker: int, content: bytes) -> bytes:
 
 
 def _write_webp(data: bytes, parts: Sequence[Part], parameters: str | None) -> bytes:
-    view = memoryview(data)
-    chunks: list[_Chunk] = [
-        (piece.name, view[piece.inner : piece.inner_end])
-        for piece in _walk_webp(data)
-        if piece.name not in _KINDS
-    ]
+    chunks = [chunk for chunk in _list_chunks(data) if chunk[0] not in _KINDS]
     names = [name for name, _ in chunks]
     if parameters is not None:
         place = names.index(b"EXIF") if b"EXIF" in names else None
         made = add_user_comment(bytes(chunks[place][1]) if place is not None else b"", parameters)
         if made is not None and place is not None:
-            chunks[place] = (b"EXIF", made[len(_EXIF) :])
+            chunks[place] = (b"EXIF", made[len(EXIF_HEAD) :])
         elif made is not None:
             place = names.index(b"XMP ") if b"XMP " in names else len(chunks)
-            chunks.insert(place, (b"EXIF", made[len(_EXIF) :]))
+            chunks.insert(place, (b"EXIF", made[len(EXIF_HEAD) :]))
     chunks += [(_NAMES[part.kind], part.data) for part in parts]
     return _join_webp(chunks)
 
@@ -554,11 +554,7 @@ def list_without_parts(data: bytes) -> Iterator[bytes]:
     """
     try:
         if identify_format(data) == "WEBP":
-            chunks: list[_Chunk] = [
-                (piece.name, memoryview(data)[piece.inner : piece.inner_end])
-                for piece in _walk_webp(data)
-                if piece.name not in _KINDS
-            ]
+            chunks = [chunk for chunk in _list_chunks(data) if chunk[0] not in _KINDS]
             yield _join_webp(chunks)
             chunks = [chunk for chunk in chunks if chunk[0] != b"EXIF"]
             yield _join_webp(chunks)
@@ -579,7 +575,7 @@ def list_without_parts(data: bytes) -> Iterator[bytes]:
     if True in own and (place := own.index(True)) > 0:
         # The text was written directly before them.
         text = kept[place - 1]
-        starts = (PARAMETERS.encode() + b"\0",) if is_png else (_EXIF,)
+        starts = (PARAMETERS.encode() + b"\0",) if is_png else (EXIF_HEAD,)
         if data.startswith(starts, text.inner):
             yield _join_pieces(data, [piece for piece in kept if piece is not text])
 
@@ -617,11 +613,7 @@ def strip_metadata(data: bytes, orientation: int = 1) -> bytes:
         return b"".join([_PNG, *pieces])
     if kind == "JPEG":
         return _strip_jpeg(data, turned)
-    chunks: list[_Chunk] = [
-        (piece.name, view[piece.inner : piece.inner_end])
-        for piece in _walk_webp(data)
-        if piece.name in _WEBP_PIXELS
-    ]
+    chunks = [chunk for chunk in _list_chunks(data) if chunk[0] in _WEBP_PIXELS]
     chunks = _simplify_webp(chunks)
     if turned:
         chunks.append((b"EXIF", turned))
@@ -631,7 +623,7 @@ def strip_metadata(data: bytes, orientation: int = 1) -> bytes:
 def _strip_jpeg(data: bytes, turned: bytes) -> bytes:
     pieces: list[bytes | memoryview] = [data[:2]]
     if turned:
-        pieces.append(_make_segment(_APP1, _EXIF + turned))
+        pieces.append(_make_segment(_APP1, EXIF_HEAD + turned))
     for piece in _walk_jpeg(data):
         marker = piece.name[0]
         heads = {0xE0: b"JFIF\0", _APP2: b"ICC_PROFILE\0", 0xEE: b"Adobe"}

@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from PIL import Image as Pillow
@@ -22,10 +22,15 @@ from store.decoding import DecodedInput
 from store.errors import NotFound, StoreError
 from store.history import list_verifications
 from store.inputs import get_input, keep_input
-from store.mapping import join_prompts, store_environment, store_request, to_images
+from store.mapping import (
+    join_prompts,
+    store_environment,
+    store_image,
+    store_request,
+    to_images,
+)
 from store.metadata.record import (
     VERIFICATIONS_LIMIT,
-    CopyFact,
     FileFact,
     ImportedFact,
     InputFact,
@@ -34,11 +39,10 @@ from store.metadata.record import (
     VerificationFact,
 )
 from store.pixels import digest_pixels, identify_image, make_thumbnail, open_image
-from store.records import EnvironmentRecord, Image, JobState, Purpose
+from store.records import EnvironmentRecord, Image, JobState, Purpose, Stage
+from store.request import Request
 from store.seals import seal_image
-from store.search_index import fold_text
-from store.sqlite import unwrap
-from store.tables import ImageRow, ImportedRow, JobRow, StageRow, ThumbnailRow
+from store.tables import ImageRow, ImportedRow, JobRow
 from store.vault import suffix_of
 
 if TYPE_CHECKING:
@@ -53,13 +57,10 @@ _ID_DIGITS = frozenset("0123456789abcdef")
 # Out
 
 
-def make_record(
-    db: Database, image: Image, data: bytes, *, program: str, copy: CopyFact | None = None
-) -> Record:
+def make_record(db: Database, image: Image, data: bytes, *, program: str) -> Record:
     """The record of `image`, whose file as the engine gave it is `data`.
 
-    `image` comes from `history.get_image`. `copy`: what it was encoded as, None for `data` itself.
-    Raises `StoreError` where the file or a file that it starts from cannot be read.
+    `image` comes from `history.get_image`. Raises `StoreError` where that, or the file, is damaged.
     """
     if image.is_damaged:
         raise StoreError(
@@ -84,7 +85,6 @@ def make_record(
             sha256=image.pixels_sha256, mode=pixels.mode, width=image.width, height=image.height
         ),
         file=FileFact(sha256=image.file_sha256, mime=image.mime, size=image.file_bytes),
-        copy=copy,
         imported=_describe_import(image),
         finish_reason=image.finish_reason,
         warning=None if image.warning is None else _hide(image.warning, places),
@@ -176,31 +176,82 @@ def store_record(
         keep_input(db, decoded)
     mime = Pillow.MIME[identify_image(data)[0]]
     sha256 = db.vault.put(data, suffix_of(mime))
+    thumbnail = make_thumbnail(pixels)
+    origin = record.imported or ImportedFact(dialect=DIALECT, grade=GRADE)
     with db.write() as write:
         if (row := _find(write, record)) is not None:
             return Stored(image=to_images(db.vault, write, [row])[0], is_new=False)
         db.vault.ensure(data, suffix_of(mime))
-        row = _add(write, record, pixels, session)
-        row.mime, row.file_sha256, row.file_bytes = mime, sha256, len(data)
-        write.add(row)
-        write.flush()
-        origin = record.imported or ImportedFact(dialect=DIALECT, grade=GRADE)
-        write.add(
-            ImportedRow(
-                image_number=row.number or 0,
-                dialect=origin.dialect,
-                grade=origin.grade,
-                text=record.to_json().decode(),
-                unread=msgspec.json.encode(origin.unread).decode(),
-                file_name=file_name,
-                signer=signer,
-            )
-        )
-        write.flush()
-        fold_text(unwrap(write), row.number or 0, row.prompt_text)
-        seal_image(write, row.number or 0)
+        parent_id = _find_parent(write, record.parent_id)
+        facts = {
+            "id": record.id if _is_free(write, record.id) else uuid.uuid4().hex,
+            "environment_digest": store_environment(write, record.environment_record),
+            "parent_id": parent_id,
+            "relation": record.relation.value if record.relation and parent_id else None,
+            "session": session,
+            "seed": record.seed,
+            "width": pixels.width,
+            "height": pixels.height,
+            "mime": mime,
+            "pixels_sha256": record.pixels.sha256,
+            "file_sha256": sha256,
+            "file_bytes": len(data),
+            "finish_reason": record.finish_reason.value,
+            "warning": record.warning,
+            "seconds": record.seconds,
+            "created_at": record.created_at,
+            "meta": msgspec.json.encode(record.meta, order="sorted").decode(),
+        }
+        imported = {
+            "dialect": origin.dialect,
+            "grade": origin.grade,
+            "text": record.to_json().decode(),
+            "unread": msgspec.json.encode(origin.unread).decode(),
+            "file_name": file_name,
+            "signer": signer,
+        }
+        row = add_import(write, record.request, facts, imported, thumbnail, record.stages)
         image = to_images(db.vault, write, [row])[0]
     return Stored(image=image, is_new=True, missing=tuple(list_missing(db, record)))
+
+
+def add_import(
+    write: Session,
+    request: Request,
+    facts: Mapping[str, Any],
+    imported: Mapping[str, Any],
+    thumbnail: bytes,
+    stages: Iterable[Stage] = (),
+) -> ImageRow:
+    """Add an image of `request` that came in, with a job that is done, and seal it.
+
+    `facts`: the columns of its row that follow from nothing else here. `imported`: those of the
+    row that says where it came from.
+    """
+    now, digest = time.time(), store_request(write, request)
+    shared = {
+        "request_digest": digest,
+        "purpose": Purpose.IMPORT.value,
+        "session": facts["session"],
+        "parent_id": facts.get("parent_id"),
+        "relation": facts.get("relation"),
+    }
+    job = JobRow(
+        id=uuid.uuid4().hex,
+        state=JobState.DONE.value,
+        created_at=now,
+        finished_at=now,
+        image_id=facts["id"],
+        **shared,
+    )
+    write.add(job)
+    write.flush()
+    row = ImageRow(job_id=job.id, prompt_text=join_prompts(request), **{**shared, **facts})
+    store_image(write, row, stages, thumbnail)
+    write.add(ImportedRow(image_number=row.number or 0, **imported))
+    write.flush()
+    seal_image(write, row.number or 0)
+    return row
 
 
 def list_missing(db: Database, record: Record) -> list[str]:
@@ -256,59 +307,6 @@ def _find(session: Session, record: Record) -> ImageRow | None:
         return row
     imported = same.join(ImportedRow, col(ImportedRow.image_number) == col(ImageRow.number))
     return session.exec(imported).first()
-
-
-def _add(write: Session, record: Record, pixels: Pixels, session: str | None) -> ImageRow:
-    """A job that is done, and its image, without the facts of the file."""
-    now = time.time()
-    parent_id = _find_parent(write, record.parent_id)
-    relation = record.relation if parent_id is not None else None
-    image_id = record.id if _is_free(write, record.id) else uuid.uuid4().hex
-    job = JobRow(
-        id=uuid.uuid4().hex,
-        request_digest=store_request(write, record.request),
-        purpose=Purpose.IMPORT.value,
-        state=JobState.DONE.value,
-        created_at=now,
-        finished_at=now,
-        session=session,
-        parent_id=parent_id,
-        relation=relation.value if relation else None,
-        image_id=image_id,
-    )
-    write.add(job)
-    write.flush()
-    row = ImageRow(
-        id=image_id,
-        job_id=job.id,
-        request_digest=record.request_sha256,
-        environment_digest=store_environment(write, record.environment_record),
-        parent_id=parent_id,
-        relation=job.relation,
-        purpose=Purpose.IMPORT.value,
-        session=session,
-        seed=record.seed,
-        width=pixels.width,
-        height=pixels.height,
-        mime="",
-        pixels_sha256=record.pixels.sha256,
-        file_sha256="",
-        file_bytes=0,
-        finish_reason=record.finish_reason.value,
-        warning=record.warning,
-        seconds=record.seconds,
-        created_at=record.created_at,
-        meta=msgspec.json.encode(record.meta, order="sorted").decode(),
-        prompt_text=join_prompts(record.request),
-    )
-    write.add(row)
-    write.flush()
-    number = row.number or 0
-    for position, stage in enumerate(record.stages, 1):
-        values = msgspec.structs.asdict(stage)
-        write.add(StageRow(image_number=number, position=position, **values))
-    write.add(ThumbnailRow(image_number=number, data=make_thumbnail(pixels)))
-    return row
 
 
 def _find_parent(session: Session, parent_id: str | None) -> str | None:

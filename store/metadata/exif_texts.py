@@ -13,8 +13,9 @@ from typing import NamedTuple
 from store.exif import ORIENTATION
 
 ENTRIES_LIMIT = 1000
+EXIF_HEAD = b"Exif\0\0"
+"""What stands before EXIF data in a JPEG file."""
 
-_EXIF = b"Exif\0\0"
 _EXIF_DIRECTORY = 0x8769
 _USER_COMMENT = 0x9286
 _TEXTS = {
@@ -78,8 +79,8 @@ def read_exif_texts(data: bytes, limit: int) -> list[tuple[str, str]]:
 
 
 def _read_directories(data: bytes) -> _Directories | None:
-    while data.startswith(_EXIF):
-        data = data[len(_EXIF) :]
+    while data.startswith(EXIF_HEAD):
+        data = data[len(EXIF_HEAD) :]
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(data[:4])
     if order is None or len(data) < 8:
         return None
@@ -157,7 +158,7 @@ def add_user_comment(data: bytes, text: str) -> bytes | None:
             ">HHHI4sI", 1, _USER_COMMENT, 7, len(comment), struct.pack(">I", 44), 0
         )
         head = struct.pack(">HHHIII", 1, _EXIF_DIRECTORY, 4, 1, 26, 0)
-        return _EXIF + b"MM\0*" + struct.pack(">I", 8) + head + exposure + comment
+        return EXIF_HEAD + b"MM\0*" + struct.pack(">I", 8) + head + exposure + comment
     directories = _read_directories(data)
     if directories is None or any(
         entry.tag == _USER_COMMENT for entry in (*directories.main, *directories.exif)
@@ -175,7 +176,7 @@ def add_user_comment(data: bytes, text: str) -> bytes | None:
     main.append(_Entry(_EXIF_DIRECTORY, 4, 1, struct.pack(order + "I", exif_place)))
     main_place = len(body)
     body += _pack_directory(order, main, directories.following)
-    return _EXIF + body[:4] + struct.pack(order + "I", main_place) + body[8:]
+    return EXIF_HEAD + body[:4] + struct.pack(order + "I", main_place) + body[8:]
 
 
 def _pack_directory(order: str, entries: list[_Entry], following: int) -> bytes:

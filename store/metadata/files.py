@@ -23,7 +23,7 @@ from store.metadata.containers import (
     write_metadata,
 )
 from store.metadata.exchange import are_those, make_record
-from store.metadata.exif_texts import make_orientation
+from store.metadata.exif_texts import EXIF_HEAD, make_orientation
 from store.metadata.parameters_text import write_infotext
 from store.metadata.record import CopyFact, ReadRecord, Record, name_program, read_record
 from store.metadata.signature import SigningKey
@@ -59,7 +59,6 @@ def make_file(
     if choices.strip:
         bare = strip_metadata(body, _find_orientation(body))
         return MadeFile(data=bare, suffix=suffix_of(mime), parameters=parameters)
-    copy = None
     record = make_record(db, image, data, program=program)
     if body is not data:
         copy = CopyFact(
@@ -96,7 +95,7 @@ def _encode(image: Image, data: bytes, choices: FileChoices) -> tuple[bytes, str
     if profile := pixels.info.get("icc_profile"):
         options["icc_profile"] = profile
     if (orientation := _find_orientation(data)) != 1:
-        options["exif"] = b"Exif\0\0" + make_orientation(orientation)
+        options["exif"] = EXIF_HEAD + make_orientation(orientation)
     file = io.BytesIO()
     if wanted == "PNG":
         pixels.save(file, "PNG", **options)
@@ -139,7 +138,7 @@ class CarriedRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A file with a record in it, as they were found: nothing is checked but what `read` says.
 
     `text`: the record's bytes. `signature`: as it was found, None for none. `inputs`: files by
-    their digests. `metadata`: what else lies in the file.
+    their digests.
     """
 
     data: bytes
@@ -147,7 +146,6 @@ class CarriedRecord(msgspec.Struct, frozen=True, kw_only=True):
     read: ReadRecord
     signature: bytes | None = None
     inputs: Mapping[str, bytes] = {}
-    metadata: Metadata
 
 
 def read_file(data: bytes) -> CarriedRecord:
@@ -155,7 +153,11 @@ def read_file(data: bytes) -> CarriedRecord:
 
     Raises `StoreError` where there is none, or more than one, or of a form that is not known here.
     """
-    metadata = read_metadata(data)
+    return find_record(data, read_metadata(data))
+
+
+def find_record(data: bytes, metadata: Metadata) -> CarriedRecord:
+    """As `read_file`, of a file whose metadata were read already."""
     by_kind: dict[str, list[bytes]] = {"record": [], "signature": [], "input": []}
     for part in metadata.parts:
         by_kind[part.kind].append(part.data)
@@ -174,7 +176,6 @@ def read_file(data: bytes) -> CarriedRecord:
         read=read_record(text),
         signature=next(iter(by_kind["signature"]), None),
         inputs={hashlib.sha256(part).hexdigest(): part for part in by_kind["input"]},
-        metadata=metadata,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from store.metadata.foreign import Collector, Reading, to_object, to_text
+from store.metadata.foreign import Collector, Reading, to_text
 from store.metadata.infotext import take_prompt
 
 _KEYS = {
@@ -57,5 +57,4 @@ def read_fooocus(values: dict[str, Any], text: str) -> Reading:
 
 def is_fooocus(values: dict[str, Any]) -> bool:
     """Whether a JSON object without a word about its scheme is one of Fooocus."""
-    known = to_object(values)
-    return "prompt" in known and ("base_model" in known or "guidance_scale" in known)
+    return "prompt" in values and ("base_model" in values or "guidance_scale" in values)

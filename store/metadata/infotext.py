@@ -19,6 +19,7 @@ from typing import Any
 from store.metadata.attention import Part, read_emphasis, split_and, take_out_networks
 from store.metadata.bounded_json import JsonError, read_leading, read_object
 from store.metadata.foreign import Collector, Reading, to_list, to_object, to_text
+from store.metadata.parameters_text import NEGATIVE
 
 LENGTH_LIMIT = 1024 * 1024
 """Longest text that is read; an ordinary one has a few hundred characters."""
@@ -27,7 +28,6 @@ PAIRS_NEEDED = 3
 _PAIR_LIMIT = 2000
 _DECODES = 32
 
-_NEGATIVE = "Negative prompt:"
 _TEMPLATES = ("Template:", "Negative Template:", "Negative template:")
 _ANCHORS = {"Steps", "Sampler", "Seed", "CFG scale", "Size"}
 _SDCPP = "SDCPP: {"
@@ -180,8 +180,8 @@ def _is_parameters(line: str) -> bool:
 
 def _split_negative(lines: list[str]) -> tuple[str, str]:
     for place, line in enumerate(lines):
-        if line.strip().startswith(_NEGATIVE):
-            first = line.strip()[len(_NEGATIVE) :]
+        if line.strip().startswith(NEGATIVE):
+            first = line.strip()[len(NEGATIVE) :]
             return "\n".join(lines[:place]).strip(), "\n".join([first, *lines[place + 1 :]]).strip()
     return "\n".join(lines).strip(), ""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import time
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 from PIL import Image as Pillow
@@ -19,18 +19,12 @@ from sqlmodel import Session, col, select
 from store.errors import StoreError
 from store.history import get_image
 from store.limits import SIZE_MAXIMUM, SIZE_MINIMUM, SIZE_MULTIPLE
-from store.mapping import (
-    join_prompts,
-    store_environment,
-    store_request,
-    store_verification,
-    to_images,
-)
+from store.mapping import store_environment, store_verification, to_images
 from store.metadata import files
 from store.metadata.bounded_json import JsonError, read_object
 from store.metadata.containers import identify_format, read_metadata, strip_metadata
 from store.metadata.dialects import read_texts
-from store.metadata.exchange import DIALECT, Stored, store_record
+from store.metadata.exchange import DIALECT, Stored, add_import, store_record
 from store.metadata.files import CarriedRecord
 from store.metadata.foreign import Grade, Reading
 from store.metadata.record import Record, describe_changes
@@ -43,15 +37,11 @@ from store.records import (
     EnvironmentRecord,
     FinishReason,
     Image,
-    JobState,
-    Purpose,
     Verdict,
 )
 from store.request import Parameters, Prompt, PromptStack, Request
-from store.seals import seal_image, seal_verification
-from store.search_index import fold_text
-from store.sqlite import unwrap
-from store.tables import ImageRow, ImportedRow, JobRow, ThumbnailRow
+from store.seals import seal_verification
+from store.tables import ImageRow, ImportedRow
 from store.vault import suffix_of
 
 if TYPE_CHECKING:
@@ -94,7 +84,7 @@ def read_file(data: bytes) -> Found:
     if all(part.kind != "record" for part in metadata.parts):
         return Found(reading=reading, notes=notes)
     try:
-        carried = files.read_file(data)
+        carried = files.find_record(data, metadata)
     except StoreError as error:
         return Found(reading=reading, notes=(*notes, error.message))
     if carried.read.changes or carried.read.record is None:
@@ -345,40 +335,40 @@ def store_subject(
         if (row := _find(db, read, sha256)) is not None:
             return Stored(image=to_images(db.vault, read, [row])[0], is_new=False)
     mime = Pillow.MIME[identify_format(data)]
-    facts = {
-        "pixels_sha256": digest_pixels(pixels),
-        "width": pixels.width,
-        "height": pixels.height,
-        "mime": mime,
-        "file_sha256": sha256,
-        "file_bytes": len(data),
-    }
-    thumbnail = make_thumbnail(pixels)
+    pixels_sha256, thumbnail = digest_pixels(pixels), make_thumbnail(pixels)
+    adopted = subject.adopted
     db.vault.put(data, suffix_of(mime))
     with db.write() as write:
         if (row := _find(db, write, sha256)) is not None:
             return Stored(image=to_images(db.vault, write, [row])[0], is_new=False)
         db.vault.ensure(data, suffix_of(mime))
-        row = _add(write, subject, session, facts)
-        number = row.number or 0
-        write.add(ThumbnailRow(image_number=number, data=thumbnail))
-        write.add(
-            ImportedRow(
-                image_number=number,
-                dialect=subject.adopted.dialect,
-                grade=subject.adopted.grade.value,
-                text=subject.text,
-                unread=msgspec.json.encode(subject.adopted.unread).decode(),
-                file_name=file_name,
-            )
-        )
-        write.flush()
-        fold_text(unwrap(write), number, row.prompt_text)
-        seal_image(write, number)
-        if subject.adopted.dialect != DIALECT:
-            verification = store_verification(
-                write, row.id, explain_foreign(subject.adopted.dialect)
-            )
+        around = EnvironmentRecord(values=subject.environment)
+        facts = {
+            "id": uuid.uuid4().hex,
+            "environment_digest": store_environment(write, around),
+            "session": session,
+            "seed": adopted.request.parameters.seed,
+            "width": pixels.width,
+            "height": pixels.height,
+            "mime": mime,
+            "pixels_sha256": pixels_sha256,
+            "file_sha256": sha256,
+            "file_bytes": len(data),
+            "finish_reason": FinishReason.SUCCESS.value,
+            "seconds": 0.0,
+            "created_at": time.time(),
+            "meta": msgspec.json.encode(subject.facts, order="sorted").decode(),
+        }
+        imported = {
+            "dialect": adopted.dialect,
+            "grade": adopted.grade.value,
+            "text": subject.text,
+            "unread": msgspec.json.encode(adopted.unread).decode(),
+            "file_name": file_name,
+        }
+        row = add_import(write, adopted.request, facts, imported, thumbnail)
+        if not adopted.is_ours:
+            verification = store_verification(write, row.id, explain_foreign(adopted.dialect))
             seal_verification(write, verification.number or 0)
         image = to_images(db.vault, write, [row])[0]
     return Stored(image=image, is_new=True)
@@ -411,43 +401,3 @@ def _find(db: Database, session: Session, sha256: str) -> ImageRow | None:
         .where(col(ImageRow.file_sha256) == sha256)
     )
     return session.exec(statement).first()
-
-
-def _add(
-    write: Session,
-    subject: Subject,
-    session: str | None,
-    facts: dict[str, Any],
-) -> ImageRow:
-    """A job that is done, and its image."""
-    now, request = time.time(), subject.adopted.request
-    job = JobRow(
-        id=uuid.uuid4().hex,
-        request_digest=store_request(write, request),
-        purpose=Purpose.IMPORT.value,
-        state=JobState.DONE.value,
-        created_at=now,
-        finished_at=now,
-        session=session,
-        image_id=uuid.uuid4().hex,
-    )
-    write.add(job)
-    write.flush()
-    row = ImageRow(
-        id=job.image_id or "",
-        job_id=job.id,
-        request_digest=job.request_digest,
-        environment_digest=store_environment(write, EnvironmentRecord(values=subject.environment)),
-        purpose=Purpose.IMPORT.value,
-        session=session,
-        seed=request.parameters.seed,
-        finish_reason=FinishReason.SUCCESS.value,
-        seconds=0.0,
-        created_at=now,
-        meta=msgspec.json.encode(subject.facts, order="sorted").decode(),
-        prompt_text=join_prompts(request),
-        **facts,
-    )
-    write.add(row)
-    write.flush()
-    return row

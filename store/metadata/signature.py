@@ -204,26 +204,27 @@ def read_signature(text: bytes) -> Signature:
     return Signature(PublicKey(raw), fields[3], signed)
 
 
-def find_name(key: PublicKey, signers: Path) -> str | None:
-    """Whose key it is by a file in the form of OpenSSH's `allowed_signers`; None for nobody's.
+def read_signers(path: Path) -> dict[str, str]:
+    """Whose the keys are (`PublicKey.line`) by a file in the form of OpenSSH's `allowed_signers`.
 
-    Lines with options other than a namespace that fits are left out. Raises `StoreError` where the
-    file cannot be read.
+    The first line of a key counts. Lines of other kinds of keys, and with options other than a
+    namespace that fits, are left out. Raises `StoreError` where the file cannot be read.
     """
     try:
-        with signers.expanduser().open("rb") as file:
+        with path.expanduser().open("rb") as file:
             text = file.read(SIGNERS_LIMIT).decode("utf-8", "replace")
     except OSError as error:
-        raise StoreError(f"Cannot read {signers}: {error.strerror}.") from None
-    wanted = key.line.split()
+        raise StoreError(f"Cannot read {path}: {error.strerror}.") from None
+    kind = _KIND.decode()
+    found: dict[str, str] = {}
     for line in text.splitlines():
         words = line.split()
         if len(words) < 3 or words[0].startswith("#"):
             continue
-        options, rest = ("", words[1:]) if words[1] == wanted[0] else (words[1], words[2:])
-        if rest[:2] == wanted and _allows(options):
-            return words[0]
-    return None
+        options, rest = ("", words[1:]) if words[1] == kind else (words[1], words[2:])
+        if rest[:1] == [kind] and len(rest) > 1 and _allows(options):
+            found.setdefault(f"{kind} {rest[1]}", words[0])
+    return found
 
 
 def _allows(options: str) -> bool:

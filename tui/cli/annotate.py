@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -10,7 +11,14 @@ from typer.core import TyperCommand
 from store.errors import RequestError, StoreError
 from store.records import Mark, Marked
 from tui.cli.options import JsonOption
-from tui.cli.run import open_darkroom, print_json, print_line, print_note, run_command
+from tui.cli.run import (
+    find_encoding,
+    open_darkroom,
+    print_json,
+    print_line,
+    print_note,
+    run_command,
+)
 from tui.cli.searches import SearchOption
 from tui.darkroom import Darkroom
 from tui.marks import describe_mark, write_commands
@@ -191,7 +199,8 @@ async def _list_undo(darkroom: Darkroom, marked: Marked) -> list[str]:
     lines = []
     for mark, numbers in marked.before:
         images = [await darkroom.get_image_at(number) for number in numbers]
-        lines += write_commands(mark, [image.id[:8] for image in images])
+        ids = [image.id[:8] for image in images]
+        lines += write_commands(mark, ids, find_encoding(sys.stderr))
     return lines
 
 

@@ -12,8 +12,8 @@ import typer
 
 from store.errors import RequestError, StoreError
 from store.metadata.bundle import Bundle
-from store.metadata.signature import SignatureFinding, SignatureState
-from store.records import Verdict
+from store.metadata.signature import SignatureFinding, SignatureState, read_signers
+from store.records import Comparison, Verdict
 from tui.cli.run import EXIT_DIFFERENT, open_darkroom, print_json, print_line, print_note
 from tui.paths import read_image_file
 from tui.words import describe_verdict
@@ -57,32 +57,44 @@ def _is_file(word: str) -> bool:
 async def verify_files(paths: Sequence[Path], signers: Path | None, as_json: bool) -> int:
     """Verify each file from itself and print what was found; the status to end with.
 
-    Raises `RequestError` for what cannot be read or has no record.
+    Raises `RequestError` for what cannot be read or has no record, `StoreError` for signers.
     """
+    names = await _read_names(signers)
     rows: list[dict[str, Any]] = []
+    is_identical = True
     async with open_darkroom() as darkroom:
-        verifier = darkroom.make_file_verifier(signers)
+        verifier = darkroom.make_file_verifier(names)
         try:
             for path in paths:
-                async for row in _verify_path(verifier, path):
-                    rows.append(row)
-                    if not as_json:
-                        _print_row(row)
+                async for name, found in _verify_path(verifier, path):
+                    is_identical &= found.comparison.verdict is Verdict.IDENTICAL
+                    if as_json:
+                        rows.append(_describe(name, found))
+                    else:
+                        _print(name, found)
         finally:
             await verifier.close()
     if as_json:
-        for row in rows:
-            row.pop("said", None)
         print_json({"results": rows})
-    is_identical = all(row["verdict"] == Verdict.IDENTICAL.value for row in rows)
     return 0 if is_identical else EXIT_DIFFERENT
 
 
-async def _verify_path(verifier: FileVerifier, path: Path) -> AsyncIterator[dict[str, Any]]:
+async def _read_names(signers: Path | None) -> dict[str, str]:
+    if signers is None:
+        return {}
+    names = await asyncio.to_thread(read_signers, signers)
+    if not names:
+        print_note(f"note: there is no signer in {signers} whose Ed25519 key signs records")
+    return names
+
+
+async def _verify_path(
+    verifier: FileVerifier, path: Path
+) -> AsyncIterator[tuple[str, FileVerification]]:
     try:
         if not await asyncio.to_thread(_is_bundle, path):
             data = await asyncio.to_thread(read_image_file, path)
-            yield _describe(str(path), await verifier.verify(data))
+            yield str(path), await verifier.verify(data)
             return
         bundle = await asyncio.to_thread(Bundle, path)
     except StoreError as error:
@@ -101,9 +113,9 @@ async def _verify_path(verifier: FileVerifier, path: Path) -> AsyncIterator[dict
                 await asyncio.to_thread(bundle.read_record, image)
                 found = await verifier.verify(data, inputs)
             except StoreError as error:
-                yield _describe_broken(name, error)
+                yield name, _judge_broken(error)
             else:
-                yield _describe(name, found)
+                yield name, found
     finally:
         bundle.close()
 
@@ -135,31 +147,29 @@ def _describe(name: str, found: FileVerification) -> dict[str, Any]:
     }
 
 
-def _describe_broken(name: str, error: StoreError) -> dict[str, Any]:
-    return {
-        "file": name,
-        "image_id": None,
-        "verdict": Verdict.DIFFERENT.value,
-        "pixels_sha256_then": None,
-        "pixels_sha256_now": None,
-        "first_difference": "bundle",
-        "psnr_db": None,
-        "regenerated_id": None,
-        "detail": error.message,
-        "is_lossy": False,
-        "signature": msgspec.to_builtins(SignatureFinding()),
-    }
+def _judge_broken(error: StoreError) -> FileVerification:
+    """The verdict on a file of a bundle that is not what the bundle lists."""
+    from engines.file_verification import FileVerification
+
+    return FileVerification(
+        comparison=Comparison(
+            verdict=Verdict.DIFFERENT, first_difference="bundle", detail=error.message
+        ),
+        record=None,
+        signature=SignatureFinding(),
+    )
 
 
-def _print_row(row: dict[str, Any]) -> None:
-    verdict = Verdict(row["verdict"])
-    signed = describe_signature(msgspec.convert(row["signature"], SignatureFinding))
-    print_line(f"{row['file']}  {describe_verdict(verdict, row['first_difference'])}{signed}")
-    if (verdict is not Verdict.IDENTICAL or row["is_lossy"]) and row["detail"]:
-        print_note(f"  {row['detail']}")
+def _print(name: str, found: FileVerification) -> None:
+    comparison = found.comparison
+    verdict = describe_verdict(comparison.verdict, comparison.first_difference)
+    print_line(f"{name}  {verdict}{_describe_signature(found.signature)}")
+    is_plain = comparison.verdict is Verdict.IDENTICAL and not found.is_lossy
+    if comparison.detail and not is_plain:
+        print_note(f"  {comparison.detail}")
 
 
-def describe_signature(found: SignatureFinding) -> str:
+def _describe_signature(found: SignatureFinding) -> str:
     """`  signed by NAME`, with the key's fingerprint; empty where nobody signed."""
     if found.state is SignatureState.NONE:
         return ""

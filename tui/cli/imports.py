@@ -37,7 +37,7 @@ from tui.words import (
 )
 
 if TYPE_CHECKING:
-    from store.metadata.intake import Adopted, Arrival
+    from store.metadata.intake import Arrival
 
 FILES_LIMIT = 10_000
 """Most image files of a folder that are imported in one go."""
@@ -118,7 +118,7 @@ async def _import(
     failed: list[dict[str, Any]] = []
     for path in paths:
         try:
-            data = await _read(path)
+            data = await asyncio.to_thread(read_image_file, path)
             arrival = await darkroom.import_image(data, path.name, session)
         except SafelightError as error:
             print_note(f"{path.name}: {error.message}")
@@ -140,10 +140,6 @@ async def _import(
     if failed:
         return EXIT_DIFFERENT if arrivals else EXIT_ERROR
     return 0
-
-
-async def _read(path: Path) -> bytes:
-    return await asyncio.to_thread(read_image_file, path)
 
 
 def _describe(path: Path, arrival: Arrival) -> dict[str, Any]:
@@ -211,7 +207,7 @@ async def _load(darkroom: Darkroom, path: Path, session: str | None, as_json: bo
     """Put what a file says into the draft of a session; the draft before is kept beside it."""
     from tui.compose.foreign import merge_adopted
 
-    data = await _read(path)
+    data = await asyncio.to_thread(read_image_file, path)
     adopted = await darkroom.read_metadata(data)
     found = await darkroom.load_session(session)
     draft, notes = merge_adopted(found.draft, adopted, darkroom.capabilities)
@@ -235,22 +231,15 @@ async def _load(darkroom: Darkroom, path: Path, session: str | None, as_json: bo
             }
         )
         return 0
-    print_line(f"loaded into the session {found.name}: {_name_grade(adopted)}")
+    imported = Imported(dialect=adopted.dialect, grade=adopted.grade.value, unread=adopted.unread)
+    print_line(f"loaded into the session {found.name}: {describe_grade(imported)}")
     _print_request(draft.prompts, [])
-    _print_rest(_as_imported(adopted))
+    _print_rest(imported)
     for note in notes:
         print_note(f"  {note}")
     if kept is not None:
         print_note(f"  The draft that was there is in the session {kept}.")
     return 0
-
-
-def _as_imported(adopted: Adopted) -> Imported:
-    return Imported(dialect=adopted.dialect, grade=adopted.grade.value, unread=adopted.unread)
-
-
-def _name_grade(adopted: Adopted) -> str:
-    return describe_grade(_as_imported(adopted))
 
 
 async def _keep_before(darkroom: Darkroom, name: str, before: Draft, after: Draft) -> str | None:
@@ -259,12 +248,10 @@ async def _keep_before(darkroom: Darkroom, name: str, before: Draft, after: Draf
     if is_empty or before.prompts == after.prompts:
         return None
     taken = {session.name for session in await darkroom.list_sessions()}
-    for number in itertools.count(1):
-        kept = f"{name[:80]} before {number}"
-        if kept not in taken:
-            await darkroom.write_draft(kept, before)
-            return kept
-    return None
+    names = (f"{name[:80]} before {number}" for number in itertools.count(1))
+    kept = next(free for free in names if free not in taken)
+    await darkroom.write_draft(kept, before)
+    return kept
 
 
 def register(app: typer.Typer) -> None:

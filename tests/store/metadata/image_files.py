@@ -12,7 +12,7 @@ from typing import Any
 
 from PIL import Image as Pillow
 
-from store.metadata.containers import make_png_chunk
+from store.metadata.containers import Metadata, make_png_chunk
 
 FORMATS: dict[str, dict[str, Any]] = {
     "PNG": {"format": "PNG"},
@@ -125,3 +125,8 @@ def _make_wide() -> bytes:
     entry = struct.pack(">HHII", 0x010E, 2, 3_000_000, 8)
     data = b"MM\0*" + struct.pack(">I", 8) + struct.pack(">H", 1000) + entry * 1000 + b"\0" * 4
     return data + b"a" * 3_100_000
+
+
+def find_text(metadata: Metadata, key: str) -> str | None:
+    """The last text of this key, as other readers take it."""
+    return next((field.text for field in reversed(metadata.fields) if field.key == key), None)

@@ -27,6 +27,7 @@ from store.metadata.files import read_file
 from tests.store.metadata.image_files import (
     FORMATS,
     STATUS,
+    find_text,
     make_file,
     make_malformed,
     measure_peak,
@@ -47,8 +48,8 @@ def test_what_is_written_is_read_and_no_pixel_changes(name: str, has_exif: bool)
     written = write_metadata(data, PARTS, TEXT)
     found = read_metadata(written)
     assert list(found.parts) == PARTS
-    assert TEXT in (found.find("parameters"), found.find("UserComment"))
-    assert found.find("Software") == ("a camera" if has_exif else None)
+    assert TEXT in (find_text(found, "parameters"), find_text(found, "UserComment"))
+    assert find_text(found, "Software") == ("a camera" if has_exif else None)
     assert found.notes == ()
     assert read_pixels(written) == read_pixels(data)
     with Pillow.open(io.BytesIO(written)) as image:
@@ -61,7 +62,7 @@ def test_writing_again_replaces_ours_and_keeps_what_others_wrote(name: str) -> N
     written = write_metadata(make_file(name), PARTS, TEXT)
     again = read_metadata(write_metadata(written, [Part("record", b"new")], "another"))
     assert again.parts == (Part("record", b"new"),)
-    assert TEXT in (again.find("parameters"), again.find("UserComment"))
+    assert TEXT in (find_text(again, "parameters"), find_text(again, "UserComment"))
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -132,7 +133,7 @@ def test_a_user_comment_is_read_in_each_order_of_bytes(order: str, text_order: s
     main = struct.pack(f"{sign}HHHIII", 1, 0x8769, 4, 1, 26, 0)
     exif = mark + struct.pack(f"{sign}I", 8) + main + own + comment
     found = read_metadata(make_file("JPEG", exif=b"Exif\0\0" + exif))
-    assert found.find("UserComment") == "Steps: 3, Seed: 7"
+    assert find_text(found, "UserComment") == "Steps: 3, Seed: 7"
 
 
 def test_parts_of_a_jpeg_that_are_not_all_there_are_told() -> None:

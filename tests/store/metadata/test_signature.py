@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from store.errors import StoreError
-from store.metadata.signature import find_name, load_key, read_signature
+from store.metadata.signature import load_key, read_signature, read_signers
 
 RECORD = b'{"format":1}'
 HAS_OPENSSH = shutil.which("ssh-keygen") is not None
@@ -97,11 +97,11 @@ def test_a_key_is_named_by_the_signers_who_are_allowed(tmp_path: Path) -> None:
     key = load_key(write_key(tmp_path / "key")).public
     signers = tmp_path / "allowed_signers"
     signers.write_text(f'# people\nbob namespaces="git" {key.line}\n')
-    assert find_name(key, signers) is None
+    assert read_signers(signers).get(key.line) is None
     signers.write_text(f'ann@example.org namespaces="git,safe*" {key.line} comment\n')
-    assert find_name(key, signers) == "ann@example.org"
+    assert read_signers(signers).get(key.line) == "ann@example.org"
     signers.write_text(f"bob,ann {key.line}\n")
-    assert find_name(key, signers) == "bob,ann"
+    assert read_signers(signers).get(key.line) == "bob,ann"
 
 
 @pytest.mark.skipif(not HAS_OPENSSH, reason="OpenSSH is not installed")

@@ -82,6 +82,31 @@ def test_tags_are_added_and_removed_by_their_signs(db: Database, images: list[Im
     assert "comma" in run("tag", "@1", "+a,b", status=2)
 
 
+@pytest.mark.parametrize(
+    "text", ["a\u200bb", "-dash", "it's 100 % \\n", "two\nlines", "\u00e9\u2067"]
+)
+def test_the_line_that_is_told_for_a_note_gives_it_back_to_the_sign(
+    db: Database, images: list[Image], text: str
+) -> None:
+    run("note", "@1", "--", text)
+    kept = history.get_image(db, "@1").note
+    said = run("note", "@1", "other")
+    run(*_split(said))
+    assert history.get_image(db, "@1").note == kept == text
+
+
+def _split(said: str) -> list[str]:
+    """The words of the command that undoes it, as a shell reads them."""
+    (line,) = [line for line in said.splitlines() if line.startswith("undo: ")]
+    words = subprocess.run(
+        ["/bin/sh", "-c", line.replace("undo: safelight", "printf '%s\\0'")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return words.stdout.split("\0")[:-1]
+
+
 def test_a_note_is_written_shown_and_taken_away(db: Database, images: list[Image]) -> None:
     run("note", "@1", "the one\nfor print")
     run("rate", "@1", "5")
@@ -98,14 +123,7 @@ def test_a_note_is_written_shown_and_taken_away(db: Database, images: list[Image
     said = run("note", "@1", "")
     assert "note taken away" in said
     assert history.get_image(db, "@1").note is None
-    (line,) = [line for line in said.splitlines() if line.startswith("undo: ")]
-    words = subprocess.run(
-        ["/bin/sh", "-c", line.replace("undo: safelight", "printf '%s\\0'")],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    run(*words.stdout.split("\0")[:-1])
+    run(*_split(said))
     assert history.get_image(db, "@1").note == "the one\nfor print"
 
 
