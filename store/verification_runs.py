@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import func, update
@@ -365,19 +365,23 @@ def _find(session: Session, reference: str) -> VerificationRunRow:
 
 def _to_run(session: Session, row: VerificationRunRow) -> VerificationRun:
     number = row.number or 0
-    total = _count_images(session, number)
-    untaken = _find_untaken(session, number)
-    taken = total if untaken is None else untaken.position - 1
-    is_busy = _find_current_job(session, number) is not None
+    state = to_word(RunState, row.state, RunState.CANCELLED)
+    taken = _count_taken(session, number)
+    job = _find_job(session, number, taken)
+    # What was interrupted by the end of its run is as what is still to come.
+    is_interrupted = (
+        state is RunState.CANCELLED and job is not None and job.state is JobState.CANCELLED
+    )
+    has_had_its_turn = job is None or (job.state.is_final and not is_interrupted)
     return VerificationRun(
         number=number,
         id=row.id,
         search=row.search,
-        state=to_word(RunState, row.state, RunState.CANCELLED),
+        state=state,
         created_at=row.created_at,
         finished_at=row.finished_at,
-        total=total,
-        done=max(0, taken - 1) if is_busy else taken,
+        total=_count_images(session, number),
+        done=taken if has_had_its_turn else taken - 1,
     )
 
 
@@ -419,13 +423,31 @@ _FROM = (
 """The image of a run at a position, or the next one that there is, and whether it was taken."""
 
 
-def _find_current_job(session: Session, number: int) -> str | None:
-    """The job of a run that has not ended, None when there is none."""
+class _RunJob(NamedTuple):
+    """The job that an image of a run was taken with."""
+
+    id: str
+    state: JobState
+
+
+def _count_taken(session: Session, number: int) -> int:
+    """The position of the last image of a run that was taken, 0 when none was."""
     untaken = _find_untaken(session, number)
-    before = _count_images(session, number) if untaken is None else untaken.position - 1
-    row = session.get(VerificationRunImageRow, (number, before))
+    return _count_images(session, number) if untaken is None else untaken.position - 1
+
+
+def _find_job(session: Session, number: int, position: int) -> _RunJob | None:
+    """The job of the image at a position; None where none was needed, or it is gone."""
+    row = session.get(VerificationRunImageRow, (number, position))
     if row is None or row.job_id is None:
         return None
     state = session.exec(select(JobRow.state).where(col(JobRow.id) == row.job_id)).first()
-    is_final = state is None or to_word(JobState, state, JobState.SET_ASIDE).is_final
-    return None if is_final else row.job_id
+    if state is None:
+        return None
+    return _RunJob(row.job_id, to_word(JobState, state, JobState.SET_ASIDE))
+
+
+def _find_current_job(session: Session, number: int) -> str | None:
+    """The job of a run that has not ended, None when there is none."""
+    job = _find_job(session, number, _count_taken(session, number))
+    return None if job is None or job.state.is_final else job.id
