@@ -41,14 +41,13 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One line of the tree.
 
     `image`, and `said`: how it came from the one above and what changed. Without an image it
-    stands for `more` children of `parent_id` that are not read, those with numbers over `after`.
+    stands for `more` children of the one above that are not read, with numbers over `after`.
     """
 
     image: Image | None = None
     said: str = ""
     is_subject: bool = False
     is_again: bool = False
-    parent_id: str = ""
     more: int = 0
     after: int = 0
 
@@ -163,12 +162,8 @@ class LineageTree(Tree[Entry], inherit_bindings=False):
         node = self.root
         for each in line[:-1]:
             if others := counts[each.id] - 1:
-                self._add_more(node, each.id, others, 0)
+                node.add_leaf("", Entry(more=others))
             node = node.children[0]
-
-    def _add_more(self, node: Node, parent_id: str, more: int, after: int) -> None:
-        entry = Entry(parent_id=parent_id, more=more, after=after)
-        node.add_leaf("", entry)
 
     async def _read(self, node: Node, after: int = 0) -> None:
         """Add the next children of a node that are not there yet, and how many are left."""
@@ -181,10 +176,10 @@ class LineageTree(Tree[Entry], inherit_bindings=False):
         found = await self._darkroom.list_children(image.id, after, CHILDREN_READ)
         ids = {each.id for each in self.list_images()}
         room = max(0, NODES_MAXIMUM - len(ids))
-        counts = await self._darkroom.count_children([child.id for child in found])
-        total = (await self._darkroom.count_children([image.id]))[image.id]
+        counts = await self._darkroom.count_children([image.id, *(child.id for child in found)])
+        there = {own.data.image.id for own in node.children if own.data and own.data.image}
         for child in found[:room]:
-            if self._has_child(node, child.id):
+            if child.id in there:
                 continue
             is_again = child.id in ids
             said = describe_step(image.request, child, has_unicode=self._has_unicode)
@@ -192,14 +187,10 @@ class LineageTree(Tree[Entry], inherit_bindings=False):
             added.allow_expand = bool(counts[child.id]) and not is_again
         shown = sum(1 for own in node.children if own.data and own.data.image)
         last = found[-1].number if found else after
+        total = counts[image.id]
         if total > shown and room:
-            self._add_more(node, image.id, total - shown, last)
+            node.add_leaf("", Entry(more=total - shown, after=last))
         node.allow_expand = total > 0
-
-    def _has_child(self, node: Node, image_id: str) -> bool:
-        """Whether a child of `node` shows the image."""
-        images = [own.data.image for own in node.children if own.data]
-        return any(image is not None and image.id == image_id for image in images)
 
     def list_nodes(self) -> Iterator[Node]:
         """All nodes that are read, from above."""
