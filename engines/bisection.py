@@ -79,7 +79,7 @@ class Bisection:
     ) -> None:
         self._one, self._other = one, other
         self._measure = measure
-        self._left = most
+        self._most = most
         self._trials = 0
         self._whole = 0.0
         self._base: tuple[Change, ...] = ()
@@ -107,7 +107,7 @@ class Bisection:
             smaller: tuple[Change, ...] | None = None
             for some in _list_parts(found, parts):
                 if some not in self._known:
-                    is_cut = self._left <= 0
+                    is_cut = self._is_used_up
                     if is_cut:
                         break
                     yield await self._try(some)
@@ -127,7 +127,7 @@ class Bisection:
             # That none alone suffices is only known once each was tried.
             for single in ((change,) for change in self.changes if change not in self._base):
                 if single not in self._known:
-                    is_cut = is_cut or self._left <= 0
+                    is_cut = is_cut or self._is_used_up
                     if is_cut:
                         break
                     yield await self._try(single)
@@ -155,7 +155,7 @@ class Bisection:
             request = self._apply(())
             distance = None if request is None else await self._measure(request)
             if base:
-                self._count()
+                self._trials += 1
                 share = None if distance is None else 0.0 if distance else 1.0
                 yield Trial(
                     number=self._trials, changes=self._base, request=request, explained=share
@@ -173,7 +173,7 @@ class Bisection:
         )
 
     async def _try(self, some: tuple[Change, ...]) -> Trial:
-        self._count()
+        self._trials += 1
         request = self._apply(some)
         distance = None if request is None else await self._measure(request)
         share = None if distance is None else 1 - distance / self._whole
@@ -181,9 +181,9 @@ class Bisection:
         changes = self._sort({*some, *self._base})
         return Trial(number=self._trials, changes=changes, request=request, explained=share)
 
-    def _count(self) -> None:
-        self._trials += 1
-        self._left -= 1
+    @property
+    def _is_used_up(self) -> bool:
+        return self._trials >= self._most
 
     def _apply(self, some: Sequence[Change]) -> Request | None:
         try:

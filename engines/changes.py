@@ -47,8 +47,13 @@ def list_changes(one: Request, other: Request) -> tuple[Change, ...]:
     changes = [change for place, pair in enumerate(pairs) for change in _list_of_pair(place, pair)]
     if any(pair.is_moved for pair in pairs):
         changes.append(Change(kind="order"))
-    changes += _list_model(one, other)
-    return tuple(changes + _list_parameters(one.parameters, other.parameters))
+    return (*changes, *list_parameter_changes(one, other))
+
+
+def list_parameter_changes(one: Request, other: Request) -> tuple[Change, ...]:
+    """Those of `list_changes` that are about no prompt: engine and model, then parameters."""
+    changes = _list_model(one, other) + _list_parameters(one.parameters, other.parameters)
+    return tuple(changes)
 
 
 def _list_of_pair(place: int, pair: PromptPair) -> list[Change]:

@@ -11,7 +11,7 @@ from PIL import Image as Pillow
 from engines.changes import Change, list_changes
 from engines.pixel_difference import PixelDifference, measure_difference
 from engines.prompt_pairs import PromptPair, match_prompts
-from engines.verify import find_first_difference
+from engines.verify import count_common_stages, find_first_difference, list_changed_around
 from store.pixels import digest_pixels
 from store.records import EnvironmentRecord, Image, Stage
 from store.request import Parameters, Request
@@ -30,9 +30,9 @@ class Differences(msgspec.Struct, frozen=True, kw_only=True):
 
     `changes` are those of the requests, `pairs` all prompts of both. `parts_at` names the first
     stage that differs (None: none does), of the `stages` that both have; a prompt's text has the
-    number of its place in the other stack. `has_equal_pixels` goes
-    by the pixels in the files, and by the record where one cannot be read. `pixels` is None where
-    the sizes differ or a file cannot be read.
+    number of its place in the other stack. `has_equal_pixels` goes by the pixels in the files, and
+    by the record where one cannot be read. `pixels` is None where the sizes differ or a file cannot
+    be read.
     """
 
     changes: tuple[Change, ...]
@@ -68,7 +68,7 @@ def find_differences(
         pairs=pairs,
         environment=_list_environment(one.environment, other.environment),
         parts_at=find_first_difference(stages, other.stages),
-        stages=_count_common(stages, other.stages),
+        stages=count_common_stages(stages, other.stages),
         sizes=(_find_size(one, here), _find_size(other, there)),
         has_equal_pixels=_digest(one, here) == _digest(other, there),
         pixels=None if here is None or there is None else measure_difference(here, there),
@@ -118,18 +118,11 @@ def _find_size(image: Image, pixels: Pillow.Image | None) -> tuple[int, int]:
     return (image.width, image.height) if pixels is None else pixels.size
 
 
-def _count_common(one: Sequence[Stage], other: Sequence[Stage]) -> int:
-    there = {(stage.name, stage.step) for stage in other}
-    return sum((stage.name, stage.step) in there for stage in one)
-
-
 def _list_environment(
     one: EnvironmentRecord | None, other: EnvironmentRecord | None
 ) -> tuple[EnvironmentChange, ...]:
-    here = {} if one is None else one.values
-    there = {} if other is None else other.values
+    here, there = (EnvironmentRecord(values={}) if each is None else each for each in (one, other))
     return tuple(
-        EnvironmentChange(name=name, one=here.get(name), other=there.get(name))
-        for name in sorted(here.keys() | there.keys())
-        if here.get(name) != there.get(name)
+        EnvironmentChange(name=name, one=here.values.get(name), other=there.values.get(name))
+        for name in list_changed_around(here, there)
     )

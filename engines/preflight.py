@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING
 from engines.base import Weight
 from engines.outlook import Change, Outlook, Preflight
 from engines.registry import EngineRegistry
-from engines.verify import FILE_FINDINGS, explain_failure, judge_foreign, verify_record
+from engines.verify import (
+    FILE_FINDINGS,
+    explain_failure,
+    judge_foreign,
+    judge_record,
+    list_changed_around,
+)
 from store import history
 from store.errors import SafelightError
 from store.integrity import check_record
@@ -41,7 +47,7 @@ def check_before(database: Database, registry: EngineRegistry, reference: str) -
         capabilities = registry.get_capabilities(request.engine)
         capabilities.check(request)
         changes += _check_promise(capabilities, request)
-        changes += compare_environments(
+        changes += _compare_environments(
             registry, request, image.environment, registry.describe_environment(request)
         )
         cost = registry.estimate_cost(request)
@@ -69,13 +75,13 @@ def _conclude(image: Image, changes: list[Change], cost: float | None) -> Prefli
 
 def _check_record(database: Database, image: Image) -> list[Change]:
     """What was changed in the record or is missing of its files, and the same of its own file."""
-    comparison = verify_record(database, image)
-    if comparison is not None:
+    findings = check_record(database, image)
+    if (comparison := judge_record(findings)) is not None:
         return [_to_change(comparison)]
-    findings = (finding.partition(": ") for finding in check_record(database, image))
+    told = (finding.partition(": ") for finding in findings)
     return [
         Change(name=name, weight=Weight.DECIDES, reason=said.rstrip("."))
-        for name, _, said in findings
+        for name, _, said in told
         if name in FILE_FINDINGS
     ]
 
@@ -102,7 +108,7 @@ def _check_promise(capabilities: Capabilities, request: Request) -> list[Change]
     return found
 
 
-def compare_environments(
+def _compare_environments(
     registry: EngineRegistry,
     request: Request,
     then: EnvironmentRecord | None,
@@ -114,13 +120,17 @@ def compare_environments(
         return [Change(name="environment", weight=Weight.MAY_DECIDE, reason=reason)]
     spec = registry.get_spec(request.engine)
     found = []
-    for name in sorted(then.values.keys() | now.values.keys()):
-        one, other = then.values.get(name), now.values.get(name)
-        if one != other:
-            judged = spec.judge_change(name, request, then, now)
-            found.append(
-                Change(name=name, weight=judged.weight, reason=judged.reason, then=one, now=other)
+    for name in list_changed_around(then, now):
+        judged = spec.judge_change(name, request, then, now)
+        found.append(
+            Change(
+                name=name,
+                weight=judged.weight,
+                reason=judged.reason,
+                then=then.values.get(name),
+                now=now.values.get(name),
             )
+        )
     return found
 
 

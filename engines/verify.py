@@ -45,15 +45,25 @@ def find_first_difference(then: Sequence[Stage], now: Sequence[Stage]) -> str | 
     return None
 
 
+def count_common_stages(then: Sequence[Stage], now: Sequence[Stage]) -> int:
+    """How many stages of `then` are on both sides, whatever their digests are."""
+    there = {(stage.name, stage.step) for stage in now}
+    return sum((stage.name, stage.step) in there for stage in then)
+
+
 def describe_environment_change(then: EnvironmentRecord, now: EnvironmentRecord) -> str:
     """What changed around the engine, as `name: then → now; …`; empty when nothing did."""
-    names = sorted(then.values.keys() | now.values.keys())
     changes = [
         f"{name}: {then.values.get(name, 'none')} → {now.values.get(name, 'none')}"
-        for name in names
-        if then.values.get(name) != now.values.get(name)
+        for name in list_changed_around(then, now)
     ]
     return "; ".join(changes)
+
+
+def list_changed_around(then: EnvironmentRecord, now: EnvironmentRecord) -> list[str]:
+    """The names, sorted, whose values are others in two environments or stand in one of them."""
+    names = sorted(then.values.keys() | now.values.keys())
+    return [name for name in names if then.values.get(name) != now.values.get(name)]
 
 
 FILE_FINDINGS = frozenset({"file", "pixels_sha256"})
@@ -72,7 +82,7 @@ def verify_record(database: Database, image: ImageRecord) -> Comparison | None:
 
     Nothing is made again then: what would be made is not what was recorded.
     """
-    return _judge_record(check_record(database, image))
+    return judge_record(check_record(database, image))
 
 
 def judge_foreign(image: ImageRecord) -> Comparison | None:
@@ -82,7 +92,8 @@ def judge_foreign(image: ImageRecord) -> Comparison | None:
     return explain_foreign(image.imported.dialect)
 
 
-def _judge_record(findings: Sequence[str]) -> Comparison | None:
+def judge_record(findings: Sequence[str]) -> Comparison | None:
+    """The verdict of `verify_record`, from the `findings` of `check_record`."""
     names = name_changes(findings)
     lost = [INPUT_NAMES[name] for name in names if name in INPUT_NAMES]
     if changed := [name for name in names if name not in FILE_FINDINGS | INPUT_NAMES.keys()]:
@@ -152,8 +163,7 @@ def _describe_distance(measured: PixelDifference | None) -> str:
 
 def _describe_equal_stages(then: Sequence[Stage], now: Sequence[Stage]) -> str:
     """`and every recorded stage is the same.`, or how many of them there are on both sides."""
-    there = {(stage.name, stage.step) for stage in now}
-    common = sum((stage.name, stage.step) in there for stage in then)
+    common = count_common_stages(then, now)
     if not common:
         return "is the same; there was no stage to compare."
     if common < len(then):
@@ -166,7 +176,7 @@ def find_obstacle(
 ) -> Comparison | None:
     """Why `job` need not make `image` again, None when it should."""
     findings = check_record(database, image)
-    if (comparison := _judge_record(findings) or judge_foreign(image)) is not None:
+    if (comparison := judge_record(findings) or judge_foreign(image)) is not None:
         return comparison
     if job.purpose is Purpose.REGENERATE:
         return None
@@ -185,27 +195,9 @@ def find_obstacle(
 
 def verify_result(database: Database, image: ImageRecord, result: Result) -> Comparison:
     """How `result` compares with the recorded `image` and its file, unless that was dropped."""
-    if image.is_emptied or (image.is_thinned and not image.path.is_file()):
-        return compare(
-            pixels_then=image.pixels_sha256,
-            pixels_now=result.pixels_sha256,
-            stages_then=image.stages,
-            stages_now=result.stages,
-            environment_then=image.environment,
-            environment_now=result.environment,
-            psnr_db=None,
-        )
-    now = open_image(result.data)
-    damage, where = "", ""
-    try:
-        then = open_image(history.read_image(database, image))
-    except StoreError as error:
-        then, damage, where = now, str(error), "file"
-    else:
-        pixels = digest_pixels(then)
-        if pixels != image.pixels_sha256:
-            damage, where = _find_liar(image.pixels_sha256, pixels, result.pixels_sha256)
-    measured = None if damage else measure_difference(then, now)
+    damage, where, measured = "", "", None
+    if not image.is_emptied and (not image.is_thinned or image.path.is_file()):
+        damage, where, measured = _check_file(database, image, result)
     comparison = compare(
         pixels_then=image.pixels_sha256,
         pixels_now=result.pixels_sha256,
@@ -218,19 +210,32 @@ def verify_result(database: Database, image: ImageRecord, result: Result) -> Com
     )
     if not damage:
         return comparison
-    if where == "pixels_sha256":
-        return Comparison(
-            verdict=Verdict.DIFFERENT,
-            pixels_sha256_now=result.pixels_sha256,
-            first_difference=where,
-            detail=damage,
-        )
+    is_record = where == "pixels_sha256"
     return Comparison(
         verdict=Verdict.DIFFERENT,
         pixels_sha256_now=result.pixels_sha256,
         first_difference=where,
-        detail=f"{damage} Made again: {comparison.detail}",
+        detail=damage if is_record else f"{damage} Made again: {comparison.detail}",
     )
+
+
+def _check_file(
+    database: Database, image: ImageRecord, result: Result
+) -> tuple[str, str, PixelDifference | None]:
+    """What is wrong with the file ("" for nothing), its name, and how far `result` is from it.
+
+    That is not measured where pixels are the same, or not those of the record.
+    """
+    try:
+        then = open_image(history.read_image(database, image))
+    except StoreError as error:
+        return str(error), "file", None
+    pixels = digest_pixels(then)
+    if pixels != image.pixels_sha256:
+        return *_find_liar(image.pixels_sha256, pixels, result.pixels_sha256), None
+    if pixels == result.pixels_sha256:
+        return "", "", None
+    return "", "", measure_difference(then, open_image(result.data))
 
 
 def _find_liar(recorded: str, in_file: str, made: str) -> tuple[str, str]:

@@ -395,23 +395,3 @@ def _check_complete(values: dict[str, Any]) -> None:
             raise RequestError(
                 f"parameters.{name}", None, f"Not a request: the field {name} is missing."
             )
-
-
-def list_differences(one: Any, other: Any, prefix: str = "") -> list[tuple[str, Any, Any]]:
-    """The fields in which two values of this module differ: (dotted name, one's, other's)."""
-    left, right = msgspec.to_builtins(one), msgspec.to_builtins(other)
-    return list(_walk(left, right, prefix))
-
-
-def _walk(left: Any, right: Any, name: str) -> list[tuple[str, Any, Any]]:
-    if isinstance(left, dict) and isinstance(right, dict):
-        keys = sorted(left.keys() | right.keys())
-        pairs = [(f"{name}.{key}".lstrip("."), left.get(key), right.get(key)) for key in keys]
-    elif isinstance(left, list) and isinstance(right, list):
-        length = max(len(left), len(right))
-        pad_left = left + [None] * (length - len(left))
-        pad_right = right + [None] * (length - len(right))
-        pairs = [(f"{name}.{i + 1}", pad_left[i], pad_right[i]) for i in range(length)]
-    else:
-        return [] if left == right and type(left) is type(right) else [(name, left, right)]
-    return [row for key, a, b in pairs for row in _walk(a, b, key)]

@@ -11,7 +11,7 @@ import hashlib
 import time
 import uuid
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import func, update
@@ -361,17 +361,23 @@ def _find(session: Session, reference: str) -> VerificationRunRow:
 
 def _to_run(session: Session, row: VerificationRunRow) -> VerificationRun:
     number = row.number or 0
+    state = to_word(RunState, row.state, RunState.CANCELLED)
     total, taken = _count_images(session, number)
-    is_busy = _find_job_at(session, number, taken) is not None
+    job = _find_job(session, number, taken)
+    # What was interrupted by the end of its run is as what is still to come.
+    is_interrupted = (
+        state is RunState.CANCELLED and job is not None and job.state is JobState.CANCELLED
+    )
+    has_had_its_turn = job is None or (job.state.is_final and not is_interrupted)
     return VerificationRun(
         number=number,
         id=row.id,
         search=row.search,
-        state=to_word(RunState, row.state, RunState.CANCELLED),
+        state=state,
         created_at=row.created_at,
         finished_at=row.finished_at,
         total=total,
-        done=max(0, taken - 1) if is_busy else taken,
+        done=taken if has_had_its_turn else taken - 1,
     )
 
 
@@ -410,16 +416,26 @@ _FROM = (
 """The image of a run at a position, or the next one that there is, and whether it was taken."""
 
 
-def _find_current_job(session: Session, number: int) -> str | None:
-    """The job of a run that has not ended, None when there is none."""
-    return _find_job_at(session, number, _count_images(session, number)[1])
+class _RunJob(NamedTuple):
+    """The job that an image of a run was taken with."""
+
+    id: str
+    state: JobState
 
 
-def _find_job_at(session: Session, number: int, position: int) -> str | None:
-    """The job of the image at this position of a run, where it has not ended."""
+def _find_job(session: Session, number: int, position: int) -> _RunJob | None:
+    """The job of the image at a position; None where none was needed, or it is gone."""
     row = session.get(VerificationRunImageRow, (number, position))
     if row is None or row.job_id is None:
         return None
     state = session.exec(select(JobRow.state).where(col(JobRow.id) == row.job_id)).first()
-    is_final = state is None or to_word(JobState, state, JobState.SET_ASIDE).is_final
-    return None if is_final else row.job_id
+    if state is None:
+        return None
+    return _RunJob(row.job_id, to_word(JobState, state, JobState.SET_ASIDE))
+
+
+def _find_current_job(session: Session, number: int) -> str | None:
+    """The job of a run that has not ended, None when there is none."""
+    _, taken = _count_images(session, number)
+    job = _find_job(session, number, taken)
+    return None if job is None or job.state.is_final else job.id

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from engines.changes import PARTS, Change, list_parameter_changes
 from store.records import Image, Purpose, Relation
-from store.request import FineTune, Prompt, Request, list_differences
+from store.request import FineTune, Prompt, Request
 from tui.text import show_safely
 from tui.words import name_parameter, name_step, write_size
 
 _TEXT_LENGTH = 24
-_PARTS = ("initial_image", "mask", "variation", "upscale", "guidance", "adapter", "fine_tunes")
-"""Parts of the parameters whose changes are told as one."""
+_FIRST = ("seed", "size", *PARTS, "fine_tunes")
+"""What is told before other parameters."""
 
 _OF_ITS_PART = ("strength", "preset", "cuts", "models", "prompt", "kind", "init")
 """Fields whose name alone does not say of which part they are."""
@@ -105,53 +106,41 @@ def _shorten(text: str) -> str:
 
 
 def _list_other_changes(older: Request, newer: Request, arrow: str) -> list[str]:
-    changes: list[str] = []
-    differences = {
-        name.rpartition(".")[2]: (before, after)
-        for name, before, after in list_differences(older, newer)
-        if not name.startswith(("stack.", *(f"parameters.{part}" for part in _PARTS)))
-    }
-    # The form of a request follows from what it holds.
-    differences.pop("format", None)
-    if differences.pop("seed", None):
-        changes.append(name_parameter("seed"))
-    if differences.keys() & {"width", "height"}:
-        for side in ("width", "height"):
-            differences.pop(side, None)
-        sizes = [f"{each.parameters.width}x{each.parameters.height}" for each in (older, newer)]
-        changes.append(f"{name_parameter('size')} {arrow.join(sizes)}")
-    for part in _PARTS:
-        before, after = getattr(older.parameters, part), getattr(newer.parameters, part)
-        if part == "fine_tunes":
-            changes += _list_fine_tune_changes(before, after, arrow)
-        elif before != after:
-            changes += _list_part_changes(part, before, after, arrow)
-    changes += [
-        f"{name_parameter(name)} {_show(before)}{arrow}{_show(after)}"
-        for name, (before, after) in differences.items()
-    ]
-    return changes
+    """Seed and size first, then what an image was made from, then the rest."""
+    found = sorted(list_parameter_changes(older, newer), key=_rank)
+    return [said for change in found for said in _describe_parameter(change, arrow)]
 
 
-def _list_part_changes(part: str, before: Any, after: Any, arrow: str) -> list[str]:
+def _rank(change: Change) -> int:
+    part = change.field.partition(".")[0]
+    return _FIRST.index(part) if part in _FIRST else len(_FIRST)
+
+
+def _describe_parameter(change: Change, arrow: str) -> list[str]:
     """A part that came or went is told as one; of one that stayed, each field that changed."""
+    before, after = change.before, change.after
+    part, _, own = change.field.partition(".")
     name = name_parameter(part)
-    if before is None:
-        return [f"+ {name}{_describe_share(after)}"]
-    if after is None:
-        return [f"- {name}"]
-    changes = []
-    for field in after.__struct_fields__:
-        then, now = getattr(before, field), getattr(after, field)
-        if then == now:
-            continue
-        if field in ("sha256", "seed"):
-            changes.append(name)
-        elif field in _OF_ITS_PART:
-            changes.append(f"{name} {name_parameter(field)} {_show(then)}{arrow}{_show(now)}")
-        else:
-            changes.append(f"{name_parameter(field)} {_show(then)}{arrow}{_show(now)}")
-    return changes
+    if part == "seed" or own in ("sha256", "seed"):
+        return [name]
+    if own:
+        field = name_parameter(own)
+        named = f"{name} {field}" if own in _OF_ITS_PART else field
+        return [f"{named} {_show(before)}{arrow}{_show(after)}"]
+    if part == "size":
+        return [f"{name} {arrow.join(f'{width}x{height}' for width, height in (before, after))}"]
+    if part == "engine":
+        pairs = zip(("engine", "model"), before, after, strict=True)
+        return [
+            f"{name_parameter(field)} {_show(then)}{arrow}{_show(now)}"
+            for field, then, now in pairs
+            if then != now
+        ]
+    if part == "fine_tunes":
+        return _list_fine_tune_changes(before, after, arrow)
+    if part in PARTS:
+        return [f"- {name}" if after is None else f"+ {name}{_describe_share(after)}"]
+    return [f"{name} {_show(before)}{arrow}{_show(after)}"]
 
 
 def _describe_share(part: Any) -> str:

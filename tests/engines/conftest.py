@@ -1,17 +1,40 @@
-"""Servers of the Stability protocol, and certificates, for the tests of engines."""
+"""A history, the engines, servers of the Stability protocol, and certificates."""
 
 from __future__ import annotations
 
 import subprocess
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from engines.builtin.models import CAPABILITIES
+from engines.registry import EngineRegistry
+from engines.settings import Settings
+from store.database import Database
+from store.records import EnvironmentRecord
 from tests.engines.hosted import Serve
 from tests.engines.painter import Painter
 from tests.engines.stability.server import Server
+from tests.factories import make_request
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    with Database.open(tmp_path / "data") as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def registry() -> EngineRegistry:
+    return EngineRegistry(Settings())
+
+
+@pytest.fixture(scope="module")
+def here(registry: EngineRegistry) -> EnvironmentRecord:
+    """What would decide the pixels of an image that the embedded engine made now."""
+    return registry.describe_environment(make_request(model=CAPABILITIES.default_model))
 
 
 @pytest.fixture

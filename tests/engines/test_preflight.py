@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import msgspec
 import pytest
 
@@ -13,7 +10,6 @@ from engines.builtin.models import CAPABILITIES
 from engines.outlook import Outlook, Preflight
 from engines.preflight import check_before
 from engines.registry import EngineRegistry
-from engines.settings import Settings
 from store import queue
 from store.database import Database
 from store.errors import NotFound
@@ -31,22 +27,6 @@ from tests.factories import (
 from tests.store.helpers import claim, execute, start
 
 MODEL = CAPABILITIES.default_model
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    with Database.open(tmp_path / "data") as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def registry() -> EngineRegistry:
-    return EngineRegistry(Settings())
-
-
-@pytest.fixture(scope="module")
-def here(registry: EngineRegistry) -> EnvironmentRecord:
-    return registry.describe_environment(make_request(model=MODEL))
 
 
 def make(database: Database, environment: EnvironmentRecord, request: Request) -> Image:

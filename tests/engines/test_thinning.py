@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -15,7 +14,6 @@ from engines.builtin import pipeline, samplers
 from engines.builtin.models import MODEL as EMBEDDED_MODEL
 from engines.builtin.pixels import encode_png
 from engines.registry import EngineRegistry
-from engines.settings import Settings
 from engines.thinning import thin, why_no_restore
 from engines.worker.job import JobExecution
 from store import history, integrity, queue, thinning
@@ -43,22 +41,6 @@ from tests.factories import (
 from tests.store.helpers import claim, execute, start
 
 FAVOURITE = "INSERT INTO annotation (image_number, is_favourite) VALUES (?, 1)"
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    with Database.open(tmp_path / "data") as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def registry() -> EngineRegistry:
-    return EngineRegistry(Settings())
-
-
-@pytest.fixture(scope="module")
-def here(registry: EngineRegistry) -> EnvironmentRecord:
-    return registry.describe_environment(registry.pin(make_request(model=EMBEDDED_MODEL)))
 
 
 def make(

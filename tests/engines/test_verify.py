@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from engines.registry import EngineRegistry
@@ -84,12 +81,6 @@ def test_pixels_alone_are_compared_when_the_engine_knows_no_stages() -> None:
 def test_a_change_around_the_engine_is_named() -> None:
     now = EnvironmentRecord(values={"engine revision": "2", "kernels": "Haswell"})
     assert "engine revision: 1 → 2" in judge(change(2), "q", now).detail
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    with Database.open(tmp_path / "data") as opened:
-        yield opened
 
 
 def find_why_not(database: Database, image: ImageRecord) -> Comparison | None:

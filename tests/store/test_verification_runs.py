@@ -108,6 +108,33 @@ def test_pause_resume_and_cancel(db: Database, images: list[Image]) -> None:
     assert runs.find_next(db) is None
     with pytest.raises(StoreError, match="Only one that is paused can"):
         runs.resume_run(db, run_id)
+    # Interrupted, it is as what is still to come; what it was is told by its job.
+    queue.fail(db, job.id, token, "cancelled", "Cancelled.", state=JobState.CANCELLED)
+    run = runs.get_run(db, run_id)
+    assert (run.done, run.total) == (1, 5)
+    assert runs.count_verdicts(db, run.number, after=0, until=run.done) == {"identical": 1}
+
+
+def test_an_image_that_was_made_in_time_counts_in_a_cancelled_run(
+    db: Database, images: list[Image]
+) -> None:
+    run_id = begin(db, images)
+    token = start(db)
+    job = take(db, token)
+    assert job is not None
+    runs.cancel_run(db, run_id)
+    queue.finish_comparison(db, job, token, SAME, result=None)
+    assert runs.get_run(db, run_id).done == 1
+
+
+def test_a_job_that_a_person_cancelled_has_had_its_turn(db: Database, images: list[Image]) -> None:
+    run_id = begin(db, images)
+    token = start(db)
+    job = take(db, token)
+    assert job is not None
+    queue.fail(db, job.id, token, "cancelled", "Cancelled.", state=JobState.CANCELLED)
+    assert runs.get_run(db, run_id).done == 1
+    assert take(db, token) is not None
 
 
 def test_the_newest_run_goes_first_and_the_other_one_after_it(

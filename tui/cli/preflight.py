@@ -8,8 +8,8 @@ import msgspec
 
 from engines.cost import describe_cost
 from engines.outlook import Outlook, Preflight
+from tui.cli.chosen_images import Choice, iterate_images, list_numbers
 from tui.cli.run import EXIT_DIFFERENT, EXIT_ERROR, print_json, print_line, print_note
-from tui.cli.runs import Choice, list_numbers
 from tui.darkroom import Darkroom
 from tui.outlook import describe_changes_since, describe_outlook
 
@@ -19,7 +19,6 @@ _STATUSES = {
     Outlook.DIFFERENT: EXIT_DIFFERENT,
     Outlook.CANNOT_RUN: EXIT_ERROR,
 }
-_PAGE = 200
 
 
 async def print_outlooks(darkroom: Darkroom, choice: Choice, as_json: bool) -> int:
@@ -27,18 +26,13 @@ async def print_outlooks(darkroom: Darkroom, choice: Choice, as_json: bool) -> i
     status = 0
     rows: list[dict[str, Any]] = []
     numbers = await list_numbers(darkroom, choice)
-    for start in range(0, len(numbers), _PAGE):
-        page = numbers[start : start + _PAGE]
-        by_number = {image.number: image for image in await darkroom.get_images(page)}
-        for number in page:
-            if number not in by_number:
-                continue
-            preflight = await darkroom.check_before(by_number[number].id)
-            status = max(status, _STATUSES[preflight.outlook])
-            if as_json:
-                rows.append(msgspec.to_builtins(preflight))
-            else:
-                _print(preflight)
+    async for image in iterate_images(darkroom, numbers):
+        preflight = await darkroom.check_before(image.id)
+        status = max(status, _STATUSES[preflight.outlook])
+        if as_json:
+            rows.append(msgspec.to_builtins(preflight))
+        else:
+            _print(preflight)
     if as_json:
         print_json({"outlooks": rows})
     elif not numbers:

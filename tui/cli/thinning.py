@@ -11,6 +11,7 @@ import typer
 
 from store.errors import RequestError
 from store.records import Image, Job
+from tui.cli.chosen_images import choose_images, iterate_images, list_numbers
 from tui.cli.options import JsonOption
 from tui.cli.run import (
     EXIT_DIFFERENT,
@@ -21,7 +22,6 @@ from tui.cli.run import (
     run_command,
     wait_for_jobs,
 )
-from tui.cli.runs import list_numbers, read_choice
 from tui.darkroom import Darkroom
 from tui.words import count_things, write_bytes
 
@@ -79,7 +79,7 @@ def thin(
                 "Say of which images: ids, --older-than 30d, --search TEXT or --all.",
             )
         is_rest = is_all or (not images and search is None)
-        choice = read_choice(images or [], is_rest, None, search, None, None)
+        choice = choose_images(images or [], is_rest, None, search, None, None)
         async with open_darkroom() as darkroom:
             numbers = await list_numbers(darkroom, choice)
             done = await darkroom.thin(numbers, made_before=before, is_rehearsal=is_dry_run)
@@ -120,14 +120,14 @@ def restore(
     """
 
     async def work() -> int:
-        choice = read_choice(images or [], is_all, None, search, None, None)
+        choice = choose_images(images or [], is_all, None, search, None, None)
         async with open_darkroom() as darkroom:
             if choice.references:
                 found = [await darkroom.get_image(name) for name in choice.references]
             else:
                 thinned = set(await darkroom.list_thinned())
                 numbers = [n for n in await list_numbers(darkroom, choice) if n in thinned]
-                found = [image for page in _split(numbers) for image in await _load(darkroom, page)]
+                found = [image async for image in iterate_images(darkroom, numbers)]
             rows: list[dict[str, Any]] = []
             for start in range(0, len(found), AT_ONCE):
                 rows += await _restore(darkroom, found[start : start + AT_ONCE], as_json)
@@ -138,14 +138,6 @@ def restore(
         return 0 if all(row["is_restored"] for row in rows) else EXIT_DIFFERENT
 
     raise typer.Exit(run_command(work(), as_json=as_json))
-
-
-def _split(numbers: Sequence[int]) -> list[Sequence[int]]:
-    return [numbers[start : start + 200] for start in range(0, len(numbers), 200)]
-
-
-async def _load(darkroom: Darkroom, numbers: Sequence[int]) -> list[Image]:
-    return await darkroom.get_images(numbers)
 
 
 async def _restore(

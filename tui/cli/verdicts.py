@@ -31,7 +31,7 @@ class VerdictPrinter:
 
         `path`: where what was made was written, None where it was not.
         """
-        row = describe_verification(image_id, pixels_sha256, verification, error)
+        row = _describe_verification(image_id, pixels_sha256, verification, error)
         self._count += 1
         detail = row["detail"]
         is_identical = row["verdict"] == Verdict.IDENTICAL.value
@@ -55,7 +55,7 @@ class VerdictPrinter:
         return 0 if self._is_all_identical else EXIT_DIFFERENT
 
 
-def describe_verification(
+def _describe_verification(
     image_id: str, pixels_sha256: str, verification: Verification | None, error: str
 ) -> dict[str, Any]:
     """The verdict on one image as `verify --json` prints it, and its detail."""

@@ -9,6 +9,7 @@ import typer
 
 from store.errors import RequestError
 from store.records import Image, Job, Verification
+from tui.cli.chosen_images import choose_images
 from tui.cli.file_verdicts import SignersOption, find_files, verify_files
 from tui.cli.options import JsonOption, OutputOption
 from tui.cli.output import (
@@ -23,7 +24,7 @@ from tui.cli.output import (
 from tui.cli.preflight import print_outlooks
 from tui.cli.report_file import ReportFile, ReportOption
 from tui.cli.run import open_darkroom, run_command, wait_for_jobs
-from tui.cli.runs import read_choice, run_choice
+from tui.cli.runs import run_choice
 from tui.cli.verdicts import VerdictPrinter
 from tui.darkroom import Darkroom
 from tui.file_names import DEFAULT_PATTERN
@@ -122,7 +123,7 @@ def verify(
                     "Add the file to the history with 'safelight import' first.",
                 )
             return await verify_files(paths, signers, as_json)
-        choice = read_choice(images or [], is_all, last, search, sample, sample_seed)
+        choice = choose_images(images or [], is_all, last, search, sample, sample_seed)
         async with open_darkroom() as darkroom:
             if is_dry_run:
                 return await print_outlooks(darkroom, choice, as_json)

@@ -56,7 +56,7 @@ class BisectRun:
         return self._one, self._other
 
     def check(self) -> None:
-        """Raise `RequestError` where there is nothing to search for, or it would prove nothing."""
+        """Raise `SafelightError` where there is nothing to find, or it would prove nothing."""
         if reason := self._darkroom.explain_writing():
             raise StoreError(reason)
         for name, loaded in (("A", self._pair.one), ("B", self._pair.other)):

@@ -406,7 +406,7 @@ class CompareScreen(Reasoned, Screen[None]):
             data = await asyncio.to_thread(draw_wipe, pixels, self.share)
         else:
             data = await asyncio.to_thread(draw_amplified, pixels, self.times)
-        self.made.show_image(data, caption=self._describe_view(pair, pair.one, pair.other))
+        self.made.show_image(data, caption=self._describe_view(pair))
 
     def on_resize(self) -> None:
         """Captions end elsewhere; the halves stay of one width."""
@@ -437,14 +437,14 @@ class CompareScreen(Reasoned, Screen[None]):
             how = "by itself; t stops" if self._timer else "space shows the other, t by itself"
             text = f" {shown}  ({how})"
         else:
-            text = f" {self._describe_view(pair, pair.one, pair.other)}"
+            text = f" {self._describe_view(pair)}"
         self._caption.put(Content.assemble((fit_text(text, width), "$role-quiet")))
 
-    def _describe_view(self, pair: ImagePair, one: LoadedImage, other: LoadedImage) -> str:
+    def _describe_view(self, pair: ImagePair) -> str:
         if self.view == "wipe":
             share = round(100 * self.share)
-            names = (f"A {one.image.id[:8]}", f"B {other.image.id[:8]}")
-            return f"{names[0]} left of {share} %, {names[1]} right of it"
+            one, other = pair.one.image.id[:8], pair.other.image.id[:8]
+            return f"A {one} left of {share} %, B {other} right of it"
         measured = pair.differences.pixels
         if measured is None or measured.is_equal:
             return "difference: every pixel is the same, so all is black"

@@ -17,6 +17,7 @@ from store.errors import SafelightError
 from store.records import Image
 from tui.darkroom import Darkroom
 from tui.diff import describe_step
+from tui.keys import bind_move
 from tui.terminal.detect import get_display
 from tui.text import show_first_prompt, show_safely
 from tui.widgets.text_lines import mark_classes
@@ -40,24 +41,18 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One line of the tree.
 
     `image`, and `said`: how it came from the one above and what changed. Without an image it
-    stands for `more` children of `parent_id` that are not read, those with numbers over `after`.
+    stands for `more` children of the one above that are not read, with numbers over `after`.
     """
 
     image: Image | None = None
     said: str = ""
     is_subject: bool = False
     is_again: bool = False
-    parent_id: str = ""
     more: int = 0
     after: int = 0
 
 
 Node = TreeNode[Entry]
-
-
-def _make_move(keys: str, action: str, name: str, sentence: str) -> Binding:
-    """A mere move of the cursor: in help, but neither in the key line nor in the palette."""
-    return Binding(keys, action, tooltip=sentence, id=name, show=False, system=True)
 
 
 class LineageTree(Tree[Entry], inherit_bindings=False):
@@ -70,14 +65,14 @@ class LineageTree(Tree[Entry], inherit_bindings=False):
     COMPONENT_CLASSES: ClassVar[set[str]] = {"lineage--quiet", "lineage--subject", *mark_classes()}
     BINDING_GROUP_TITLE = "in the tree"
     BINDINGS: ClassVar[list[BindingType]] = [
-        _make_move("up,k", "cursor_up", "lineage.up", "Go to the line above"),
-        _make_move("down,j", "cursor_down", "lineage.down", "Go to the line below"),
-        _make_move("left", "go_up", "lineage.parent", "Close the image, else go to its parent"),
-        _make_move("right", "go_into", "lineage.child", "Open the image, else go to its first"),
-        _make_move("pageup", "page_up", "lineage.page_up", "Go a page up"),
-        _make_move("pagedown", "page_down", "lineage.page_down", "Go a page down"),
-        _make_move("home,g", "scroll_home", "lineage.top", "Go to the first of the line"),
-        _make_move("end,G", "scroll_end", "lineage.end", "Go to the last line"),
+        bind_move("up,k", "cursor_up", "lineage.up", "Go to the line above"),
+        bind_move("down,j", "cursor_down", "lineage.down", "Go to the line below"),
+        bind_move("left", "go_up", "lineage.parent", "Close the image, else go to its parent"),
+        bind_move("right", "go_into", "lineage.child", "Open the image, else go to its first"),
+        bind_move("pageup", "page_up", "lineage.page_up", "Go a page up"),
+        bind_move("pagedown", "page_down", "lineage.page_down", "Go a page down"),
+        bind_move("home,g", "scroll_home", "lineage.top", "Go to the first of the line"),
+        bind_move("end,G", "scroll_end", "lineage.end", "Go to the last line"),
         Binding(
             "enter",
             "choose",
@@ -165,12 +160,8 @@ class LineageTree(Tree[Entry], inherit_bindings=False):
         node = self.root
         for each in line[:-1]:
             if others := counts[each.id] - 1:
-                self._add_more(node, each.id, others, 0)
+                node.add_leaf("", Entry(more=others))
             node = node.children[0]
-
-    def _add_more(self, node: Node, parent_id: str, more: int, after: int) -> None:
-        entry = Entry(parent_id=parent_id, more=more, after=after)
-        node.add_leaf("", entry)
 
     async def _read(self, node: Node, after: int = 0) -> None:
         """Add the next children of a node that are not there yet, and how many are left."""
@@ -183,10 +174,10 @@ class LineageTree(Tree[Entry], inherit_bindings=False):
         found = await self._darkroom.list_children(image.id, after, CHILDREN_READ)
         ids = {each.id for each in self.list_images()}
         room = max(0, NODES_MAXIMUM - len(ids))
-        counts = await self._darkroom.count_children([child.id for child in found])
-        total = (await self._darkroom.count_children([image.id]))[image.id]
+        counts = await self._darkroom.count_children([image.id, *(child.id for child in found)])
+        there = {own.data.image.id for own in node.children if own.data and own.data.image}
         for child in found[:room]:
-            if self._has_child(node, child.id):
+            if child.id in there:
                 continue
             is_again = child.id in ids
             said = describe_step(image.request, child, has_unicode=self._has_unicode)
@@ -194,14 +185,10 @@ class LineageTree(Tree[Entry], inherit_bindings=False):
             added.allow_expand = bool(counts[child.id]) and not is_again
         shown = sum(1 for own in node.children if own.data and own.data.image)
         last = found[-1].number if found else after
+        total = counts[image.id]
         if total > shown and room:
-            self._add_more(node, image.id, total - shown, last)
+            node.add_leaf("", Entry(more=total - shown, after=last))
         node.allow_expand = total > 0
-
-    def _has_child(self, node: Node, image_id: str) -> bool:
-        """Whether a child of `node` shows the image."""
-        images = [own.data.image for own in node.children if own.data]
-        return any(image is not None and image.id == image_id for image in images)
 
     def list_nodes(self) -> Iterator[Node]:
         """All nodes that are read, from above."""

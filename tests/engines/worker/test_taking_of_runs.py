@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from engines.worker.runs import take_next
@@ -14,12 +11,6 @@ from store.errors import Superseded
 from store.records import Verdict
 from tests.factories import make_request
 from tests.store.helpers import execute, make_images, start
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    with Database.open(tmp_path / "data") as opened:
-        yield opened
 
 
 def test_records_that_were_changed_are_judged_at_once(database: Database) -> None:
