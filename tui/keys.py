@@ -64,18 +64,16 @@ class Reasoned:
         return None if self.why_not(action) else True
 
 
+def bind_move(keys: str, action: str, name: str, sentence: str) -> Binding:
+    """A mere move of a cursor or a view: in help, but neither in the key line nor the palette."""
+    return Binding(keys, action, tooltip=sentence, id=name, show=False, system=True)
+
+
 def bind_cursor(prefix: str, thing: str) -> list[BindingType]:
     """`up`, `down`, `home` and `end` for the cursor in a list of things: `cursor('up')` …"""
     places = {"up": "previous", "down": "next", "home": "first", "end": "last"}
     return [
-        Binding(
-            key,
-            f"cursor('{key}')",
-            tooltip=f"Go to the {place} {thing}",
-            show=False,
-            system=True,
-            id=f"{prefix}.{place}",
-        )
+        bind_move(key, f"cursor('{key}')", f"{prefix}.{place}", f"Go to the {place} {thing}")
         for key, place in places.items()
     ]
 

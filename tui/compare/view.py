@@ -8,12 +8,13 @@ from typing import ClassVar
 
 from textual import events
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
 from tui.compare.lines import LABEL, Line, Role
+from tui.keys import bind_move
 from tui.widgets.text_lines import hang
 from tui.work import start_work
 
@@ -27,22 +28,17 @@ STYLES: dict[Role, str] = {
 LEAST_WIDTH = 20
 
 
-def _make_scroll(keys: str, action: str, name: str, sentence: str) -> Binding:
-    """A mere move: in help, but neither in the key line nor in the palette."""
-    return Binding(keys, action, tooltip=sentence, id=name, show=False, system=True)
-
-
 class DifferenceView(VerticalScroll, can_focus=True, inherit_bindings=False):
     """Shows lines, wrapped below what they say. Left and right are the screen's."""
 
     BINDING_GROUP_TITLE = "on what differs"
     BINDINGS: ClassVar[list[BindingType]] = [
-        _make_scroll("up,k", "scroll_up", "differences.up", "Scroll up by a line"),
-        _make_scroll("down,j", "scroll_down", "differences.down", "Scroll down by a line"),
-        _make_scroll("pageup", "page_up", "differences.page_up", "Scroll up by a page"),
-        _make_scroll("pagedown", "page_down", "differences.page_down", "Scroll down by a page"),
-        _make_scroll("home,g", "scroll_home", "differences.top", "Scroll to the beginning"),
-        _make_scroll("end,G", "scroll_end", "differences.end", "Scroll to the end"),
+        bind_move("up,k", "scroll_up", "differences.up", "Scroll up by a line"),
+        bind_move("down,j", "scroll_down", "differences.down", "Scroll down by a line"),
+        bind_move("pageup", "page_up", "differences.page_up", "Scroll up by a page"),
+        bind_move("pagedown", "page_down", "differences.page_down", "Scroll down by a page"),
+        bind_move("home,g", "scroll_home", "differences.top", "Scroll to the beginning"),
+        bind_move("end,G", "scroll_end", "differences.end", "Scroll to the end"),
     ]
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002

@@ -28,6 +28,7 @@ from tui.history.pages import HistoryPages
 from tui.history.rows import THUMBNAIL, RowFacts, RowStyles, draw_flat, draw_tall
 from tui.history.selection import Selection
 from tui.history.sheet import SheetSize, TileFacts, TileStyles, draw_tile, fit_sheet
+from tui.keys import bind_move
 from tui.terminal.detect import get_display
 from tui.widgets.text_lines import fit_text, mark_classes
 from tui.widgets.thumbnails import Thumbnails
@@ -36,11 +37,6 @@ from tui.work import start_work
 
 _MARGIN = 8
 """Rows that are read beyond those in sight."""
-
-
-def _make_move(keys: str, action: str, name: str, sentence: str) -> Binding:
-    """A mere move of the cursor: in help, but neither in the key line nor in the palette."""
-    return Binding(keys, action, tooltip=sentence, id=name, show=False, system=True)
 
 
 class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
@@ -61,14 +57,14 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
 
     BINDING_GROUP_TITLE = "in the list of images"
     BINDINGS: ClassVar[list[BindingType]] = [
-        _make_move("up,k", "move_lines(-1)", "list.newer", "Choose the image above: made after"),
-        _make_move("down,j", "move_lines(1)", "list.older", "Choose the image below: made before"),
-        _make_move("left,h", "move_across(-1)", "list.left", "Choose the image to the left"),
-        _make_move("right,l", "move_across(1)", "list.right", "Choose the image to the right"),
-        _make_move("pageup", "turn_page(-1)", "list.page_up", "Choose the image a page above"),
-        _make_move("pagedown", "turn_page(1)", "list.page_down", "Choose the image a page below"),
-        _make_move("home", "go_to_newest", "list.newest", "Choose the first image: the newest"),
-        _make_move("end,G", "go_to_oldest", "list.oldest", "Choose the last image: the oldest"),
+        bind_move("up,k", "move_lines(-1)", "list.newer", "Choose the image above: made after"),
+        bind_move("down,j", "move_lines(1)", "list.older", "Choose the image below: made before"),
+        bind_move("left,h", "move_across(-1)", "list.left", "Choose the image to the left"),
+        bind_move("right,l", "move_across(1)", "list.right", "Choose the image to the right"),
+        bind_move("pageup", "turn_page(-1)", "list.page_up", "Choose the image a page above"),
+        bind_move("pagedown", "turn_page(1)", "list.page_down", "Choose the image a page below"),
+        bind_move("home", "go_to_newest", "list.newest", "Choose the first image: the newest"),
+        bind_move("end,G", "go_to_oldest", "list.oldest", "Choose the last image: the oldest"),
         Binding(
             "space",
             "mark",
@@ -76,12 +72,12 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
             tooltip="Mark the image, or take its mark away, and go to the next",
             id="list.mark",
         ),
-        _make_move("shift+up,K", "mark_lines(-1)", "list.mark_up", "Mark up to the one above"),
-        _make_move("shift+down,J", "mark_lines(1)", "list.mark_down", "Mark down to the one below"),
-        _make_move("shift+left", "mark_across(-1)", "list.mark_left", "Mark to the left"),
-        _make_move("shift+right", "mark_across(1)", "list.mark_right", "Mark to the right"),
-        _make_move("shift+pageup", "mark_page(-1)", "list.mark_page_up", "Mark a page above"),
-        _make_move("shift+pagedown", "mark_page(1)", "list.mark_page_down", "Mark a page below"),
+        bind_move("shift+up,K", "mark_lines(-1)", "list.mark_up", "Mark up to the one above"),
+        bind_move("shift+down,J", "mark_lines(1)", "list.mark_down", "Mark down to the one below"),
+        bind_move("shift+left", "mark_across(-1)", "list.mark_left", "Mark to the left"),
+        bind_move("shift+right", "mark_across(1)", "list.mark_right", "Mark to the right"),
+        bind_move("shift+pageup", "mark_page(-1)", "list.mark_page_up", "Mark a page above"),
+        bind_move("shift+pagedown", "mark_page(1)", "list.mark_page_down", "Mark a page below"),
         Binding(
             "a",
             "mark_all",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.content import Content
 from textual.geometry import Size
 from textual.scroll_view import ScrollView
@@ -22,6 +22,7 @@ from store.records import (
     Stage,
     Verification,
 )
+from tui.keys import bind_move
 from tui.marks import describe_marks
 from tui.outlook import describe_changes_since, describe_outlook
 from tui.terminal.detect import get_display
@@ -73,11 +74,6 @@ class Line(NamedTuple):
     indent: int = 0
 
 
-def _make_scroll(keys: str, action: str, name: str, sentence: str) -> Binding:
-    """A mere move: in help, but neither in the key line nor in the palette."""
-    return Binding(keys, action, tooltip=sentence, id=name, show=False, system=True)
-
-
 class RecordView(ScrollView, can_focus=True, inherit_bindings=False):
     """Shows what `describe_record` says, its lines as long as there is room.
 
@@ -87,12 +83,12 @@ class RecordView(ScrollView, can_focus=True, inherit_bindings=False):
 
     BINDING_GROUP_TITLE = "on the record of an image"
     BINDINGS: ClassVar[list[BindingType]] = [
-        _make_scroll("up,k", "scroll_lines(-1)", "record.up", "Scroll up by a line"),
-        _make_scroll("down,j", "scroll_lines(1)", "record.down", "Scroll down by a line"),
-        _make_scroll("pageup", "scroll_pages(-1)", "record.page_up", "Scroll up by a page"),
-        _make_scroll("pagedown", "scroll_pages(1)", "record.page_down", "Scroll down by a page"),
-        _make_scroll("home", "scroll_to_top", "record.top", "Scroll to the beginning"),
-        _make_scroll("end,G", "scroll_to_end", "record.end", "Scroll to the end"),
+        bind_move("up,k", "scroll_lines(-1)", "record.up", "Scroll up by a line"),
+        bind_move("down,j", "scroll_lines(1)", "record.down", "Scroll down by a line"),
+        bind_move("pageup", "scroll_pages(-1)", "record.page_up", "Scroll up by a page"),
+        bind_move("pagedown", "scroll_pages(1)", "record.page_down", "Scroll down by a page"),
+        bind_move("home", "scroll_to_top", "record.top", "Scroll to the beginning"),
+        bind_move("end,G", "scroll_to_end", "record.end", "Scroll to the end"),
     ]
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002

@@ -17,6 +17,7 @@ from store.errors import SafelightError
 from store.records import Image
 from tui.darkroom import Darkroom
 from tui.diff import describe_step
+from tui.keys import bind_move
 from tui.terminal.detect import get_display
 from tui.text import show_first_prompt, show_safely
 from tui.widgets.text_lines import mark_classes
@@ -55,11 +56,6 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 Node = TreeNode[Entry]
 
 
-def _make_move(keys: str, action: str, name: str, sentence: str) -> Binding:
-    """A mere move of the cursor: in help, but neither in the key line nor in the palette."""
-    return Binding(keys, action, tooltip=sentence, id=name, show=False, system=True)
-
-
 class LineageTree(Tree[Entry], inherit_bindings=False):
     """Images by what they came from; what came of one is read when it is opened.
 
@@ -70,14 +66,14 @@ class LineageTree(Tree[Entry], inherit_bindings=False):
     COMPONENT_CLASSES: ClassVar[set[str]] = {"lineage--quiet", "lineage--subject", *mark_classes()}
     BINDING_GROUP_TITLE = "in the tree"
     BINDINGS: ClassVar[list[BindingType]] = [
-        _make_move("up,k", "cursor_up", "lineage.up", "Go to the line above"),
-        _make_move("down,j", "cursor_down", "lineage.down", "Go to the line below"),
-        _make_move("left", "go_up", "lineage.parent", "Close the image, else go to its parent"),
-        _make_move("right", "go_into", "lineage.child", "Open the image, else go to its first"),
-        _make_move("pageup", "page_up", "lineage.page_up", "Go a page up"),
-        _make_move("pagedown", "page_down", "lineage.page_down", "Go a page down"),
-        _make_move("home,g", "scroll_home", "lineage.top", "Go to the first of the line"),
-        _make_move("end,G", "scroll_end", "lineage.end", "Go to the last line"),
+        bind_move("up,k", "cursor_up", "lineage.up", "Go to the line above"),
+        bind_move("down,j", "cursor_down", "lineage.down", "Go to the line below"),
+        bind_move("left", "go_up", "lineage.parent", "Close the image, else go to its parent"),
+        bind_move("right", "go_into", "lineage.child", "Open the image, else go to its first"),
+        bind_move("pageup", "page_up", "lineage.page_up", "Go a page up"),
+        bind_move("pagedown", "page_down", "lineage.page_down", "Go a page down"),
+        bind_move("home,g", "scroll_home", "lineage.top", "Go to the first of the line"),
+        bind_move("end,G", "scroll_end", "lineage.end", "Go to the last line"),
         Binding(
             "enter",
             "choose",
