@@ -36,7 +36,8 @@ async def list_marked(history_list: HistoryList) -> list[int]:
 async def verify_many(darkroom: Darkroom, numbers: Sequence[int], chosen_by: str) -> str:
     """Begin a run of verifications. Raises `SafelightError`."""
     run = await darkroom.begin_run(chosen_by, numbers)
-    return f"Verifying {count_things(run.total, 'image')}; the list of jobs shows how far it is."
+    images = count_things(run.total, "image")
+    return f"Verifying {images}; go back with esc, there j shows how far it is."
 
 
 async def restore_many(darkroom: Darkroom, numbers: Sequence[int]) -> tuple[list[Job], str]:
