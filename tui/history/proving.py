@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from rich.filesize import decimal
+
 from store.records import Image, Job
 from tui.darkroom import Darkroom
 from tui.history.list import HistoryList
-from tui.words import count_things, write_bytes
+from tui.words import count_things
 
 if TYPE_CHECKING:
     from engines.thinning import Thinning
@@ -59,7 +61,7 @@ async def restore_many(darkroom: Darkroom, numbers: Sequence[int]) -> tuple[list
 
 def describe_thinning(done: Thinning) -> str:
     """What thinning did, and why others keep their pixels, in a sentence or two."""
-    said = f"{count_things(done.images, 'image')} thinned: {write_bytes(done.freed)} freed."
+    said = f"{count_things(done.images, 'image')} thinned: {decimal(done.freed)} freed."
     return f"{said} {describe_kept(done)}".strip()
 
 
