@@ -353,12 +353,12 @@ class HistoryScreen(ImageScreen):
             async with self._reading:
                 try:
                     if not self._is_open:
-                        await self.history_list.open_search(self._words)
+                        await self.history_list.open_search(self._words, self._sort)
                         self._is_open = True
                     if not self.history_list.go_to(image.number):
                         self.is_searching = False
                         self._field.value = self._words = ""
-                        await self.history_list.open_search("")
+                        await self.history_list.open_search("", self._sort)
                         if not self.history_list.go_to(image.number):
                             self.say(f"{image.id[:8]} is not in the list: it may be in the trash.")
                     self._show_state()
