@@ -190,7 +190,7 @@ async def _list_undo(darkroom: Darkroom, marked: Marked) -> list[str]:
         return []
     lines = []
     for mark, numbers in marked.before:
-        images = [await darkroom.get_image_at(number) for number in numbers]
+        images = await darkroom.get_images(numbers)
         lines += write_commands(mark, [image.id[:8] for image in images])
     return lines
 

@@ -520,7 +520,7 @@ class HistoryScreen(ImageScreen):
             return
         try:
             numbers = [number async for part in self.history_list.read_marked(2) for number in part]
-            images = [await self.darkroom.get_image_at(number) for number in sorted(numbers)]
+            images = (await self.darkroom.get_images(numbers))[::-1]
         except SafelightError as error:
             self.say(str(error))
             return
