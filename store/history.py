@@ -9,7 +9,7 @@ import msgspec
 from sqlmodel import Session, col, select
 
 from store.database import Database
-from store.errors import NotFound, StoreError
+from store.errors import StoreError
 from store.integrity import find_changes, name_changes
 from store.mapping import (
     as_text,
@@ -198,15 +198,6 @@ def explain_reference(db: Database, reference: str, image: Image) -> str:
     if not count or image.seed == seed:
         return ""
     return f"{image.id[:8]} is found by its id; there is an image with that seed too: seed:{seed}."
-
-
-def get_image_at(db: Database, number: int) -> Image:
-    """The image with this number, as lists have it. Raises `NotFound`."""
-    with db.read() as read:
-        row = read.get(ImageRow, number)
-        if row is None:
-            raise NotFound(f"There is no image of the number {number}.")
-        return to_images(db.vault, read, [row])[0]
 
 
 def has_image(db: Database, image_id: str) -> bool:

@@ -67,6 +67,7 @@ class SafelightApp(Reasoned, App[None]):
     HORIZONTAL_BREAKPOINTS = WIDTHS
     VERTICAL_BREAKPOINTS = HEIGHTS
     ENABLE_COMMAND_PALETTE = True
+    SUSPENDED_SCREEN_CLASS = "-covered"
     BINDING_GROUP_TITLE = "everywhere"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(

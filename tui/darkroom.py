@@ -286,7 +286,7 @@ class Darkroom:
         session: str | None = None,
         sort: Sort = NEWEST_FIRST,
     ) -> list[Image]:
-        """Images that fit `search` and come after that of the number `before`, newest first.
+        """Images that fit `search` and come after that of the number `before` in this order.
 
         Only those of `session`, if any. Raises `SearchError`.
         """
@@ -367,14 +367,8 @@ class Darkroom:
         await self._note_meaning(reference, image)
         return image
 
-    async def get_image_at(self, number: int) -> Image:
-        """The record of the image with this number, as lists have it. Raises `NotFound`."""
-        from store import history
-
-        return await asyncio.to_thread(history.get_image_at, self.database, number)
-
     async def get_images(self, numbers: Sequence[int]) -> list[Image]:
-        """The images with these numbers, as lists have them, newest first."""
+        """The images with these numbers that there are, as lists have them, newest first."""
         from store import history
 
         return await asyncio.to_thread(history.get_images, self.database, numbers)
@@ -993,6 +987,8 @@ class Darkroom:
     async def restore(self, image_id: str) -> Job:
         """Queue that the pixels of a thinned image are made again; only the same are taken."""
         return await asyncio.to_thread(self._enqueue_comparison, image_id, Purpose.RESTORE)
+
+    # The queue
 
     async def cancel(self, job_id: str) -> Job:
         """Ask that the job stop within one step."""

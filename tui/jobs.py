@@ -18,7 +18,7 @@ from textual.widgets.option_list import Option
 from store.errors import SafelightError
 from store.records import Job, JobState, RunState, VerificationRun
 from tui.darkroom import Darkroom
-from tui.keys import Reasoned, Said
+from tui.keys import Reasoned, Said, bind_move
 from tui.status import describe_job, describe_run, explain_job, explain_run
 from tui.terminal.detect import get_display
 from tui.widgets.key_line import KeyLine
@@ -35,9 +35,13 @@ _EMPTY = "No job yet. A job is one image to be made: go back with esc and press 
 class CountedRun(NamedTuple):
     """A run of verifications, and how many of its images have which verdict so far."""
 
-    id: str
     run: VerificationRun
     verdicts: dict[str, int]
+
+    @property
+    def id(self) -> str:
+        """As that of a job: by it the cursor stays on its row."""
+        return self.run.id
 
 
 Row = Job | CountedRun
@@ -118,22 +122,8 @@ class JobsScreen(Reasoned, Screen[None]):
             id="jobs.pause",
         ),
         Binding("escape,q", "leave", "back", tooltip="Go back", id="jobs.leave"),
-        Binding(
-            "up,k",
-            "move_up",
-            tooltip="Choose the job above: queued after",
-            id="jobs.newer",
-            show=False,
-            system=True,
-        ),
-        Binding(
-            "down,j",
-            "move_down",
-            tooltip="Choose the job below: queued before",
-            id="jobs.older",
-            show=False,
-            system=True,
-        ),
+        bind_move("up,k", "move_up", "jobs.newer", "Choose the job above: queued after"),
+        bind_move("down,j", "move_down", "jobs.older", "Choose the job below: queued before"),
     ]
 
     rows: var[list[Row]] = var(list)
@@ -179,7 +169,7 @@ class JobsScreen(Reasoned, Screen[None]):
         runs = await self.darkroom.list_runs()
         ended = [run for run in runs if run.state.is_final][:1]
         shown = [run for run in runs if not run.state.is_final] + ended
-        return [CountedRun(run.id, run, await self.darkroom.count_verdicts(run)) for run in shown]
+        return [CountedRun(run, await self.darkroom.count_verdicts(run)) for run in shown]
 
     def watch_rows(self, before: list[Row], rows: list[Row]) -> None:
         """Write only what changed; the cursor stays on its job."""

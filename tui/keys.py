@@ -65,7 +65,7 @@ class Reasoned:
 
 
 def bind_move(keys: str, action: str, name: str, sentence: str) -> Binding:
-    """A mere move or scroll: in help, but neither in the key line nor in the palette."""
+    """A mere move of a cursor or a view: in help, but neither in the key line nor the palette."""
     return Binding(keys, action, tooltip=sentence, id=name, show=False, system=True)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
+from rich.filesize import decimal
 
 from store.records import Emptying, Image, Mark
 from tui.shell_command import join_words
@@ -13,10 +14,8 @@ from tui.words import count_things
 _UNSET = msgspec.UNSET
 
 
-def write_rating(rating: int | None, *, has_unicode: bool = True) -> str:
-    """Stars and what is missing of five: `★★★☆☆`, or `***..`; "" for none."""
-    if rating is None:
-        return ""
+def write_rating(rating: int, *, has_unicode: bool = True) -> str:
+    """Stars and what is missing of five: `★★★☆☆`, or `***..`."""
     full, empty = ("★", "☆") if has_unicode else ("*", ".")
     return full * rating + empty * (5 - rating)
 
@@ -86,18 +85,6 @@ def write_commands(mark: Mark, ids: Sequence[str], encoding: str) -> list[str]:
     return [join_words(["safelight", *words], encoding) for words in lines]
 
 
-def write_bytes(count: int) -> str:
-    """How much of a disk: `812 bytes`, `1.2 MB`."""
-    if count < 1000:
-        return "1 byte" if count == 1 else f"{count} bytes"
-    size = count / 1000
-    for unit in ("kB", "MB", "GB"):
-        if size < 999.95:
-            return f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:,.1f} TB"
-
-
 def describe_emptying(found: Emptying, *, is_plan: bool) -> list[str]:
     """What emptying the trash would do (`is_plan`) or did, in sentences."""
     if found == Emptying():
@@ -106,7 +93,7 @@ def describe_emptying(found: Emptying, *, is_plan: bool) -> list[str]:
     frees = "frees" if is_plan else "freed"
     sentences = [
         f"{count_things(found.images, 'image')} {would}removed; "
-        f"{frees} {write_bytes(found.file_bytes)} in {count_things(found.files, 'file')}."
+        f"{frees} {decimal(found.file_bytes)} in {count_things(found.files, 'file')}."
     ]
     if found.records:
         sentences.append(

@@ -267,13 +267,16 @@ def describe_unsaid(imported: Imported) -> str:
 
 def write_known(image: Image, field: str, text: str) -> str:
     """`text`, the value of a field of its request, or that it is not known: `steps`, `model` …"""
-    is_known = image.imported is None or field not in image.imported.unsaid
-    return text if is_known else NOT_KNOWN
+    return text if _is_known(image, field) else NOT_KNOWN
 
 
 def write_seed(image: Image) -> str:
     """The seed, or `-` where the file of an imported image did not say it."""
-    return "-" if write_known(image, "seed", "") == NOT_KNOWN else str(image.seed)
+    return str(image.seed) if _is_known(image, "seed") else "-"
+
+
+def _is_known(image: Image, field: str) -> bool:
+    return image.imported is None or field not in image.imported.unsaid
 
 
 def describe_unread(imported: Imported) -> list[str]:
@@ -492,11 +495,3 @@ def write_weight(
 def count_things(number: int, thing: str) -> str:
     """`1 image`, `1,024 images`."""
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
-
-
-def write_bytes(count: int) -> str:
-    """A size: `812 bytes`, `1.4 MB`, `2.31 GB`; a MB is a million bytes."""
-    for unit, size, decimals in (("GB", 10**9, 2), ("MB", 10**6, 1), ("kB", 10**3, 1)):
-        if count >= size:
-            return f"{count / size:.{decimals}f} {unit}"
-    return f"{count} bytes"

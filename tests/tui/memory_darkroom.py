@@ -305,9 +305,6 @@ class MemoryDarkroom(Darkroom):
         place = image.number - 1 + (1 if is_newer else -1)
         return self.images[place] if 0 <= place < len(self.images) else None
 
-    async def get_image_at(self, number: int) -> Image:
-        return self.images[number - 1]
-
     async def mark_images(self, numbers: Sequence[int], mark: Mark) -> Marked:
         mark = read_mark(mark)
         before = []

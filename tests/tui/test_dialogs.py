@@ -13,8 +13,11 @@ from textual.screen import Screen
 from textual.widgets import Input, Static
 
 from store.errors import StoreError
+from store.records import Draft
 from tests.screens import join_lines, read_screen, wait_in_app
+from tests.tui.desk_darkroom import DeskDarkroom, with_place
 from tests.tui.host import Host, press
+from tests.tui.pilot import running
 from tui.dialogs import ChoiceScreen, HelpScreen, PathScreen
 from tui.keys import Reasoned, list_bindings, list_hints
 from tui.terminal.glyphs import ASCII, UNICODE
@@ -145,3 +148,15 @@ async def test_help_wraps_again_when_the_terminal_gets_another_size() -> None:
         await wait_in_app(pilot, lambda: is_shown(app, "It does not run."), "the help")
         await pilot.resize_terminal(100, 24)
         await wait_in_app(pilot, lambda: "end of this line" in read_screen(app), "one line")
+
+
+async def test_the_last_line_names_no_keys_of_the_screen_behind_a_dialog(tmp_path: Path) -> None:
+    darkroom = DeskDarkroom(tmp_path, with_place(Draft()))
+    darkroom.add_image()
+    async with running(darkroom) as (app, pilot):
+        await wait_in_app(pilot, lambda: "q quit" in read_screen(app), "the keys")
+        await pilot.press("L")
+        await wait_in_app(pilot, lambda: "enter chooses" in read_screen(app), "the dialog")
+        await wait_in_app(pilot, lambda: "q quit" not in read_screen(app), "no other keys")
+        await pilot.press("escape")
+        await wait_in_app(pilot, lambda: "q quit" in read_screen(app), "the keys again")

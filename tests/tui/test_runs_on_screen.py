@@ -60,6 +60,7 @@ async def test_all_that_is_found_is_verified_in_the_background() -> None:
         await wait_in_app(
             pilot, lambda: "Verifying 4 images" in read_screen(pilot.app), "what is said"
         )
+        assert "go back with esc, there j shows" in read_screen(pilot.app)
         assert ("begin_run", "search night: 4") in darkroom.calls
 
 

@@ -198,7 +198,7 @@ async def _list_undo(darkroom: Darkroom, marked: Marked) -> list[str]:
         return []
     lines = []
     for mark, numbers in marked.before:
-        images = [await darkroom.get_image_at(number) for number in numbers]
+        images = await darkroom.get_images(numbers)
         ids = [image.id[:8] for image in images]
         lines += write_commands(mark, ids, find_encoding(sys.stderr))
     return lines

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import typer
@@ -40,74 +40,35 @@ SearchOption = Annotated[
 ]
 """A search, as it is typed on the screen."""
 
-SeedTerm = Annotated[
-    str | None,
-    typer.Option(
-        "--seed", metavar="INTEGER", help="Only those of this seed.", rich_help_panel=TERMS
-    ),
-]
+
+def _make_term(flag: str, metavar: str, help: str) -> Any:  # noqa: A002
+    """An option that stands for a term."""
+    return typer.Option(flag, metavar=metavar, help=help, rich_help_panel=TERMS)
+
+
+SeedTerm = Annotated[str | None, _make_term("--seed", "INTEGER", "Only those of this seed.")]
 SinceTerm = Annotated[
     str | None,
-    typer.Option(
-        "--since",
-        metavar="WHEN",
-        help="Not made before: monday, 3d, 14:30, 2026-11-20.",
-        rich_help_panel=TERMS,
-    ),
+    _make_term("--since", "WHEN", "Not made before: monday, 3d, 14:30, 2026-11-20."),
 ]
-BeforeTerm = Annotated[
-    str | None,
-    typer.Option(
-        "--before", metavar="WHEN", help="Made before, as --since.", rich_help_panel=TERMS
-    ),
-]
+BeforeTerm = Annotated[str | None, _make_term("--before", "WHEN", "Made before, as --since.")]
 EngineTerm = Annotated[
-    str | None,
-    typer.Option(
-        "--engine",
-        metavar="NAME",
-        help="Of this engine; a part of its name will do.",
-        rich_help_panel=TERMS,
-    ),
+    str | None, _make_term("--engine", "NAME", "Of this engine; a part of its name will do.")
 ]
 ModelTerm = Annotated[
-    str | None,
-    typer.Option(
-        "--model",
-        metavar="NAME",
-        help="Of this model; a part of its name will do.",
-        rich_help_panel=TERMS,
-    ),
+    str | None, _make_term("--model", "NAME", "Of this model; a part of its name will do.")
 ]
-TagTerm = Annotated[
-    str | None,
-    typer.Option(
-        "--tag", metavar="NAME", help="With this tag; a part of it will do.", rich_help_panel=TERMS
-    ),
-]
+TagTerm = Annotated[str | None, _make_term("--tag", "NAME", "With this tag; a part of it will do.")]
 RatingTerm = Annotated[
-    str | None,
-    typer.Option(
-        "--rating", metavar="NUMBER", help="Of this rating: 3, '>=3', 2..4.", rich_help_panel=TERMS
-    ),
+    str | None, _make_term("--rating", "NUMBER", "Of this rating: 3, '>=3', 2..4.")
 ]
 VerdictTerm = Annotated[
     str | None,
-    typer.Option(
-        "--verdict",
-        metavar="WORD",
-        help=f"What the newest verification found: {join_words(VERDICTS)}.",
-        rich_help_panel=TERMS,
-    ),
+    _make_term("--verdict", "WORD", f"What the newest verification found: {join_words(VERDICTS)}."),
 ]
 SortTerm = Annotated[
     str | None,
-    typer.Option(
-        "--sort",
-        metavar="ORDER",
-        help=f"By {join_words(SortKey)}; -ORDER turns it round.",
-        rich_help_panel=TERMS,
-    ),
+    _make_term("--sort", "ORDER", f"By {join_words(SortKey)}; -ORDER turns it round."),
 ]
 
 

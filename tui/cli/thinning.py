@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
+from rich.filesize import decimal
 
 from store.errors import RequestError
 from store.records import Image, Job
@@ -23,7 +24,7 @@ from tui.cli.run import (
     wait_for_jobs,
 )
 from tui.darkroom import Darkroom
-from tui.words import count_things, write_bytes
+from tui.words import count_things
 
 _UNITS = {"h": 3600, "d": 86400, "w": 7 * 86400}
 _AGE = re.compile(r"([0-9]{1,6})([hdw])")
@@ -98,7 +99,7 @@ def thin(
         frees = "would free" if is_dry_run else "freed"
         print_line(
             f"{count_things(done.images, 'image')} {would} their pixels, which "
-            f"{frees} {write_bytes(done.freed)}"
+            f"{frees} {decimal(done.freed)}"
         )
         for reason, count in sorted(done.kept.items(), key=lambda each: -each[1]):
             print_line(f"{count:>9,} kept: {reason}")

@@ -141,6 +141,21 @@ class Parts(StrEnum):
     PARAMETERS = "parameters"
     SEED = "seed"
 
+    @property
+    def has_prompts(self) -> bool:
+        """Whether the prompts are among them: what is made then comes from that image."""
+        return self in (Parts.ALL, Parts.ALL_BUT_SEED, Parts.PROMPTS)
+
+    @property
+    def has_parameters(self) -> bool:
+        """Whether all but prompts and seed is among them."""
+        return self in (Parts.ALL, Parts.ALL_BUT_SEED, Parts.PARAMETERS)
+
+    @property
+    def has_seed(self) -> bool:
+        """Whether the seed is among them."""
+        return self in (Parts.ALL, Parts.SEED)
+
 
 def merge_draft(current: Draft, image: Image, parts: str) -> Draft:
     """`current` with `parts` (see `Parts`) of what made `image`.
@@ -152,7 +167,7 @@ def merge_draft(current: Draft, image: Image, parts: str) -> Draft:
     other parts.
     """
     draft = merge_request(current, image.request, parts)
-    if Parts(parts) in (Parts.ALL, Parts.ALL_BUT_SEED, Parts.PROMPTS):
+    if Parts(parts).has_prompts:
         draft = msgspec.structs.replace(draft, parent_id=image.id, relation=None)
     return draft
 
@@ -161,13 +176,9 @@ def merge_request(current: Draft, request: Request, parts: str) -> Draft:
     """`current` with `parts` (see `Parts`) of `request`, as `merge_draft` of no image."""
     part = Parts(parts)
     draft = msgspec.structs.replace(current, pending={})
-    if part in (Parts.ALL, Parts.ALL_BUT_SEED, Parts.PROMPTS):
-        prompts = tuple(
-            DraftPrompt(text=prompt.text, weight=prompt.weight, enabled=prompt.enabled)
-            for prompt in request.stack.prompts
-        )
-        draft = msgspec.structs.replace(draft, prompts=prompts)
-    if part in (Parts.ALL, Parts.ALL_BUT_SEED, Parts.PARAMETERS):
+    if part.has_prompts:
+        draft = take_prompts(draft, request)
+    if part.has_parameters:
         parameters = request.parameters
         is_drawn = parameters.upscale is None
         draft = msgspec.structs.replace(
@@ -182,9 +193,18 @@ def merge_request(current: Draft, request: Request, parts: str) -> Draft:
             style_preset=parameters.style_preset,
             **_read_extras(parameters),
         )
-    if part in (Parts.ALL, Parts.SEED):
+    if part.has_seed:
         draft = set_seed(draft, request.parameters.seed)
     return draft
+
+
+def take_prompts(draft: Draft, request: Request) -> Draft:
+    """`draft` with the stack of `request`."""
+    prompts = tuple(
+        DraftPrompt(text=prompt.text, weight=prompt.weight, enabled=prompt.enabled)
+        for prompt in request.stack.prompts
+    )
+    return msgspec.structs.replace(draft, prompts=prompts)
 
 
 def _read_extras(parameters: Parameters) -> dict[str, Any]:

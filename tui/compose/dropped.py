@@ -6,13 +6,10 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
-
 from store.errors import SafelightError
-from store.records import Draft, Image
 from tui.compose.derive import InitialImages
-from tui.compose.draft import DraftEditor, Parts
-from tui.compose.foreign import merge_adopted, merge_foreign
+from tui.compose.draft import DraftEditor
+from tui.compose.foreign import merge_adopted
 from tui.darkroom import Darkroom
 from tui.paths import read_image_file
 from tui.words import count_things, describe_arrival
@@ -80,20 +77,3 @@ class DroppedFiles:
             return said[0]
         there = len(paths) - new - failed
         return f"{count_things(new, 'image')} imported, {there} there already, {failed} not."
-
-    def merge_image(self, image: Image, parts: str) -> tuple[Draft, list[str]]:
-        """The draft with `parts` of an image that another program made, and what became of them.
-
-        The draft's engine stays. The image becomes the parent where prompts are taken.
-        """
-        current, capabilities = self._editor.draft, self._darkroom.capabilities
-        engine = current.engine if current.engine in capabilities else next(iter(capabilities))
-        if engine != current.engine:
-            current = msgspec.structs.replace(current, engine=engine, model=None)
-        unsaid = image.imported.unsaid if image.imported is not None else ()
-        draft, notes = merge_foreign(
-            current, image.request, capabilities[engine], unsaid=unsaid, parts=parts
-        )
-        if Parts(parts) in (Parts.ALL, Parts.ALL_BUT_SEED, Parts.PROMPTS):
-            draft = msgspec.structs.replace(draft, parent_id=image.id, relation=None)
-        return draft, notes

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engines.capabilities import Capabilities, Span
-from store.records import Draft, DraftPrompt
+from store.records import Draft, Image
 from store.request import Request
-from tui.compose.draft import Parts, merge_request, set_seed
+from tui.compose.draft import Parts, merge_request, set_seed, take_prompts
 from tui.words import LABELS
 
 if TYPE_CHECKING:
@@ -34,38 +34,48 @@ def merge_adopted(
         if request.parameters.inputs:
             notes.append("It starts from image files, which have to be kept here to use it.")
     else:
-        engine = current.engine if current.engine in capabilities else next(iter(capabilities))
-        if engine != current.engine:
-            current = msgspec.structs.replace(current, engine=engine, model=None)
-        draft, notes = merge_foreign(current, request, capabilities[engine], unsaid=adopted.unsaid)
+        draft, notes = merge_foreign(current, request, capabilities, unsaid=adopted.unsaid)
     return msgspec.structs.replace(draft, parent_id=None, relation=None), notes
+
+
+def merge_image(
+    current: Draft, image: Image, parts: str, capabilities: Mapping[str, Capabilities]
+) -> tuple[Draft, list[str]]:
+    """`current` with `parts` of an image that another program made, and what became of them.
+
+    The image becomes the parent where prompts are taken.
+    """
+    unsaid = image.imported.unsaid if image.imported is not None else ()
+    draft, notes = merge_foreign(current, image.request, capabilities, unsaid=unsaid, parts=parts)
+    if Parts(parts).has_prompts:
+        draft = msgspec.structs.replace(draft, parent_id=image.id, relation=None)
+    return draft, notes
 
 
 def merge_foreign(
     current: Draft,
     request: Request,
-    capabilities: Capabilities,
+    capabilities: Mapping[str, Capabilities],
     *,
     unsaid: Collection[str] = (),
     parts: str = Parts.ALL,
 ) -> tuple[Draft, list[str]]:
     """`current` with `parts` (see `Parts`) of `request`, and what became of it, a sentence each.
 
-    `capabilities` are those of the draft's engine. `unsaid`: fields that only stand in; they stay
-    as they are in `current`. Where it comes from is not noted here.
+    The draft's engine stays if it is one of `capabilities`. `unsaid`: fields that only stand in;
+    they stay as they are in `current`. Where it comes from is not noted here.
     """
     part = Parts(parts)
+    engine = current.engine if current.engine in capabilities else next(iter(capabilities))
+    if engine != current.engine:
+        current = msgspec.structs.replace(current, engine=engine, model=None)
     draft = msgspec.structs.replace(current, pending={})
     notes: list[str] = []
-    if part in (Parts.ALL, Parts.ALL_BUT_SEED, Parts.PROMPTS) and "prompts" not in unsaid:
-        prompts = tuple(
-            DraftPrompt(text=prompt.text, weight=prompt.weight, enabled=prompt.enabled)
-            for prompt in request.stack.prompts
-        )
-        draft = msgspec.structs.replace(draft, prompts=prompts)
-    if part in (Parts.ALL, Parts.ALL_BUT_SEED, Parts.PARAMETERS):
-        draft = _take_parameters(draft, request, capabilities, unsaid, notes)
-    if part in (Parts.ALL, Parts.SEED) and "seed" not in unsaid:
+    if part.has_prompts and "prompts" not in unsaid:
+        draft = take_prompts(draft, request)
+    if part.has_parameters:
+        draft = _take_parameters(draft, request, capabilities[engine], unsaid, notes)
+    if part.has_seed and "seed" not in unsaid:
         draft = set_seed(draft, request.parameters.seed)
     return draft, notes
 

@@ -27,6 +27,7 @@ from tui.compose.draft import DraftEditor, Parts, read_cursor, read_place, read_
 from tui.compose.dropped import AS_INITIAL_IMAGE, AS_TEXT, DroppedFiles
 from tui.compose.editors import Dropped
 from tui.compose.fields import FIELDS, Field, find_field, get_field, list_fields
+from tui.compose.foreign import merge_image
 from tui.compose.header import HeaderLine
 from tui.compose.image import ImagePanel, Making, order_jobs
 from tui.compose.mismatch import Comparator, Mismatch
@@ -684,7 +685,7 @@ class ComposeScreen(ImageScreen):
         """Take `parts` of what made `image` into the draft; the undo takes it back."""
         notes: list[str] = []
         if image.is_foreign:
-            merged, notes = self._files.merge_image(image, parts)
+            merged, notes = merge_image(self.draft, image, parts, self.darkroom.capabilities)
         else:
             pinned = msgspec.structs.replace(image, request=self.darkroom.pin(image))
             merged = drafts.merge_draft(self.draft, pinned, parts)

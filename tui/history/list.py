@@ -40,11 +40,11 @@ _MARGIN = 8
 
 
 class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
-    """Past images, newest first: one line each, or four with a thumbnail.
+    """Past images, newest first unless asked otherwise: in lines, or on a sheet of thumbnails.
 
-    Only what is in sight is read and drawn, so that its length does not matter. `image` is the
-    one under the cursor, None while it is not read or where there is none; it changes with the
-    cursor, at once, and when its record changed.
+    Only what is in sight is read and drawn, so that its length does not matter. `asked` is what
+    was opened last, search and order. `image` is the one under the cursor, None while it is not
+    read or where there is none; it changes with the cursor, at once, and when its record changed.
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
@@ -173,7 +173,7 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
     async def open_again(self) -> None:
         """Read the list anew: images came back to it."""
         try:
-            await self.open_search(self.pages.search, self.pages.sort)
+            await self.open_search(*self.asked)
         except SafelightError as error:
             self.post_message(self.Failed(error))
 
@@ -213,7 +213,7 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
             if not self.is_attached:
                 return
             if added is None:
-                await self.open_search(self.pages.search, self.pages.sort)
+                await self.open_search(*self.asked)
                 return
             if added:
                 was_at_top = self.scroll_offset.y == 0

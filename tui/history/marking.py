@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from functools import partial
 from typing import ClassVar
@@ -205,10 +206,9 @@ class MarkDesk(Reasoned, Horizontal):
         """The image under the cursor as it is now: the list may still show it as it was."""
         if (image := self._image) is None:
             return None
-        try:
-            return await self.darkroom.get_image_at(image.number)
-        except SafelightError:
-            return image
+        with contextlib.suppress(SafelightError):
+            return next(iter(await self.darkroom.get_images([image.number])), image)
+        return image
 
     async def _say_mark(self, mark: Mark) -> None:
         if self._is_at_work:

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from rich.filesize import decimal
+
 from store.records import Image, Job
 from tui.darkroom import Darkroom
 from tui.history.list import HistoryList
-from tui.words import count_things, write_bytes
+from tui.words import count_things
 
 if TYPE_CHECKING:
     from engines.thinning import Thinning
@@ -36,7 +38,8 @@ async def list_marked(history_list: HistoryList) -> list[int]:
 async def verify_many(darkroom: Darkroom, numbers: Sequence[int], chosen_by: str) -> str:
     """Begin a run of verifications. Raises `SafelightError`."""
     run = await darkroom.begin_run(chosen_by, numbers)
-    return f"Verifying {count_things(run.total, 'image')}; the list of jobs shows how far it is."
+    images = count_things(run.total, "image")
+    return f"Verifying {images}; go back with esc, there j shows how far it is."
 
 
 async def restore_many(darkroom: Darkroom, numbers: Sequence[int]) -> tuple[list[Job], str]:
@@ -58,7 +61,7 @@ async def restore_many(darkroom: Darkroom, numbers: Sequence[int]) -> tuple[list
 
 def describe_thinning(done: Thinning) -> str:
     """What thinning did, and why others keep their pixels, in a sentence or two."""
-    said = f"{count_things(done.images, 'image')} thinned: {write_bytes(done.freed)} freed."
+    said = f"{count_things(done.images, 'image')} thinned: {decimal(done.freed)} freed."
     return f"{said} {describe_kept(done)}".strip()
 
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import ClassVar
 
+from rich.filesize import decimal
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -23,7 +24,7 @@ from tui.compose.draft import read_place
 from tui.darkroom import Darkroom
 from tui.dialogs import ChoiceScreen, PathScreen
 from tui.history.list import HistoryList
-from tui.history.marking import MarkDesk
+from tui.history.marking import NO_IMAGE, MarkDesk
 from tui.history.proving import (
     describe_kept,
     describe_thinning,
@@ -39,10 +40,8 @@ from tui.paths import list_files, parse_dropped, read_image_file
 from tui.text import show_first_prompt
 from tui.widgets.key_line import KeyLine
 from tui.widgets.picture import Picture
-from tui.words import PIXELS_DROPPED, count_things, describe_arrival, write_bytes
+from tui.words import PIXELS_DROPPED, count_things, describe_arrival
 from tui.work import start_work
-
-NO_IMAGE = "There is no image here."
 
 _JOBS_READ = 50
 _SAVED_AT_ONCE = 100
@@ -354,12 +353,12 @@ class HistoryScreen(ImageScreen):
             async with self._reading:
                 try:
                     if not self._is_open:
-                        await self.history_list.open_search(self._words)
+                        await self.history_list.open_search(self._words, self._sort)
                         self._is_open = True
                     if not self.history_list.go_to(image.number):
                         self.is_searching = False
                         self._field.value = self._words = ""
-                        await self.history_list.open_search("")
+                        await self.history_list.open_search("", self._sort)
                         if not self.history_list.go_to(image.number):
                             self.say(f"{image.id[:8]} is not in the list: it may be in the trash.")
                     self._show_state()
@@ -521,7 +520,7 @@ class HistoryScreen(ImageScreen):
             return
         try:
             numbers = [number async for part in self.history_list.read_marked(2) for number in part]
-            images = [await self.darkroom.get_image_at(number) for number in sorted(numbers)]
+            images = (await self.darkroom.get_images(numbers))[::-1]
         except SafelightError as error:
             self.say(str(error))
             return
@@ -591,7 +590,7 @@ class HistoryScreen(ImageScreen):
             except SafelightError as error:
                 self.say(str(error))
 
-        frees = f"frees {write_bytes(would.freed)}"
+        frees = f"frees {decimal(would.freed)}"
         title = f"drop the pixels of {count_things(would.images, 'image')}: {frees}"
         self.app.push_screen(ChoiceScreen(title, ("drop them; r makes them again",)), answer)
 
