@@ -22,6 +22,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from textual.events import Key
+
 from engines.settings import Settings
 from store import history
 from store.database import Database
@@ -119,7 +121,7 @@ async def measure_screen(folder: Path) -> dict[str, float]:
     darkroom = Darkroom(folder, Settings())
     app = Host(lambda: HistoryScreen(darkroom, Draft(), "main"), darkroom)
     begin = time.perf_counter()
-    async with app.run_test(size=(120, 40)) as pilot:
+    async with app.run_test(size=(120, 40)):
 
         async def wait(is_there: Callable[[], bool]) -> None:
             while not is_there():
@@ -133,14 +135,16 @@ async def measure_screen(folder: Path) -> dict[str, float]:
 
         async def press(key: str) -> None:
             before = shown.image
-            await pilot.press(key)
+            # Not as a pilot does, which waits until the whole process rests.
+            app.post_message(Key(key, None))
             await wait(lambda: shown.image is not None and shown.image is not before)
 
-        figures["screen: next page"] = statistics.median(await _time(lambda: press("pagedown")))
+        figures["screen: next page"] = statistics.median(await _time(lambda: press("pagedown"), 9))
         figures["screen: end"] = statistics.median(await _time(lambda: press("end"), 1))
         await wait(lambda: shown.pages.is_whole)
         figures["screen: home"] = statistics.median(await _time(lambda: press("home"), 1))
-        await pilot.press("slash")
+        app.post_message(Key("slash", None))
+        await wait(lambda: app.focused is screen._field)
         times: list[float] = []
 
         async def search(text: str) -> None:
