@@ -121,7 +121,7 @@ async def measure_screen(folder: Path) -> dict[str, float]:
     darkroom = Darkroom(folder, Settings())
     app = Host(lambda: HistoryScreen(darkroom, Draft(), "main"), darkroom)
     begin = time.perf_counter()
-    async with app.run_test(size=(120, 40)):
+    async with app.run_test(size=(120, 40)) as pilot:
 
         async def wait(is_there: Callable[[], bool]) -> None:
             while not is_there():
@@ -142,6 +142,7 @@ async def measure_screen(folder: Path) -> dict[str, float]:
         figures["screen: next page"] = statistics.median(await _time(lambda: press("pagedown"), 9))
         figures["screen: end"] = statistics.median(await _time(lambda: press("end"), 1))
         await wait(lambda: shown.pages.is_whole)
+        await pilot.pause()
         figures["screen: home"] = statistics.median(await _time(lambda: press("home"), 1))
         app.post_message(Key("slash", None))
         await wait(lambda: app.focused is screen._field)
@@ -153,6 +154,7 @@ async def measure_screen(folder: Path) -> dict[str, float]:
 
         for text in _TYPED:
             for _ in range(_ROUNDS):
+                await pilot.pause()
                 times += await _time(lambda text=text: search(text), 1)  # type: ignore[misc]
                 await search("")
         ordered = sorted(times)
