@@ -17,8 +17,7 @@ COMMANDS_AT_ONCE = 12
 COMMANDS_THAT_DIFFER = 6
 """So many keys at once, so many of them different: nobody presses these; it is a text."""
 
-BREAKS = ("\r", "\n")
-_LAST = ("enter", "escape")
+_LAST = ("enter", "escape", "tab")
 _EDITING = frozenset(
     f"{modifier}{key}"
     for modifier in ("", "shift+", "ctrl+")
@@ -45,7 +44,8 @@ class Burst(events.Event, bubble=False):
 
 def spell_key(event: events.Key) -> str:
     """The character that a key is in a text, "" for one that is none."""
-    return event.character or ""
+    sign = event.character or ""
+    return sign if sign.isprintable() or sign in "\t\r\n" else ""
 
 
 def is_pasted(burst: Burst) -> bool:
@@ -65,7 +65,7 @@ def read_typed(inputs: Sequence[Input], is_whole: bool) -> Iterator[Input]:
     """`inputs` as they are meant where text is typed: pastes, and keys that edit.
 
     Characters between two such keys are one paste. What would be a command is none here, but
-    for an enter or escape at the end of one line: that was pressed, or is harmless.
+    for an enter, escape or tab at the end of one line: that was pressed, or is harmless.
     """
     last = _find_last(inputs, is_whole)
     run: list[Input] = []
@@ -75,7 +75,7 @@ def read_typed(inputs: Sequence[Input], is_whole: bool) -> Iterator[Input]:
                 yield events.Paste(join_text(run))
                 run = []
             yield each
-        elif isinstance(each, events.Paste) or each.character:
+        elif isinstance(each, events.Paste) or spell_key(each):
             run.append(each)
     if run:
         yield events.Paste(join_text(run))

@@ -188,9 +188,6 @@ class TerminalDriver(LinuxDriver):
             for event in pressed:
                 self.process_message(event)
 
-    def _query_in_band_window_resize(self) -> None:
-        """Ask for no reports of the size as input: SIGWINCH tells it."""
-
     # Stopped, and going on
 
     # A signal may come while this thread holds the lock of what it would have to write to.
