@@ -1,4 +1,4 @@
-"""The gate between the app and the terminal: no raw control character goes out."""
+"""The gate between the app and the terminal: nothing goes out that it cannot bear or show."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from rich.segment import Segment
 from textual.color import Color
 from textual.filter import LineFilter
 
+from tui.terminal.glyphs import ASCII_SHAPES
 from tui.text import CONTROL_PICTURES
 
 _QUESTION_MARKS = dict.fromkeys(CONTROL_PICTURES, "?")
@@ -43,3 +44,21 @@ def _is_unsafe(segment: Segment) -> bool:
     if segment.control or text.isprintable():
         return False
     return any(code < 0x20 or 0x7F <= code < 0xA0 for code in map(ord, text))
+
+
+class ShapeFilter(LineFilter):
+    """Frames, bars and arrows in ASCII, for a terminal that has no other signs.
+
+    Most of them are drawn by Textual's own widgets, which know nothing of the terminal.
+    """
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        """`segments` with plain shapes; the same list where there are no others."""
+        if all(segment.text.isascii() for segment in segments):
+            return segments
+        return [
+            segment
+            if segment.control or segment.text.isascii()
+            else Segment(segment.text.translate(ASCII_SHAPES), segment.style)
+            for segment in segments
+        ]
