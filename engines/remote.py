@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import re
-import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Protocol
@@ -20,6 +19,8 @@ import msgspec
 from engines.base import EngineError, Failure, Judgement, Weight
 from engines.keys import Secret, SettingsError
 from store.errors import StoreError
+from store.invisible import INVISIBLE
+from store.known_secrets import conceal
 from store.request import Request
 
 DEADLINE_SECONDS = 300.0
@@ -185,15 +186,16 @@ def _refuse_address(host: str, why: str, examples: str) -> EngineError:
 
 
 TEXT_LIMIT = 300
-_HIDDEN = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
 CHARGE = "It may have been charged, so Safelight does not send it again by itself."
 LOOK = "Look at your account, then retry the job if you want it made again."
 
 
 def clean_text(text: object, limit: int = TEXT_LIMIT) -> str:
-    """`text` from outside as one line: no control, direction or invisible characters."""
-    visible = ("?" if unicodedata.category(c) in _HIDDEN else c for c in _flatten(str(text)))
-    line = "".join(visible)
+    """`text` of a service as one line: no secret, and no control or invisible characters.
+
+    The secrets go first: of one that is cut in two, half would stay.
+    """
+    line = INVISIBLE.sub("?", _flatten(conceal(str(text), is_of_service=True)))
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
