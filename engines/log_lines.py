@@ -53,6 +53,8 @@ def start_log(form: str, level: int = logging.WARNING) -> None:
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
     logging.getLogger(_OURS).setLevel(level)
     logging.captureWarnings(True)
+    # A log on a full disk is no reason to end, or to print a traceback.
+    logging.raiseExceptions = False
     _catch_crashes()
 
 
@@ -61,6 +63,8 @@ def show_crashes() -> None:
 
     That is what is logged without `start_log`, and what ends the process or a thread.
     """
+    # Else an entry that cannot be written is told with a traceback, raw.
+    logging.raiseExceptions = False
     if logging.lastResort is not None:
         logging.lastResort.setFormatter(LineFormatter("safelight: %(message)s"))
     _catch_crashes()

@@ -186,6 +186,12 @@ def _refuse_address(host: str, why: str, examples: str) -> EngineError:
 
 
 TEXT_LIMIT = 300
+_LOOKED_AT = 4
+"""Times the characters that are kept: so many spaces may stand among them."""
+
+_SECRET_SIZE = 32 * 1024
+"""Characters more in which a secret that begins before has its end, however it is spelled."""
+
 CHARGE = "It may have been charged, so Safelight does not send it again by itself."
 LOOK = "Look at your account, then retry the job if you want it made again."
 
@@ -193,10 +199,14 @@ LOOK = "Look at your account, then retry the job if you want it made again."
 def clean_text(text: object, limit: int = TEXT_LIMIT) -> str:
     """`text` of a service as one line: no secret, and no control or invisible characters.
 
-    The secrets go first: of one that is cut in two, half would stay.
+    Of a long text only the beginning is looked at, whatever it is long of.
     """
-    line = INVISIBLE.sub("?", _flatten(conceal(str(text), is_of_service=True)))
-    return line if len(line) <= limit else line[: limit - 1] + "…"
+    whole = str(text)
+    # The secrets go first: of one that is cut in two, half would stay.
+    begin = conceal(whole[: _LOOKED_AT * limit + _SECRET_SIZE], is_of_service=True)
+    is_all = len(whole) <= _LOOKED_AT * limit
+    line = INVISIBLE.sub("?", _flatten(begin if is_all else begin[: _LOOKED_AT * limit]))
+    return line if is_all and len(line) <= limit else line[: limit - 1] + "…"
 
 
 def _flatten(text: str) -> str:
