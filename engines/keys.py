@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NoReturn, Self
 
 from store.errors import SafelightError
+from store.known_secrets import remember_secret
 
 _SHOWN = "Secret(…)"
 
@@ -25,13 +26,15 @@ class Secret:
 
     `repr`, `str`, formatting and a traceback with its variables show a placeholder;
     pickling is refused. Call `reveal()` only inside the expression that needs the text, so
-    that it is never in a variable.
+    that it is never in a variable. Once it is read, `store.known_secrets` takes it out of what
+    is stored, shown or logged.
     """
 
     __slots__ = ("__read", "__value")
 
     def __init__(self, value: str) -> None:
         self.__value: str | None = value
+        remember_secret(value)
         self.__read: Callable[[], Secret] | None = None
 
     @classmethod

@@ -21,9 +21,11 @@ import msgspec
 from sqlalchemy import exists, func, or_, update
 from sqlmodel import Session, col, select
 
+from store.concealment import conceal_comparison, conceal_environment, conceal_result
 from store.database import Database
 from store.errors import StoreError, Superseded
 from store.inputs import check_inputs
+from store.known_secrets import conceal
 from store.mapping import (
     find_row,
     join_prompts,
@@ -276,6 +278,7 @@ def finish(db: Database, job: Job, fencing_token: int, result: Result) -> Image:
 
     Raises `StoreError` when the job is no longer this worker's; nothing is recorded then.
     """
+    result = conceal_result(result)
     sha256 = db.vault.put(result.data, suffix_of(result.mime))
     with db.write() as write:
         row = _hold(write, job.id, fencing_token)
@@ -305,6 +308,9 @@ def finish_comparison(
     is what it was made with, `warning` what the engine said meanwhile. Raises `StoreError` when
     the job is no longer this worker's.
     """
+    result = None if result is None else conceal_result(result)
+    comparison = conceal_comparison(comparison)
+    warning = None if warning is None else conceal(warning)
     sha256 = db.vault.put(result.data, suffix_of(result.mime)) if result is not None else ""
     with db.write() as write:
         row = _hold(write, job.id, fencing_token)
@@ -323,7 +329,9 @@ def finish_comparison(
             comparison,
             job_id=row.id,
             regenerated_id=child.id if child else None,
-            environment_digest=store_environment(write, around) if around else None,
+            environment_digest=(
+                store_environment(write, conceal_environment(around)) if around else None
+            ),
         )
         row.verification_number = verification.number
         _end(write, row, warning or (result.warning if result else None))
@@ -357,8 +365,8 @@ def fail(
         row = _hold(write, job_id, fencing_token)
         row.state = state.value
         row.error_kind = kind
-        row.error = error
-        row.warning = warning
+        row.error = conceal(error)
+        row.warning = None if warning is None else conceal(warning)
         row.finished_at = time.time()
         write.add(row)
         write.flush()

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from store.errors import StoreError
 from store.folder import sync
+from store.known_secrets import conceal_bytes
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _JOB_ID = re.compile(r"[0-9a-f]{32}")
@@ -108,7 +109,11 @@ class Vault:
         return count
 
     def spool(self, job_id: str, data: bytes) -> None:
-        """Append one raw answer of a job; it is on disk when this returns."""
+        """Append one raw answer of a job; it is on disk when this returns.
+
+        A secret in it is masked: answers that cannot be read stay there.
+        """
+        data = conceal_bytes(data)
         path = self._spool_path(job_id)
         try:
             _make_directory(path.parent, self.directory)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
+import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
@@ -27,6 +28,7 @@ from tui.image_screen import ImageScreen
 from tui.keys import KeyQueue, Reasoned, Released, Said, list_places, split_keys
 from tui.terminal.detect import read_display
 from tui.terminal.filter import ControlFilter, ShapeFilter
+from tui.text import show_safely
 from tui.themes import ROLES, THEMES, choose_theme, name_following
 from tui.widgets.key_line import KeyLine
 from tui.work import start_work
@@ -374,15 +376,15 @@ class SafelightApp(Reasoned, App[None]):
             await self.darkroom.close()
 
     def _fatal_error(self) -> None:
-        """Leave with a traceback that shows no values: they may be prompts or keys."""
-        from rich.segment import Segments
-        from rich.traceback import Traceback
+        """Leave with a traceback that shows no values: they may be prompts or keys.
+
+        What the exception itself says may come from outside.
+        """
+        from rich.text import Text
 
         self.bell()
-        traceback = Traceback(show_locals=False, width=None)
-        self._exit_renderables.append(
-            Segments(self.console.render(traceback, self.console.options))
-        )
+        shown = show_safely(traceback.format_exc(), lines=True)
+        self._exit_renderables.append(Text(shown, no_wrap=True, overflow="ignore", end=""))
         self._close_messages_no_wait()
 
 

@@ -17,6 +17,7 @@ import typer
 
 from store.errors import RequestError, SafelightError
 from store.folder import find_data_directory
+from store.known_secrets import conceal
 from store.records import Job
 from store.search import SearchError
 from tui.cli.searches import mark_place
@@ -127,7 +128,7 @@ def _encode(text: str, encoding: str) -> str:
 
 
 def print_json(document: Any) -> None:
-    """`document` as one JSON document on standard output.
+    """`document` as one JSON document on standard output, without secrets.
 
     What is no visible character, or none in the encoding of standard output, is escaped.
     """
@@ -136,7 +137,7 @@ def print_json(document: Any) -> None:
     except UnicodeEncodeError:
         # Half a character, as the name of a file may hold, is none in JSON.
         encoded = msgspec.json.encode(_spell_halves(msgspec.to_builtins(document)))
-    text = msgspec.json.format(encoded, indent=2).decode()
+    text = conceal(msgspec.json.format(encoded, indent=2).decode())
     encoding = find_encoding(sys.stdout)
     lines = (
         line
