@@ -26,6 +26,7 @@ def main() -> int:
     )
 
     logging.captureWarnings(True)
+    logging.raiseExceptions = False  # A log on a full disk is no reason to end.
 
     from engines.worker.worker import Worker
     from store.errors import SafelightError
