@@ -25,7 +25,7 @@ from sqlalchemy.pool import QueuePool
 from sqlmodel import Session
 
 from store import migrations
-from store.errors import StoreError
+from store.errors import HistoryUnavailable, StoreError
 from store.folder import prepare_folder
 from store.progress import ProgressFile
 from store.search_index import LEAST_SQLITE, add_function
@@ -153,7 +153,7 @@ class Database:
         it short and never let it span a call over a network.
         """
         if self.is_read_only:
-            raise StoreError(
+            raise HistoryUnavailable(
                 f"The history {self.path} is open for reading only.", self._file.why_read_only
             )
         if self._occupied.depth:
@@ -271,13 +271,20 @@ class Database:
         try:
             yield
         except sqlite3.Error as error:
+            self._renew(error)
             raise explain(error, self.path) from error
         except PoolTimeout as error:
-            raise StoreError(
+            raise HistoryUnavailable(
                 f"The history {self.path} is busy: too many things happen at once.", "Try again."
             ) from error
         except DBAPIError as error:
+            self._renew(error.orig or error)
             raise explain(error.orig or error, self.path) from error
+
+    def _renew(self, error: BaseException) -> None:
+        """Have new connections after a fault: one opened on a disk that was read-only stays so."""
+        if not is_busy(error):
+            self._engine.dispose()
 
 
 def find_form(directory: Path) -> int | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import platformdirs
 
-from store.errors import StoreError
+from store.errors import FileUnavailable, StoreError
 
 HOME_VARIABLE = "SAFELIGHT_HOME"
 
@@ -52,7 +52,7 @@ def prepare_folder(directory: Path, file_name: str, *, create: bool) -> bool:
         elif can_write:
             _make_private(directory, path)
     except OSError as error:
-        raise StoreError(
+        raise FileUnavailable(
             f"The data folder {directory} cannot be used: {error.strerror or error}.",
             "Choose another one with SAFELIGHT_HOME.",
         ) from error

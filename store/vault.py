@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
@@ -12,7 +13,7 @@ import time
 import zlib
 from pathlib import Path
 
-from store.errors import StoreError
+from store.errors import FileUnavailable, StoreError
 from store.folder import sync
 from store.known_secrets import conceal_bytes
 
@@ -26,11 +27,17 @@ _SUFFIXES = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp"}
 
 LEFTOVER_SECONDS = 24 * 60 * 60.0
 
+READ_AGAIN_SECONDS = (0.02, 0.1, 0.3)
+"""How long to wait before a file that could not be read is read again."""
+
+_PASSING = (errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EINTR)
+
 
 class Vault:
     """Image files in `images/ab/cdef….png` below `directory`; they are never changed.
 
-    A file that `put` has returned survives a power cut. All errors are `StoreError`.
+    A file that `put` has returned survives a power cut. All errors are `StoreError`; what the
+    system refused is `FileUnavailable`.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -78,7 +85,7 @@ class Vault:
         """The bytes of this digest, checked. The error names a missing or changed file."""
         path = self.path(sha256, suffix)
         try:
-            data = path.read_bytes()
+            data = _read(path)
         except FileNotFoundError:
             raise StoreError(
                 f"The image file {path} is missing.",
@@ -107,6 +114,11 @@ class Vault:
                     path.unlink()
                     count += 1
         return count
+
+    def list_spools(self) -> list[str]:
+        """The ids of the jobs that have answers in the spool; not of those that were put aside."""
+        names = (path.stem for path in self._spool.glob("*.spool"))
+        return [name for name in names if _JOB_ID.fullmatch(name)]
 
     def spool(self, job_id: str, data: bytes) -> None:
         """Append one raw answer of a job; it is on disk when this returns.
@@ -137,7 +149,7 @@ class Vault:
         """The answers that arrived whole, in their order; empty when there are none."""
         path = self._spool_path(job_id)
         try:
-            return _split(path.read_bytes())[0]
+            return _split(_read(path))[0]
         except FileNotFoundError:
             return []
         except OSError as error:
@@ -177,8 +189,8 @@ def suffix_of(mime: str) -> str:
     return _SUFFIXES.get(mime, ".bin")
 
 
-def _explain(verb: str, path: Path, error: OSError) -> StoreError:
-    return StoreError(
+def _explain(verb: str, path: Path, error: OSError) -> FileUnavailable:
+    return FileUnavailable(
         f"Cannot {verb} {path}: {error.strerror or error}.",
         "Check the free space of the disk and that you may write there.",
     )
@@ -200,6 +212,18 @@ def _holds(path: Path, data: bytes) -> bool:
         return path.stat().st_size == len(data) and path.read_bytes() == data
     except FileNotFoundError:
         return False
+
+
+def _read(path: Path) -> bytes:
+    """The bytes of a file, read again where that may pass: a finding must not come of it."""
+    for seconds in READ_AGAIN_SECONDS:
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            if error.errno not in _PASSING:
+                raise
+        time.sleep(seconds)
+    return path.read_bytes()
 
 
 def _replace(path: Path, data: bytes) -> None:
