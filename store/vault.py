@@ -13,7 +13,7 @@ import zlib
 from pathlib import Path
 
 from store.errors import StoreError
-from store.folder import sync
+from store.folder import FOLDERS, make_private_folder, open_private, sync
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _JOB_ID = re.compile(r"[0-9a-f]{32}")
@@ -34,8 +34,7 @@ class Vault:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self._images = directory / "images"
-        self._spool = directory / "spool"
+        self._images, self._spool = (directory / name for name in FOLDERS)
 
     def path(self, sha256: str, suffix: str) -> Path:
         """Where the file of this digest lies or would lie."""
@@ -54,7 +53,7 @@ class Vault:
         sha256 = hashlib.sha256(data).hexdigest()
         path = self.path(sha256, suffix)
         try:
-            _make_directory(path.parent, self.directory)
+            make_private_folder(path.parent)
             if _holds(path, data):
                 sync(path)
             else:
@@ -111,9 +110,9 @@ class Vault:
         """Append one raw answer of a job; it is on disk when this returns."""
         path = self._spool_path(job_id)
         try:
-            _make_directory(path.parent, self.directory)
+            make_private_folder(path.parent)
             is_new = not path.exists()
-            descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+            descriptor = open_private(path, os.O_CREAT | os.O_RDWR)
             try:
                 # What a crash left half-written would hide the answers behind it.
                 _, end = _split(_read_all(descriptor))
@@ -177,17 +176,6 @@ def _explain(verb: str, path: Path, error: OSError) -> StoreError:
         f"Cannot {verb} {path}: {error.strerror or error}.",
         "Check the free space of the disk and that you may write there.",
     )
-
-
-def _make_directory(path: Path, root: Path) -> None:
-    """Make `path` and what is missing above it, up to `root`, lasting and private."""
-    if path.is_dir():
-        return
-    if path != root:
-        _make_directory(path.parent, root)
-    with contextlib.suppress(FileExistsError):
-        path.mkdir(mode=0o700)
-    sync(path.parent)
 
 
 def _holds(path: Path, data: bytes) -> bool:

@@ -22,10 +22,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from engines.keys import KEYS_FOLDER
+from engines.config_file import read_own_file
+from engines.keys import KEYS_FOLDER, SettingsError
 from engines.worker.program import read_serving
 from store.errors import StoreError
-from store.folder import find_config_file
+from store.folder import find_config_file, open_private
 from store.records import Serving
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _open_lock(path: Path) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    return open_private(path, os.O_RDWR | os.O_CREAT)
 
 
 @contextlib.contextmanager
@@ -140,8 +141,8 @@ def fingerprint_files(environ: Mapping[str, str] = os.environ) -> str:
     """A digest of the configuration file, and of when keys were kept beside it."""
     path = find_config_file(environ)
     digest = hashlib.sha256()
-    with contextlib.suppress(OSError):
-        digest.update(path.read_bytes())
+    with contextlib.suppress(SettingsError):
+        digest.update(read_own_file(path) or b"")
     keys = path.parent / KEYS_FOLDER
     with contextlib.suppress(OSError):
         for one in (keys, *sorted(keys.iterdir())):
@@ -153,8 +154,8 @@ def fingerprint_files(environ: Mapping[str, str] = os.environ) -> str:
 def _find_holder(path: Path) -> dict[str, Any] | None:
     """What the holder of a lock has noted, None where nobody holds it. Makes nothing."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
+        descriptor = open_private(path, os.O_RDONLY)
+    except (OSError, StoreError):
         return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -193,8 +194,9 @@ def engage_worker(database: Database, engines: Collection[str]) -> Iterator[Serv
 
     Gives what is to be said to the queue, which fences off a worker that may not run jobs of
     `engines` for us. Such a one ends the job that it runs; ours is there at once and waits for
-    that. Changes of the configuration file a worker follows by itself. Raises `StoreError` when
-    none comes up; its log says why.
+    that. Changes of the configuration file a worker follows by itself. Raises `StoreError` before
+    the block when one of its files is something else, and after it when none comes up; its log
+    says why.
     """
     directory = database.directory
     from store.serving import is_served
@@ -208,10 +210,18 @@ def engage_worker(database: Database, engines: Collection[str]) -> Iterator[Serv
         if not is_held:
             yield None
             return
+        _refuse_planted(directory)
         wanted = read_serving(directory)
         yield wanted
         if not find_worker(directory).is_running or not is_served(database, wanted, engines):
             _start(directory)
+
+
+def _refuse_planted(directory: Path) -> None:
+    """Raise `StoreError` where a worker could not come up, as something else has its names."""
+    for name in (LOCK_NAME, TURN_NAME, LOG_NAME):
+        with contextlib.suppress(OSError):
+            os.close(open_private(directory / name, os.O_RDONLY))
 
 
 def _start(directory: Path) -> WorkerStatus:
@@ -235,9 +245,7 @@ def _start(directory: Path) -> WorkerStatus:
 
 
 def _spawn(directory: Path) -> subprocess.Popen[bytes]:
-    log = os.open(
-        directory / LOG_NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600
-    )
+    log = open_private(directory / LOG_NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     try:
         return subprocess.Popen(
             [sys.executable, "-P", "-m", "engines.worker", "--directory", str(directory)],

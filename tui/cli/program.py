@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from store.errors import SafelightError
 
 CONTEXT_SETTINGS = {
     "help_option_names": ["-h", "--help"],
@@ -132,5 +135,20 @@ def register_all() -> None:
 
 def run() -> None:
     """Parse the arguments and run; errors end with status 2 and a sentence."""
+    from store.errors import SafelightError
+
     register_all()
-    app()
+    try:
+        app()
+    except SafelightError as error:
+        _end_with_error(error)
+
+
+def _end_with_error(error: SafelightError) -> None:
+    """End the program for what came up outside of what a command runs."""
+    from tui.cli.run import end_with_error
+
+    try:
+        end_with_error(error, as_json="--json" in sys.argv)
+    except typer.Exit as end:
+        sys.exit(end.exit_code)
