@@ -320,11 +320,13 @@ def _open_history(directory: Path, create: bool, seconds: float) -> HistoryFile:
             "Use another Python: those from python.org, conda or uv bring a newer one.",
         )
     directory = directory.expanduser().absolute()
-    can_write = prepare_folder(directory, FILE_NAME, create=create)
-    return _open_file(directory, directory / FILE_NAME, can_write, seconds)
+    why = prepare_folder(directory, FILE_NAME, create=create)
+    return _open_file(directory, directory / FILE_NAME, why, seconds)
 
 
-def _open_file(directory: Path, path: Path, can_write: bool, seconds: float) -> HistoryFile:
+def _open_file(directory: Path, path: Path, why: str, seconds: float) -> HistoryFile:
+    """`why`: why it cannot be written, empty when it can."""
+    can_write = not why
     # Looked at read-only first: a history that is too new must stay as it is to the byte.
     is_immutable = False
     try:
@@ -343,7 +345,6 @@ def _open_file(directory: Path, path: Path, can_write: bool, seconds: float) -> 
                 "Make its folder writable once.",
             ) from error
         found = _look(path, is_read_only=not can_write, is_immutable=is_immutable)
-    why = "" if can_write else f"{directory} cannot be written: check its owner and its disk."
     if found.version > migrations.VERSION:
         if found.min_reader_version > migrations.VERSION:
             raise StoreError(

@@ -14,7 +14,7 @@ import zlib
 from pathlib import Path
 
 from store.errors import FileUnavailable, StoreError
-from store.folder import sync
+from store.folder import FOLDERS, make_private_folder, open_private, sync
 from store.known_secrets import conceal_bytes
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -42,8 +42,7 @@ class Vault:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self._images = directory / "images"
-        self._spool = directory / "spool"
+        self._images, self._spool = (directory / name for name in FOLDERS)
 
     def path(self, sha256: str, suffix: str) -> Path:
         """Where the file of this digest lies or would lie."""
@@ -62,7 +61,7 @@ class Vault:
         sha256 = hashlib.sha256(data).hexdigest()
         path = self.path(sha256, suffix)
         try:
-            _make_directory(path.parent, self.directory)
+            make_private_folder(path.parent)
             if _holds(path, data):
                 sync(path)
             else:
@@ -128,9 +127,9 @@ class Vault:
         data = conceal_bytes(data)
         path = self._spool_path(job_id)
         try:
-            _make_directory(path.parent, self.directory)
+            make_private_folder(path.parent)
             is_new = not path.exists()
-            descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+            descriptor = open_private(path, os.O_CREAT | os.O_RDWR)
             try:
                 # What a crash left half-written would hide the answers behind it.
                 _, end = _split(_read_all(descriptor))
@@ -194,17 +193,6 @@ def _explain(verb: str, path: Path, error: OSError) -> FileUnavailable:
         f"Cannot {verb} {path}: {error.strerror or error}.",
         "Check the free space of the disk and that you may write there.",
     )
-
-
-def _make_directory(path: Path, root: Path) -> None:
-    """Make `path` and what is missing above it, up to `root`, lasting and private."""
-    if path.is_dir():
-        return
-    if path != root:
-        _make_directory(path.parent, root)
-    with contextlib.suppress(FileExistsError):
-        path.mkdir(mode=0o700)
-    sync(path.parent)
 
 
 def _holds(path: Path, data: bytes) -> bool:

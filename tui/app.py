@@ -7,7 +7,7 @@ import functools
 import os
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 from textual import events, on, work
@@ -388,12 +388,11 @@ class SafelightApp(Reasoned, App[None]):
         self._close_messages_no_wait()
 
 
-def run_app(settings: Settings, session: str | None = None) -> int:
-    """Run the app on this user's data directory; the exit status of the program."""
-    from store.folder import find_data_directory
+def run_app(directory: Path, settings: Settings, session: str | None = None) -> int:
+    """Run the app on the data folder `directory`; the exit status of the program."""
     from tui.terminal.hangup import watch_hangup
 
-    darkroom = Darkroom(find_data_directory(), settings)
+    darkroom = Darkroom(directory, settings)
     app = SafelightApp(darkroom, session=session, keymap=settings.keys)
     watch_hangup(app)
     app.run(mouse=settings.interface.mouse)

@@ -23,10 +23,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from engines.keys import KEYS_FOLDER
+from engines.config_file import read_own_file
+from engines.keys import KEYS_FOLDER, SettingsError
 from engines.worker.program import read_serving
 from store.errors import FileUnavailable, StoreError
-from store.folder import find_config_file
+from store.folder import find_config_file, open_private
 from store.records import Serving
 
 if TYPE_CHECKING:
@@ -60,9 +61,12 @@ class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _open_file(path: Path, flags: int) -> int:
-    """A descriptor of a file of the worker, made where it is missing. Raises `FileUnavailable`."""
+    """A descriptor of a file of the worker, made where it is missing.
+
+    Raises `FileUnavailable`, and `StoreError` for what somebody else put in its place.
+    """
     try:
-        return os.open(path, flags | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        return open_private(path, flags | os.O_CREAT)
     except OSError as error:
         raise FileUnavailable(
             f"{path} cannot be opened: {error.strerror or error}.",
@@ -80,8 +84,9 @@ def _open_log(path: Path) -> int:
 
 
 def _check_files(directory: Path) -> None:
-    """Raise `FileUnavailable` where a worker could not be started, before anything is queued."""
-    os.close(_open_lock(directory / LOCK_NAME))
+    """Raise `StoreError` where a worker could not be started, before anything is queued."""
+    for name in (LOCK_NAME, TURN_NAME):
+        os.close(_open_lock(directory / name))
     os.close(_open_log(directory / LOG_NAME))
 
 
@@ -189,8 +194,8 @@ def fingerprint_files(environ: Mapping[str, str] = os.environ) -> str:
     """A digest of the configuration file, and of when keys were kept beside it."""
     path = find_config_file(environ)
     digest = hashlib.sha256()
-    with contextlib.suppress(OSError):
-        digest.update(path.read_bytes())
+    with contextlib.suppress(SettingsError):
+        digest.update(read_own_file(path) or b"")
     keys = path.parent / KEYS_FOLDER
     with contextlib.suppress(OSError):
         for one in (keys, *sorted(keys.iterdir())):
@@ -202,8 +207,8 @@ def fingerprint_files(environ: Mapping[str, str] = os.environ) -> str:
 def _find_holder(path: Path) -> dict[str, Any] | None:
     """What the holder of a lock has noted, None where nobody holds it. Makes nothing."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
+        descriptor = open_private(path, os.O_RDONLY)
+    except (OSError, StoreError):
         return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
