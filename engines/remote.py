@@ -185,16 +185,25 @@ def _refuse_address(host: str, why: str, examples: str) -> EngineError:
 
 
 TEXT_LIMIT = 300
+_LOOKED_AT = 4
+"""Times the characters that are kept: so many spaces may stand among them."""
 _HIDDEN = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
 CHARGE = "It may have been charged, so Safelight does not send it again by itself."
 LOOK = "Look at your account, then retry the job if you want it made again."
 
 
 def clean_text(text: object, limit: int = TEXT_LIMIT) -> str:
-    """`text` from outside as one line: no control, direction or invisible characters."""
-    visible = ("?" if unicodedata.category(c) in _HIDDEN else c for c in _flatten(str(text)))
+    """`text` from outside as one line: no control, direction or invisible characters.
+
+    Of a long text only the beginning is looked at, whatever it is long of.
+    """
+    whole = str(text)
+    begin = whole[: _LOOKED_AT * limit]
+    visible = ("?" if unicodedata.category(c) in _HIDDEN else c for c in _flatten(begin))
     line = "".join(visible)
-    return line if len(line) <= limit else line[: limit - 1] + "…"
+    if len(line) <= limit and len(begin) == len(whole):
+        return line
+    return line[: limit - 1] + "…"
 
 
 def _flatten(text: str) -> str:
@@ -320,6 +329,16 @@ def explain_certificates(path: Path, error: OSError, section: str) -> EngineErro
         Failure.UNREACHABLE,
         f"The certificates in {path} cannot be read: {error.strerror or error}.",
         f"Correct `certificates` in the section [{section}] of config.toml.",
+    )
+
+
+def explain_excess(host: str, what: str) -> EngineError:
+    """The answer of `host` goes on beyond what one job may get: `what`, the end of a sentence."""
+    return EngineError(
+        Failure.BAD_ANSWER,
+        f"The answer of {host} {what}; the rest was not taken.",
+        "It may have been charged. Ask for a smaller image, or check what the host is.",
+        may_be_charged=True,
     )
 
 
