@@ -46,17 +46,25 @@ def unpack(data: bytes, codings: Sequence[str], limit: int) -> Unpacked:
     return Unpacked(data)
 
 
-def unpack_message(data: bytes, limit: int) -> Unpacked:
-    """The protobuf message in `data`, which may be packed once with gzip or zlib.
+def is_packed(data: bytes) -> bool:
+    """Whether a protobuf message in `data` is packed, with gzip or zlib.
 
-    No message can begin with gzip's mark; zlib's would be a field that none of the protocol has
-    in its place.
+    No message can begin with gzip's mark, and none of the protocol has the field that zlib's is.
     """
+    return _find_format(data) is not None
+
+
+def unpack_message(data: bytes, limit: int) -> Unpacked:
+    """The protobuf message in `data`, which may be packed once."""
+    form = _find_format(data)
+    return Unpacked(data) if form is None else _unpack_once(data, (form,), limit)
+
+
+def _find_format(data: bytes) -> int | None:
     if data[:2] == b"\x1f\x8b":
-        return _unpack_once(data, (_GZIP,), limit)
-    if data[:1] == b"\x78" and len(data) > 1 and int.from_bytes(data[:2], "big") % 31 == 0:
-        return _unpack_once(data, (_ZLIB,), limit)
-    return Unpacked(data)
+        return _GZIP
+    is_zlib = data[:1] == b"\x78" and int.from_bytes(data[:2], "big") % 31 == 0
+    return _ZLIB if is_zlib and len(data) > 1 else None
 
 
 def _unpack_once(data: bytes, formats: Sequence[int], limit: int) -> Unpacked:

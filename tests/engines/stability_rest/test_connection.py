@@ -11,8 +11,8 @@ import pytest
 
 from engines.base import EngineError, Failure, Produced, Run
 from engines.remote import find_web_target
-from engines.stability_rest import replies
 from engines.stability_rest import engine as rest_engine
+from engines.stability_rest import replies
 from tests.engines.stability.test_secrecy import render
 from tests.engines.stability_rest.rest import collect, make_engine
 from tests.engines.stability_rest.rest_server import Behaviour, RestServer, refuse

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from engines.base import EngineError, Failure, Run, Warned
-from engines.stability_rest import replies
 from engines.stability_rest import engine as rest_engine
+from engines.stability_rest import replies
 from tests.engines.hosted import speak
 from tests.engines.stability_rest.rest import LARGE, ULTRA, collect, make_engine
 from tests.engines.stability_rest.rest_server import Behaviour as B
