@@ -27,9 +27,11 @@ def main() -> int:
 
     logging.captureWarnings(True)
 
+    from engines.worker.memory import bound_arenas
     from engines.worker.worker import Worker
     from store.errors import SafelightError
 
+    bound_arenas()
     try:
         return asyncio.run(Worker(directory).run())
     except SafelightError as error:

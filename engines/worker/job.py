@@ -88,14 +88,17 @@ class JobExecution:
             if self._is_given_back:
                 queue.release(self._database, self._job.id, self._fencing_token)
             else:
-                charge = " The service may have charged it all the same." if self._is_paid else ""
-                self._fail(Failure.CANCELLED, f"Cancelled.{charge}", JobState.CANCELLED)
+                self._fail(Failure.CANCELLED, f"Cancelled.{self._charge}", JobState.CANCELLED)
         except EngineError as error:
             self._end_with(error)
         except SafelightError as error:
             self._fail(Failure.INVALID_REQUEST, str(error))
+        except MemoryError:
+            text = f"There was not enough memory for this image, or for what came.{self._charge}"
+            self._fail(Failure.INTERNAL, f"{text} End other programs, then retry the job.")
         except Exception as error:
-            self._fail(Failure.INTERNAL, f"{type(error).__name__} while making the image.")
+            text = f"{type(error).__name__} while making the image.{self._charge}"
+            self._fail(Failure.INTERNAL, text)
             raise
         finally:
             watch.cancel()
@@ -112,6 +115,11 @@ class JobExecution:
     @property
     def _is_paid(self) -> bool:
         return self._job.request.engine in self._registry.paid_engines
+
+    @property
+    def _charge(self) -> str:
+        """What is to be said of the price where nobody knows how far it came; may be empty."""
+        return " The service may have charged it all the same." if self._is_paid else ""
 
     @property
     def _warning(self) -> str | None:

@@ -13,6 +13,7 @@ from engines.base import Failure
 from engines.registry import EngineRegistry
 from engines.settings import Settings, load_user_settings
 from engines.worker.job import JobExecution
+from engines.worker.memory import give_back
 from engines.worker.process import (
     ALREADY_RUNNING,
     TURN_NAME,
@@ -198,6 +199,8 @@ class Worker:
             log.exception("job %s ended by a fault", job.id)
         finally:
             self._execution = None
+        if job.request.engine in registry.paid_engines:
+            await asyncio.to_thread(give_back)
 
     def _find_registry(self, profile: str | None) -> EngineRegistry:
         """The engines as the host profile of a job has them, kept warm. Raises `SettingsError`."""
