@@ -296,5 +296,9 @@ def _read(
         put_aside(spool, opened.body if failure is None else reply.body, warnings)
         return read_events(request, opened.body, failure)
     events = read_events(request, opened.body, failure)
-    put_aside(spool, opened.body, warnings)
+    *_, produced = events
+    assert isinstance(produced, Produced)
+    # A bare image is kept without what came behind it: after a crash that would count as its own.
+    is_bare = produced.data is not None and opened.body.startswith(produced.data)
+    put_aside(spool, (is_bare and produced.data) or opened.body, warnings)
     return events

@@ -22,8 +22,9 @@ ANSWER_LIMIT = 96 * 1024 * 1024
 HEAD_LIMIT = 1024 * 1024
 """Most bytes before the body: the status line, the headers, and whole answers of 1xx."""
 
-OVERHEAD_LIMIT = 4 * 1024 * 1024
-"""Most bytes around those of the body: how long each of its chunks is, and what is said of it."""
+OVERHEAD_LIMIT = 256 * 1024
+"""Most bytes around those of a body that says the length of each of its chunks. Beside it there
+may be an eighth of what has come of the body."""
 
 REFUSAL_LIMIT = 64 * 1024
 """Most bytes of what a refusal says: its status is what counts."""
@@ -67,6 +68,7 @@ class Arrival:
         self._call = call
         self._received = 0
         self._most = HEAD_LIMIT
+        self._excess = f"has more than {show_size(HEAD_LIMIT)} before it begins"
         self._status = 0
         self._codings: tuple[str, ...] = ()
         self._body = bytearray()
@@ -91,9 +93,7 @@ class Arrival:
             data: bytes = await read(*arguments, **options)
             self._received += len(data)
             if self._received > self._most:
-                raise explain_excess(
-                    self._call.host, f"brings more than {show_size(self._most)} that is no image"
-                )
+                raise explain_excess(self._call.host, self._excess)
             return data
 
         return count
@@ -108,16 +108,17 @@ class Arrival:
         self._codings = tuple(one for one in named.split(",") if one.strip()) if named else ()
         limit = ANSWER_LIMIT if self.is_image else REFUSAL_LIMIT
         self._most = self._received + OVERHEAD_LIMIT
+        self._excess = "comes in pieces that are far too small"
         try:
             async for chunk in response.aiter_raw():
                 room = limit - len(self._body)
                 self._body += chunk[:room]
-                self._most += len(chunk)
+                self._most += len(chunk) * 9 // 8
                 if len(chunk) > room:
                     if self.is_image:
                         raise explain_excess(self._call.host, f"is larger than {show_size(limit)}")
                     break
-        except httpx.TransportError:
+        except (httpx.TransportError, EngineError):
             if self.is_image:
                 raise
 

@@ -130,7 +130,13 @@ def list_message_floods() -> list[Flood]:
         accept("an image of 63 MiB", _then(lambda: _weigh(63)), ""),
         refuse("an image of 70 MiB", _then(lambda: _weigh(70)), "larger than 64 MiB", keeps=""),
         accept("64 megapixels", _then(lambda: _image(make_large_image())), ""),
-        accept("an animation of 64 megapixels", _then(lambda: _image(make_animation())), ""),
+        Flood(
+            name="an animation of 64 megapixels",
+            pour=_then(lambda: _image(make_animation())),
+            kinds=(Failure.INTERNAL,),
+            keeps="spool",
+            words="not enough memory",
+        ),
         accept("an image, packed", _then(_image), "", is_packed=True),
         refuse(
             "256 MiB of zeros, packed",

@@ -137,6 +137,12 @@ def _list_json() -> list[Flood]:
         ),
         Flood(name="a failure with JSON 10,000 deep", pour=deep, kinds=internal, words="HTTP 500"),
         Flood(
+            name="a failure in pieces without end",
+            pour=repeat(b"1\r\na\r\n", failed + b"Transfer-Encoding: chunked\r\n\r\n"),
+            kinds=internal,
+            words="HTTP 500",
+        ),
+        Flood(
             name="a failure whose words never end",
             pour=repeat(b"a", failed + b"\r\n"),
             kinds=internal,
@@ -179,12 +185,12 @@ def _list_endless() -> list[Flood]:
 
     extended = b"1;" + b"x" * 9000 + b"\r\na\r\n"
     packed = JSON + b"Content-Encoding: gzip\r\n\r\n"
-    around = "that is no image"
+    around = "far too small"
     return [
         refuse("a status line without end", repeat(b"a", b"HTTP/1.1 200 ")),
         refuse("a header without end", repeat(b"a", STATUS + b"X-A: ")),
         refuse("headers without end", repeat(b"X-A: a\r\n", STATUS)),
-        refuse("answers of 100 without end", repeat(b"HTTP/1.1 100 Wait\r\n\r\n"), around),
+        refuse("answers of 100 without end", repeat(b"HTTP/1.1 100 Wait\r\n\r\n"), "begins"),
         refuse("a body without end", repeat(b"a", body), "96 MiB"),
         refuse("a packed body without end", repeat(b"a", packed), "96 MiB"),
         refuse("chunks of one byte without end", repeat(b"1\r\na\r\n", CHUNKED), around),
@@ -220,7 +226,9 @@ def _list_images() -> list[Flood]:
         Flood(
             name="an animation of 64 megapixels in 90 bytes",
             pour=answer(make_animation),
-            keeps="image",
+            kinds=(Failure.INTERNAL,),
+            keeps="spool",
+            words="not enough memory",
         ),
         Flood(name="a file of 63 MiB", pour=answer(partial(weigh, 63)), keeps="image"),
         Flood(name="a file of 70 MiB", pour=answer(partial(weigh, 70)), kinds=BAD, keeps="spool"),
