@@ -23,6 +23,9 @@ _SUFFIX = re.compile(r"\.?([a-z0-9]{1,8})")
 _HEAD = struct.Struct(">II")
 """Before each spooled answer: its length and its CRC-32."""
 
+SPOOL_LIMIT = 128 * 1024 * 1024
+"""Bytes of a spool that are read again: more than the answers of one job may have."""
+
 _SUFFIXES = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp"}
 
 LEFTOVER_SECONDS = 24 * 60 * 60.0
@@ -132,7 +135,7 @@ class Vault:
             descriptor = open_private(path, os.O_CREAT | os.O_RDWR)
             try:
                 # What a crash left half-written would hide the answers behind it.
-                _, end = _split(_read_all(descriptor))
+                end = _find_end(descriptor)
                 os.ftruncate(descriptor, end)
                 os.lseek(descriptor, end, os.SEEK_SET)
                 _write_all(descriptor, _HEAD.pack(len(data), zlib.crc32(data)) + data)
@@ -145,10 +148,13 @@ class Vault:
             raise _explain("store", path, error) from error
 
     def read_spool(self, job_id: str) -> list[bytes]:
-        """The answers that arrived whole, in their order; empty when there are none."""
+        """The answers that arrived whole, in their order; empty when there are none.
+
+        Only the first `SPOOL_LIMIT` bytes are read.
+        """
         path = self._spool_path(job_id)
         try:
-            return _split(_read(path))[0]
+            return _split(_read(path, SPOOL_LIMIT))
         except FileNotFoundError:
             return []
         except OSError as error:
@@ -202,16 +208,24 @@ def _holds(path: Path, data: bytes) -> bool:
         return False
 
 
-def _read(path: Path) -> bytes:
-    """The bytes of a file, read again where that may pass: a finding must not come of it."""
+def _read(path: Path, limit: int = -1) -> bytes:
+    """The first `limit` bytes of a file, all of them below 0.
+
+    It is read again where what hinders may pass: a finding must not come of it.
+    """
     for seconds in READ_AGAIN_SECONDS:
         try:
-            return path.read_bytes()
+            return _read_once(path, limit)
         except OSError as error:
             if error.errno not in _PASSING:
                 raise
         time.sleep(seconds)
-    return path.read_bytes()
+    return _read_once(path, limit)
+
+
+def _read_once(path: Path, limit: int) -> bytes:
+    with path.open("rb") as file:
+        return file.read(limit)
 
 
 def _replace(path: Path, data: bytes) -> None:
@@ -236,15 +250,25 @@ def _write_all(descriptor: int, data: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def _read_all(descriptor: int) -> bytes:
-    parts = []
-    while part := os.read(descriptor, 1 << 20):
-        parts.append(part)
-    return b"".join(parts)
+def _find_end(descriptor: int) -> int:
+    """Where the last whole answer in a spool ends; a part of it is in memory at a time."""
+    size = os.fstat(descriptor).st_size
+    end = 0
+    while end + _HEAD.size <= size:
+        length, checksum = _HEAD.unpack(os.pread(descriptor, _HEAD.size, end))
+        place, last = end + _HEAD.size, end + _HEAD.size + length
+        found = 0
+        while place < last and (part := os.pread(descriptor, min(1 << 20, last - place), place)):
+            found = zlib.crc32(part, found)
+            place += len(part)
+        if place < last or found != checksum:
+            break
+        end = last
+    return end
 
 
-def _split(raw: bytes) -> tuple[list[bytes], int]:
-    """The whole answers in a spool, and where the last of them ends."""
+def _split(raw: bytes) -> list[bytes]:
+    """The whole answers in a spool."""
     answers: list[bytes] = []
     end = 0
     while end + _HEAD.size <= len(raw):
@@ -254,4 +278,4 @@ def _split(raw: bytes) -> tuple[list[bytes], int]:
             break
         answers.append(answer)
         end += _HEAD.size + length
-    return answers, end
+    return answers

@@ -143,9 +143,13 @@ class JobExecution:
             return functools.partial(self._fail, Failure.STORAGE, f"{error}{self._may_be_charged}")
         except SafelightError as error:
             return functools.partial(self._fail, Failure.INVALID_REQUEST, str(error))
+        except MemoryError:
+            text = "There was not enough memory for this image, or for what came."
+            text = f"{text}{self._may_be_charged} End other programs, then retry the job."
+            return functools.partial(self._fail, Failure.INTERNAL, text)
         except Exception as error:
             log.exception("job %s ended by a fault", self._job.id)
-            text = f"{type(error).__name__} while making the image."
+            text = f"{type(error).__name__} while making the image.{self._may_be_charged}"
             return functools.partial(self._fail, Failure.INTERNAL, text)
 
     async def _record(self, ending: Ending) -> None:
@@ -389,6 +393,7 @@ class JobExecution:
 
     @property
     def _may_be_charged(self) -> str:
+        """What is to be said of the price where nobody knows how far it came; may be empty."""
         if not (self._is_paid and self._is_sent):
             return ""
         return " The service may have charged it all the same."

@@ -15,6 +15,7 @@ from engines.base import Failure
 from engines.registry import EngineRegistry
 from engines.settings import Settings, load_user_settings
 from engines.worker.job import JobExecution
+from engines.worker.memory import give_back
 from engines.worker.patience import Patience
 from engines.worker.process import (
     ALREADY_RUNNING,
@@ -281,6 +282,8 @@ class Worker:
             log.exception("job %s ended by a fault", job.id)
         finally:
             self._execution = None
+        if job.request.engine in registry.paid_engines:
+            await asyncio.to_thread(give_back)
 
     async def _end(self, database: Database, job: Job, ending: Callable[[], object]) -> None:
         """End a job that was not begun."""

@@ -209,6 +209,22 @@ def test_an_answer_of_which_only_the_length_reached_the_disk_is_ignored(vault: V
     assert vault.read_spool(JOB) == [b"whole"]
 
 
+def test_of_a_spool_that_grew_without_end_only_the_beginning_is_read(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for answer in (b"a" * 400, b"b" * 400, b"c" * 400):
+        vault.spool(JOB, answer)
+    monkeypatch.setattr("store.vault.SPOOL_LIMIT", 1000)
+    assert vault.read_spool(JOB) == [b"a" * 400, b"b" * 400]
+
+
+def test_a_long_spool_is_checked_in_parts(vault: Vault) -> None:
+    large = bytes(range(256)) * 8192
+    for answer in (large, b"next", large):
+        vault.spool(JOB, answer)
+    assert vault.read_spool(JOB) == [large, b"next", large]
+
+
 def test_answers_put_aside_are_not_lost(vault: Vault) -> None:
     assert vault.put_spool_aside(JOB) is None
     kept = []
