@@ -216,8 +216,8 @@ class Worker:
                 return
 
     def _recover(self, database: Database, fencing_token: int, job: Job) -> None:
-        answers = database.vault.read_spool(job.id)
         try:
+            answers = database.vault.read_spool(job.id)
             registry = self._find_registry(job.profile)
             if JobExecution(database, registry, job, fencing_token).recover(answers):
                 log.info("job %s: recovered from its spool", job.id)

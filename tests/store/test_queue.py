@@ -412,11 +412,11 @@ def test_recovery_is_all_or_nothing(db: Database, monkeypatch: pytest.MonkeyPatc
         queue.claim(db, token)
 
     def stumble(_: str) -> list[bytes]:
-        raise StoreError("Reading the spool failed.")
+        raise MemoryError("Reading the spool failed.")
 
     with monkeypatch.context() as patch:
         patch.setattr(db.vault, "read_spool", stumble)
-        with pytest.raises(StoreError, match="spool"):
+        with pytest.raises(MemoryError, match="spool"):
             queue.recover(db, paid_engines=PAID)
     for job in (free, paid):
         assert queue.get_job(db, job.id).state is JobState.RUNNING
