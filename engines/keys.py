@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NoReturn, Self
 
 from store.errors import SafelightError
+from store.folder import sync
 
 _SHOWN = "Secret(…)"
 
@@ -170,6 +171,7 @@ def write_key_file(path: Path, key: Secret) -> None:
                 file.flush()
                 os.fsync(descriptor)
             temporary.replace(path)
+            sync(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
