@@ -54,7 +54,8 @@ AREAS = (
     Area(
         "verify",
         ("engines/verify.py",),
-        ("tests/engines/test_verify.py", "tests/journeys/test_verdicts.py"),
+        ("tests/engines/test_verify.py",),
+        ("tests/journeys/test_verdicts.py",),
     ),
     Area(
         "services",
@@ -68,28 +69,42 @@ AREAS = (
         ),
         ("tests/engines/stability_rest", "tests/engines/stability"),
     ),
-    Area("budget", ("engines/cost.py", "store/charges.py"), ("tests/engines/test_cost.py",)),
+    Area(
+        "budget",
+        ("engines/cost.py", "store/charges.py"),
+        ("tests/engines/test_cost.py", "tests/engines/test_budget.py"),
+    ),
     Area(
         "key",
         ("engines/keys.py", "tui/cli/account.py"),
-        ("tests/engines/test_keys.py", "tests/engines/test_settings.py"),
+        (
+            "tests/engines/test_keys.py",
+            "tests/engines/test_settings.py",
+            "tests/tui/cli/test_account.py",
+        ),
         ("tests/journeys/test_account.py",),
     ),
     Area(
         "filter",
         ("tui/text.py", "tui/terminal/filter.py"),
-        ("tests/tui/test_text.py", "tests/tui/terminal"),
+        ("tests/tui/test_text.py",),
+        ("tests/tui/terminal/test_terminal.py",),
     ),
     Area(
         "options",
         ("tui/cli/options.py", "tui/cli/inputs.py"),
-        ("tests/tui/cli/test_arguments.py", "tests/tui/cli"),
+        (
+            "tests/tui/cli/test_inputs.py",
+            "tests/tui/cli/test_arguments.py",
+            "tests/tui/cli/test_command_line.py",
+        ),
     ),
     Area(
         "drafts",
         ("tui/compose/draft.py", "store/sessions.py", "tui/seeds.py"),
         (
             "tests/tui/compose/test_draft.py",
+            "tests/tui/compose/test_editor.py",
             "tests/store/test_sessions.py",
             "tests/tui/test_seeds.py",
             "tests/tui/compose/test_restore.py",

@@ -140,7 +140,7 @@ class _Finder:
         """The statement left out, or its value not given back."""
         span = self._span(node)
         if isinstance(node, ast.Return):
-            if node.value is not None and not _is_none(node.value):
+            if node.value is not None and not _is_nothing(node.value):
                 yield self._make("nothing returned", span, "return None")
         elif isinstance(node, ast.Continue):
             yield self._make("break instead of continue", span, "break")
@@ -270,8 +270,9 @@ def _is_test(node: ast.stmt, child: ast.expr) -> bool:
     return isinstance(node, ast.If | ast.While) and child is node.test
 
 
-def _is_none(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and node.value is None
+def _is_nothing(node: ast.expr) -> bool:
+    """Whether None in its place would be the same to whoever asks `if`."""
+    return isinstance(node, ast.Constant) and node.value in (None, False)
 
 
 def _find_head_end(node: ast.stmt) -> int:
