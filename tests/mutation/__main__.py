@@ -16,6 +16,7 @@ A survivor is not always a fault of the tests: some changes can be seen by nobod
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import random
@@ -29,7 +30,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.mutation.areas import AREAS, Area
-from tests.mutation.changes import Change, list_changes
+from tests.mutation.changes import Change, is_program, list_changes
 from tests.mutation.reach import FLOORS, Reach, read_reach
 
 ROOT = Path(__file__).parents[2]
@@ -153,7 +154,9 @@ def draw(seed: int, number: int, areas: Sequence[Area]) -> list[tuple[Area, Chan
     for place, area in enumerate(sorted(areas, key=lambda each: len(lists[each]))):
         share = min(left // (len(areas) - place), len(lists[area]))
         left -= share
-        found += [(area, each) for each in chance.sample(lists[area], share)]
+        mixed = chance.sample(lists[area], len(lists[area]))
+        kept = (each for each in mixed if is_program(ROOT, each))
+        found += [(area, each) for each in itertools.islice(kept, share)]
     return found
 
 
@@ -165,7 +168,7 @@ def find_at(places: Iterable[str], areas: Sequence[Area]) -> list[tuple[Area, Ch
         area = next(each for each in areas if path in each.sources)
         for change in list_changes(ROOT, path):
             first, last = change.lines
-            if not line or first <= int(line) <= last:
+            if (not line or first <= int(line) <= last) and is_program(ROOT, change):
                 found.append((area, change))
     return found
 
@@ -181,17 +184,14 @@ def try_change(copy: Copy, area: Area, change: Change, reach: Reach, seconds: fl
         if limited and used > seconds:
             break
         limited.append(test)
-    before = (ROOT / change.path).read_bytes()
+    before = (copy.root / change.path).read_bytes()
     began = time.monotonic()
     end = _UNREACHED
     copy.put(change.path, change.apply(before))
     try:
-        for chosen in (limited, [*area.programs]):
-            if chosen:
-                status = copy.try_tests(chosen, 4 * seconds + 60, "--timeout=60")
-                end = _SURVIVED if status == 0 else "caught"
-                if end == "caught":
-                    break
+        if chosen := limited or [*area.programs]:
+            status = copy.try_tests(chosen, 4 * seconds + 60, "--timeout=60")
+            end = _SURVIVED if status == 0 else "caught"
     finally:
         copy.put(change.path, before)
     return Trial(area.name, change, end, len(limited), round(time.monotonic() - began, 1))
@@ -209,7 +209,6 @@ def main() -> int:
     told = parser.parse_args()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    os.nice(10)
     areas = [area for area in AREAS if told.areas is None or area.name in told.areas]
     drawn = find_at(told.at, areas) if told.at else draw(told.seed, told.changes, areas)
     told.folder.mkdir(parents=True, exist_ok=True)

@@ -67,16 +67,17 @@ class Change(NamedTuple):
 
 
 def list_changes(root: Path, path: str) -> list[Change]:
-    """All changes that can be made to `path`, those that make no program left out."""
-    source = (root / path).read_bytes()
-    found = []
-    for change in _Finder(path, source).find():
-        try:
-            compile(change.apply(source), path, "exec")
-        except (SyntaxError, ValueError):
-            continue
-        found.append(change)
-    return found
+    """All changes that can be made to `path`; some may make no program: see `is_program`."""
+    return list(_Finder(path, (root / path).read_bytes()).find())
+
+
+def is_program(root: Path, change: Change) -> bool:
+    """Whether the changed file can still be read as Python."""
+    try:
+        compile(change.apply((root / change.path).read_bytes()), change.path, "exec")
+    except (SyntaxError, ValueError):
+        return False
+    return True
 
 
 class _Finder:

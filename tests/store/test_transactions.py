@@ -12,7 +12,7 @@ from sqlmodel import select
 from store import database, history, integrity, queue
 from store.database import Database
 from store.errors import StoreError
-from store.sqlite import ROLLBACK
+from store.sqlite import ROLLBACK, WAL, JournalMode
 from store.tables import MetaRow
 from tests.factories import make_request, make_result
 from tests.store.helpers import execute, run_python, start_python
@@ -198,11 +198,14 @@ TRY_LOCK = """
 """
 
 
+@pytest.mark.parametrize("mode", [WAL, ROLLBACK], ids=lambda mode: mode.mode)
 def test_nothing_we_do_drops_the_lock_of_our_own_transaction(
-    db: Database, directory: Path, tmp_path: Path
+    directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: JournalMode
 ) -> None:
+    monkeypatch.setattr(database, "choose_journal_mode", lambda *_: mode)
     path = directory / "history.sqlite3"
-    with db.write() as write:
+    with Database.open(directory) as db, db.write() as write:
+        assert db.journal_mode == mode.mode
         write.add(MetaRow(key="held", value="1"))
         write.flush()
         db.data_version()
