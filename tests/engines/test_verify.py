@@ -86,6 +86,7 @@ def test_pixels_alone_are_compared_when_the_engine_knows_no_stages() -> None:
     assert "1 of 5 stages" in judge(STAGES[:1]).detail
     assert "every recorded stage" in judge(STAGES).detail
     assert judge((), pixels_now="q").first_difference == "pixels"
+    assert "The pixels differ; the first" in judge((), pixels_now="q").detail
 
 
 def test_a_change_around_the_engine_is_named() -> None:

@@ -54,7 +54,7 @@ AREAS = (
     Area(
         "verify",
         ("engines/verify.py",),
-        ("tests/engines/test_verify.py",),
+        ("tests/engines/test_verify.py", "tests/engines/test_thinning.py"),
         ("tests/journeys/test_verdicts.py",),
     ),
     Area(

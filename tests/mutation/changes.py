@@ -273,7 +273,7 @@ def _is_test(node: ast.stmt, child: ast.expr) -> bool:
 
 def _is_nothing(node: ast.expr) -> bool:
     """Whether None in its place would be the same to whoever asks `if`."""
-    return isinstance(node, ast.Constant) and node.value in (None, False)
+    return isinstance(node, ast.Constant) and (node.value is None or node.value is False)
 
 
 def _find_head_end(node: ast.stmt) -> int:
