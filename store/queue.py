@@ -97,7 +97,7 @@ def recover(db: Database, *, paid_engines: Collection[str], serving: Serving | N
         ).all()
         for row, engine in orphans:
             is_paid = engine in paid_engines
-            _recover(row, is_paid, is_paid and bool(db.vault.read_spool(row.id)), fencing_token)
+            _recover(row, is_paid, is_paid and _has_answers(db, row.id), fencing_token)
             write.add(row)
     db.progress.clear()
     with contextlib.suppress(OSError):
@@ -129,7 +129,7 @@ def list_spooled(db: Database, fencing_token: int) -> list[Job]:
             .where(col(JobRow.state) == JobState.RUNNING.value, col(JobRow.epoch) == fencing_token)
             .order_by(col(JobRow.number))
         ).all()
-        return to_jobs(read, [row for row in rows if db.vault.read_spool(row.id)], {})
+        return to_jobs(read, [row for row in rows if _has_answers(db, row.id)], {})
 
 
 def enqueue(
@@ -585,6 +585,14 @@ def _seal_what_was_not(write: Session) -> None:
     verdicts = select(VerificationRow.number).where(col(VerificationRow.seal).is_(None))
     for number in write.exec(verdicts).all():
         seal_verification(write, number or 0)
+
+
+def _has_answers(db: Database, job_id: str) -> bool:
+    """Whether answers of a service were kept for this job; one that cannot be read may be one."""
+    try:
+        return bool(db.vault.read_spool(job_id))
+    except StoreError:
+        return True
 
 
 def _recover(row: JobRow, is_paid: bool, has_answers: bool, fencing_token: int) -> None:
