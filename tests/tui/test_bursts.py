@@ -151,7 +151,7 @@ async def test_a_file_that_is_dropped_where_pastes_are_not_marked_is_offered(
 
 async def test_what_comes_right_behind_a_marked_paste_is_no_command(tmp_path: Path) -> None:
     darkroom = DeskDarkroom(tmp_path, START)
-    async with running(darkroom) as (app, _):
+    async with running(darkroom) as (app, pilot):
         await send(app, [events.Paste("rest"), *press("\nd")])
         assert texts(darkroom) == ["night", "sky", "fog"]
         assert not darkroom.sent

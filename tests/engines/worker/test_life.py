@@ -103,8 +103,13 @@ async def test_leaving_puts_a_free_job_back_unharmed(
 # Cancelling
 
 
-async def run_job(directory: Path, engine: Scripted, at: asyncio.Event) -> Job:
-    """A job that is cancelled when the engine is `at` some point, after the worker's part of it."""
+async def run_job(
+    directory: Path, engine: Scripted, at: asyncio.Event, *, goes_on: bool = True
+) -> Job:
+    """A job that is cancelled when the engine is `at` some point, after the worker's part of it.
+
+    Unless the engine `goes_on` then, only the cancelling ends it.
+    """
     with Database.open(directory) as database:
         request = make_quick_request() if engine.is_free else make_hosted_request(seed=SEED)
         [job] = queue.enqueue(database, [request])
@@ -117,7 +122,8 @@ async def run_job(directory: Path, engine: Scripted, at: asyncio.Event) -> Job:
         queue.request_cancel(database, job.id)
         for _ in range(50):
             await asyncio.sleep(0)  # who watches for it looks at every turn here
-        engine.go_on.set()
+        if goes_on:
+            engine.go_on.set()
         await asyncio.wait_for(work, 30)
         return queue.get_job(database, job.id)
 
@@ -140,7 +146,7 @@ async def test_a_cancel_before_it_ends_the_work_and_says_whether_it_may_have_cos
 ) -> None:
     monkeypatch.setattr("engines.worker.job.CANCEL_SECONDS", 0)
     engine = use(monkeypatch, Scripted(is_held=True, is_free=is_free))
-    job = await run_job(tmp_path, engine, engine.began)
+    job = await run_job(tmp_path, engine, engine.began, goes_on=False)
     assert engine.was_stopped.is_set()
     assert (job.state, job.error_kind) == (JobState.CANCELLED, Failure.CANCELLED)
     assert ("may have charged" in (job.error or "")) is said
