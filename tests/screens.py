@@ -82,9 +82,9 @@ class Terminal:
             self._text = (len(self.raw), text)
         return text
 
-    def send(self, text: str) -> None:
-        """Type `text`."""
-        os.write(self._master, text.encode())
+    def send(self, text: str | bytes) -> None:
+        """Type `text`, or send bytes that are none."""
+        os.write(self._master, text.encode() if isinstance(text, str) else text)
 
     def read(self, seconds: float) -> None:
         """Take what the program sends for at most `seconds`; returns after the first bytes."""

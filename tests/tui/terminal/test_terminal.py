@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 import signal
 import sys
 import time
@@ -12,10 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.repeats import keep
 from tests.screens import Terminal, open_terminal
+from tests.tui.terminal.hostile_input import make_input
 from tests.tui.terminal_program import PAYLOADS
 
 ROOT = Path(__file__).parents[3]
+INPUTS_EACH = 100
 
 
 def run_program(
@@ -103,6 +108,26 @@ def test_the_program_itself_ends_and_keeps_what_was_typed(tmp_path: Path, way: s
         assert way == "hang-up" or terminal.is_echoing()
     with open_terminal(argv, columns=100, rows=30, environ=environ, cwd=ROOT) as terminal:
         terminal.wait_for_text("a fish")
+
+
+@pytest.mark.parametrize("seed", keep(range(40), lambda seed: seed == 0))
+def test_no_bytes_end_the_program_or_make_it_deaf(tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    environ = {"SAFELIGHT_HOME": str(tmp_path), "HOME": str(tmp_path)}
+    with run_program("guarded", tmp_path, columns=100, rows=30, environ=environ) as terminal:
+        terminal.wait_for_text("worker")
+        for _ in range(INPUTS_EACH):
+            for piece in make_input(chance):
+                terminal.send(piece)
+                terminal.read(0)
+        (tmp_path / "end").touch()
+        while terminal.status is None:
+            terminal.send("\x11")
+            with contextlib.suppress(AssertionError):
+                terminal.wait_for_end(3)
+        assert terminal.status == 0
+        assert b"Traceback" not in terminal.raw
+        assert terminal.is_echoing()
 
 
 def test_a_child_process_can_be_ended_by_the_signals_that_the_app_blocks(tmp_path: Path) -> None:
