@@ -155,6 +155,12 @@ class Terminal:
         modes = termios.tcgetattr(self._master)
         return bool(modes[3] & termios.ECHO and modes[3] & termios.ICANON)
 
+    def restore_modes(self) -> None:
+        """Put the terminal into the mode that a shell expects."""
+        modes = termios.tcgetattr(self._master)
+        modes[3] |= termios.ECHO | termios.ICANON | termios.ISIG
+        termios.tcsetattr(self._master, termios.TCSANOW, modes)
+
     def close(self) -> None:
         """End the program, if it still runs, and let go of the terminal."""
         if not self._has_ended():
