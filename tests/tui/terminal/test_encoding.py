@@ -69,7 +69,7 @@ def is_away(terminal: Terminal, word: str) -> bool:
 @pytest.mark.parametrize(
     ("environ", "typed"),
     [
-        ({"LANG": "de_DE.ISO-8859-1", "PYTHONIOENCODING": "iso8859-1"}, b"caf\xe9"),
+        ({"LC_ALL": "de_DE.ISO-8859-1", "PYTHONIOENCODING": "iso8859-1"}, b"caf\xe9"),
         ({"LANG": "C"}, "café".encode()),
         mark(({"TERM": "linux"}, "café".encode())),
     ],
@@ -91,5 +91,5 @@ def test_every_screen_is_whole_where_there_is_only_ascii(
             terminal.wait_until(functools.partial(is_away, terminal, word), what=f"no {word}")
         terminal.send("j")
         terminal.wait_for_text("+- jobs")
-        assert bytes(terminal.raw).translate(None, delete=typed).isascii()
+        assert not {byte for byte in terminal.raw if byte > 0x7F} - set(typed)
         assert b"\\u" not in terminal.raw
