@@ -12,8 +12,10 @@ a one is taken only out of what a service says, and only where it stands alone.
 from __future__ import annotations
 
 import base64
+import functools
 import re
 from collections.abc import Callable
+from typing import NamedTuple
 
 CONCEALED = "[key]"
 """What stands where a secret was."""
@@ -33,30 +35,48 @@ _SPELLED_BYTES = 16 * 1024 * 1024
 """More bytes than these are an image, and looked through for the usual forms alone."""
 
 
+class _Patterns(NamedTuple):
+    """How a secret is found: in any spelling, in base64 or hexadecimal digits, and as a word."""
+
+    spelled: re.Pattern[str]
+    spelled_bytes: re.Pattern[bytes]
+    coded: re.Pattern[str]
+    coded_bytes: re.Pattern[bytes]
+    alone: re.Pattern[str]
+
+
 class _KnownSecret:
     """One secret and its forms. Shows nothing of itself."""
-
-    __slots__ = ("_alone", "_coded", "_cores", "_folded", "_spelled", "_text", "is_strong")
 
     def __init__(self, text: str) -> None:
         self._text = text
         self.is_strong = len(text) >= _LONG_WORD or (
             len(text) >= _STRONG_LENGTH and not text.isalpha()
         )
-        digits = text.encode().hex()
-        self._folded = (text.lower(), digits)
+        self._folded = (text.lower(), text.encode().hex())
         self._cores = tuple(_list_base64_cores(text)) if self.is_strong else ()
-        coded = (
-            f"(?i:{digits})",
-            *(
-                f"[A-Za-z0-9+/_-]{{0,2}}{re.escape(core)}[A-Za-z0-9+/_-]{{0,3}}={{0,2}}"
-                for core in self._cores
-            ),
+
+    @functools.cached_property
+    def _patterns(self) -> _Patterns:
+        # Few programs ever need them, and to make them takes as long as a short command.
+        spelled = "".join(map(_spell, self._text[:_SPELLED_LENGTH]))
+        spelled += re.escape(self._text[_SPELLED_LENGTH:])
+        coded = "|".join(
+            (
+                f"(?i:{self._folded[1]})",
+                *(
+                    f"[A-Za-z0-9+/_-]{{0,2}}{re.escape(core)}[A-Za-z0-9+/_-]{{0,3}}={{0,2}}"
+                    for core in self._cores
+                ),
+            )
         )
-        self._coded = _compile("|".join(coded))
-        spelled = "".join(map(_spell, text[:_SPELLED_LENGTH])) + re.escape(text[_SPELLED_LENGTH:])
-        self._spelled = _compile(spelled)
-        self._alone = re.compile(f"(?<![A-Za-z0-9]){spelled}(?![A-Za-z0-9])")
+        return _Patterns(
+            re.compile(spelled),
+            re.compile(spelled.encode()),
+            re.compile(coded),
+            re.compile(coded.encode()),
+            re.compile(f"(?<![A-Za-z0-9]){spelled}(?![A-Za-z0-9])"),
+        )
 
     def is_text(self, text: str) -> bool:
         """Whether it is this one."""
@@ -66,9 +86,10 @@ class _KnownSecret:
         """`text` without it; `alone`: only where it is no part of a word."""
         lower = text.lower()
         if any(form in lower for form in self._folded) or _SPELLING.search(text):
-            text = (self._alone if alone else self._spelled[0]).sub(CONCEALED, text)
+            patterns = self._patterns
+            text = (patterns.alone if alone else patterns.spelled).sub(CONCEALED, text)
         if self._folded[1] in lower or any(core in text for core in self._cores):
-            text = self._coded[0].sub(CONCEALED, text)
+            text = self._patterns.coded.sub(CONCEALED, text)
         return text
 
     def mask(self, data: bytes) -> bytes:
@@ -76,9 +97,9 @@ class _KnownSecret:
         lower = data.lower()
         folded = [form.encode() in lower for form in self._folded]
         if folded[0] or len(data) <= _SPELLED_BYTES:
-            data = self._spelled[1].sub(_make_asterisks, data)
+            data = self._patterns.spelled_bytes.sub(_make_asterisks, data)
         if folded[1] or any(core.encode() in data for core in self._cores):
-            data = self._coded[1].sub(_make_asterisks, data)
+            data = self._patterns.coded_bytes.sub(_make_asterisks, data)
         return data
 
 
@@ -112,10 +133,6 @@ def conceal_bytes(data: bytes) -> bytes:
         if known.is_strong:
             data = known.mask(data)
     return data
-
-
-def _compile(pattern: str) -> tuple[re.Pattern[str], re.Pattern[bytes]]:
-    return re.compile(pattern), re.compile(pattern.encode())
 
 
 def _make_asterisks(found: re.Match[bytes]) -> bytes:
