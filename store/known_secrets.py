@@ -53,7 +53,7 @@ class _KnownSecret:
         self.is_strong = len(text) >= _LONG_WORD or (
             len(text) >= _STRONG_LENGTH and not text.isalpha()
         )
-        self._folded = (text.lower(), text.encode().hex())
+        self._folded = (text.lower(), _encode(text).hex())
         self._cores = tuple(_list_base64_cores(text)) if self.is_strong else ()
 
     @functools.cached_property
@@ -72,9 +72,9 @@ class _KnownSecret:
         )
         return _Patterns(
             re.compile(spelled),
-            re.compile(spelled.encode()),
+            re.compile(_encode(spelled)),
             re.compile(coded),
-            re.compile(coded.encode()),
+            re.compile(_encode(coded)),
             re.compile(f"(?<![A-Za-z0-9]){spelled}(?![A-Za-z0-9])"),
         )
 
@@ -95,7 +95,7 @@ class _KnownSecret:
     def mask(self, data: bytes) -> bytes:
         """`data` with as many asterisks in its place, so that what is around stays where it is."""
         lower = data.lower()
-        folded = [form.encode() in lower for form in self._folded]
+        folded = [_encode(form) in lower for form in self._folded]
         if folded[0] or len(data) <= _SPELLED_BYTES:
             data = self._patterns.spelled_bytes.sub(_make_asterisks, data)
         if folded[1] or any(core.encode() in data for core in self._cores):
@@ -135,6 +135,11 @@ def conceal_bytes(data: bytes) -> bytes:
     return data
 
 
+def _encode(text: str) -> bytes:
+    # What is no key holds anything, halves of characters too; it is told elsewhere.
+    return text.encode("utf-8", "surrogatepass")
+
+
 def _make_asterisks(found: re.Match[bytes]) -> bytes:
     return b"*" * len(found[0])
 
@@ -160,11 +165,12 @@ def _spell(sign: str) -> str:
 
 def _list_base64_cores(text: str) -> list[str]:
     """What base64 of anything with `text` in it holds, wherever `text` begins: both alphabets."""
+    size = len(_encode(text))
     encoders: tuple[Callable[[bytes], bytes], ...] = (base64.b64encode, base64.urlsafe_b64encode)
     cores: dict[str, None] = {}
     for before in range(3):
         # Without the characters that are also made of what stands before or behind.
-        begin, end = -(-before * 8 // 6), (before + len(text)) * 8 // 6
+        begin, end = -(-before * 8 // 6), (before + size) * 8 // 6
         for encode in encoders:
-            cores[encode(b"\0" * before + text.encode())[begin:end].decode()] = None
+            cores[encode(b"\0" * before + _encode(text))[begin:end].decode()] = None
     return list(cores)
