@@ -335,6 +335,16 @@ def explain_certificates(path: Path, error: OSError, section: str) -> EngineErro
     )
 
 
+def explain_excess(host: str, what: str) -> EngineError:
+    """The answer of `host` goes on beyond what one job may get: `what`, the end of a sentence."""
+    return EngineError(
+        Failure.BAD_ANSWER,
+        f"The answer of {host} {what}; the rest was not taken.",
+        "It may have been charged. Ask for a smaller image, or check what the host is.",
+        may_be_charged=True,
+    )
+
+
 def explain_bad_answer(text: str, what_to_check: str) -> EngineError:
     """`text` says what is wrong with an answer that may have been paid for."""
     hint = f"It may have been charged. Check that {what_to_check}."
@@ -412,9 +422,9 @@ class Taker(Protocol):
 
 
 class Spooler:
-    """Puts the answers of one call aside in a thread, so that the next is read meanwhile.
+    """Puts the answers of one call aside in a thread, so that the next comes meanwhile.
 
-    `answers` gets each answer once it is on disk; what goes wrong there is added to `warnings`.
+    `answers` reads each there once it is on disk; what goes wrong before is added to `warnings`.
     """
 
     def __init__(
@@ -426,16 +436,12 @@ class Spooler:
         self._spool = spool
         self._answers = answers
         self._warnings = warnings
-        self._data = b""
         self._work: asyncio.Future[None] | None = None
 
     def begin(self, data: bytes) -> None:
         """Begin to put `data` aside. The one before must be finished."""
         assert self._work is None
-        self._data = data
-        self._work = asyncio.ensure_future(
-            asyncio.to_thread(put_aside, self._spool, data, self._warnings)
-        )
+        self._work = asyncio.ensure_future(asyncio.to_thread(self._take, data))
 
     async def finish(self) -> None:
         """Return when what was begun is on disk and taken. Being cancelled does not end it."""
@@ -444,7 +450,10 @@ class Spooler:
         await asyncio.wait({self._work})
         work, self._work = self._work, None
         work.result()
-        self._answers.add(self._data)
+
+    def _take(self, data: bytes) -> None:
+        put_aside(self._spool, data, self._warnings)
+        self._answers.add(data)
 
 
 def put_aside(spool: Callable[[bytes], None], data: bytes, warnings: list[str]) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated, Protocol, TextIO, runtime_checkable
 
 import typer
 
+from store.errors import SafelightError
 from tui.cli.run import end_with_error, print_note
 
 CONTEXT_SETTINGS = {
@@ -151,6 +152,8 @@ def run() -> None:
     except typer.Abort:
         print_note("Aborted.")
         status = 1
+    except SafelightError as error:
+        status = _end_with_error(error)
     except Exception as error:
         if not isinstance(error, _Complaint):
             raise
@@ -160,3 +163,11 @@ def run() -> None:
             print_note(line)
         status = error.exit_code
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _end_with_error(error: SafelightError) -> int:
+    """The status for what came up outside of what a command runs, once it is told."""
+    try:
+        end_with_error(error, as_json="--json" in sys.argv)
+    except typer.Exit as end:
+        return end.exit_code

@@ -1,4 +1,4 @@
-"""The gate between the app and the terminal: nothing goes out raw that acts on one."""
+"""The gate between the app and the terminal: nothing goes out that it cannot bear or show."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from textual.color import Color
 from textual.filter import LineFilter
 
 from store.invisible import ACTING
+from tui.terminal.glyphs import ASCII_SHAPES
 from tui.text import CONTROL_PICTURES
 
 
@@ -46,3 +47,21 @@ class ControlFilter(LineFilter):
         if sign < "\xa0":
             return self._pictures.get(ord(sign), self._unknown)
         return self._unknown if "\ud800" <= sign <= "\udfff" or cell_len(sign) else ""
+
+
+class ShapeFilter(LineFilter):
+    """Frames, bars and arrows in ASCII, for a terminal that has no other signs.
+
+    Most of them are drawn by Textual's own widgets, which know nothing of the terminal.
+    """
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        """`segments` with plain shapes; the same list where there are no others."""
+        if all(segment.text.isascii() for segment in segments):
+            return segments
+        return [
+            segment
+            if segment.control or segment.text.isascii()
+            else Segment(segment.text.translate(ASCII_SHAPES), segment.style)
+            for segment in segments
+        ]

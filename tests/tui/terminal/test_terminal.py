@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import signal
 import sys
@@ -151,6 +152,11 @@ def test_copying_sends_the_command_to_the_terminals_clipboard(tmp_path: Path) ->
         terminal.send("jjy")
         terminal.wait_until(lambda: b"\x1b]52;c;" in terminal.raw, what="the clipboard")
         terminal.wait_for_text("Sent to the terminal's clipboard")
+        copied = terminal.raw.split(b"\x1b]52;c;")[1].split(b"\x07")[0].split(b"\x1b")[0]
+        command = base64.b64decode(copied).decode()
+        assert command.startswith("safelight generate ")
+        assert command.isprintable()
+        assert " -S " in command
 
 
 @pytest.mark.parametrize(
