@@ -22,7 +22,12 @@ import msgspec
 from sqlalchemy import exists, func, or_, update
 from sqlmodel import Session, col, select
 
-from store.concealment import conceal_comparison, conceal_environment, conceal_result
+from store.concealment import (
+    check_prompts,
+    conceal_comparison,
+    conceal_environment,
+    conceal_result,
+)
 from store.database import Database
 from store.errors import HistoryUnavailable, StoreError, Superseded, Unavailable
 from store.inputs import check_inputs
@@ -148,8 +153,10 @@ def enqueue(
     `parent_id` is the image that they came from, `relation` how, `profile` the host to ask,
     `wanted` what they are to be run with, or something newer (None: by any worker).
     Raises `NotFound` when there is no such image, `RequestError` when a file that one starts
-    from is not kept.
+    from is not kept, or a known secret stands in a prompt.
     """
+    for request in requests:
+        check_prompts(request)
     with _put_in(db) as (write, jobs):
         if parent_id is not None:
             parent_id = find_row(write, ImageRow, parent_id).id
