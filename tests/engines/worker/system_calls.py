@@ -145,17 +145,28 @@ def install() -> int:
     return int(descriptor)
 
 
-def attend(listener: int, folder: Path, plan: Plan | None) -> list[Call]:
-    """Answer a process until it has ended; its calls on files in `folder`, in their order."""
+class Attendance(NamedTuple):
+    """The calls of a process on the files of a folder, in their order.
+
+    `processor`: the share of a processor that it took while calls were refused, 0 for none.
+    """
+
+    calls: list[Call]
+    processor: float
+
+
+def attend(listener: int, process: int, folder: Path, plan: Plan | None) -> Attendance:
+    """Answer `process` until it has ended; `folder` is the one whose files may fail."""
     names = {number: name for name, number in CALLS.items()}
     poll = select.poll()
     poll.register(listener, select.POLLIN)
     calls: list[Call] = []
     until = None
+    began, taken, share = 0.0, 0.0, 0.0
     while True:
         ((_, event),) = poll.poll()
         if not event & select.POLLIN:
-            return calls
+            return Attendance(calls, share)
         notice = bytearray(_NOTICE.size)
         try:
             fcntl.ioctl(listener, _RECEIVE, notice)
@@ -170,13 +181,21 @@ def attend(listener: int, folder: Path, plan: Plan | None) -> list[Call]:
             now = time.monotonic()
             if plan is not None and place == plan.first:
                 error, until = plan.error, now + plan.seconds
+                began, taken = now, _read_processor(process)
             elif plan is not None and until is not None and now < until:
                 error = plan.error if plan.error in call.list_errors() else 0
+                share = (_read_processor(process) - taken) / (now - began)
         answer = bytearray(_ANSWER.pack(identity, 0, -error, 0 if error else _CONTINUE))
         try:
             fcntl.ioctl(listener, _SEND, answer)
         except OSError:
             continue
+
+
+def _read_processor(process: int) -> float:
+    """The seconds of a processor that a process has taken so far."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _read_call(name: str, task: int, arguments: Collection[int], folder: str) -> Call | None:

@@ -124,6 +124,44 @@ def test_a_fault_loses_nothing_and_every_job_ends(
         judge(trial, outcome)
 
 
+LONG_SECONDS = 20.0
+SHARE = 0.01
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize(
+    ("error", "file"),
+    [
+        (errno.ENOSPC, "images"),
+        (errno.EROFS, "images"),
+        (errno.EIO, "images"),
+        (errno.EMFILE, "images"),
+        (LOCKED, "history.sqlite3"),
+    ],
+    ids=["full", "read-only", "failing", "no more files", "locked"],
+)
+def test_a_worker_that_waits_takes_no_processor(
+    refuser: Experimenter,
+    calls: dict[tuple[bool, bool], list[Call]],
+    error: int,
+    file: str,
+) -> None:
+    """From the first call at the end of a job that can give the error, as a real worker waits."""
+    made = calls[False, False]
+    end = next(place for place, call in enumerate(made) if call.file.startswith("images/"))
+    first = next(
+        place
+        for place, call in enumerate(made)
+        if place >= end and call.file.startswith(file) and error in call.list_errors()
+    )
+    trial = Trial(plan=Plan(first, error, LONG_SECONDS), is_slow=True)
+    outcome = refuser.run(trial)
+    judge(trial, outcome)
+    assert "waiting, and trying" in outcome.log
+    assert outcome.seconds > LONG_SECONDS
+    assert outcome.processor < SHARE
+
+
 def test_a_kill_loses_nothing_and_every_job_ends(
     experimenter: Experimenter, numbers: range
 ) -> None:

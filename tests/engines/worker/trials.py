@@ -24,24 +24,25 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import sqlalchemy
+from sqlalchemy.util import LRUCache
 
 from engines.base import Event, Produced, Run
 from engines.registry import EngineRegistry
 from engines.remote import put_aside
 from engines.settings import Settings, WorkerSettings
-from engines.worker import patience
+from engines.worker import patience, program
 from engines.worker.program import read_serving
 from engines.worker.worker import Worker
-from store import charges, queue, vault
+from store import charges, database, queue, vault
 from store.database import Database
 from store.errors import SafelightError
 from store.history import list_images, read_image
 from store.integrity import check_database
-from store.records import Serving
 from store.request import Request
 from tests.engines.painter import Painter
 from tests.engines.worker import system_calls
-from tests.engines.worker.system_calls import Call, Plan
+from tests.engines.worker.system_calls import Attendance, Call, Plan
 from tests.factories import make_hosted_request
 
 ROOT = Path(__file__).parents[3]
@@ -74,7 +75,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     `error` once another worker had its turn. `jobs`, `images`: how many there are. `sent`: how
     often the engine was asked, `spent`: what it may have cost. `findings`: of a check of the
     history. `log`: what the worker wrote. `seconds`: how long the process lived, `processor`: the
-    share of a processor that it took meanwhile.
+    share of a processor that it took while calls were refused.
     """
 
     queued: str | None
@@ -128,13 +129,10 @@ class Laboratory:
         self._folder = folder
         self._number = 0
         self._template = folder / "template"
-        self._serving: Serving | None = None
-        with Database.open(self._template) as database:
-            # Read once: what a program is made of does not change in between.
-            self._serving = read_serving(self._template)
-            queue.enqueue(database, [_make_request(1, is_paid=False)], wanted=self._serving)
-        sent = folder / "sent"
-        _run_child(lambda: self._work(self._template, sent, is_paid=False))
+        _share_what_is_known()
+        self._queue(self._template, is_paid=False)
+        # In this process, so that those of the trials find all of it loaded.
+        self._work(self._template, folder / "sent", is_paid=False)
         assert self._look(self._template)[0] == {"done": 1}
 
     def run(self, trial: Trial) -> Outcome:
@@ -145,10 +143,11 @@ class Laboratory:
         data, sent, log = place / "data", place / "sent", place / "log"
         if not trial.is_first:
             shutil.copytree(self._template, data)
-        calls, said, status, seconds, taken = self._live(trial, data, sent, log)
+        attended, said, status, seconds = self._live(trial, data, sent, log)
         first_state = self._find_state(data, said.get("queued"))[0]
-        # The next one, on a disk that is well and nobody kills, ends whatever was left.
-        _run_child(lambda: self._work(data, sent, is_paid=trial.is_paid, log=log))
+        if trial.kill_after is not None or first_state not in (None, "done"):
+            # The next one, on a disk that is well and nobody kills, ends whatever was left.
+            _run_child(lambda: self._work(data, sent, is_paid=trial.is_paid, log=log))
         counts, findings, images, spent = self._look(data)
         state, error = self._find_state(data, said.get("queued"))
         outcome = Outcome(
@@ -166,10 +165,10 @@ class Laboratory:
             findings=findings,
             log=log.read_text(errors="replace") if log.exists() else "",
             seconds=seconds,
-            processor=taken / seconds,
-            calls=calls if trial.is_listing else [],
-            refused_call=calls[trial.plan.first]
-            if trial.plan is not None and len(calls) > trial.plan.first
+            processor=attended.processor,
+            calls=attended.calls if trial.is_listing else [],
+            refused_call=attended.calls[trial.plan.first]
+            if trial.plan is not None and len(attended.calls) > trial.plan.first
             else None,
         )
         shutil.rmtree(place, ignore_errors=True)
@@ -177,8 +176,8 @@ class Laboratory:
 
     def _live(
         self, trial: Trial, data: Path, sent: Path, log: Path
-    ) -> tuple[list[Call], dict[str, str], int, float, float]:
-        """The calls of the process, what it said, how it ended, how long it lived and worked."""
+    ) -> tuple[Attendance, dict[str, str], int, float]:
+        """The calls of the process, what it said, how it ended and how long it lived."""
         ours, theirs = socket.socketpair()
         began = time.monotonic()
         process = os.fork()
@@ -195,31 +194,30 @@ class Laboratory:
                 status = self._work(data, sent, is_paid=trial.is_paid, log=log)
                 theirs.sendall(msgspec.json.encode({"status": str(status)}) + b"\n")
         theirs.close()
-        calls: list[Call] = []
+        attended = Attendance([], 0.0)
         ending = threading.Timer(trial.kill_after or ENOUGH_SECONDS, _kill, (process,))
         ending.start()
         if trial.plan is not None or trial.is_listing:
             _, (listener,), _, _ = socket.recv_fds(ours, 1, 1)
-            calls = system_calls.attend(listener, data, trial.plan)
+            attended = system_calls.attend(listener, process, data, trial.plan)
             os.close(listener)
         with ours.makefile("rb") as lines:
             said: dict[str, str] = {}
             for line in lines:
                 with contextlib.suppress(msgspec.DecodeError):
                     said |= msgspec.json.decode(line, type=dict[str, str])
-        _, status, usage = os.wait4(process, 0)
+        _, status = os.waitpid(process, 0)
         ending.cancel()
         lived = time.monotonic() - began
-        taken = usage.ru_utime + usage.ru_stime
         ended = os.waitstatus_to_exitcode(status) or int(said.get("status", 0))
-        return calls, said, ended, lived, taken
+        return attended, said, ended, lived
 
     def _queue(self, data: Path, *, is_paid: bool) -> dict[str, str]:
         """What who asks for an image is told."""
         try:
-            with Database.open(data) as database:
-                request = _make_request(2, is_paid=is_paid)
-                (job,) = queue.enqueue(database, [request], wanted=self._serving)
+            with Database.open(data) as opened:
+                request = make_hosted_request(engine="stability" if is_paid else "builtin")
+                (job,) = queue.enqueue(opened, [request], wanted=read_serving(data))
         except SafelightError as error:
             return {"refused": str(error)}
         return {"queued": job.id}
@@ -227,14 +225,14 @@ class Laboratory:
     def _work(self, data: Path, sent: Path, *, is_paid: bool, log: Path | None = None) -> int:
         """Be the worker until there is nothing to do, as `engines.worker` is."""
         output = (log or Path(os.devnull)).open("a")
-        logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=output)
+        logging.basicConfig(
+            level=logging.INFO, format="%(levelname)s %(message)s", stream=output, force=True
+        )
         service = Service(sent, is_paid=is_paid)
         patched: Any = EngineRegistry
         patched.get_engine = lambda registry, name: service
         patched.pin = lambda registry, request, environment=None: request
         patched.estimate_cost = lambda registry, request: PRICE if is_paid else 0.0
-        worker: Any = Worker
-        worker._serving = property(lambda _: self._serving, lambda _, __: None)
         try:
             return asyncio.run(Worker(data, lambda: SETTINGS).run())
         except SafelightError as error:
@@ -243,15 +241,15 @@ class Laboratory:
 
     def _look(self, data: Path) -> tuple[dict[str, int], list[str], int, float]:
         """How many jobs are in which state, faults of the history, images that can be read."""
-        with Database.open(data) as database:
+        with Database.open(data) as opened:
             states: dict[str, int] = {}
-            for job in queue.list_jobs(database):
+            for job in queue.list_jobs(opened):
                 states[job.state.value] = states.get(job.state.value, 0) + 1
-            images = list_images(database)
+            images = list_images(opened)
             for image in images:
-                read_image(database, image)
-            findings = check_database(database)
-            return states, findings, len(images), charges.sum_charges(database, 0.0)
+                read_image(opened, image)
+            findings = check_database(opened)
+            return states, findings, len(images), charges.sum_charges(opened, 0.0)
 
     def _find_state(self, data: Path, job_id: str | None) -> tuple[str | None, str | None]:
         if job_id is None:
@@ -312,9 +310,19 @@ def _kill(process: int) -> None:
         os.kill(process, signal.SIGKILL)
 
 
-def _make_request(seed: int, *, is_paid: bool) -> Request:
-    engine = "stability" if is_paid else "builtin"
-    return make_hosted_request(engine=engine, seed=seed)
+def _share_what_is_known() -> None:
+    """Find out once, for all trials, what takes long and is of no interest to them."""
+    digest = program.digest_program()
+    known: Any = program
+    known.digest_program = lambda: digest
+    statements: LRUCache[Any, Any] = LRUCache(500)
+    make = sqlalchemy.create_engine
+
+    def make_engine(*arguments: Any, **options: Any) -> Any:
+        return make(*arguments, **options).execution_options(compiled_cache=statements)
+
+    opening: Any = database
+    opening.create_engine = make_engine
 
 
 class Experimenter:
