@@ -192,10 +192,13 @@ def _explain(verb: str, path: Path, error: OSError) -> FileUnavailable:
 
 
 def _make_directory(path: Path, root: Path) -> None:
-    """Make `path` and what is missing above it, up to `root`, lasting and private."""
+    """Make `path` and what is missing above it, below `root`, lasting and private.
+
+    Not `root` itself: what was taken away is not to come again with nothing else in it.
+    """
     if path.is_dir():
         return
-    if path != root:
+    if path.parent != root:
         _make_directory(path.parent, root)
     with contextlib.suppress(FileExistsError):
         path.mkdir(mode=0o700)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sqlite3
 import threading
 from pathlib import Path
 
@@ -8,7 +9,8 @@ from sqlmodel import select
 
 from store import integrity, queue
 from store.database import Database
-from store.errors import StoreError
+from store.errors import HistoryDamaged, HistoryUnavailable, StoreError
+from store.sqlite import explain
 from store.tables import MetaRow
 from tests.factories import make_request
 from tests.store.helpers import execute, run_python, start_python
@@ -151,6 +153,25 @@ def test_a_busy_history_is_an_error_that_says_so_and_passes(directory: Path) -> 
         with other.write(), pytest.raises(StoreError, match="busy"):
             queue.enqueue(db, [make_request()])
         assert len(queue.enqueue(db, [make_request()])) == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (sqlite3.SQLITE_BUSY, HistoryUnavailable),
+        (sqlite3.SQLITE_FULL, HistoryUnavailable),
+        (sqlite3.SQLITE_READONLY, HistoryUnavailable),
+        (sqlite3.SQLITE_IOERR_FSYNC, HistoryUnavailable),
+        (sqlite3.SQLITE_CANTOPEN, HistoryUnavailable),
+        (sqlite3.SQLITE_CORRUPT, HistoryDamaged),
+        (sqlite3.SQLITE_NOTADB, StoreError),
+        (sqlite3.SQLITE_CONSTRAINT, StoreError),
+    ],
+)
+def test_what_may_pass_is_told_apart_from_what_stays(code: int, kind: type[StoreError]) -> None:
+    error = sqlite3.OperationalError("said by SQLite")
+    error.sqlite_errorcode = code
+    assert type(explain(error, Path("history.sqlite3"))) is kind
 
 
 def test_a_writer_waits_for_another_one(db: Database, directory: Path) -> None:
