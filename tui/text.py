@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from store.prompts import clean_text
+from store.records import Image, Job
 from store.request import Request
 
 CONTROL_PICTURES = {code: chr(0x2400 + code) for code in range(0x20)}
@@ -51,6 +52,12 @@ def shorten_middle(text: str, length: int, ellipsis: str = "…") -> str:
         return text
     tail = length // 2
     return f"{text[: length - tail - 1]}{ellipsis}{text[-tail:]}"
+
+
+def show_words(of: Image | Job) -> str:
+    """The first prompt of an image or a job in one line, behind a word where it is damaged."""
+    words = show_first_prompt(of.request)
+    return f"(damaged) {words}" if of.is_damaged else words
 
 
 def show_first_prompt(request: Request) -> str:

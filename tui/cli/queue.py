@@ -44,6 +44,8 @@ def jobs(
 
 
 def _say_why(row: Job) -> str:
+    if row.is_damaged:
+        return f"(damaged) {row.error or ''}"
     return FOR_OTHERS if row.is_for_others else row.error or ""
 
 
@@ -62,6 +64,7 @@ def _describe_job(row: Job) -> dict[str, Any]:
         "kind": row.error_kind,
         "error": row.error,
         "is_for_others": row.is_for_others,
+        "is_damaged": row.is_damaged,
         "image_id": row.image_id,
     }
 
