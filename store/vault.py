@@ -52,7 +52,8 @@ class Vault:
 
     def path(self, sha256: str, suffix: str) -> Path:
         """Where the file of this digest lies or would lie."""
-        if not _SHA256.fullmatch(sha256):
+        # A damaged record may hold anything.
+        if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
             raise StoreError(f"{sha256!r} is not the digest of a file.")
         match = _SUFFIX.fullmatch(suffix)
         if match is None:
