@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import re
-import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Protocol
@@ -20,6 +19,8 @@ import msgspec
 from engines.base import EngineError, Failure, Judgement, Weight
 from engines.keys import Secret, SettingsError
 from store.errors import StoreError
+from store.invisible import INVISIBLE
+from store.known_secrets import conceal
 from store.request import Request
 
 DEADLINE_SECONDS = 300.0
@@ -187,23 +188,25 @@ def _refuse_address(host: str, why: str, examples: str) -> EngineError:
 TEXT_LIMIT = 300
 _LOOKED_AT = 4
 """Times the characters that are kept: so many spaces may stand among them."""
-_HIDDEN = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
+
+_SECRET_SIZE = 32 * 1024
+"""Characters more in which a secret that begins before has its end, however it is spelled."""
+
 CHARGE = "It may have been charged, so Safelight does not send it again by itself."
 LOOK = "Look at your account, then retry the job if you want it made again."
 
 
 def clean_text(text: object, limit: int = TEXT_LIMIT) -> str:
-    """`text` from outside as one line: no control, direction or invisible characters.
+    """`text` of a service as one line: no secret, and no control or invisible characters.
 
     Of a long text only the beginning is looked at, whatever it is long of.
     """
     whole = str(text)
-    begin = whole[: _LOOKED_AT * limit]
-    visible = ("?" if unicodedata.category(c) in _HIDDEN else c for c in _flatten(begin))
-    line = "".join(visible)
-    if len(line) <= limit and len(begin) == len(whole):
-        return line
-    return line[: limit - 1] + "…"
+    # The secrets go first: of one that is cut in two, half would stay.
+    begin = conceal(whole[: _LOOKED_AT * limit + _SECRET_SIZE], is_of_service=True)
+    is_all = len(whole) <= _LOOKED_AT * limit
+    line = INVISIBLE.sub("?", _flatten(begin if is_all else begin[: _LOOKED_AT * limit]))
+    return line if is_all and len(line) <= limit else line[: limit - 1] + "…"
 
 
 def _flatten(text: str) -> str:

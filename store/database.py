@@ -25,7 +25,7 @@ from sqlalchemy.pool import QueuePool
 from sqlmodel import Session
 
 from store import migrations
-from store.errors import StoreError
+from store.errors import HistoryUnavailable, StoreError
 from store.folder import prepare_folder
 from store.progress import ProgressFile
 from store.search_index import LEAST_SQLITE, add_function
@@ -153,7 +153,7 @@ class Database:
         it short and never let it span a call over a network.
         """
         if self.is_read_only:
-            raise StoreError(
+            raise HistoryUnavailable(
                 f"The history {self.path} is open for reading only.", self._file.why_read_only
             )
         if self._occupied.depth:
@@ -271,13 +271,20 @@ class Database:
         try:
             yield
         except sqlite3.Error as error:
+            self._renew(error)
             raise explain(error, self.path) from error
         except PoolTimeout as error:
-            raise StoreError(
+            raise HistoryUnavailable(
                 f"The history {self.path} is busy: too many things happen at once.", "Try again."
             ) from error
         except DBAPIError as error:
+            self._renew(error.orig or error)
             raise explain(error.orig or error, self.path) from error
+
+    def _renew(self, error: BaseException) -> None:
+        """Have new connections after a fault: one opened on a disk that was read-only stays so."""
+        if not is_busy(error):
+            self._engine.dispose()
 
 
 def find_form(directory: Path) -> int | None:
@@ -313,11 +320,13 @@ def _open_history(directory: Path, create: bool, seconds: float) -> HistoryFile:
             "Use another Python: those from python.org, conda or uv bring a newer one.",
         )
     directory = directory.expanduser().absolute()
-    can_write = prepare_folder(directory, FILE_NAME, create=create)
-    return _open_file(directory, directory / FILE_NAME, can_write, seconds)
+    why = prepare_folder(directory, FILE_NAME, create=create)
+    return _open_file(directory, directory / FILE_NAME, why, seconds)
 
 
-def _open_file(directory: Path, path: Path, can_write: bool, seconds: float) -> HistoryFile:
+def _open_file(directory: Path, path: Path, why: str, seconds: float) -> HistoryFile:
+    """`why`: why it cannot be written, empty when it can."""
+    can_write = not why
     # Looked at read-only first: a history that is too new must stay as it is to the byte.
     is_immutable = False
     try:
@@ -336,7 +345,6 @@ def _open_file(directory: Path, path: Path, can_write: bool, seconds: float) -> 
                 "Make its folder writable once.",
             ) from error
         found = _look(path, is_read_only=not can_write, is_immutable=is_immutable)
-    why = "" if can_write else f"{directory} cannot be written: check its owner and its disk."
     if found.version > migrations.VERSION:
         if found.min_reader_version > migrations.VERSION:
             raise StoreError(

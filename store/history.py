@@ -6,6 +6,7 @@ from array import array
 from collections.abc import Collection, Iterator, Sequence
 
 import msgspec
+from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
 
 from store.database import Database
@@ -28,6 +29,7 @@ from store.seals import seal_verification
 from store.search import NEWEST_FIRST, Name, Search, Sort, Term, parse_search
 from store.selection import CHUNK, Chunk, Place, Selection, list_key_names
 from store.sqlite import unwrap
+from store.stored_json import BROKEN_JSON
 from store.tables import (
     EnvironmentRow,
     ImageRow,
@@ -160,7 +162,10 @@ def _read_search(search: str | Search | None, session: str | None) -> Search:
 
 
 def _load_images(db: Database, read: Session, numbers: Sequence[int]) -> list[Image]:
-    rows = read.exec(select(ImageRow).where(col(ImageRow.number).in_(set(numbers)))).all()
+    statement = select(ImageRow).where(col(ImageRow.number).in_(set(numbers)))
+    # Of what may be long, a list shows nothing.
+    long = (defer(ImageRow.meta), defer(ImageRow.prompt_text))  # type: ignore[arg-type]
+    rows = read.exec(statement.options(*long)).all()
     by_number = {image.number: image for image in to_images(db.vault, read, rows)}
     return [by_number[number] for number in numbers if number in by_number]
 
@@ -318,5 +323,5 @@ def _load_environment(read: Session, digest: str) -> EnvironmentRecord | None:
 def _read_values(stored: object) -> dict[str, str] | None:
     try:
         return msgspec.json.decode(as_text(stored), type=dict[str, str])
-    except (msgspec.DecodeError, UnicodeError):
+    except BROKEN_JSON:
         return None

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from store.errors import StoreError
+from store.errors import HistoryUnavailable, StoreError
 
 if TYPE_CHECKING:
     from sqlmodel import Session
@@ -115,17 +115,29 @@ _EXPLANATIONS = {
         "Reading or writing {path} failed.",
         "Check the disk and its free space, then try again.",
     ),
+    sqlite3.SQLITE_NOMEM: (
+        "There was too little memory for the history {path}.",
+        "Close other programs, then try again.",
+    ),
+    sqlite3.SQLITE_PROTOCOL: (
+        "The history {path} is busy: its lock could not be had.",
+        "Try again; close other programs that have it open.",
+    ),
 }
+
+_LASTING = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
+"""What no waiting cures."""
 
 
 def explain(error: BaseException, path: Path) -> StoreError:
-    """`error` of SQLite as an error that a person can act on."""
+    """`error` of SQLite as one that a person can act on; `HistoryUnavailable` where it may pass."""
     code = primary_code(error)
     if code == sqlite3.SQLITE_LOCKED:
         code = sqlite3.SQLITE_BUSY
     if code in _EXPLANATIONS:
         message, hint = _EXPLANATIONS[code]
-        return StoreError(message.format(path=path), hint)
+        kind = StoreError if code in _LASTING else HistoryUnavailable
+        return kind(message.format(path=path), hint)
     return StoreError(f"The history {path} cannot be used: {error}.")
 
 

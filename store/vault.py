@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
@@ -12,8 +13,9 @@ import time
 import zlib
 from pathlib import Path
 
-from store.errors import StoreError
-from store.folder import sync
+from store.errors import FileUnavailable, StoreError
+from store.folder import FOLDERS, make_private_folder, open_private, sync
+from store.known_secrets import conceal_bytes
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _JOB_ID = re.compile(r"[0-9a-f]{32}")
@@ -28,17 +30,22 @@ _SUFFIXES = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp"}
 
 LEFTOVER_SECONDS = 24 * 60 * 60.0
 
+READ_AGAIN_SECONDS = (0.02, 0.1, 0.3)
+"""How long to wait before a file that could not be read is read again."""
+
+_PASSING = (errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EINTR)
+
 
 class Vault:
     """Image files in `images/ab/cdef….png` below `directory`; they are never changed.
 
-    A file that `put` has returned survives a power cut. All errors are `StoreError`.
+    A file that `put` has returned survives a power cut. All errors are `StoreError`; what the
+    system refused is `FileUnavailable`.
     """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self._images = directory / "images"
-        self._spool = directory / "spool"
+        self._images, self._spool = (directory / name for name in FOLDERS)
 
     def path(self, sha256: str, suffix: str) -> Path:
         """Where the file of this digest lies or would lie."""
@@ -57,7 +64,7 @@ class Vault:
         sha256 = hashlib.sha256(data).hexdigest()
         path = self.path(sha256, suffix)
         try:
-            _make_directory(path.parent, self.directory)
+            make_private_folder(path.parent)
             if _holds(path, data):
                 sync(path)
             else:
@@ -80,7 +87,7 @@ class Vault:
         """The bytes of this digest, checked. The error names a missing or changed file."""
         path = self.path(sha256, suffix)
         try:
-            data = path.read_bytes()
+            data = _read(path)
         except FileNotFoundError:
             raise StoreError(
                 f"The image file {path} is missing.",
@@ -110,13 +117,22 @@ class Vault:
                     count += 1
         return count
 
+    def list_spools(self) -> list[str]:
+        """The ids of the jobs that have answers in the spool; not of those that were put aside."""
+        names = (path.stem for path in self._spool.glob("*.spool"))
+        return [name for name in names if _JOB_ID.fullmatch(name)]
+
     def spool(self, job_id: str, data: bytes) -> None:
-        """Append one raw answer of a job; it is on disk when this returns."""
+        """Append one raw answer of a job; it is on disk when this returns.
+
+        A secret in it is masked: answers that cannot be read stay there.
+        """
+        data = conceal_bytes(data)
         path = self._spool_path(job_id)
         try:
-            _make_directory(path.parent, self.directory)
+            make_private_folder(path.parent)
             is_new = not path.exists()
-            descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+            descriptor = open_private(path, os.O_CREAT | os.O_RDWR)
             try:
                 # What a crash left half-written would hide the answers behind it.
                 end = _find_end(descriptor)
@@ -138,8 +154,7 @@ class Vault:
         """
         path = self._spool_path(job_id)
         try:
-            with path.open("rb") as file:
-                return _split(file.read(SPOOL_LIMIT))
+            return _split(_read(path, SPOOL_LIMIT))
         except FileNotFoundError:
             return []
         except OSError as error:
@@ -179,22 +194,11 @@ def suffix_of(mime: str) -> str:
     return _SUFFIXES.get(mime, ".bin")
 
 
-def _explain(verb: str, path: Path, error: OSError) -> StoreError:
-    return StoreError(
+def _explain(verb: str, path: Path, error: OSError) -> FileUnavailable:
+    return FileUnavailable(
         f"Cannot {verb} {path}: {error.strerror or error}.",
         "Check the free space of the disk and that you may write there.",
     )
-
-
-def _make_directory(path: Path, root: Path) -> None:
-    """Make `path` and what is missing above it, up to `root`, lasting and private."""
-    if path.is_dir():
-        return
-    if path != root:
-        _make_directory(path.parent, root)
-    with contextlib.suppress(FileExistsError):
-        path.mkdir(mode=0o700)
-    sync(path.parent)
 
 
 def _holds(path: Path, data: bytes) -> bool:
@@ -202,6 +206,26 @@ def _holds(path: Path, data: bytes) -> bool:
         return path.stat().st_size == len(data) and path.read_bytes() == data
     except FileNotFoundError:
         return False
+
+
+def _read(path: Path, limit: int = -1) -> bytes:
+    """The first `limit` bytes of a file, all of them below 0.
+
+    It is read again where what hinders may pass: a finding must not come of it.
+    """
+    for seconds in READ_AGAIN_SECONDS:
+        try:
+            return _read_once(path, limit)
+        except OSError as error:
+            if error.errno not in _PASSING:
+                raise
+        time.sleep(seconds)
+    return _read_once(path, limit)
+
+
+def _read_once(path: Path, limit: int) -> bytes:
+    with path.open("rb") as file:
+        return file.read(limit)
 
 
 def _replace(path: Path, data: bytes) -> None:

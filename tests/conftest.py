@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from store import known_secrets
 from tests.journeys.program import Program
 
 for name in ("STABILITY_HOST", "STABILITY_REST_HOST", "STABILITY_KEY"):
@@ -60,6 +61,12 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("HOME", str(folder))
     monkeypatch.setenv("SAFELIGHT_HOME", str(folder / "safelight"))
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key of another test is not taken out of what this one shows."""
+    monkeypatch.setattr(known_secrets, "_known", [])
 
 
 @pytest.fixture(autouse=True)

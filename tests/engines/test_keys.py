@@ -5,15 +5,17 @@ from __future__ import annotations
 import copy
 import io
 import logging
+import os
 import pickle
 import traceback
+from pathlib import Path
 
 import msgspec
 import pytest
 from rich.console import Console
 from rich.traceback import Traceback
 
-from engines.keys import Secret
+from engines.keys import Secret, write_key_file
 from engines.stability.models import StabilitySettings
 
 CANARY = "sk-CANARY-0123456789"
@@ -87,3 +89,15 @@ def test_equality_compares_the_texts() -> None:
     assert Secret("a") == Secret("a")
     assert Secret("a") != Secret("b")
     assert Secret("a") != "a"
+
+
+def test_a_key_file_and_the_folders_above_it_are_for_their_owner_only(tmp_path: Path) -> None:
+    path = tmp_path / "config" / "safelight" / "keys" / "stability"
+    previous = os.umask(0o002)
+    try:
+        write_key_file(path, Secret(CANARY))
+    finally:
+        os.umask(previous)
+    assert path.stat().st_mode & 0o777 == 0o600
+    for folder in list(path.parents)[:3]:
+        assert folder.stat().st_mode & 0o777 == 0o700, folder

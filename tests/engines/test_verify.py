@@ -9,9 +9,13 @@ from engines.settings import Settings
 from engines.verify import compare, find_obstacle, verify_record, verify_result
 from store import history, queue
 from store.database import Database
+from store.metadata.choices import FileChoices
+from store.metadata.containers import read_metadata, write_metadata
+from store.metadata.files import make_file
+from store.metadata.intake import import_file
 from store.records import Comparison, EnvironmentRecord, Purpose, Stage, Verdict
 from store.records import Image as ImageRecord
-from tests.factories import make_hosted_request, make_request, make_result
+from tests.factories import make_hosted_request, make_plain, make_request, make_result
 from tests.store.helpers import execute, make_images
 
 AROUND = EnvironmentRecord(values={"engine revision": "1", "kernels": "Haswell"})
@@ -121,6 +125,33 @@ def test_a_record_that_is_wrong_about_the_pixels_is_told_from_a_file_that_is(
     image.path.write_bytes(make_result("red").data)
     file = verify_result(database, image, result)
     assert (file.verdict, file.first_difference) == (Verdict.DIFFERENT, "file")
+
+
+def test_a_lossy_copy_that_was_imported_is_no_other_image(
+    database: Database, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    [image] = make_images(database, [make_request()])
+    data = history.read_image(database, image)
+    copy = make_file(database, image, data, FileChoices(format="jpeg", quality=60)).data
+    with Database.open(tmp_path_factory.mktemp("other")) as other:
+        imported = import_file(other, copy, file_name="copy.jpg").image
+        assert imported.pixels_sha256 != image.pixels_sha256
+        found = verify_result(other, imported, make_result())
+        assert found.verdict is Verdict.NOT_VERIFIABLE
+        assert "lossy copy" in found.detail
+        made = verify_result(other, imported, make_result("red"))
+        assert (made.verdict, made.first_difference) == (Verdict.DIFFERENT, "pixels")
+
+        painted = repaint(copy)
+        imported = import_file(other, painted, file_name="painted.jpg").image
+        assert verify_result(other, imported, make_result()).verdict is Verdict.DIFFERENT
+
+
+def repaint(data: bytes) -> bytes:
+    """The same metadata around other pixels."""
+    found = read_metadata(data)
+    text = next(field.text for field in found.fields if field.key == "UserComment")
+    return write_metadata(make_plain("blue", (128, 192), "JPEG"), found.parts, text)
 
 
 def test_all_that_was_changed_is_named_at_once(database: Database) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import tracemalloc
 
 import pytest
 
@@ -423,3 +424,25 @@ def test_recovery_is_all_or_nothing(db: Database, monkeypatch: pytest.MonkeyPatc
     assert queue.recover(db, paid_engines=PAID) == token + 1
     assert queue.get_job(db, free.id).state is JobState.WAITING
     assert queue.get_job(db, paid.id).state is JobState.UNKNOWN
+
+
+def test_what_was_sent_is_read_by_nobody_who_only_lists(db: Database) -> None:
+    size = 1 << 20
+    token = start(db)
+    queue.enqueue(db, [make_request(seed=number) for number in range(1, 13)])
+    for number in range(10):
+        job = claim(db, token)
+        queue.record_wire(db, job.id, bytes([number]) * size)
+    queue.list_jobs(db)  # what is kept from the first time on is no matter here
+    tracemalloc.start()
+    try:
+        jobs = queue.list_jobs(db)
+        assert queue.get_job(db, jobs[-1].id).wire_sha256
+        queue.request_cancel(db, jobs[-1].id)
+        claim(db, token)
+        queue.recover(db, paid_engines=())
+        assert tracemalloc.get_traced_memory()[1] < size
+    finally:
+        tracemalloc.stop()
+    assert len(jobs) == 12
+    assert queue.read_wire(db, jobs[-1].id) == bytes(size)

@@ -13,6 +13,7 @@ from engines.keys import Secret
 from store.folder import find_config_file
 from tui.cli.options import JsonOption, ProfileOption
 from tui.cli.run import open_darkroom, print_json, print_line, print_note, run_command
+from tui.text import show_safely
 
 if TYPE_CHECKING:
     from engines.settings import Settings
@@ -144,7 +145,7 @@ def _find_place() -> tuple[Settings, Path]:
 
 def _ask_key(host: str) -> Secret:
     if sys.stdin.isatty():
-        return Secret(getpass.getpass(f"Key for {host} (not shown): ").strip())
+        return Secret(getpass.getpass(f"Key for {show_safely(host)} (not shown): ").strip())
     return Secret(sys.stdin.readline().strip())
 
 
