@@ -213,6 +213,21 @@ async def test_only_what_the_service_may_have_taken_counts(
     assert sum_charges(tmp_path) == credits
 
 
+async def test_what_the_engine_does_not_take_is_neither_sent_nor_charged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = use(monkeypatch, Scripted())
+    with Database.open(tmp_path) as database:
+        [job] = queue.enqueue(database, [make_hosted_request(seed=SEED, sampler="painted")])
+    await asyncio.wait_for(Worker(tmp_path, make_settings).run(), 30)
+    after = look(tmp_path, job)
+    assert (after.state, after.error_kind) == (JobState.FAILED, Failure.INVALID_REQUEST)
+    assert "painted" in (after.error or "")
+    assert engine.calls == 0
+    assert after.wire_sha256 is None
+    assert sum_charges(tmp_path) == 0
+
+
 async def test_what_was_withheld_leaves_room_for_another_in_the_budget(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
