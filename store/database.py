@@ -52,6 +52,9 @@ BUSY_SECONDS = 15.0
 STATEMENT_SECONDS = 0.25
 """How long one statement waits inside SQLite; the rest of the waiting is done here."""
 
+LONG_SECONDS = 1.0
+"""After this time of waiting for others there is more of a pause between two tries."""
+
 _OPENING = threading.Lock()
 """Two openings in one process must not meet: making the file drops this process's locks on it."""
 
@@ -247,16 +250,19 @@ class Database:
     def _wait(self, action: Callable[[], T]) -> T:
         """The result of `action`, done again while others hold the lock, until the time is over.
 
-        SQLite leaves the transaction as it is when it says busy, also at its end.
+        SQLite leaves the transaction as it is when it says busy, also at its end. Who holds it for
+        seconds is no other writer of ours: then it is asked less often.
         """
-        deadline = time.monotonic() + self._busy_seconds
+        began = time.monotonic()
         while True:
             try:
                 return action()
             except sqlite3.OperationalError as error:
-                if not is_busy(error) or time.monotonic() >= deadline:
+                waited = time.monotonic() - began
+                if not is_busy(error) or waited >= self._busy_seconds:
                     raise
-                time.sleep(random.uniform(0.002, 0.02))
+                longest = 0.02 if waited < LONG_SECONDS else 0.5
+                time.sleep(random.uniform(longest / 10, longest))
 
     @contextlib.contextmanager
     def _occupy(self) -> Iterator[None]:

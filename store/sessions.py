@@ -12,6 +12,7 @@ from sqlalchemy import func
 from sqlmodel import Session as Transaction
 from sqlmodel import col, select
 
+from store.damage import mend
 from store.database import Database
 from store.errors import StoreError
 from store.mapping import as_text
@@ -28,15 +29,14 @@ def load_session(db: Database, name: str) -> Session:
 
     It is then the one used last. In a history that cannot be written it is only read.
     """
-    _check_name(name)
     if db.is_read_only:
         with db.read() as read:
             row = _find(read, name)
+            if row is None:
+                _check_name(name)
             return _to_session(row) if row else Session(name=name, draft=Draft(), updated_at=0.0)
     with db.write() as write:
-        row = _find(write, name) or SessionRow(
-            name=name, draft=encode_draft(Draft(), ""), used=0, updated_at=time.time()
-        )
+        row = _find(write, name) or _make(name, encode_draft(Draft(), ""))
         row.used = _next_use(write)
         write.add(row)
         write.flush()
@@ -45,9 +45,8 @@ def load_session(db: Database, name: str) -> Session:
 
 def save_draft(db: Database, name: str, draft: Draft) -> None:
     """Keep what is in the editor of this session; it is on disk when this returns."""
-    _check_name(name)
     with db.write() as write:
-        row = _find(write, name) or SessionRow(name=name, draft="", used=0, updated_at=0.0)
+        row = _find(write, name) or _make(name, "")
         row.draft = encode_draft(draft, row.draft)
         row.used = _next_use(write)
         row.updated_at = time.time()
@@ -57,15 +56,16 @@ def save_draft(db: Database, name: str, draft: Draft) -> None:
 def list_sessions(db: Database) -> list[Session]:
     """All sessions, the one used last first."""
     with db.read() as read:
-        rows = read.exec(select(SessionRow).order_by(col(SessionRow.used).desc())).all()
+        rows = read.exec(select(SessionRow).order_by(*_newest_first())).all()
         return [_to_session(row) for row in rows]
 
 
 def last_session_name(db: Database) -> str | None:
     """The name of the session used last, None when there is none."""
     with db.read() as read:
-        statement = select(SessionRow.name).order_by(col(SessionRow.used).desc()).limit(1)
-        return read.exec(statement).first()
+        statement = select(SessionRow.name).order_by(*_newest_first()).limit(1)
+        name = read.exec(statement).first()
+        return None if name is None else as_text(name)
 
 
 class DraftWriter:
@@ -170,14 +170,35 @@ def _check_name(name: str) -> None:
         )
 
 
+def _make(name: str, draft: str) -> SessionRow:
+    _check_name(name)
+    return SessionRow(name=name, draft=draft, used=0, updated_at=time.time())
+
+
 def _find(transaction: Transaction, name: str) -> SessionRow | None:
-    return transaction.exec(select(SessionRow).where(col(SessionRow.name) == name)).first()
+    """The row of the session that is shown by this name: a damaged one by what is left of it."""
+    stored = col(SessionRow.name)
+    row = transaction.exec(select(SessionRow).where(stored == name)).first()
+    if row is not None:
+        return row
+    damaged = transaction.exec(select(SessionRow).where(func.typeof(stored) != "text")).all()
+    return next((row for row in damaged if as_text(row.name) == name), None)
+
+
+def _newest_first() -> tuple[Any, Any]:
+    """The one used last first; those behind that do not say when, as a word is above numbers."""
+    used = col(SessionRow.used)
+    return func.typeof(used) != "integer", used.desc()
 
 
 def _next_use(transaction: Transaction) -> int:
-    return (transaction.exec(select(func.max(col(SessionRow.used)))).first() or 0) + 1
+    used = col(SessionRow.used)
+    # A word is more than any number to SQLite, and nothing can come after the highest one.
+    is_number = func.typeof(used) == "integer"
+    highest = select(func.max(used)).where(is_number, used < 2**62)
+    return (transaction.exec(highest).first() or 0) + 1
 
 
 def _to_session(row: SessionRow) -> Session:
-    draft = decode_draft(as_text(row.draft))
-    return Session(name=row.name, draft=draft, updated_at=row.updated_at)
+    row = mend(row)[0]
+    return Session(name=row.name, draft=decode_draft(row.draft), updated_at=row.updated_at)

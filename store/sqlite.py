@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from store.errors import HistoryUnavailable, StoreError
+from store.errors import HistoryDamaged, HistoryUnavailable, StoreError
 
 if TYPE_CHECKING:
     from sqlmodel import Session
@@ -125,8 +125,8 @@ _EXPLANATIONS = {
     ),
 }
 
-_LASTING = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
-"""What no waiting cures."""
+_KINDS = {sqlite3.SQLITE_NOTADB: StoreError, sqlite3.SQLITE_CORRUPT: HistoryDamaged}
+"""No waiting makes a database of another file. SQLite calls damaged what a disk could not read."""
 
 
 def explain(error: BaseException, path: Path) -> StoreError:
@@ -136,8 +136,7 @@ def explain(error: BaseException, path: Path) -> StoreError:
         code = sqlite3.SQLITE_BUSY
     if code in _EXPLANATIONS:
         message, hint = _EXPLANATIONS[code]
-        kind = StoreError if code in _LASTING else HistoryUnavailable
-        return kind(message.format(path=path), hint)
+        return _KINDS.get(code, HistoryUnavailable)(message.format(path=path), hint)
     return StoreError(f"The history {path} cannot be used: {error}.")
 
 

@@ -54,6 +54,12 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(20_000, 20, 50)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How many kills and faults of a disk tests/engines/worker/test_trials.py tries, each."""
+    parser.addoption("--trials", type=int, default=0, help="how many kills, and how many faults")
+    parser.addoption("--trials-seed", type=int, default=0, help="the number of the first of them")
+
+
 @pytest.fixture(autouse=True)
 def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty home and data directory, so that no test sees another's or the user's."""

@@ -20,7 +20,7 @@ FEW = (
     "a body without end",
     "images of 20 MiB without end",
     "30 million empty artifacts",
-    "256 MiB of zeros, packed",
+    "100 MiB of zeros, packed",
     "headers without end",
     "64 megapixels",
 )

@@ -13,7 +13,7 @@ from sqlmodel import SQLModel
 from store import history, integrity, migrations, search_index, tables
 from store.database import Database
 from store.errors import StoreError
-from store.folder import create_file
+from store.folder import create_file, sync
 from store.mapping import load_requests
 from store.migrations import MIGRATIONS, VERSION, Migration, migrate
 from store.sqlite import connect
@@ -251,17 +251,18 @@ def test_a_copy_that_is_damaged_is_no_copy_and_nothing_is_changed(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = prepare(directory, 40)
-    opened = migrations.sqlite3.connect
+    opened = sqlite3.connect
 
     def damage(file: Any, *arguments: Any, **options: Any) -> sqlite3.Connection:
         with Path(file).open("r+b") as copy:  # pages in its middle, as a bad disk loses them
             size = copy.seek(0, 2)
             copy.seek(size // 2)
             copy.write(b"\xff" * 16384)
-        return opened(file, *arguments, **options)
+        connection: sqlite3.Connection = opened(file, *arguments, **options)
+        return connection
 
     with closing(connect(path)) as connection:
-        monkeypatch.setattr(migrations.sqlite3, "connect", damage)
+        monkeypatch.setattr(sqlite3, "connect", damage)
         with pytest.raises(StoreError):
             migrate(connection, path, LATER)
         monkeypatch.undo()
@@ -275,7 +276,7 @@ def test_a_copy_is_on_disk_before_it_has_its_name_and_that_before_a_row_is_chang
 ) -> None:
     path = prepare(directory)
     done: list[str] = []
-    sync, rename = migrations.sync, Path.rename
+    rename = Path.rename
 
     def note_sync(target: Path) -> None:
         done.append("folder" if target.is_dir() else "copy")

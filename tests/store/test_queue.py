@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 import tracemalloc
+from collections.abc import Iterator
 
 import pytest
+from sqlmodel import Session
 
 from store import history, queue
 from store.database import Database
-from store.errors import NotFound, StoreError
+from store.errors import (
+    FileUnavailable,
+    HistoryUnavailable,
+    NotFound,
+    StoreError,
+    Superseded,
+)
 from store.records import Comparison, Image, Job, JobState, Purpose, Relation, Verdict
 from store.vault import Vault
 from tests.factories import make_request, make_result
@@ -509,3 +518,94 @@ def test_an_end_takes_the_progress_with_it(db: Database) -> None:
         else:
             queue.release(db, job.id, token)
         assert db.progress.read([job.id]) == {}
+
+
+def test_a_job_that_runs_though_its_worker_runs_none_is_taken_again(db: Database) -> None:
+    """As after a commit that was there, and of which the disk said that it had failed."""
+    queue.enqueue(db, [make_request()])
+    token = start(db)
+    assert queue.reclaim(db, token, ()) is None
+    job = claim(db, token)
+    assert queue.reclaim(db, token - 1, ()) is None
+    again = queue.reclaim(db, token, ())
+    assert again is not None
+    assert (again.id, again.state, again.attempts) == (job.id, JobState.RUNNING, 2)
+    while queue.reclaim(db, token, ()) is not None:
+        pass
+    assert queue.get_job(db, job.id).state is JobState.SET_ASIDE
+
+
+def test_a_worker_that_was_replaced_takes_nothing_again(db: Database) -> None:
+    queue.enqueue(db, [make_request()])
+    token = start(db)
+    claim(db, token)
+    execute(db.directory, "UPDATE meta SET value = value + 1 WHERE key = 'epoch'")
+    with pytest.raises(Superseded):
+        queue.reclaim(db, token, ())
+
+
+@pytest.mark.parametrize(
+    ("is_sent", "state"), [(False, JobState.RUNNING), (True, JobState.UNKNOWN)]
+)
+def test_what_may_have_been_sent_is_not_taken_again(
+    db: Database, is_sent: bool, state: JobState
+) -> None:
+    queue.enqueue(db, [make_request()])
+    token = start(db)
+    job = claim(db, token)
+    if is_sent:
+        queue.record_wire(db, job.id, b"message")
+    queue.reclaim(db, token, {"builtin"})
+    assert queue.get_job(db, job.id).state is state
+
+
+def test_answers_that_could_not_be_removed_go_with_the_next_worker(db: Database) -> None:
+    queue.enqueue(db, [make_request(seed=seed) for seed in (1, 2)])
+    token = start(db)
+    done, failed = claim(db, token), claim(db, token)
+    queue.finish(db, done, token, make_result())
+    queue.fail(db, failed.id, token, "internal", "no")
+    for job in (done, failed):
+        db.vault.spool(job.id, b"answer")
+    start(db)
+    assert db.vault.list_spools() == [failed.id]
+
+
+def test_an_image_is_stored_though_its_answers_cannot_be_removed(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue.enqueue(db, [make_request()])
+    token = start(db)
+    job = claim(db, token)
+
+    def refuse(vault: Vault, job_id: str) -> None:
+        raise FileUnavailable("the disk is read-only")
+
+    monkeypatch.setattr(Vault, "clear_spool", refuse)
+    image = queue.finish(db, job, token, make_result())
+    assert queue.get_job(db, job.id).image_id == image.id
+
+
+@pytest.mark.parametrize("is_committed", [True, False])
+def test_what_is_queued_is_never_called_not_queued(
+    db: Database, monkeypatch: pytest.MonkeyPatch, is_committed: bool
+) -> None:
+    """A disk can fail after the commit: then SQLite says that it failed, and it is there."""
+    write = Database.write
+
+    @contextlib.contextmanager
+    def write_and_fail(database: Database) -> Iterator[Session]:
+        with write(database) as session:
+            yield session
+            if not is_committed:
+                raise HistoryUnavailable("Reading or writing failed.")
+        raise HistoryUnavailable("Reading or writing failed.")
+
+    monkeypatch.setattr(Database, "write", write_and_fail)
+    if is_committed:
+        queued = queue.enqueue(db, [make_request(seed=seed) for seed in (1, 2)])
+        assert [job.id for job in queued] == [job.id for job in queue.list_jobs(db)[::-1]]
+    else:
+        with pytest.raises(HistoryUnavailable):
+            queue.enqueue(db, [make_request()])
+        assert queue.list_jobs(db) == []

@@ -11,8 +11,8 @@ from sqlmodel import select
 
 from store import database, history, integrity, queue
 from store.database import Database
-from store.errors import StoreError
-from store.sqlite import ROLLBACK, WAL, JournalMode
+from store.errors import HistoryDamaged, HistoryUnavailable, StoreError
+from store.sqlite import ROLLBACK, WAL, JournalMode, explain
 from store.tables import MetaRow
 from tests.factories import make_request, make_result
 from tests.store.helpers import execute, run_python, start_python
@@ -345,3 +345,22 @@ def test_a_commit_that_stays_in_the_way_records_nothing(
         reader.execute("COMMIT")
         assert queue.list_jobs(db) == []
         assert len(queue.enqueue(db, [make_request()])) == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (sqlite3.SQLITE_BUSY, HistoryUnavailable),
+        (sqlite3.SQLITE_FULL, HistoryUnavailable),
+        (sqlite3.SQLITE_READONLY, HistoryUnavailable),
+        (sqlite3.SQLITE_IOERR_FSYNC, HistoryUnavailable),
+        (sqlite3.SQLITE_CANTOPEN, HistoryUnavailable),
+        (sqlite3.SQLITE_CORRUPT, HistoryDamaged),
+        (sqlite3.SQLITE_NOTADB, StoreError),
+        (sqlite3.SQLITE_CONSTRAINT, StoreError),
+    ],
+)
+def test_what_may_pass_is_told_apart_from_what_stays(code: int, kind: type[StoreError]) -> None:
+    error = sqlite3.OperationalError("said by SQLite")
+    error.sqlite_errorcode = code
+    assert type(explain(error, Path("history.sqlite3"))) is kind

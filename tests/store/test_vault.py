@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import time
@@ -8,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from store.errors import StoreError
+from store.errors import FileUnavailable, StoreError
 from store.vault import Vault
 
 JOB = "0123456789abcdef0123456789abcdef"
@@ -306,3 +307,32 @@ def test_what_is_stored_is_for_nobody_else(vault: Vault) -> None:
     assert [each.stat().st_mode & 0o777 for each in (path, spool)] == [0o600, 0o600]
     for folder in (path.parent, path.parent.parent, spool.parent):
         assert folder.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EMFILE])
+def test_a_fault_that_passes_is_no_finding(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    sha256 = vault.put(b"precious", ".png")
+    read, failing = Path.read_bytes, [True, True]
+
+    def stumble(path: Path) -> bytes:
+        if failing:
+            failing.pop()
+            raise OSError(number, os.strerror(number))
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", stumble)
+    assert vault.get(sha256, ".png") == b"precious"
+    failing += [True] * 10
+    with pytest.raises(FileUnavailable, match=os.strerror(number)):
+        vault.get(sha256, ".png")
+
+
+def test_a_data_folder_that_was_taken_away_does_not_come_again(vault: Vault) -> None:
+    vault.directory.rmdir()
+    with pytest.raises(FileUnavailable, match="No such file"):
+        vault.put(b"bytes of an image", ".png")
+    with pytest.raises(FileUnavailable, match="No such file"):
+        vault.spool(JOB, b"answer")
+    assert not vault.directory.exists()

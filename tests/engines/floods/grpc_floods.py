@@ -139,8 +139,8 @@ def list_message_floods() -> list[Flood]:
         ),
         accept("an image, packed", _then(_image), "", is_packed=True),
         refuse(
-            "256 MiB of zeros, packed",
-            _then(lambda: _weigh(256)),
+            "100 MiB of zeros, packed",
+            _then(lambda: _weigh(100)),
             "cannot be read",
             is_packed=True,
         ),
@@ -181,11 +181,15 @@ def list_frame_floods() -> list[Flood]:
         lose("headers without end", repeat(more, begin)),
         lose("many large headers", later(lambda: frames.response(**many))),
         lose("a trailer of 1 MiB", later(lambda: head + frames.trailers(13, "x" * MEBIBYTE))),
-        lose("pings without end", repeat(ping, head)),
-        lose("settings without end", repeat(frames.settings(x4=65535), head)),
-        lose("empty frames without end", repeat(empty, head)),
-        lose("windows without end", repeat(window, head)),
-        lose("a message that comes byte by byte", repeat(frames.data(b"a"), head + drops)),
+        lose("pings without end", repeat(ping, head), is_slow=True),
+        lose("settings without end", repeat(frames.settings(x4=65535), head), is_slow=True),
+        lose("empty frames without end", repeat(empty, head), is_slow=True),
+        lose("windows without end", repeat(window, head), is_slow=True),
+        lose(
+            "a message that comes byte by byte",
+            repeat(frames.data(b"a"), head + drops),
+            is_slow=True,
+        ),
     ]
 
 

@@ -6,20 +6,30 @@ import asyncio
 import os
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pytest
 
 from engines.base import EngineError, Failure, Produced
 from engines.registry import EngineRegistry
-from engines.settings import WorkerSettings
+from engines.settings import Settings, WorkerSettings
 from engines.worker.job import JobExecution
-from engines.worker.process import find_worker, hold_startup_lock, try_startup_lock
+from engines.worker.process import (
+    ALREADY_RUNNING,
+    LOCK_NAME,
+    TURN_NAME,
+    WorkerLock,
+    find_worker,
+    hold_startup_lock,
+    try_startup_lock,
+)
+from engines.worker.program import read_serving
 from engines.worker.worker import Worker
 from store import charges, history, queue
 from store.database import Database
 from store.errors import StoreError
-from store.records import FinishReason, Job, JobState
+from store.records import FinishReason, Job, JobState, Serving
 from store.vault import Vault
 from tests.engines.worker.scripted import IMAGE, PRICE, Scripted, make_settings, use
 from tests.factories import SEED, make_hosted_request, make_quick_request
@@ -209,6 +219,21 @@ async def test_only_what_the_service_may_have_taken_counts(
     assert sum_charges(tmp_path) == credits
 
 
+async def test_what_the_engine_does_not_take_is_neither_sent_nor_charged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = use(monkeypatch, Scripted())
+    with Database.open(tmp_path) as database:
+        [job] = queue.enqueue(database, [make_hosted_request(seed=SEED, sampler="painted")])
+    await asyncio.wait_for(Worker(tmp_path, make_settings).run(), 30)
+    after = look(tmp_path, job)
+    assert (after.state, after.error_kind) == (JobState.FAILED, Failure.INVALID_REQUEST)
+    assert "painted" in (after.error or "")
+    assert engine.calls == 0
+    assert after.wire_sha256 is None
+    assert sum_charges(tmp_path) == 0
+
+
 async def test_what_was_withheld_leaves_room_for_another_in_the_budget(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -354,3 +379,108 @@ async def test_an_answer_that_cannot_be_stored_after_a_crash_stays_in_the_spool(
     with Database.open(tmp_path) as database:
         assert database.vault.read_spool(job.id) == [b"the answer"]
     assert look(tmp_path, job).state is JobState.UNKNOWN
+
+
+# Several workers
+
+
+def patient() -> Settings:
+    """Those of a worker that stays for some minutes without a job."""
+    return msgspec.structs.replace(make_settings(), worker=WorkerSettings(idle_minutes=5))
+
+
+async def leave(worker: asyncio.Task[int]) -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert await asyncio.wait_for(worker, 30) == 0
+
+
+@pytest.mark.parametrize("name", [LOCK_NAME, TURN_NAME])
+async def test_a_second_worker_of_a_kind_leaves_at_once(tmp_path: Path, name: str) -> None:
+    Database.open(tmp_path).close()
+    locks = [WorkerLock(tmp_path, each) for each in {LOCK_NAME, name}]
+    for lock in locks:
+        assert lock.acquire(read_serving(tmp_path), 0)
+    assert await asyncio.wait_for(Worker(tmp_path, make_settings).run(), 30) == ALREADY_RUNNING
+    for lock in locks:
+        lock.release()
+    assert await asyncio.wait_for(Worker(tmp_path, make_settings).run(), 30) == 0
+
+
+async def test_a_worker_waits_for_the_end_of_one_that_may_not_run_what_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engines.worker.worker.LOOKING_SECONDS", 0.0)
+    engine = use(monkeypatch, Scripted())
+    older = WorkerLock(tmp_path)
+    with Database.open(tmp_path) as database:
+        assert older.acquire(Serving(program="older"), 0)
+        wanted = read_serving(tmp_path)
+        [job] = queue.enqueue(database, [make_hosted_request(seed=SEED)], wanted=wanted)
+        worker = asyncio.create_task(Worker(tmp_path, make_settings).run())
+        await wait_for(lambda: find_worker(tmp_path, TURN_NAME).is_running, "its turn")
+        for _ in range(5):
+            await asyncio.sleep(0.02)
+        assert not worker.done(), "it is wanted, so it waits"
+        assert engine.calls == 0
+        older.release()
+        assert await asyncio.wait_for(worker, 30) == 0
+        assert queue.get_job(database, job.id).state is JobState.DONE
+    assert not find_worker(tmp_path, TURN_NAME).is_running
+
+
+async def test_a_worker_that_nobody_wants_does_not_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engines.worker.worker.LOOKING_SECONDS", 0.05)
+    Database.open(tmp_path).close()
+    older = WorkerLock(tmp_path)
+    assert older.acquire(Serving(program="older"), 0)
+    assert await asyncio.wait_for(Worker(tmp_path, make_settings).run(), 30) == ALREADY_RUNNING
+    assert not find_worker(tmp_path, TURN_NAME).is_running
+    older.release()
+
+
+async def test_a_worker_that_was_overtaken_claims_nothing_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = use(monkeypatch, Scripted(is_held=True))
+    first, second = ask(tmp_path, 2)
+    worker = asyncio.create_task(Worker(tmp_path, patient).run())
+    await asyncio.wait_for(engine.began.wait(), 30)
+    execute(tmp_path, "UPDATE meta SET value = CAST(value + 1 AS TEXT) WHERE key = 'epoch'")
+    changed = execute(tmp_path, "SELECT count(*) FROM meta WHERE key = 'epoch'")
+    assert changed == [(1,)]
+    engine.go_on.set()
+    assert await asyncio.wait_for(worker, 30) == 0
+    assert look(tmp_path, second).state is JobState.WAITING
+    assert engine.calls == 1
+    assert look(tmp_path, first).state.is_final
+
+
+async def test_a_worker_whose_folder_was_taken_away_leaves(tmp_path: Path) -> None:
+    worker = asyncio.create_task(Worker(tmp_path, patient).run())
+    await wait_for(lambda: find_worker(tmp_path).is_running)
+    (tmp_path / LOCK_NAME).unlink()
+    assert await asyncio.wait_for(worker, 30) == 0
+
+
+async def test_a_worker_stays_as_long_as_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An idle one looks at the clock: a minute of the settings is a minute."""
+    use(monkeypatch, Scripted())
+    minutes = msgspec.structs.replace(make_settings(), worker=WorkerSettings(idle_minutes=2))
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr("engines.worker.worker.time", SimpleNamespace(monotonic=lambda: clock.now))
+    [job] = ask(tmp_path)
+    worker = asyncio.create_task(Worker(tmp_path, lambda: minutes).run())
+    await wait_for(lambda: look(tmp_path, job).state is JobState.DONE)
+    clock.now = 119.0
+    [next_] = ask(tmp_path)
+    await wait_for(lambda: look(tmp_path, next_).state is JobState.DONE)
+    clock.now = 238.0  # it was busy a moment ago, as far as the clock goes
+    [last] = ask(tmp_path)
+    await wait_for(lambda: look(tmp_path, last).state is JobState.DONE)
+    assert not worker.done()
+    clock.now = 359.0
+    assert await asyncio.wait_for(worker, 30) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -114,15 +115,13 @@ def test_two_that_make_the_key_at_once_have_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The one that comes second finds a name that is taken, and uses what is there."""
-    from engines.worker import program
-
-    link = program.os.link
+    link = os.link
 
     def be_second(source: Path, target: Path) -> None:
         Path(target).write_bytes(b"of the first")
         link(source, target)
 
-    monkeypatch.setattr("engines.worker.program.os.link", be_second)
+    monkeypatch.setattr(os, "link", be_second)
     first = digest_settings(tmp_path, HOME)
     assert (tmp_path / SALT_NAME).read_bytes() == b"of the first"
     monkeypatch.undo()

@@ -62,7 +62,7 @@ def test_guidance_is_what_was_given_and_needs_its_preset() -> None:
     alone = [("0", None, None, None), (None, "1", None, None), (None, None, ["a"], None)]
     for rest in (*alone, (None, None, None, "blue")):
         with pytest.raises(RequestError, match="no effect without a preset"):
-            parse_guidance(None, *rest)  # type: ignore[arg-type]
+            parse_guidance(None, *rest)
 
 
 @pytest.mark.parametrize(

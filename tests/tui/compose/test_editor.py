@@ -27,7 +27,7 @@ from tui.compose.draft import DraftEditor, Parts
 FILE, OTHER_FILE = "ab" * 32, "cd" * 32
 EVERYTHING: dict[str, Any] = {
     "initial_image": InitialImage(sha256=FILE, start_schedule=0.4, end_schedule=0.1),
-    "mask": Mask(sha256=OTHER_FILE, replaces="white", area_init="noise"),
+    "mask": Mask(sha256=OTHER_FILE, replaces="white", area_init="zero"),
     "variation": Variation(seed=11, strength=0.3),
     "guidance": Guidance(
         preset="fast_blue", strength=0.0, cuts=3, models=("a", "b"), prompt="blue"
@@ -311,7 +311,7 @@ def test_a_mask_keeps_what_lies_below_the_one_before() -> None:
     assert first.mask == Mask(sha256=FILE, replaces="black", area_init="original")
     assert drafts.name_input(first, FILE) == "mask.png"
     second = drafts.set_mask(replace(first, mask=EVERYTHING["mask"]), FILE, "mask.png")
-    assert second.mask == Mask(sha256=FILE, replaces="black", area_init="noise")
+    assert second.mask == Mask(sha256=FILE, replaces="black", area_init="zero")
 
 
 def test_a_second_seed_keeps_its_strength() -> None:
