@@ -135,12 +135,10 @@ SHARE = 0.01
     ("error", "file"),
     [
         (errno.ENOSPC, "images"),
-        (errno.EROFS, "images"),
         (errno.EIO, "images"),
-        (errno.EMFILE, "images"),
         (LOCKED, "history.sqlite3"),
     ],
-    ids=["full", "read-only", "failing", "no more files", "locked"],
+    ids=["full", "failing", "locked"],
 )
 def test_a_worker_that_waits_takes_no_processor(
     refuser: Experimenter,
