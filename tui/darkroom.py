@@ -140,6 +140,8 @@ class Darkroom:
         from store.sessions import DraftWriter
 
         self._opened = Database.open(self.directory)
+        if self._opened.is_read_only:
+            self.notes.extend(self._opened.warnings)
         self._drafts = DraftWriter(self._opened)
 
     async def close(self) -> None:
@@ -177,7 +179,9 @@ class Darkroom:
 
     def explain_writing(self) -> str:
         """Why nothing can be added to the history now; "" when it can."""
-        return self.trouble or (READ_ONLY if self.is_read_only else "")
+        if self.trouble or self._opened is None or not self._opened.is_read_only:
+            return self.trouble
+        return " ".join([READ_ONLY, *self._opened.warnings])
 
     # Sessions
 
