@@ -202,7 +202,9 @@ class Darkroom:
         from store import sessions
 
         wanted = name or sessions.last_session_name(self.database) or FIRST_SESSION
-        return sessions.load_session(self.database, wanted)
+        if self._drafts is None:
+            return sessions.load_session(self.database, wanted)
+        return self._drafts.load(wanted)
 
     async def check_session(self, name: str | None) -> None:
         """Raise `NotFound`, with those that there are, unless `name` is a session or None."""
@@ -232,6 +234,13 @@ class Darkroom:
         from store import sessions
 
         await asyncio.to_thread(sessions.save_draft, self.database, name, draft)
+
+    def find_draft_place(self, name: str) -> str:
+        """The session that the draft of session `name` is written to.
+
+        It is another one where a second darkroom writes to that: then each keeps its text.
+        """
+        return name if self._drafts is None else self._drafts.find_place(name)
 
     @property
     def draft_error(self) -> StoreError | None:

@@ -10,6 +10,7 @@ from store.database import Database
 from store.errors import StoreError
 from store.records import Draft, DraftPrompt
 from tests.store.helpers import execute
+from tests.waiting import wait_until
 
 DRAFT = Draft(
     prompts=(DraftPrompt(text="half a sent"), DraftPrompt(text="", weight=-1.0, enabled=False)),
@@ -134,3 +135,53 @@ def test_the_writer_tells_why_a_draft_was_not_written(
     writer.close()
     assert writer.error is None
     assert sessions.load_session(db, "evening").draft == DRAFT
+
+
+def write_text(db: Database, writer: sessions.DraftWriter, text: str, line: int = 1) -> None:
+    """Hand over a draft, and wait until it was written."""
+    writer.write("main", Draft(prompts=(DraftPrompt(text=text),), place={"line": line}))
+    seen = text.replace("\ud83d", "?")
+    wait_until(lambda: seen in read_texts(db).values(), what="the draft to be written")
+
+
+def read_texts(db: Database) -> dict[str, str]:
+    return {each.name: each.draft.prompts[0].text for each in sessions.list_sessions(db)}
+
+
+def test_two_that_write_to_one_session_each_keep_their_text(db: Database) -> None:
+    first, second = sessions.DraftWriter(db), sessions.DraftWriter(db)
+    third = sessions.DraftWriter(db)
+    for writer in (first, second, third):
+        writer.load("main")
+    write_text(db, first, "words of a")
+    second.write("main", Draft(place={"line": 3}))  # the cursor was moved, nothing was typed
+    write_text(db, second, "words of b")
+    write_text(db, first, "words of a!")
+    write_text(db, third, "words of c")
+    write_text(db, second, "words of b!")
+    kept = {"main": "words of a!", "main 2": "words of b!", "main 3": "words of c"}
+    assert read_texts(db) == kept
+    assert [writer.find_place("main") for writer in (first, second, third)] == list(kept)
+    # Who opens it again goes on with what is there.
+    assert second.load("main").draft.prompts[0].text == "words of a!"
+    write_text(db, second, "b goes on")
+    assert read_texts(db) == {**kept, "main": "b goes on"}
+    for writer in (first, second, third):
+        writer.close()
+        assert writer.error is None
+
+
+def test_what_both_have_is_no_quarrel(db: Database) -> None:
+    first, second = sessions.DraftWriter(db), sessions.DraftWriter(db)
+    for writer in (first, second):
+        writer.load("main")
+    for text in ("same", "same \ud83d half"):
+        write_text(db, first, text, 1)
+        write_text(db, first, text, 2)
+    assert read_texts(db) == {"main": "same ? half"}
+    second.load("main")
+    write_text(db, second, "same ? half", 5)
+    write_text(db, second, "goes on")
+    assert read_texts(db) == {"main": "goes on"}
+    for writer in (first, second):
+        writer.close()
