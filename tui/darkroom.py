@@ -179,9 +179,9 @@ class Darkroom:
 
     def explain_writing(self) -> str:
         """Why nothing can be added to the history now; "" when it can."""
-        if self.trouble or self._opened is None or not self._opened.is_read_only:
+        if self.trouble or not self.is_read_only:
             return self.trouble
-        return " ".join([READ_ONLY, *self._opened.warnings])
+        return " ".join([READ_ONLY, *(self._opened.warnings if self._opened else ())])
 
     # Sessions
 
