@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import os
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,19 @@ def give_back() -> None:
     trim = getattr(_find_c(), "malloc_trim", None)
     if trim is not None:
         trim(0)
+
+
+def forget_frames(error: BaseException) -> None:
+    """Let go of what the frames hold that `error`, and what led to it, came through.
+
+    They would hold it as long as anybody has the error, and in a circle with it even longer.
+    """
+    seen: set[int] = set()
+    found: BaseException | None = error
+    while found is not None and id(found) not in seen:
+        seen.add(id(found))
+        traceback.clear_frames(found.__traceback__)
+        found = found.__cause__ or found.__context__
 
 
 def read_resident() -> int:
