@@ -54,11 +54,19 @@ _LOADED = (
 )
 """Packages of others that are loaded once; each change is tried in a child that has them."""
 
-_SURVIVED, _UNREACHED = "survived", "no test runs it"
+PROGRAM_SECONDS = 900.0
+"""How long tests of whole programs may take; a test of them that hangs ends before."""
+
+_CAUGHT, _SURVIVED, _UNREACHED, _OUT_OF_TIME = (
+    "caught",
+    "survived",
+    "no test runs it",
+    "out of time",
+)
 
 
 class Trial(NamedTuple):
-    """A change and what its tests said: `caught`, `survived`, `no test runs it`."""
+    """A change and what its tests said: `caught`, `survived`, `no test runs it`, `out of time`."""
 
     area: str
     change: Change
@@ -190,8 +198,9 @@ def try_change(copy: Copy, area: Area, change: Change, reach: Reach, seconds: fl
     copy.put(change.path, change.apply(before))
     try:
         if chosen := limited or [*area.programs]:
-            status = copy.try_tests(chosen, 4 * seconds + 60, "--timeout=60")
-            end = _SURVIVED if status == 0 else "caught"
+            patience = 10 * seconds + 60 if limited else PROGRAM_SECONDS
+            status = copy.try_tests(chosen, patience, "--timeout=60")
+            end = {0: _SURVIVED, None: _OUT_OF_TIME}.get(status, _CAUGHT)
     finally:
         copy.put(change.path, before)
     return Trial(area.name, change, end, len(limited), round(time.monotonic() - began, 1))
@@ -234,13 +243,14 @@ def main() -> int:
 
 def report(trials: Sequence[Trial]) -> int:
     """Print how many were caught in each area, and the others one by one."""
-    print(f"\n{'area':10}{'changes':>8}{'caught':>8}{'survived':>10}{'no test':>9}")
+    ends = (_CAUGHT, _SURVIVED, _UNREACHED, _OUT_OF_TIME)
+    print("\n" + "".join(f"{title:>16}" for title in ("area", "changes", *ends)))
     names = dict.fromkeys(trial.area for trial in trials)
     for name in (*names, "all"):
-        ends = [trial.end for trial in trials if name in (trial.area, "all")]
-        caught, survived, unreached = (ends.count(end) for end in ("caught", _SURVIVED, _UNREACHED))
-        print(f"{name:10}{len(ends):8}{caught:8}{survived:10}{unreached:9}")
-    others = [trial for trial in trials if trial.end != "caught"]
+        found = [trial.end for trial in trials if name in (trial.area, "all")]
+        row = (name, len(found), *(found.count(end) for end in ends))
+        print("".join(f"{cell:>16}" for cell in row))
+    others = [trial for trial in trials if trial.end != _CAUGHT]
     for trial in others:
         print(f"\n{_describe(trial)}")
         print(f"  - {trial.change.before}\n  + {trial.change.after}")
