@@ -2,7 +2,7 @@
 
     pip install -e ".[mutation]"
     python -m tests.mutation --seed 1 [--changes 150] [--areas store worker ...]
-        [--folder FOLDER] [--seconds 60] [--at PATH[:LINE] ...]
+        [--folder FOLDER] [--seconds 60] [--no-programs] [--at PATH[:LINE] ...]
 
 Works on a copy of the tree in FOLDER, on one processor. First it finds out which tests run which
 lines (once; the file `reach-AREA.json` there can be removed). A change is caught when a test fails
@@ -181,8 +181,14 @@ def find_at(places: Iterable[str], areas: Sequence[Area]) -> list[tuple[Area, Ch
     return found
 
 
-def try_change(copy: Copy, area: Area, change: Change, reach: Reach, seconds: float) -> Trial:
-    """Make the change, run its tests, take it back."""
+def try_change(
+    copy: Copy, area: Area, change: Change, reach: Reach, seconds: float, *, has_programs: bool
+) -> Trial:
+    """Make the change, run its tests, take it back.
+
+    Where no test runs it in its own process, those that start the program are tried, if
+    `has_programs`.
+    """
     tests = reach.find(change.path, change.lines)
     limited: list[str] = []
     used = 0.0
@@ -197,7 +203,7 @@ def try_change(copy: Copy, area: Area, change: Change, reach: Reach, seconds: fl
     end = _UNREACHED
     copy.put(change.path, change.apply(before))
     try:
-        if chosen := limited or [*area.programs]:
+        if chosen := limited or [*(area.programs if has_programs else ())]:
             patience = 10 * seconds + 60 if limited else PROGRAM_SECONDS
             status = copy.try_tests(chosen, patience, "--timeout=60")
             end = {0: _SURVIVED, None: _OUT_OF_TIME}.get(status, _CAUGHT)
@@ -215,6 +221,7 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir(), "mutation"))
     parser.add_argument("--seconds", type=float, default=60, help="of the tests of one change")
     parser.add_argument("--at", nargs="+", default=[], metavar="PATH[:LINE]")
+    parser.add_argument("--no-programs", action="store_true", help="tests in one process only")
     told = parser.parse_args()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
@@ -233,7 +240,9 @@ def main() -> int:
         trial = known.get(change.name)
         if trial is None:
             reach = find_reach(copy, told.folder, area)
-            trial = try_change(copy, area, change, reach, told.seconds)
+            trial = try_change(
+                copy, area, change, reach, told.seconds, has_programs=not told.no_programs
+            )
             with record.open("a") as file:
                 file.write(json.dumps(trial._asdict() | {"change": change._asdict()}) + "\n")
             _say(f"{number:4}/{len(drawn)} {_describe(trial)}")
