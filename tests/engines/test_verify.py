@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from engines.base import EngineError, Failure
@@ -19,7 +20,7 @@ from engines.verify import (
 from store import history, queue
 from store.database import Database
 from store.errors import RequestError, SafelightError, StoreError
-from store.records import Comparison, EnvironmentRecord, Purpose, Stage, Verdict
+from store.records import Comparison, EnvironmentRecord, Imported, Purpose, Stage, Verdict
 from store.records import Image as ImageRecord
 from tests.factories import make_hosted_request, make_request, make_result
 from tests.store.helpers import execute, make_images
@@ -219,6 +220,7 @@ def test_an_image_that_nobody_can_repeat_is_regenerated_but_not_verified(
     why_not = find_why_not(database, image)
     assert why_not is not None
     assert why_not.verdict is Verdict.NOT_VERIFIABLE
+    assert why_not.detail == EngineRegistry(Settings()).get_capabilities("stability").why_not
     job = queue.enqueue_comparison(database, image.id, Purpose.REGENERATE)
     assert find_obstacle(database, EngineRegistry(Settings()), job, image) is None
 
@@ -236,3 +238,38 @@ def test_how_far_the_pixels_are_apart_is_told(database: Database) -> None:
     same = verify_result(database, image, make_result())
     assert (same.verdict, same.psnr_db) == (Verdict.IDENTICAL, None)
     assert same.pixels_sha256_now == image.pixels_sha256
+
+
+def test_an_image_of_another_program_is_not_made_again(database: Database) -> None:
+    [image] = make_images(database, [make_request()])
+    foreign = msgspec.structs.replace(
+        image, purpose=Purpose.IMPORT, imported=Imported(dialect="A1111", grade="partial")
+    )
+    assert foreign.is_foreign
+    job = queue.enqueue_comparison(database, image.id, Purpose.VERIFY)
+    found = find_obstacle(database, EngineRegistry(Settings()), job, foreign)
+    assert found is not None
+    assert "A1111" in found.detail
+
+
+def test_a_file_that_was_dropped_is_not_missed_and_one_that_is_there_is_looked_at(
+    database: Database,
+) -> None:
+    [image] = make_images(database, [make_request()])
+    same = make_result()
+
+    def judge_file(**changes: bool) -> tuple[Verdict, str | None]:
+        found = verify_result(database, msgspec.structs.replace(image, **changes), same)
+        return found.verdict, found.first_difference
+
+    for damage in (False, True):
+        if damage:
+            image.path.write_bytes(b"no image")
+        wrong = (Verdict.DIFFERENT, "file") if damage else (Verdict.IDENTICAL, None)
+        assert judge_file() == wrong
+        assert judge_file(is_thinned=True) == wrong
+        assert judge_file(is_thinned=True, is_emptied=True) == (Verdict.IDENTICAL, None)
+        assert judge_file(is_emptied=True) == (Verdict.IDENTICAL, None)
+    image.path.unlink()
+    assert judge_file() == (Verdict.DIFFERENT, "file")
+    assert judge_file(is_thinned=True) == (Verdict.IDENTICAL, None)
