@@ -13,6 +13,7 @@ from engines.verify import (
     describe_environment_change,
     explain_failure,
     find_obstacle,
+    judge_foreign,
     judge_record,
     verify_record,
     verify_result,
@@ -273,3 +274,26 @@ def test_a_file_that_was_dropped_is_not_missed_and_one_that_is_there_is_looked_a
     image.path.unlink()
     assert judge_file() == (Verdict.DIFFERENT, "file")
     assert judge_file(is_thinned=True) == (Verdict.IDENTICAL, None)
+
+
+def test_our_own_image_that_came_in_as_a_file_is_made_again(database: Database) -> None:
+    [image] = make_images(database, [make_request()])
+    own = msgspec.structs.replace(image, imported=Imported(dialect="safelight", grade="full"))
+    assert judge_foreign(own) is None
+    assert judge_foreign(image) is None
+
+
+def test_whether_the_file_or_the_record_is_wrong_decides_what_is_said(database: Database) -> None:
+    [image] = make_images(database, [make_request()])
+    wrong_record = msgspec.structs.replace(image, pixels_sha256="0" * 64)
+    found = verify_result(database, wrong_record, make_result())
+    assert (found.verdict, found.first_difference) == (Verdict.DIFFERENT, "pixels_sha256")
+    assert "The record was changed" in found.detail
+    assert "equal to what is made again" in found.detail
+    assert "Made again" not in found.detail
+    both = verify_result(database, wrong_record, make_result("red"))
+    assert "equal to what is made again" not in both.detail
+    image.path.write_bytes(b"no image")
+    found = verify_result(database, image, make_result())
+    assert found.first_difference == "file"
+    assert "Made again: Every pixel" in found.detail

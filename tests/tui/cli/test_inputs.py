@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -177,6 +179,17 @@ def test_a_kept_file_stays_what_it_was_where_it_is_named_and_nowhere_else(tmp_pa
     assert read(kept, "abcdef").image == "the record of abcdef"
 
 
+def test_a_place_in_the_history_is_no_file_and_a_file_no_id(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("kept.png", "@1", "abcdef"):
+        (tmp_path / name).write_bytes(make_plain())
+    monkeypatch.chdir(tmp_path)
+    kept = Kept(tmp_path / "kept.png")
+    assert read(kept, "@1").image == "the record of @1"
+    assert read(kept, "abcdef").image is None
+
+
 def test_what_names_no_image_is_told(tmp_path: Path) -> None:
     (tmp_path / "kept.png").write_bytes(make_plain())
     (tmp_path / "notes.txt").write_text("no image")
@@ -196,3 +209,15 @@ def test_help_lists_what_a_command_needs_first_and_its_files_last() -> None:
     groups = [title for title in titles if title in ("Arguments", "Options", RESULT)]
     assert groups == ["Arguments", "Options", RESULT]
     assert titles[-1] == RESULT
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_only_a_person_is_told_how_to_end_what_is_typed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], is_terminal: bool
+) -> None:
+    given = SimpleNamespace(isatty=lambda: is_terminal, buffer=io.BytesIO(b"sky\nsea\n"))
+    monkeypatch.setattr("sys.stdin", given)
+    assert [row.text for row in read_prompts(["-"], None)] == ["sky", "sea"]
+    shown = capsys.readouterr()
+    assert ("Ctrl+D" in shown.err) is is_terminal
+    assert shown.out == ""
