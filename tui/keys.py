@@ -305,8 +305,11 @@ class KeyQueue:
         waiting = burst.inputs
         await self._wait_for_holder(waiting[0])
         if not is_typing(self._app.focused) and is_pasted(burst):
+            screen = self._app.screen
             await self._handle(events.Paste(join_text(waiting)))
-            self._app.post_message(Said("A text was pasted where nothing is typed; enter types."))
+            if self._app.screen is screen:
+                # It was not the path of a file, about which the person is asked.
+                self._app.post_message(Said("A text was pasted where nothing is typed: ignored."))
             return
         for place, event in enumerate(waiting):
             await self._wait_for_holder(event)

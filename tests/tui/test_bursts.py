@@ -143,10 +143,12 @@ async def test_a_file_that_is_dropped_where_pastes_are_not_marked_is_offered(
     path = tmp_path / "harbour.png"
     path.write_bytes(b"\x89PNG\r\n\x1a\n")
     darkroom = DeskDarkroom(tmp_path, START)
-    async with running(darkroom) as (app, _):
+    async with running(darkroom) as (app, pilot):
         await send(app, press(str(path)))
         assert isinstance(app.screen, ChoiceScreen)
         assert "dropped: harbour.png" in read_screen(app)
+        await pilot.press("escape")
+        assert not read_message(app)
 
 
 async def test_what_comes_right_behind_a_marked_paste_is_no_command(tmp_path: Path) -> None:
