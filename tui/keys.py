@@ -22,7 +22,7 @@ from textual.message import Message
 from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
 
-from tui.bursts import Burst, Input, is_pasted, join_text, read_typed
+from tui.bursts import Burst, Input, is_line_end, is_pasted, join_text, read_typed
 
 SIGNS = {
     "question_mark": "?",
@@ -316,6 +316,9 @@ class KeyQueue:
             if is_typing(self._app.focused):
                 await self._type(waiting[place:], burst.is_whole)
                 return
+            if place and is_line_end(event):
+                # It costs nothing to press it again.
+                continue
             await self._handle(event)
             if isinstance(event, events.Paste):
                 # What came with it was pasted too.
