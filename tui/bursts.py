@@ -17,6 +17,9 @@ COMMANDS_AT_ONCE = 12
 COMMANDS_THAT_DIFFER = 6
 """So many keys at once, so many of them different: nobody presses these; it is a text."""
 
+LETTERS_OF_LINES = 4
+"""So many different letters on more than one line are a text too."""
+
 _LAST = ("enter", "escape", "tab")
 _EDITING = frozenset(
     f"{modifier}{key}"
@@ -52,7 +55,14 @@ def is_pasted(burst: Burst) -> bool:
     """Whether `burst` is a text that was pasted, and not keys that were pressed."""
     signs = [spell_key(each) for each in burst.inputs if isinstance(each, events.Key)]
     printed = [sign for sign in signs if sign.isprintable() and sign]
-    return len(printed) >= COMMANDS_AT_ONCE and len(set(printed)) >= COMMANDS_THAT_DIFFER
+    if len(set(printed)) >= COMMANDS_THAT_DIFFER and len(printed) >= COMMANDS_AT_ONCE:
+        return True
+    return len(set(printed)) >= LETTERS_OF_LINES and "\n" in join_text(burst.inputs).strip("\n")
+
+
+def is_line_end(event: Input) -> bool:
+    """Whether `event` ends a line of a text; as a key, it would generate."""
+    return isinstance(event, events.Key) and event.character == "\n"
 
 
 def join_text(inputs: Sequence[Input]) -> str:

@@ -22,7 +22,7 @@ from textual.message import Message
 from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
 
-from tui.bursts import Burst, Input, is_pasted, join_text, read_typed
+from tui.bursts import Burst, Input, is_line_end, is_pasted, join_text, read_typed
 
 SIGNS = {
     "question_mark": "?",
@@ -305,14 +305,20 @@ class KeyQueue:
         waiting = burst.inputs
         await self._wait_for_holder(waiting[0])
         if not is_typing(self._app.focused) and is_pasted(burst):
+            screen = self._app.screen
             await self._handle(events.Paste(join_text(waiting)))
-            self._app.post_message(Said("A text was pasted where nothing is typed; enter types."))
+            if self._app.screen is screen:
+                # It was not the path of a file, about which the person is asked.
+                self._app.post_message(Said("A text was pasted where nothing is typed: ignored."))
             return
         for place, event in enumerate(waiting):
             await self._wait_for_holder(event)
             if is_typing(self._app.focused):
                 await self._type(waiting[place:], burst.is_whole)
                 return
+            if place and is_line_end(event):
+                # It costs nothing to press it again.
+                continue
             await self._handle(event)
             if isinstance(event, events.Paste):
                 # What came with it was pasted too.

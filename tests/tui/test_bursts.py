@@ -119,22 +119,23 @@ async def test_a_value_takes_the_first_line_in_the_place_of_the_old_one(tmp_path
 async def test_commands_in_a_burst_are_carried_out_until_one_begins_typing(tmp_path: Path) -> None:
     darkroom = DeskDarkroom(tmp_path, START)
     async with running(darkroom) as (app, _):
-        await send(app, press("ddaox\rdd"))
-        assert texts(darkroom) == ["fog", "ox\ndd"]
+        await send(app, press("ddax\rxx"))
+        assert texts(darkroom) == ["fog", "x\nxx"]
 
 
 async def test_a_text_that_is_pasted_where_nothing_is_typed_does_nothing(tmp_path: Path) -> None:
     darkroom = DeskDarkroom(tmp_path, START)
     async with running(darkroom) as (app, _):
-        for text in ("remove every V shape", "quiet water\rand a goat\n"):
+        for text in ("remove every V shape", "quiet water\rand a goat\n", "quit\rgo"):
             await send(app, press(text))
             assert darkroom.draft.prompts == START.prompts
             assert not darkroom.sent
             await wait_for(lambda: "pasted where nothing is typed" in read_message(app), "why")
         assert app.screen is app.compose_screen
         # A key that is held down is no text.
-        await send(app, press("+" * 30))
+        await send(app, press("+" * 30 + "\n"))
         assert darkroom.draft.prompts[0].weight == 4
+        assert not darkroom.sent
 
 
 async def test_a_file_that_is_dropped_where_pastes_are_not_marked_is_offered(
@@ -143,10 +144,12 @@ async def test_a_file_that_is_dropped_where_pastes_are_not_marked_is_offered(
     path = tmp_path / "harbour.png"
     path.write_bytes(b"\x89PNG\r\n\x1a\n")
     darkroom = DeskDarkroom(tmp_path, START)
-    async with running(darkroom) as (app, _):
+    async with running(darkroom) as (app, pilot):
         await send(app, press(str(path)))
         assert isinstance(app.screen, ChoiceScreen)
         assert "dropped: harbour.png" in read_screen(app)
+        await pilot.press("escape")
+        assert not read_message(app)
 
 
 async def test_what_comes_right_behind_a_marked_paste_is_no_command(tmp_path: Path) -> None:
