@@ -84,7 +84,12 @@ class Vault:
 
         Call it in the transaction that stores the row: files are removed in one, too.
         """
-        if not self.path(hashlib.sha256(data).hexdigest(), suffix).is_file():
+        path = self.path(hashlib.sha256(data).hexdigest(), suffix)
+        try:
+            is_there = path.is_file()
+        except OSError as error:
+            raise _explain("store", path, error) from error
+        if not is_there:
             self.put(data, suffix)
 
     def get(self, sha256: str, suffix: str) -> bytes:

@@ -24,10 +24,9 @@ from engines.cost import check_budget, describe_cost, show_credits
 from engines.memory import forget_frames
 from engines.thinning import why_no_restore
 from engines.verify import explain_failure, find_obstacle, verify_result
-from engines.worker.patience import Patience
+from engines.worker.patience import Patience, explain
 from store import charges, history, queue
 from store.errors import (
-    FileUnavailable,
     HistoryUnavailable,
     SafelightError,
     StoreError,
@@ -223,7 +222,7 @@ class JobExecution:
             except (Unavailable, OSError) as error:
                 if self._is_sent and self._is_paid:
                     raise
-                trouble = error if isinstance(error, Unavailable) else _explain(error)
+                trouble = error if isinstance(error, Unavailable) else explain(error)
                 tries += 1
                 if tries >= TRIES and not isinstance(trouble, HistoryUnavailable):
                     # It can be said: nobody need wait for a file that nobody may read.
@@ -434,15 +433,6 @@ class JobExecution:
             state=state,
             warning=self._warning,
         )
-
-
-def _explain(error: OSError) -> FileUnavailable:
-    """What the system refused while an image was made, as an error that a person can act on."""
-    name = "" if error.filename is None else f" {error.filename}:"
-    return FileUnavailable(
-        f"The system refused what the image needs:{name} {error.strerror or type(error).__name__}.",
-        "Check the disk and what other programs take of this machine, then retry the job.",
-    )
 
 
 def check_produced(produced: Produced | None, *, is_paid: bool, said: str = "") -> Image:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from engines.worker.process import WorkerLock
-from store.errors import HistoryDamaged, Unavailable
+from store.errors import FileUnavailable, HistoryDamaged, Unavailable
 
 T = TypeVar("T")
 
@@ -45,17 +45,19 @@ class Patience:
         self._leaving.set()
 
     async def insist(self, action: Callable[[], T], *, is_precious: bool = False) -> T:
-        """What `action` returns, which runs in a thread until it raises no `Unavailable`.
+        """What `action` returns, which runs in a thread until no `Unavailable` or `OSError` comes.
 
-        Raises that only where the history is damaged, or where the worker leaves meanwhile, and
-        not for what `is_precious`: paid for, and not to be made again. Being cancelled waits for
-        the thread.
+        Raises `Unavailable` only where the history is damaged, or where the worker leaves
+        meanwhile, and not for what `is_precious`: paid for, and not to be made again. Being
+        cancelled waits for the thread.
         """
         while True:
             try:
                 result = await _run(action)
             except Unavailable as error:
                 await self.wait(error, is_precious=is_precious)
+            except OSError as error:
+                await self.wait(explain(error), is_precious=is_precious)
             else:
                 self.go_on()
                 return result
@@ -98,6 +100,15 @@ class Patience:
         log.warning("waiting, and trying again until it can be done: %s", text)
         if self._lock is not None:
             self._lock.note(text)
+
+
+def explain(error: OSError) -> FileUnavailable:
+    """What the system refused of a job, as an error that a person can act on."""
+    name = "" if error.filename is None else f" {error.filename}:"
+    return FileUnavailable(
+        f"The system refused what the image needs:{name} {error.strerror or type(error).__name__}.",
+        "Check the disk and what other programs take of this machine, then retry the job.",
+    )
 
 
 async def _run(action: Callable[[], T]) -> T:

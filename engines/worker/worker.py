@@ -199,10 +199,7 @@ class Worker:
     async def _run_jobs(self, database: Database, fencing_token: int) -> None:
         """Raises `Unavailable` when told to leave while the history cannot be used."""
         insist = self._patience.insist
-        listing = functools.partial(queue.list_spooled, database, fencing_token)
-        for orphan in await insist(listing):
-            recovery = functools.partial(self._recover, database, fencing_token, orphan)
-            await insist(recovery, is_precious=True)
+        await self._recover_spooled(database, fencing_token)
         busy_at = time.monotonic()
         while not self._is_leaving:
             try:
@@ -220,6 +217,14 @@ class Worker:
                 await asyncio.sleep(LOOK_SECONDS)
             else:
                 await self._wait_for_change(database, found.version, busy_at + self._idle_seconds)
+
+    async def _recover_spooled(self, database: Database, fencing_token: int) -> None:
+        """End the jobs that nobody runs and whose answers are in the spool."""
+        insist = self._patience.insist
+        listing = functools.partial(queue.list_spooled, database, fencing_token)
+        for orphan in await insist(listing):
+            recovery = functools.partial(self._recover, database, fencing_token, orphan)
+            await insist(recovery, is_precious=True)
 
     def _look(self, database: Database, fencing_token: int) -> _Found:
         """The next job, claimed; one that is claimed already and that nobody runs comes first."""
@@ -280,6 +285,8 @@ class Worker:
             raise
         except Exception:
             log.exception("job %s ended by a fault", job.id)
+            # What a service has answered is on disk, whatever became of it here.
+            await self._recover_spooled(database, fencing_token)
         finally:
             self._execution = None
         if job.request.engine in registry.paid_engines:

@@ -336,3 +336,14 @@ def test_a_data_folder_that_was_taken_away_does_not_come_again(vault: Vault) -> 
     with pytest.raises(FileUnavailable, match="No such file"):
         vault.spool(JOB, b"answer")
     assert not vault.directory.exists()
+
+
+def test_a_file_that_cannot_be_looked_for_is_said_so(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> bool:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Path, "is_file", refuse)
+    with pytest.raises(FileUnavailable, match="Permission denied"):
+        vault.ensure(b"bytes of an image", ".png")
