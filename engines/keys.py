@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import NoReturn, Self
 
 from store.errors import SafelightError
-from store.folder import make_private_folder
+from store.folder import make_private_folder, sync
+from store.known_secrets import remember_secret
 
 _SHOWN = "Secret(…)"
 
@@ -26,13 +27,15 @@ class Secret:
 
     `repr`, `str`, formatting and a traceback with its variables show a placeholder;
     pickling is refused. Call `reveal()` only inside the expression that needs the text, so
-    that it is never in a variable.
+    that it is never in a variable. Once it is read, `store.known_secrets` takes it out of what
+    is stored, shown or logged.
     """
 
     __slots__ = ("__read", "__value")
 
     def __init__(self, value: str) -> None:
         self.__value: str | None = value
+        remember_secret(value)
         self.__read: Callable[[], Secret] | None = None
 
     @classmethod
@@ -172,6 +175,7 @@ def write_key_file(path: Path, key: Secret) -> None:
                 file.flush()
                 os.fsync(descriptor)
             temporary.replace(path)
+            sync(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:

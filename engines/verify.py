@@ -13,7 +13,9 @@ from engines.pixel_difference import PixelDifference, measure_difference
 from store import history
 from store.errors import RequestError, SafelightError, StoreError
 from store.integrity import check_record, name_changes
+from store.metadata.files import digest_body
 from store.metadata.intake import explain_foreign
+from store.metadata.record import read_record
 from store.pixels import digest_pixels, open_image
 from store.records import Comparison, EnvironmentRecord, Job, Purpose, Result, Stage, Verdict
 from store.records import Image as ImageRecord
@@ -209,13 +211,35 @@ def verify_result(database: Database, image: ImageRecord, result: Result) -> Com
         measured=measured,
     )
     if not damage:
-        return comparison
+        return _judge_lossy_copy(database, image, result) or comparison
     is_record = where == "pixels_sha256"
     return Comparison(
         verdict=Verdict.DIFFERENT,
         pixels_sha256_now=result.pixels_sha256,
         first_difference=where,
         detail=damage if is_record else f"{damage} Made again: {comparison.detail}",
+    )
+
+
+def _judge_lossy_copy(database: Database, image: ImageRecord, result: Result) -> Comparison | None:
+    """The verdict on an imported lossy copy, when `result` is what it was a copy of."""
+    if image.imported is None or result.pixels_sha256 == image.pixels_sha256:
+        return None
+    try:
+        record = read_record(image.imported.text.encode()).record
+    except StoreError:
+        return None
+    if record is None or record.copy is None or record.copy.is_lossless:
+        return None
+    if record.pixels.sha256 != result.pixels_sha256:
+        return None
+    if digest_body(history.read_image(database, image)) != record.copy.body_sha256:
+        return None  # what was made of the copy is no copy any more
+    return Comparison(
+        verdict=Verdict.NOT_VERIFIABLE,
+        pixels_sha256_now=result.pixels_sha256,
+        detail="The imported file is a lossy copy, whose own pixels nobody can make. The image "
+        "that its record names was made again, every pixel the same.",
     )
 
 

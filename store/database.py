@@ -25,7 +25,7 @@ from sqlalchemy.pool import QueuePool
 from sqlmodel import Session
 
 from store import migrations, witness
-from store.errors import StoreError
+from store.errors import HistoryUnavailable, StoreError
 from store.folder import prepare_folder
 from store.progress import ProgressFile
 from store.search_index import LEAST_SQLITE, add_function
@@ -51,6 +51,9 @@ BUSY_SECONDS = 15.0
 
 STATEMENT_SECONDS = 0.25
 """How long one statement waits inside SQLite; the rest of the waiting is done here."""
+
+LONG_SECONDS = 1.0
+"""After this time of waiting for others there is more of a pause between two tries."""
 
 _OPENING = threading.Lock()
 """Two openings in one process must not meet: making the file drops this process's locks on it."""
@@ -153,7 +156,7 @@ class Database:
         it short and never let it span a call over a network.
         """
         if self.is_read_only:
-            raise StoreError(
+            raise HistoryUnavailable(
                 f"The history {self.path} is open for reading only.", self._file.why_read_only
             )
         if self._occupied.depth:
@@ -255,16 +258,19 @@ class Database:
     def _wait(self, action: Callable[[], T]) -> T:
         """The result of `action`, done again while others hold the lock, until the time is over.
 
-        SQLite leaves the transaction as it is when it says busy, also at its end.
+        SQLite leaves the transaction as it is when it says busy, also at its end. Who holds it for
+        seconds is no other writer of ours: then it is asked less often.
         """
-        deadline = time.monotonic() + self._busy_seconds
+        began = time.monotonic()
         while True:
             try:
                 return action()
             except sqlite3.OperationalError as error:
-                if not is_busy(error) or time.monotonic() >= deadline:
+                waited = time.monotonic() - began
+                if not is_busy(error) or waited >= self._busy_seconds:
                     raise
-                time.sleep(random.uniform(0.002, 0.02))
+                longest = 0.02 if waited < LONG_SECONDS else 0.5
+                time.sleep(random.uniform(longest / 10, longest))
 
     @contextlib.contextmanager
     def _occupy(self) -> Iterator[None]:
@@ -279,13 +285,20 @@ class Database:
         try:
             yield
         except sqlite3.Error as error:
+            self._renew(error)
             raise explain(error, self.path) from error
         except PoolTimeout as error:
-            raise StoreError(
+            raise HistoryUnavailable(
                 f"The history {self.path} is busy: too many things happen at once.", "Try again."
             ) from error
         except DBAPIError as error:
+            self._renew(error.orig or error)
             raise explain(error.orig or error, self.path) from error
+
+    def _renew(self, error: BaseException) -> None:
+        """Have new connections after a fault: one opened on a disk that was read-only stays so."""
+        if not is_busy(error):
+            self._engine.dispose()
 
 
 def find_form(directory: Path) -> int | None:

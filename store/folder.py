@@ -15,7 +15,7 @@ from pathlib import Path
 
 import platformdirs
 
-from store.errors import StoreError
+from store.errors import FileUnavailable, StoreError
 
 HOME_VARIABLE = "SAFELIGHT_HOME"
 
@@ -107,7 +107,7 @@ def prepare_folder(directory: Path, file_name: str, *, create: bool) -> str:
         if not blocked:
             _make_private(directory, path)
     except OSError as error:
-        raise StoreError(
+        raise FileUnavailable(
             f"The data folder {directory} cannot be used: {error.strerror or error}.",
             f"Choose another one with {HOME_VARIABLE}.",
         ) from error

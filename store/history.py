@@ -30,6 +30,7 @@ from store.seals import seal_verification
 from store.search import NEWEST_FIRST, Name, Search, Sort, Term, parse_search
 from store.selection import CHUNK, Chunk, Place, Selection, list_key_names
 from store.sqlite import unwrap
+from store.stored_json import BROKEN_JSON
 from store.tables import (
     EnvironmentRow,
     ImageRow,
@@ -325,5 +326,5 @@ def _load_environment(read: Session, digest: str) -> EnvironmentRecord | None:
 def _read_values(stored: object) -> dict[str, str] | None:
     try:
         return msgspec.json.decode(as_text(stored), type=dict[str, str])
-    except (msgspec.DecodeError, UnicodeError):
+    except BROKEN_JSON:
         return None

@@ -48,6 +48,7 @@ from store.seals import (
 )
 from store.search_index import check_parts, list_faults, rebuild
 from store.sqlite import explain, unwrap
+from store.stored_json import BROKEN_JSON
 from store.tables import (
     REMOVED_KEY,
     EnvironmentRow,
@@ -224,7 +225,7 @@ def _check_lost_inputs(connection: sqlite3.Connection) -> list[str]:
         for text in filter(None, texts):
             try:
                 wanted.add(msgspec.json.decode(as_text(text), type=dict[str, Any])["sha256"])
-            except (msgspec.DecodeError, KeyError, UnicodeError):
+            except (*BROKEN_JSON, KeyError):
                 continue  # the request's own check names it
     return [
         f"The record of the input image {as_text(sha256)[:8]} is missing."
@@ -454,7 +455,7 @@ def _check_request(read: Session, image: ImageRow, known: Sequence[str]) -> list
     text = as_text(row.json_text)
     try:
         recorded = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeError):
+    except BROKEN_JSON:
         recorded = None
     findings: list[str] = []
     if not isinstance(recorded, dict):
@@ -571,7 +572,7 @@ def _check_words(image: ImageRow) -> list[str]:
             findings.append(f"{name}: {value!r} is none of {', '.join(kind)}")
     try:
         msgspec.json.decode(as_text(image.meta), type=dict[str, str])
-    except (msgspec.DecodeError, UnicodeError):
+    except BROKEN_JSON:
         findings.append("meta: the stored JSON cannot be read")
     return findings
 

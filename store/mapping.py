@@ -37,6 +37,7 @@ from store.records import (
 from store.request import FORMS, REQUEST_FORMAT, Parameters, Prompt, PromptStack, Request
 from store.search_index import fold_text
 from store.sqlite import unwrap
+from store.stored_json import BROKEN_JSON
 from store.tables import (
     AnnotationRow,
     EnvironmentRow,
@@ -139,7 +140,7 @@ def read_columns(row: RequestRow) -> dict[str, Any]:
         elif not field.required and str(value)[:1] in ("{", "["):
             try:
                 value = msgspec.json.decode(as_text(value))
-            except (msgspec.DecodeError, UnicodeError):
+            except BROKEN_JSON:
                 value = as_text(value)
         values[field.name] = value
     return values
@@ -236,7 +237,7 @@ def salvage(row: RequestRow, prompts: Sequence[PromptRow]) -> Request:
     """The request that the columns tell, field by field the JSON's where a column is no good."""
     try:
         loose = msgspec.json.decode(as_text(row.json_text))
-    except (msgspec.DecodeError, UnicodeError):
+    except BROKEN_JSON:
         loose = None
     in_json = loose if isinstance(loose, dict) else {}
     stack: PromptStack | None = None
@@ -476,7 +477,7 @@ def _load_imported(session: Session, rows: Sequence[ImageRow]) -> dict[int | Non
 def _read_unread(stored: object) -> tuple[tuple[str, str | None], ...]:
     try:
         return msgspec.json.decode(as_text(stored), type=tuple[tuple[str, str | None], ...])
-    except (msgspec.DecodeError, UnicodeError):
+    except BROKEN_JSON:
         return ()
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from store.concealment import conceal_preview
 from store.folder import create_file
 from store.sqlite import connect, is_busy
 
@@ -64,6 +65,7 @@ class ProgressFile:
         preview: bytes | None = None,
     ) -> None:
         """Replace the progress of a job. Without a `preview` the last one stays."""
+        preview = conceal_preview(preview)
         self._change(
             "INSERT INTO progress VALUES (?, ?, ?, ?, ?) ON CONFLICT (job_id) DO UPDATE SET"
             " step = excluded.step, steps = excluded.steps, seconds_left = excluded.seconds_left,"

@@ -19,6 +19,7 @@ from store.database import Database
 from store.errors import StoreError
 from store.mapping import as_text
 from store.records import Draft, Session
+from store.stored_json import BROKEN_JSON
 from store.tables import SessionRow
 
 NAME_LIMIT = 100
@@ -212,7 +213,7 @@ def decode_draft(stored: str) -> Draft:
 def _read_fields(stored: str | bytes) -> dict[str, Any]:
     try:
         fields = msgspec.json.decode(stored)
-    except (msgspec.DecodeError, UnicodeError):
+    except BROKEN_JSON:
         return {}
     return fields if isinstance(fields, dict) else {}
 

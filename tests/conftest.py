@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from store import known_secrets
 from tests.journeys.program import Program
 
 for name in ("STABILITY_HOST", "STABILITY_REST_HOST", "STABILITY_KEY"):
@@ -53,6 +54,12 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(20_000, 20, 50)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How many kills and faults of a disk tests/engines/worker/test_trials.py tries, each."""
+    parser.addoption("--trials", type=int, default=0, help="how many kills, and how many faults")
+    parser.addoption("--trials-seed", type=int, default=0, help="the number of the first of them")
+
+
 @pytest.fixture(autouse=True)
 def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty home and data directory, so that no test sees another's or the user's."""
@@ -60,6 +67,12 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("HOME", str(folder))
     monkeypatch.setenv("SAFELIGHT_HOME", str(folder / "safelight"))
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key of another test is not taken out of what this one shows."""
+    monkeypatch.setattr(known_secrets, "_known", [])
 
 
 @pytest.fixture(autouse=True)

@@ -34,6 +34,8 @@ OPTIONS = (
     ("grpc.max_receive_message_length", MESSAGE_LIMIT),
     ("grpc.max_metadata_size", METADATA_LIMIT),
     ("grpc.absolute_max_metadata_size", METADATA_LIMIT),
+    # gRPC unpacks a message whole before it looks how large it is: a megabyte may be a gigabyte.
+    ("grpc.per_message_decompression", 0),
     # A connection of one's own for each image: a stale one would fail after the request was
     # handed over, and then nobody could say whether it had been paid for.
     ("grpc.use_local_subchannel_pool", 1),
@@ -146,17 +148,19 @@ def list_metadata(target: Target, key: Secret | None) -> tuple[tuple[str, str], 
 
 
 async def read_answer(
-    stream: Any, call: Call, spooler: Spooler, find_limit: Callable[[], float], end: float
+    stream: Any, call: Call, spooler: Spooler, find_limits: Callable[[], tuple[float, float]]
 ) -> bytes | None:
-    """The next answer, None after the last; the one before is on disk then.
+    """The next answer, None after the last; the one before is on disk and read then.
 
-    Raises `EngineError` after as many seconds as the one before has `find_limit` say.
+    Raises `EngineError` after as many seconds of silence, and at the time of the loop, that
+    `find_limits` says once the one before is read.
     """
     reading = asyncio.ensure_future(stream.read())
     limit = left = 0.0
     try:
         await spooler.finish()
-        limit, left = find_limit(), end - asyncio.get_running_loop().time()
+        limit, end = find_limits()
+        left = end - asyncio.get_running_loop().time()
         async with asyncio.timeout(min(limit, left)):
             data = await reading
     except TimeoutError:

@@ -12,11 +12,12 @@ import contextlib
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ import msgspec
 from engines.config_file import read_own_file
 from engines.keys import KEYS_FOLDER, SettingsError
 from engines.worker.program import read_serving
-from store.errors import StoreError
+from store.errors import FileUnavailable, StoreError
 from store.folder import find_config_file, open_private
 from store.records import Serving
 from store.sqlite import NO_LOCKS
@@ -38,19 +39,56 @@ STARTUP_NAME = "startup.lock"
 TURN_NAME = "turn.lock"
 LOG_NAME = "worker.log"
 START_SECONDS = 20.0
+NOTE_BYTES = 4096
+TROUBLE_LENGTH = 600
+"""Most characters that are noted of a trouble: escaped in JSON, they must fit in the note."""
+
 ALREADY_RUNNING = 3
 """Exit status when another worker has the data directory, or waits to have it."""
 
 
+log = logging.getLogger("safelight.worker")
+
+
 class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether a worker holds the lock (`is_running`), and its process id."""
+    """Whether a worker holds the lock (`is_running`), and its process id.
+
+    `trouble`: what it waits for before it can go on, "" for nothing.
+    """
 
     is_running: bool
     process_id: int | None = None
+    trouble: str = ""
+
+
+def _open_file(path: Path, flags: int) -> int:
+    """A descriptor of a file of the worker, made where it is missing.
+
+    Raises `FileUnavailable`, and `StoreError` for what somebody else put in its place.
+    """
+    try:
+        return open_private(path, flags | os.O_CREAT)
+    except OSError as error:
+        raise FileUnavailable(
+            f"{path} cannot be opened: {error.strerror or error}.",
+            "It must be a file that you may write, on a disk with free space; "
+            "it can be removed while no worker runs.",
+        ) from error
 
 
 def _open_lock(path: Path) -> int:
-    return open_private(path, os.O_RDWR | os.O_CREAT)
+    return _open_file(path, os.O_RDWR)
+
+
+def _open_log(path: Path) -> int:
+    return _open_file(path, os.O_WRONLY | os.O_APPEND)
+
+
+def _check_files(directory: Path) -> None:
+    """Raise `StoreError` where a worker could not be started, before anything is queued."""
+    for name in (LOCK_NAME, TURN_NAME):
+        os.close(_open_lock(directory / name))
+    os.close(_open_log(directory / LOG_NAME))
 
 
 def _lock(descriptor: int, how: int, directory: Path) -> None:
@@ -115,6 +153,7 @@ class WorkerLock:
     def __init__(self, directory: Path, name: str = LOCK_NAME) -> None:
         self._path = directory / name
         self._descriptor: int | None = None
+        self._serving = ""
 
     def acquire(self, serving: Serving, seconds: float = 2.0) -> bool:
         """Take the lock and note who holds it. False when another worker has it.
@@ -133,11 +172,22 @@ class WorkerLock:
                     os.close(descriptor)
                     return False
                 time.sleep(0.02)
-        note = {"pid": os.getpid(), "serving": name_serving(serving)}
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(note).encode(), 0)
         self._descriptor = descriptor
+        self._serving = name_serving(serving)
+        self.note("")
         return True
+
+    def note(self, trouble: str) -> None:
+        """Let whoever looks know who holds the lock, and what it waits for ("": nothing).
+
+        Always of one length: on a full disk there is no room for more.
+        """
+        if self._descriptor is None:
+            return
+        note = {"pid": os.getpid(), "serving": self._serving, "trouble": trouble[:TROUBLE_LENGTH]}
+        with contextlib.suppress(OSError):
+            data = json.dumps(note, ensure_ascii=False).encode("utf-8", "replace")
+            os.pwrite(self._descriptor, data.ljust(NOTE_BYTES), 0)
 
     def is_held_by_like(self, serving: Serving) -> bool:
         """Whether another process holds it that runs jobs with the same."""
@@ -150,13 +200,16 @@ class WorkerLock:
             return False
         try:
             return os.path.samestat(os.fstat(self._descriptor), self._path.stat())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return False
+        except OSError:
+            return True  # It cannot be seen now, which says nothing.
 
     def release(self) -> None:
         """Let go of the lock."""
         if self._descriptor is not None:
-            os.ftruncate(self._descriptor, 0)
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._descriptor, 0)
             os.close(self._descriptor)
             self._descriptor = None
 
@@ -206,7 +259,9 @@ def find_worker(directory: Path, name: str = LOCK_NAME) -> WorkerStatus:
     note = _find_holder(directory / name)
     if note is None:
         return WorkerStatus(is_running=False)
-    return WorkerStatus(is_running=True, process_id=note.get("pid"))
+    return WorkerStatus(
+        is_running=True, process_id=note.get("pid"), trouble=str(note.get("trouble") or "")
+    )
 
 
 def ensure_worker(directory: Path) -> WorkerStatus:
@@ -220,39 +275,43 @@ def ensure_worker(directory: Path) -> WorkerStatus:
 
 
 @contextlib.contextmanager
-def engage_worker(database: Database, engines: Collection[str]) -> Iterator[Serving | None]:
+def engage_worker(
+    database: Database, engines: Collection[str], tell: Callable[[str], object] = log.warning
+) -> Iterator[Serving | None]:
     """Have what is queued within the block run by a worker of our program and settings, or newer.
 
     Gives what is to be said to the queue, which fences off a worker that may not run jobs of
     `engines` for us. Such a one ends the job that it runs; ours is there at once and waits for
     that. Changes of the configuration file a worker follows by itself. Raises `StoreError` before
-    the block when one of its files is something else, and after it when none comes up; its log
-    says why.
+    the block where none could be started. When none comes up after it, that is told and no error:
+    what the block has queued is queued.
     """
     directory = database.directory
-    from store.serving import is_served
-
-    with contextlib.ExitStack() as stack:
-        is_held = False
+    if database.is_read_only:
         # Whoever may not write here hears that better from what is tried in the block.
-        with contextlib.suppress(OSError):
-            stack.enter_context(hold_startup_lock(directory))
-            is_held = True
-        if not is_held:
-            yield None
-            return
-        _refuse_planted(directory)
+        yield None
+        return
+    with hold_startup_lock(directory):
+        _check_files(directory)
         wanted = read_serving(directory)
         yield wanted
-        if not find_worker(directory).is_running or not is_served(database, wanted, engines):
-            _start(directory)
+        try:
+            _replace_unfit(database, wanted, engines)
+        except StoreError as error:
+            tell(str(error))
 
 
-def _refuse_planted(directory: Path) -> None:
-    """Raise `StoreError` where a worker could not come up, as something else has its names."""
-    for name in (LOCK_NAME, TURN_NAME, LOG_NAME):
-        with contextlib.suppress(OSError):
-            os.close(open_private(directory / name, os.O_RDONLY))
+def _replace_unfit(database: Database, wanted: Serving, engines: Collection[str]) -> None:
+    """Start a worker where none runs that may run jobs of `engines` for who wants `wanted`."""
+    from store.serving import is_served
+
+    directory = database.directory
+    if find_worker(directory).is_running and is_served(database, wanted, engines):
+        return
+    try:
+        _start(directory)
+    except StoreError:
+        _start(directory)  # Whatever ended the first one may have passed.
 
 
 def _start(directory: Path) -> WorkerStatus:
@@ -265,7 +324,8 @@ def _start(directory: Path) -> WorkerStatus:
     while time.monotonic() < deadline:
         for name in (LOCK_NAME, TURN_NAME):
             status = find_worker(directory, name)
-            if status.is_running and status.process_id == process.pid:
+            # On a full disk it has its lock and could not note that.
+            if status.is_running and status.process_id in (process.pid, None):
                 return find_worker(directory)
         if process.poll() == ALREADY_RUNNING:
             return find_worker(directory)
@@ -276,16 +336,21 @@ def _start(directory: Path) -> WorkerStatus:
 
 
 def _spawn(directory: Path) -> subprocess.Popen[bytes]:
-    log = open_private(directory / LOG_NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    output = _open_log(directory / LOG_NAME)
     try:
         return subprocess.Popen(
             [sys.executable, "-P", "-m", "engines.worker", "--directory", str(directory)],
             cwd="/",
             stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
+            stdout=output,
+            stderr=output,
             start_new_session=True,
             umask=0o077,
         )
+    except OSError as error:
+        raise FileUnavailable(
+            f"The worker could not be started: {error.strerror or error}.",
+            "Close other programs, then try again.",
+        ) from error
     finally:
-        os.close(log)
+        os.close(output)

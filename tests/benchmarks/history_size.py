@@ -22,6 +22,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from textual.events import Key
+
 from engines.settings import Settings
 from store import history
 from store.database import Database
@@ -133,14 +135,17 @@ async def measure_screen(folder: Path) -> dict[str, float]:
 
         async def press(key: str) -> None:
             before = shown.image
-            await pilot.press(key)
+            # Not as a pilot does, which waits until the whole process rests.
+            app.post_message(Key(key, None))
             await wait(lambda: shown.image is not None and shown.image is not before)
 
-        figures["screen: next page"] = statistics.median(await _time(lambda: press("pagedown")))
+        figures["screen: next page"] = statistics.median(await _time(lambda: press("pagedown"), 9))
         figures["screen: end"] = statistics.median(await _time(lambda: press("end"), 1))
         await wait(lambda: shown.pages.is_whole)
+        await pilot.pause()
         figures["screen: home"] = statistics.median(await _time(lambda: press("home"), 1))
-        await pilot.press("slash")
+        app.post_message(Key("slash", None))
+        await wait(lambda: app.focused is screen._field)
         times: list[float] = []
 
         async def search(text: str) -> None:
@@ -149,6 +154,7 @@ async def measure_screen(folder: Path) -> dict[str, float]:
 
         for text in _TYPED:
             for _ in range(_ROUNDS):
+                await pilot.pause()
                 times += await _time(lambda text=text: search(text), 1)  # type: ignore[misc]
                 await search("")
         ordered = sorted(times)

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import threading
+import time
+from pathlib import Path
 
 import msgspec
 import pytest
 
-from store import sessions
+from store import migrations, sessions
 from store.database import Database
 from store.errors import StoreError
-from store.records import Draft, DraftPrompt
+from store.records import Draft, DraftPrompt, Session
 from tests.store.helpers import execute
 from tests.waiting import wait_until
 
@@ -112,29 +114,100 @@ def test_the_writer_writes_the_newest_draft_and_skips_what_it_overtakes(
     assert sessions.load_session(db, "evening").draft.prompts[0].text == "red barn"
 
 
-def test_the_writer_tells_why_a_draft_was_not_written(
+def test_a_draft_that_was_not_written_is_told_and_the_next_one_is_written(
     db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    failed = threading.Event()
+    """One write that fails ends neither the writer nor what other sessions have in it."""
+    refused: set[str] = {"evening"}
     save_draft = sessions.save_draft
 
     def save(database: Database, name: str, draft: Draft) -> None:
-        if not failed.is_set():
-            failed.set()
+        if name in refused:
             raise StoreError("The disk is full.")
         save_draft(database, name, draft)
 
     monkeypatch.setattr(sessions, "save_draft", save)
     writer = sessions.DraftWriter(db)
     writer.write("evening", DRAFT)
-    assert failed.wait(10)
-    writer.close()
+    wait_until(lambda: writer.error, "the word that it was not written")
     assert str(writer.error) == "The disk is full."
-    writer = sessions.DraftWriter(db)
+    writer.write("morning", DRAFT)
+    wait_until(lambda: sessions.last_session_name(db) == "morning", "the other session")
+    refused.clear()
     writer.write("evening", DRAFT)
     writer.close()
     assert writer.error is None
     assert sessions.load_session(db, "evening").draft == DRAFT
+    assert sessions.load_session(db, "morning").draft == DRAFT
+
+
+def test_what_is_pending_at_the_end_is_written_before_it_ends(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_writing, may_go_on = threading.Event(), threading.Event()
+    save_draft = sessions.save_draft
+
+    def save(database: Database, name: str, draft: Draft) -> None:
+        is_writing.set()
+        assert may_go_on.wait(10)
+        save_draft(database, name, draft)
+
+    monkeypatch.setattr(sessions, "save_draft", save)
+    writer = sessions.DraftWriter(db)
+    writer.write("evening", Draft())
+    assert is_writing.wait(10)
+    for name in ("evening", "morning"):
+        writer.write(name, DRAFT)
+    threading.Timer(0.05, may_go_on.set).start()
+    writer.close()
+    for name in ("evening", "morning"):
+        assert sessions.load_session(db, name).draft == DRAFT
+
+
+def test_a_write_that_fails_at_the_end_is_told(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise StoreError("The disk is full.")
+
+    monkeypatch.setattr(sessions, "save_draft", refuse)
+    writer = sessions.DraftWriter(db)
+    writer.write("evening", DRAFT)
+    writer.close()
+    assert str(writer.error) == "The disk is full."
+
+
+def test_a_history_for_reading_only_has_its_sessions(db: Database, directory: Path) -> None:
+    sessions.save_draft(db, "evening", DRAFT)
+    execute(directory, f"PRAGMA user_version = {migrations.VERSION + 1}")
+    execute(
+        directory,
+        "UPDATE meta SET value = ? WHERE key = 'schema_version'",
+        str(migrations.VERSION + 1),
+    )
+    with Database.open(directory) as reader:
+        assert reader.is_read_only
+        assert sessions.load_session(reader, "evening").draft == DRAFT
+        assert sessions.load_session(reader, "new") == Session(
+            name="new", draft=Draft(), updated_at=0.0
+        )
+        assert [session.name for session in sessions.list_sessions(reader)] == ["evening"]
+
+
+def test_a_session_says_when_it_was_changed_last(db: Database) -> None:
+    before = time.time()
+    sessions.save_draft(db, "evening", DRAFT)
+    first = sessions.load_session(db, "evening").updated_at
+    assert before <= first <= time.time()
+    assert sessions.load_session(db, "evening").updated_at == first, "looking is no change"
+    new = sessions.load_session(db, "new").updated_at
+    assert first <= new <= time.time()
+
+
+@pytest.mark.parametrize("name", ["a", "x" * 100, "東京 at night"])
+def test_names_that_can_be_shown_are_taken(db: Database, name: str) -> None:
+    sessions.save_draft(db, name, DRAFT)
+    assert sessions.last_session_name(db) == name
 
 
 def write_text(db: Database, writer: sessions.DraftWriter, text: str, line: int = 1) -> None:

@@ -18,6 +18,7 @@ import typer
 from engines.base import EngineError
 from store.errors import SafelightError
 from store.folder import check_place, find_config_file, find_data_directory
+from store.records import JobState
 from tui.cli.options import JsonOption
 from tui.cli.run import (
     EXIT_DIFFERENT,
@@ -28,6 +29,7 @@ from tui.cli.run import (
     run_command,
 )
 from tui.terminal.detect import describe_terminal
+from tui.words import count_things
 
 if TYPE_CHECKING:
     from engines.settings import Settings
@@ -185,6 +187,14 @@ async def _examine_history(
         facts["read only"] = "yes" if database.is_read_only else "no"
         facts["worker"] = f"process {status.process_id}" if status.is_running else "none runs"
         facts["unfinished jobs"] = status.jobs
+        if status.trouble:
+            problems.append(f"The worker waits: {status.trouble}")
+        waiting = await darkroom.list_jobs([JobState.WAITING, JobState.RUNNING], limit=1000)
+        if count := sum(job.has_no_worker for job in waiting):
+            problems.append(
+                f"{count_things(count, 'job')} wait{'s' * (count == 1)} and no worker runs. Open "
+                "the darkroom, or run 'safelight worker'."
+            )
         problems.extend(check_database(database))
     finally:
         await darkroom.close()

@@ -320,6 +320,8 @@ class ComposeScreen(ImageScreen):
         if (context := self._parameters.context) is not None:
             model, size = (get_field(name).show(context) for name in ("model", "size"))
             facts = [f"{draft.engine} {model}", size, *facts]
+        if darkroom.worker_trouble:
+            facts = [f"waiting: {darkroom.worker_trouble}"]
         if darkroom.trouble:
             facts = ["history not open" if self.is_ready else "opening"]
         self._draft_error = darkroom.draft_error

@@ -5,6 +5,7 @@ What one image looks like is in `rows.py`, and in `sheet.py` for the contact she
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Sequence
 from itertools import islice
 from typing import ClassVar
@@ -37,6 +38,9 @@ from tui.work import start_work
 
 _MARGIN = 8
 """Rows that are read beyond those in sight."""
+
+_TELL_SECONDS = 0.25
+"""How often the length is shown while it grows: each time the whole screen is laid out."""
 
 
 class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
@@ -116,6 +120,7 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         self._smaller = 0
         self._thumbnails = Thumbnails(darkroom)
         self._is_loading = False
+        self._is_drawing = False
         self._sought: int | None = None
         self.asked = ("", NEWEST_FIRST)
 
@@ -150,25 +155,31 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
 
     async def _read_numbers(self) -> None:
         """Read the numbers that are still missing. The cursor stays on its image."""
-        pages = self.pages
+        pages, told_at = self.pages, time.monotonic()
         try:
             while not pages.is_whole:
                 boundary = len(pages.numbers)
                 added = await pages.read_more()
                 if not self.is_attached or pages is not self.pages:
                     return
-                self._fit()
                 if self._sought is not None and (row := pages.find_row(self._sought)) is not None:
                     self._sought = None
                     self.cursor = row
                 elif added and self.cursor >= boundary:
+                    self._fit()
                     self.set_reactive(HistoryList.cursor, self.cursor + added)
                     self._scroll_by(added)
-                if pages.total is not None:
-                    self.selection.settle(pages.total)
-                self.post_message(self.Counted())
+                if pages.is_whole or time.monotonic() - told_at >= _TELL_SECONDS:
+                    self._tell_length()
+                    told_at = time.monotonic()
         except SafelightError as error:
             self.post_message(self.Failed(error))
+
+    def _tell_length(self) -> None:
+        self._fit()
+        if self.pages.total is not None:
+            self.selection.settle(self.pages.total)
+        self.post_message(self.Counted())
 
     async def open_again(self) -> None:
         """Read the list anew: images came back to it."""
@@ -255,11 +266,10 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         self.virtual_size = Size(self.container_size.width, lines * self.row_height)
 
     async def _load(self) -> None:
-        """Read the rows in sight until none is missing, then their thumbnails."""
+        """Read the rows in sight until none is missing. Their thumbnails come after them."""
         if self._is_loading or not self.is_attached:
             return
         self._is_loading = True
-        pages, rows = self.pages, self._rows_in_sight()
         try:
             while self.is_attached:
                 pages, rows = self.pages, self._rows_in_sight()
@@ -270,24 +280,40 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
                 elif (pages, rows) == (self.pages, self._rows_in_sight()):
                     break
             self._look()
-            await self._draw_thumbnails(*rows)
         except SafelightError as error:
             self.post_message(self.Failed(error))
             return
         finally:
             self._is_loading = False
-        if (pages, rows) != (self.pages, self._rows_in_sight()):
-            self._start_loading()
+        if self.is_attached and not self._is_drawing:
+            start_work(self, self._draw_thumbnails, "thumbnails")
 
-    async def _draw_thumbnails(self, first: int, last: int) -> None:
+    async def _draw_thumbnails(self) -> None:
+        """Draw the thumbnails in sight until none is missing."""
         display = get_display(self.app)
-        has_pictures = self.is_sheet or self.has_thumbnails
-        if not has_pictures or display.image_protocol == "none":
+        if self._is_drawing or display.image_protocol == "none":
             return
-        size = (self._sheet.width, self._sheet.height) if self.is_sheet else THUMBNAIL
-        numbers = [image.number for row in range(first, last + 1) if (image := self.pages.get(row))]
-        if await self._thumbnails.draw(numbers, *size, display.colours, display.has_unicode):
-            self.refresh()
+        self._is_drawing = True
+        try:
+            while self.is_attached and (self.is_sheet or self.has_thumbnails):
+                size = (self._sheet.width, self._sheet.height) if self.is_sheet else THUMBNAIL
+                numbers = self._list_in_sight()
+                has_drawn = await self._thumbnails.draw(
+                    numbers, *size, display.colours, display.has_unicode
+                )
+                if has_drawn:
+                    self.refresh()
+                elif numbers == self._list_in_sight():
+                    break
+        except SafelightError as error:
+            self.post_message(self.Failed(error))
+        finally:
+            self._is_drawing = False
+
+    def _list_in_sight(self) -> list[int]:
+        """The numbers of the images in sight whose records are read."""
+        first, last = self._rows_in_sight()
+        return [image.number for row in range(first, last + 1) if (image := self.pages.get(row))]
 
     def _start_loading(self) -> None:
         if not self._is_loading and self.is_mounted and len(self.pages):
@@ -371,6 +397,7 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
     def watch_cursor(self, old_row: int, row: int) -> None:
         """Keep it in sight and tell. Only the two rows are drawn again, unless it scrolls."""
         self._sought = None
+        self._fit()
         self._keep_in_sight()
         for changed in (old_row, row):
             self.refresh_lines(self._find_line(changed), self.row_height)

@@ -97,7 +97,14 @@ async def test_a_job_that_may_have_been_paid_for_is_never_sent_by_itself(tmp_pat
         await wait_for(lambda: darkroom.jobs, "the job")
         darkroom.replace_job(darkroom.jobs[0].id, state=JobState.UNKNOWN)
         await wait_for(lambda: "may have been charged" in get_panel(app).said, "the warning")
+        # However often it is looked at, and whatever else happens meanwhile.
+        for seed in (777001, 777002, 777003):
+            darkroom.add_image(make_request(seed=seed))
+            await wait_for(lambda: str(seed) in read_screen(app), "an image")  # noqa: B023
+            await pilot.press("down", "up")
         assert [call for call in darkroom.calls if call[0] == "retry"] == []
+        assert darkroom.jobs[0].state is JobState.UNKNOWN
+        assert len(darkroom.sent) == 1
 
 
 async def test_a_filtered_image_is_a_warning(tmp_path: Path) -> None:
