@@ -95,9 +95,14 @@ class ProgressFile:
                     tuple(job_ids),
                 ).fetchall()
                 for job_id, step, steps, seconds_left, preview in rows:
-                    found[job_id] = Progress(
-                        step=step, steps=steps, seconds_left=seconds_left, preview=preview
-                    )
+                    values = (step, steps, seconds_left, preview)
+                    # A file that may be lost may also hold nonsense: that is no progress.
+                    with contextlib.suppress(msgspec.ValidationError):
+                        found[job_id] = msgspec.convert(
+                            dict(zip(Progress.__struct_fields__, values, strict=True)),
+                            Progress,
+                            builtin_types=(bytes,),
+                        )
         return found
 
     def data_version(self) -> int:

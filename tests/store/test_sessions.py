@@ -210,31 +210,6 @@ def test_names_that_can_be_shown_are_taken(db: Database, name: str) -> None:
     assert sessions.last_session_name(db) == name
 
 
-def test_the_writer_tells_why_a_draft_was_not_written(
-    db: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    failed = threading.Event()
-    save_draft = sessions.save_draft
-
-    def save(database: Database, name: str, draft: Draft) -> None:
-        if not failed.is_set():
-            failed.set()
-            raise StoreError("The disk is full.")
-        save_draft(database, name, draft)
-
-    monkeypatch.setattr(sessions, "save_draft", save)
-    writer = sessions.DraftWriter(db)
-    writer.write("evening", DRAFT)
-    assert failed.wait(10)
-    writer.close()
-    assert str(writer.error) == "The disk is full."
-    writer = sessions.DraftWriter(db)
-    writer.write("evening", DRAFT)
-    writer.close()
-    assert writer.error is None
-    assert sessions.load_session(db, "evening").draft == DRAFT
-
-
 def write_text(db: Database, writer: sessions.DraftWriter, text: str, line: int = 1) -> None:
     """Hand over a draft, and wait until it was written."""
     writer.write("main", Draft(prompts=(DraftPrompt(text=text),), place={"line": line}))
