@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NoReturn, Self
 
 from store.errors import SafelightError
-from store.folder import make_private_folder
+from store.folder import make_private_folder, sync
 from store.known_secrets import remember_secret
 
 _SHOWN = "Secret(…)"
@@ -175,6 +175,7 @@ def write_key_file(path: Path, key: Secret) -> None:
                 file.flush()
                 os.fsync(descriptor)
             temporary.replace(path)
+            sync(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from store.errors import StoreError
+from store.errors import RequestError, StoreError
 from store.known_secrets import conceal, conceal_bytes, has_secrets
 from store.records import Comparison, EnvironmentRecord, Result
+from store.request import Request
 
 STRIPPED = "The service wrote your key into the image file; what the file said was left out."
 
@@ -50,6 +51,21 @@ def conceal_comparison(comparison: Comparison) -> Comparison:
 def conceal_preview(preview: bytes | None) -> bytes | None:
     """`preview`, None when a secret stands in its file: another comes, or the image."""
     return None if preview is None or _has_secret(preview) else preview
+
+
+def check_prompts(request: Request) -> None:
+    """Raise `RequestError` for a prompt with a secret in it: a request is stored as it is."""
+    guidance = request.parameters.guidance
+    texts = [(f"prompts.{n}.text", each.text) for n, each in enumerate(request.stack.prompts, 1)]
+    texts += [("guidance", guidance.prompt)] if guidance is not None and guidance.prompt else []
+    for field, text in texts:
+        if conceal(text) != text:
+            raise RequestError(
+                field,
+                None,
+                "A prompt has your key in it. It would be stored, and written into images.",
+                "Take it out of the prompt.",
+            )
 
 
 def _has_secret(data: bytes) -> bool:

@@ -58,6 +58,10 @@ class HistoryUnavailable(Unavailable):
     """The database: busy, on a full or read-only disk, or not to be read or written just now."""
 
 
+class HistoryDamaged(HistoryUnavailable):
+    """What was read of the database makes no sense. A disk that fails for a moment looks alike."""
+
+
 class FileUnavailable(Unavailable):
     """A file beside the database that the system refuses to read or write just now."""
 

@@ -9,6 +9,7 @@ import msgspec
 from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
 
+from store.damage import mend
 from store.database import Database
 from store.errors import StoreError
 from store.integrity import find_changes, name_changes
@@ -303,7 +304,9 @@ def add_verification(db: Database, image_id: str, comparison: Comparison) -> Ver
 def _load_stages(read: Session, number: int) -> tuple[Stage, ...]:
     statement = select(StageRow).where(col(StageRow.image_number) == number)
     rows = read.exec(statement.order_by(col(StageRow.position))).all()
-    return tuple(Stage(name=row.name, step=row.step, sha256=row.sha256) for row in rows)
+    return tuple(
+        Stage(name=row.name, step=row.step, sha256=row.sha256) for row, _ in map(mend, rows)
+    )
 
 
 def _load_imported(read: Session, image: Image) -> Imported | None:

@@ -12,8 +12,10 @@ a one is taken only out of what a service says, and only where it stands alone.
 from __future__ import annotations
 
 import base64
+import functools
 import re
 from collections.abc import Callable
+from typing import NamedTuple
 
 CONCEALED = "[key]"
 """What stands where a secret was."""
@@ -33,30 +35,48 @@ _SPELLED_BYTES = 16 * 1024 * 1024
 """More bytes than these are an image, and looked through for the usual forms alone."""
 
 
+class _Patterns(NamedTuple):
+    """How a secret is found: in any spelling, in base64 or hexadecimal digits, and as a word."""
+
+    spelled: re.Pattern[str]
+    spelled_bytes: re.Pattern[bytes]
+    coded: re.Pattern[str]
+    coded_bytes: re.Pattern[bytes]
+    alone: re.Pattern[str]
+
+
 class _KnownSecret:
     """One secret and its forms. Shows nothing of itself."""
-
-    __slots__ = ("_alone", "_coded", "_cores", "_folded", "_spelled", "_text", "is_strong")
 
     def __init__(self, text: str) -> None:
         self._text = text
         self.is_strong = len(text) >= _LONG_WORD or (
             len(text) >= _STRONG_LENGTH and not text.isalpha()
         )
-        digits = text.encode().hex()
-        self._folded = (text.lower(), digits)
+        self._folded = (text.lower(), _encode(text).hex())
         self._cores = tuple(_list_base64_cores(text)) if self.is_strong else ()
-        coded = (
-            f"(?i:{digits})",
-            *(
-                f"[A-Za-z0-9+/_-]{{0,2}}{re.escape(core)}[A-Za-z0-9+/_-]{{0,3}}={{0,2}}"
-                for core in self._cores
-            ),
+
+    @functools.cached_property
+    def _patterns(self) -> _Patterns:
+        # Few programs ever need them, and to make them takes as long as a short command.
+        spelled = "".join(map(_spell, self._text[:_SPELLED_LENGTH]))
+        spelled += re.escape(self._text[_SPELLED_LENGTH:])
+        coded = "|".join(
+            (
+                f"(?i:{self._folded[1]})",
+                *(
+                    f"[A-Za-z0-9+/_-]{{0,2}}{re.escape(core)}[A-Za-z0-9+/_-]{{0,3}}={{0,2}}"
+                    for core in self._cores
+                ),
+            )
         )
-        self._coded = _compile("|".join(coded))
-        spelled = "".join(map(_spell, text[:_SPELLED_LENGTH])) + re.escape(text[_SPELLED_LENGTH:])
-        self._spelled = _compile(spelled)
-        self._alone = re.compile(f"(?<![A-Za-z0-9]){spelled}(?![A-Za-z0-9])")
+        return _Patterns(
+            re.compile(spelled),
+            re.compile(_encode(spelled)),
+            re.compile(coded),
+            re.compile(_encode(coded)),
+            re.compile(f"(?<![A-Za-z0-9]){spelled}(?![A-Za-z0-9])"),
+        )
 
     def is_text(self, text: str) -> bool:
         """Whether it is this one."""
@@ -66,19 +86,20 @@ class _KnownSecret:
         """`text` without it; `alone`: only where it is no part of a word."""
         lower = text.lower()
         if any(form in lower for form in self._folded) or _SPELLING.search(text):
-            text = (self._alone if alone else self._spelled[0]).sub(CONCEALED, text)
+            patterns = self._patterns
+            text = (patterns.alone if alone else patterns.spelled).sub(CONCEALED, text)
         if self._folded[1] in lower or any(core in text for core in self._cores):
-            text = self._coded[0].sub(CONCEALED, text)
+            text = self._patterns.coded.sub(CONCEALED, text)
         return text
 
     def mask(self, data: bytes) -> bytes:
         """`data` with as many asterisks in its place, so that what is around stays where it is."""
         lower = data.lower()
-        folded = [form.encode() in lower for form in self._folded]
+        folded = [_encode(form) in lower for form in self._folded]
         if folded[0] or len(data) <= _SPELLED_BYTES:
-            data = self._spelled[1].sub(_make_asterisks, data)
+            data = self._patterns.spelled_bytes.sub(_make_asterisks, data)
         if folded[1] or any(core.encode() in data for core in self._cores):
-            data = self._coded[1].sub(_make_asterisks, data)
+            data = self._patterns.coded_bytes.sub(_make_asterisks, data)
         return data
 
 
@@ -114,8 +135,9 @@ def conceal_bytes(data: bytes) -> bytes:
     return data
 
 
-def _compile(pattern: str) -> tuple[re.Pattern[str], re.Pattern[bytes]]:
-    return re.compile(pattern), re.compile(pattern.encode())
+def _encode(text: str) -> bytes:
+    # What is no key holds anything, halves of characters too; it is told elsewhere.
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _make_asterisks(found: re.Match[bytes]) -> bytes:
@@ -143,11 +165,12 @@ def _spell(sign: str) -> str:
 
 def _list_base64_cores(text: str) -> list[str]:
     """What base64 of anything with `text` in it holds, wherever `text` begins: both alphabets."""
+    size = len(_encode(text))
     encoders: tuple[Callable[[bytes], bytes], ...] = (base64.b64encode, base64.urlsafe_b64encode)
     cores: dict[str, None] = {}
     for before in range(3):
         # Without the characters that are also made of what stands before or behind.
-        begin, end = -(-before * 8 // 6), (before + len(text)) * 8 // 6
+        begin, end = -(-before * 8 // 6), (before + size) * 8 // 6
         for encode in encoders:
-            cores[encode(b"\0" * before + text.encode())[begin:end].decode()] = None
+            cores[encode(b"\0" * before + _encode(text))[begin:end].decode()] = None
     return list(cores)

@@ -22,7 +22,12 @@ import msgspec
 from sqlalchemy import exists, func, or_, update
 from sqlmodel import Session, col, select
 
-from store.concealment import conceal_comparison, conceal_environment, conceal_result
+from store.concealment import (
+    check_prompts,
+    conceal_comparison,
+    conceal_environment,
+    conceal_result,
+)
 from store.database import Database
 from store.errors import HistoryUnavailable, StoreError, Superseded, Unavailable
 from store.inputs import check_inputs
@@ -97,7 +102,7 @@ def recover(db: Database, *, paid_engines: Collection[str], serving: Serving | N
         ).all()
         for row, engine in orphans:
             is_paid = engine in paid_engines
-            _recover(row, is_paid, is_paid and bool(db.vault.read_spool(row.id)), fencing_token)
+            _recover(row, is_paid, is_paid and _has_answers(db, row.id), fencing_token)
             write.add(row)
     db.progress.clear()
     with contextlib.suppress(OSError):
@@ -129,7 +134,7 @@ def list_spooled(db: Database, fencing_token: int) -> list[Job]:
             .where(col(JobRow.state) == JobState.RUNNING.value, col(JobRow.epoch) == fencing_token)
             .order_by(col(JobRow.number))
         ).all()
-        return to_jobs(read, [row for row in rows if db.vault.read_spool(row.id)], {})
+        return to_jobs(read, [row for row in rows if _has_answers(db, row.id)], {})
 
 
 def enqueue(
@@ -148,8 +153,10 @@ def enqueue(
     `parent_id` is the image that they came from, `relation` how, `profile` the host to ask,
     `wanted` what they are to be run with, or something newer (None: by any worker).
     Raises `NotFound` when there is no such image, `RequestError` when a file that one starts
-    from is not kept.
+    from is not kept, or a known secret stands in a prompt.
     """
+    for request in requests:
+        check_prompts(request)
     with _put_in(db) as (write, jobs):
         if parent_id is not None:
             parent_id = find_row(write, ImageRow, parent_id).id
@@ -585,6 +592,14 @@ def _seal_what_was_not(write: Session) -> None:
     verdicts = select(VerificationRow.number).where(col(VerificationRow.seal).is_(None))
     for number in write.exec(verdicts).all():
         seal_verification(write, number or 0)
+
+
+def _has_answers(db: Database, job_id: str) -> bool:
+    """Whether answers of a service were kept for this job; one that cannot be read may be one."""
+    try:
+        return bool(db.vault.read_spool(job_id))
+    except StoreError:
+        return True
 
 
 def _recover(row: JobRow, is_paid: bool, has_answers: bool, fencing_token: int) -> None:

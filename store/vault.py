@@ -18,6 +18,9 @@ from store.folder import FOLDERS, make_private_folder, open_private, sync
 from store.known_secrets import conceal_bytes
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_LASTING = frozenset({errno.EISDIR, errno.ENOTDIR, errno.ELOOP})
+"""What does not pass by itself: something else stands in the place of a file or folder."""
+
 _JOB_ID = re.compile(r"[0-9a-f]{32}")
 _SUFFIX = re.compile(r"\.?([a-z0-9]{1,8})")
 _HEAD = struct.Struct(">II")
@@ -49,7 +52,8 @@ class Vault:
 
     def path(self, sha256: str, suffix: str) -> Path:
         """Where the file of this digest lies or would lie."""
-        if not _SHA256.fullmatch(sha256):
+        # A damaged record may hold anything.
+        if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
             raise StoreError(f"{sha256!r} is not the digest of a file.")
         match = _SUFFIX.fullmatch(suffix)
         if match is None:
@@ -64,7 +68,7 @@ class Vault:
         sha256 = hashlib.sha256(data).hexdigest()
         path = self.path(sha256, suffix)
         try:
-            make_private_folder(path.parent)
+            _make_directory(path.parent, self.directory)
             if _holds(path, data):
                 sync(path)
             else:
@@ -130,7 +134,7 @@ class Vault:
         data = conceal_bytes(data)
         path = self._spool_path(job_id)
         try:
-            make_private_folder(path.parent)
+            _make_directory(path.parent, self.directory)
             is_new = not path.exists()
             descriptor = open_private(path, os.O_CREAT | os.O_RDWR)
             try:
@@ -194,11 +198,21 @@ def suffix_of(mime: str) -> str:
     return _SUFFIXES.get(mime, ".bin")
 
 
-def _explain(verb: str, path: Path, error: OSError) -> FileUnavailable:
-    return FileUnavailable(
-        f"Cannot {verb} {path}: {error.strerror or error}.",
-        "Check the free space of the disk and that you may write there.",
-    )
+def _explain(verb: str, path: Path, error: OSError) -> StoreError:
+    said = f"Cannot {verb} {path}: {error.strerror or error}."
+    if error.errno in _LASTING:
+        return StoreError(said, "Something else has its name: move that away.")
+    return FileUnavailable(said, "Check the free space of the disk and that you may write there.")
+
+
+def _make_directory(path: Path, root: Path) -> None:
+    """Make `path` and what is missing above it, below `root`, lasting and private.
+
+    Not `root` itself: what was taken away is not to come again with nothing else in it.
+    """
+    if not root.is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(root))
+    make_private_folder(path)
 
 
 def _holds(path: Path, data: bytes) -> bool:

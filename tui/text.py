@@ -7,6 +7,7 @@ import re
 from store.invisible import INVISIBLE, INVISIBLE_IN_BLOCK
 from store.known_secrets import conceal
 from store.prompts import clean_text
+from store.records import Image, Job
 from store.request import Request
 
 CONTROL_PICTURES = {code: chr(0x2400 + code) for code in range(0x20)}
@@ -54,6 +55,12 @@ def shorten_middle(text: str, length: int, ellipsis: str = "…") -> str:
         return text
     tail = length // 2
     return f"{text[: length - tail - 1]}{ellipsis}{text[-tail:]}"
+
+
+def show_words(of: Image | Job) -> str:
+    """The first prompt of an image or a job in one line, behind a word where it is damaged."""
+    words = show_first_prompt(of.request)
+    return f"(damaged) {words}" if of.is_damaged else words
 
 
 def show_first_prompt(request: Request) -> str:

@@ -265,7 +265,9 @@ class JobExecution:
                 functools.partial(queue.record_wire, self._database, job.id, message)
             )
         if price := self._registry.estimate_cost(request):
-            await self._patience.insist(functools.partial(self._add_charge, price))
+            count = functools.partial(charges.count_charges, self._database, job.id)
+            place = await self._patience.insist(count) + 1
+            await self._patience.insist(functools.partial(self._add_charge, price, place))
         self._is_sent = True
         try:
             async with contextlib.aclosing(engine.generate(request, run)) as events:
@@ -281,10 +283,9 @@ class JobExecution:
         )
         return result
 
-    def _add_charge(self, price: float) -> None:
-        if not self._has_charge:
-            charges.add_charge(self._database, self._job.id, price)
-            self._has_charge = True
+    def _add_charge(self, price: float, place: int) -> None:
+        charges.add_charge(self._database, self._job.id, price, place)
+        self._has_charge = True
 
     def _drop_charge(self) -> None:
         if self._has_charge:

@@ -12,13 +12,16 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from engines.worker.process import WorkerLock
-from store.errors import Unavailable
+from store.errors import HistoryDamaged, Unavailable
 
 T = TypeVar("T")
 
 FIRST_SECONDS = 0.25
 LONGEST_SECONDS = 15.0
 """How long it waits before it tries again: twice as long each time, up to this."""
+
+DAMAGED_TRIES = 8
+"""How often a history that looks damaged is looked at: a minute. Then it is."""
 
 log = logging.getLogger("safelight.worker")
 
@@ -35,6 +38,7 @@ class Patience:
         self._leaving = asyncio.Event()
         self._told: set[str] = set()
         self._seconds = FIRST_SECONDS
+        self._damaged = 0
 
     def leave(self) -> None:
         """Wait no longer, but for what is precious."""
@@ -43,8 +47,9 @@ class Patience:
     async def insist(self, action: Callable[[], T], *, is_precious: bool = False) -> T:
         """What `action` returns, which runs in a thread until it raises no `Unavailable`.
 
-        Raises that only where the worker leaves meanwhile, and not for what `is_precious`: paid
-        for, and not to be made again. Being cancelled waits for the thread.
+        Raises that only where the history is damaged, or where the worker leaves meanwhile, and
+        not for what `is_precious`: paid for, and not to be made again. Being cancelled waits for
+        the thread.
         """
         while True:
             try:
@@ -58,7 +63,9 @@ class Patience:
     async def wait(self, error: Unavailable, *, is_precious: bool = False) -> None:
         """Tell what stands in the way, and wait before the next try; raises `error` to end it."""
         self._tell(error)
-        if self._lock is not None and not self._lock.is_in_place():
+        self._damaged += isinstance(error, HistoryDamaged)
+        is_gone = self._lock is not None and not self._lock.is_in_place()
+        if is_gone or self._damaged >= DAMAGED_TRIES:
             raise error
         if is_precious:
             await asyncio.sleep(self._seconds)
@@ -75,6 +82,7 @@ class Patience:
     def go_on(self) -> None:
         """It went well: the next trouble is another one."""
         self._seconds = FIRST_SECONDS
+        self._damaged = 0
         if not self._told:
             return
         self._told.clear()

@@ -316,8 +316,8 @@ class Worker:
     def _recover(self, database: Database, fencing_token: int, job: Job) -> None:
         if queue.get_job(database, job.id).state is not JobState.RUNNING:
             return  # The disk failed just after the commit.
-        answers = database.vault.read_spool(job.id)
         try:
+            answers = database.vault.read_spool(job.id)
             registry = self._find_registry(job.profile)
             if JobExecution(database, registry, job, fencing_token).recover(answers):
                 log.info("job %s: recovered from its spool", job.id)

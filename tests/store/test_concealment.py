@@ -9,12 +9,16 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from store import queue
 from store.concealment import STRIPPED, conceal_preview, conceal_result
+from store.database import Database
+from store.errors import RequestError
 from store.known_secrets import remember_secret
 from store.metadata.containers import read_metadata
 from store.pixels import digest_pixels, open_image
 from store.records import Result
-from tests.factories import make_result
+from store.request import Guidance
+from tests.factories import make_request, make_result
 
 KEY = "sk-CANARYc4n4ry0123456789abcdef"
 
@@ -74,6 +78,19 @@ def test_the_words_of_a_result_hold_no_key() -> None:
     result = conceal_result(given)
     assert result.warning == "It said: [key]."
     assert result.meta == {"answer id": "id-[key]", "[key]": "x"}
+
+
+def test_a_prompt_with_a_key_is_not_queued(db: Database) -> None:
+    remember_secret(KEY)
+    for request in (
+        make_request("a cat", f"fog {KEY}::-1"),
+        make_request(guidance=Guidance(preset="simple", prompt=f"Bearer {KEY}")),
+    ):
+        with pytest.raises(RequestError, match="has your key in it") as caught:
+            queue.enqueue(db, [make_request("a cat"), request])
+        assert KEY not in repr(vars(caught.value))
+    assert queue.list_jobs(db) == []
+    queue.enqueue(db, [make_request("sk-CANARY is only a part")])
 
 
 def test_an_image_without_a_key_keeps_every_byte() -> None:

@@ -97,6 +97,15 @@ def test_a_key_that_is_a_word_is_taken_only_out_of_what_a_service_says(key: str)
     assert said == f"Incorrect key: [key]. Try m{key}y."
 
 
+@pytest.mark.parametrize(
+    "key", ["sk-\udcff-1234567", "ключ-1234-ключ", "sk 12345678\n", "\ud800" * 20]
+)
+def test_what_can_be_no_key_is_not_shown_either(key: str) -> None:
+    remember_secret(key)
+    assert conceal(f"no: {key}!") == "no: [key]!"
+    assert conceal_bytes(b"no: %41!") == b"no: %41!"
+
+
 def test_a_very_long_key_is_known_too() -> None:
     key = "".join(chr(0x21 + place * 7 % 94) for place in range(4096))
     remember_secret(key)

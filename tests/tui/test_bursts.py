@@ -125,7 +125,7 @@ async def test_commands_in_a_burst_are_carried_out_until_one_begins_typing(tmp_p
 
 async def test_a_text_that_is_pasted_where_nothing_is_typed_does_nothing(tmp_path: Path) -> None:
     darkroom = DeskDarkroom(tmp_path, START)
-    async with running(darkroom) as (app, pilot):
+    async with running(darkroom) as (app, _):
         for text in ("remove every V shape", "quiet water\rand a goat\n"):
             await send(app, press(text))
             assert darkroom.draft.prompts == START.prompts

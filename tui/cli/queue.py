@@ -47,6 +47,8 @@ def jobs(
 
 
 def _say_why(row: Job) -> str:
+    if row.is_damaged:
+        return f"(damaged) {row.error or ''}"
     if row.has_no_worker:
         return NO_WORKER
     return FOR_OTHERS if row.is_for_others else row.error or ""
@@ -72,6 +74,7 @@ def _describe_job(row: Job) -> dict[str, Any]:
         "kind": row.error_kind,
         "error": row.error,
         "is_for_others": row.is_for_others,
+        "is_damaged": row.is_damaged,
         "has_no_worker": row.has_no_worker,
         "image_id": row.image_id,
     }

@@ -36,7 +36,8 @@ SEQUENCE_BYTES = 128
 """No key, mouse or mode report is longer."""
 
 _CONTROLS = re.compile(rb"[\x00-\x1f\x7f]")
-_CSI = re.compile(rb"\x1b\[[0-?]*[ -/]*")
+_CSI = re.compile(rb"\x1b\[[ -?]*")
+"""Looser than the grammar: some terminals report a mouse at places below 0."""
 _CONSOLE = re.compile(rb"\x1b\[\[")
 _SS3 = re.compile(rb"\x1bO[0-9;]*")
 _STRING_STARTS = frozenset(b"]P_^X")

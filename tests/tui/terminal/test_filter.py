@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from rich.cells import cell_len
-from rich.segment import Segment
+from rich.segment import ControlType, Segment
 from textual.color import Color
 
 from tui.terminal.filter import ControlFilter
@@ -43,5 +43,5 @@ def test_what_people_write_and_images_are_made_of_passes(text: str) -> None:
 
 
 def test_the_programs_own_controls_pass() -> None:
-    segments = [Segment("\x1b[2J", None, [(1, 2)]), Segment("x\u202e")]
+    segments = [Segment("\x1b[2J", None, [(ControlType.CLEAR,)]), Segment("x\u202e")]
     assert [one.text for one in ControlFilter().apply(segments, BLACK)] == ["\x1b[2J", "x"]
