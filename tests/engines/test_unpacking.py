@@ -16,8 +16,8 @@ RAW = zlib.compressobj(wbits=-15)
 BARE = RAW.compress(TEXT) + RAW.flush()
 
 
-def pack(data: bytes) -> bytes:
-    return gzip.compress(data, mtime=0)
+def pack(data: bytes, level: int = 9) -> bytes:
+    return gzip.compress(data, level, mtime=0)
 
 
 @pytest.mark.parametrize(

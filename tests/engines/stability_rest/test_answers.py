@@ -18,10 +18,9 @@ from engines.stability_rest.answers import (
     explain_status,
     explain_transport,
     explain_unreachable,
-    find_said,
-    parse_body,
     read_events,
 )
+from engines.stability_rest.bodies import find_said, parse_body
 from store.records import FinishReason
 from tests.factories import make_plain, make_rest_request
 
@@ -130,7 +129,7 @@ def test_what_the_service_says_is_one_clean_line() -> None:
     assert find_said({"message": "m"}) == "m"
     assert find_said({"errors": "e", "message": "m"}) == "e"
     assert find_said({"errors": ["a", None, "", "b\n\x1bc"]}) == "a b ?c"
-    assert find_said({"errors": [], "message": "m"}) == ""
+    assert find_said({"errors": [], "message": "m"}) == "m"
     assert parse_body(b"\xff") == parse_body(b"7") == parse_body(b"") == {}
     assert parse_body(b'{"a": 1}') == {"a": 1}
 
