@@ -14,8 +14,8 @@ NEWS_BYTES = 256 * 1024 * 1024
 ANSWERS = 100
 """Answers that hold something; one is usual, ten are a server's that ignores how many."""
 
-MESSAGES = 100_000
-"""Messages of any kind: one a second for more than a day."""
+MESSAGES = 50_000
+"""Messages that hold nothing: one a second for half a day."""
 
 
 class Allowance:

@@ -170,7 +170,8 @@ async def read_answer(
         await spooler.finish()
         limit, end = find_limits()
         left = end - asyncio.get_running_loop().time()
-        data = await _await_message(reading, min(limit, left), call)
+        await _await_message(reading, min(limit, left), call)
+        data = await reading
     except TimeoutError:
         silence = f"said nothing for {limit:g} seconds"
         raise explain_silence(call, silence if limit < left else "did not finish in time") from None
@@ -188,8 +189,8 @@ async def read_answer(
     return None if data is grpc.aio.EOF else bytes(data)
 
 
-async def _await_message(reading: asyncio.Future[Any], seconds: float, call: Call) -> Any:
-    """What `reading` gives. Raises `TimeoutError`, and `EngineError` for too much memory.
+async def _await_message(reading: asyncio.Future[Any], seconds: float, call: Call) -> None:
+    """Return when `reading` is over. Raises `TimeoutError`, `EngineError` for too much memory.
 
     gRPC reads ahead of what it can make of it: frames that hold nothing of a message are never
     shown to us, and an endless stream of them takes hundreds of megabytes.
@@ -204,7 +205,6 @@ async def _await_message(reading: asyncio.Future[Any], seconds: float, call: Cal
         if not reading.done() and read_resident() - before > WAITING_LIMIT:
             size = show_size(WAITING_LIMIT)
             raise explain_excess(call.host, f"takes {size} of memory before it can be read")
-    return reading.result()
 
 
 def _is_being_cancelled() -> bool:

@@ -61,7 +61,8 @@ def parse_body(data: bytes) -> dict[str, Any] | None:
 
 def find_said(body: dict[str, Any]) -> str:
     """What the service says is wrong, as one clean line; empty when it says nothing."""
-    texts = body.get("errors") or [body.get("message")]
+    errors = body.get("errors") or body.get("message")
+    texts = errors if isinstance(errors, list) else [errors]
     return clean_text(" ".join(str(text) for text in texts if text))
 
 

@@ -314,15 +314,15 @@ def test_a_fault_that_passes_is_no_finding(
     vault: Vault, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     sha256 = vault.put(b"precious", ".png")
-    read, failing = Path.read_bytes, [True, True]
+    read, failing = Path.open, [True, True]
 
-    def stumble(path: Path) -> bytes:
+    def stumble(path: Path, *how: Any) -> Any:
         if failing:
             failing.pop()
             raise OSError(number, os.strerror(number))
-        return read(path)
+        return read(path, *how)
 
-    monkeypatch.setattr(Path, "read_bytes", stumble)
+    monkeypatch.setattr(Path, "open", stumble)
     assert vault.get(sha256, ".png") == b"precious"
     failing += [True] * 10
     with pytest.raises(FileUnavailable, match=os.strerror(number)):

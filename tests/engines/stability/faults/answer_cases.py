@@ -114,7 +114,7 @@ def _list_types() -> list[Case]:
 
 def _list_contents() -> list[Case]:
     filtered, error = generation.FILTER, generation.ERROR
-    tall = picture(height=192)
+    tall, half = picture(height=192), picture()[:-500]
     blurred: dict[str, Any] = {"reason": FinishReason.FILTER}
     return [
         _case("no answer at all", _NO_IMAGE),
@@ -147,6 +147,8 @@ def _list_contents() -> list[Case]:
         _case("a wrong size of the file", MADE, answer(artifact(size=7))),
         _case("two images in two answers", Ends(words="2 images"), *_pair(None, picture("JPEG"))),
         _case("two images in one answer", Ends(words="2 images"), answer(artifact(), artifact())),
+        _case("half an image, then a whole one", Ends(words="2 images"), *_pair(half, None)),
+        _case("half an image twice", _UNUSABLE, *_pair(half, half)),
         _case("nine images", Ends(words="9 images"), answer(*[artifact()] * 9)),
         _case("an image between keepalives", MADE, answer(), answer(artifact()), answer()),
     ]
