@@ -7,8 +7,8 @@
 Works on a copy of the tree in FOLDER, on one processor. First it finds out which tests run which
 lines (once; the file `reach-AREA.json` there can be removed). A change is caught when a test fails
 that passed before. What has been tried stands in `SEED.jsonl` and is not tried again, so that it
-can be ended and begun anew; `--again` tries those once more that were not caught, with the tests of
-now. `--at` tries every change at a place instead of a draw. The status is 1 when something survived.
+can be ended and begun anew; `--again` tries those once more that were not caught, with the tests
+of now. `--at` tries every change at a place instead of a draw. Status 1: something survived.
 
 A survivor is not always a fault of the tests: some changes can be seen by nobody.
 """
