@@ -2,13 +2,13 @@
 
     pip install -e ".[mutation]"
     python -m tests.mutation --seed 1 [--changes 150] [--areas store worker ...]
-        [--folder FOLDER] [--seconds 60] [--no-programs] [--at PATH[:LINE] ...]
+        [--folder FOLDER] [--seconds 60] [--no-programs] [--again] [--at PATH[:LINE] ...]
 
 Works on a copy of the tree in FOLDER, on one processor. First it finds out which tests run which
 lines (once; the file `reach-AREA.json` there can be removed). A change is caught when a test fails
 that passed before. What has been tried stands in `SEED.jsonl` and is not tried again, so that it
-can be ended and begun anew. `--at` tries every change at a place instead of a draw. The status is
-1 when something survived.
+can be ended and begun anew; `--again` tries those once more that were not caught, with the tests
+of now. `--at` tries every change at a place instead of a draw. Status 1: something survived.
 
 A survivor is not always a fault of the tests: some changes can be seen by nobody.
 """
@@ -221,6 +221,7 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir(), "mutation"))
     parser.add_argument("--seconds", type=float, default=60, help="of the tests of one change")
     parser.add_argument("--at", nargs="+", default=[], metavar="PATH[:LINE]")
+    parser.add_argument("--again", action="store_true", help="try those again that survived")
     parser.add_argument("--no-programs", action="store_true", help="tests in one process only")
     told = parser.parse_args()
     if hasattr(os, "sched_setaffinity"):
@@ -232,6 +233,8 @@ def main() -> int:
     if told.at:
         record.unlink(missing_ok=True)
     known = _read_record(record)
+    if told.again:
+        known = {name: trial for name, trial in known.items() if trial.end == _CAUGHT}
     copy = Copy(told.folder)
     for name in _LOADED:
         __import__(name)

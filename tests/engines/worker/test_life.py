@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import signal
 from pathlib import Path
@@ -217,6 +218,21 @@ async def test_only_what_the_service_may_have_taken_counts(
     after = look(tmp_path, job)
     assert (after.state, after.error_kind) == (state, kind)
     assert sum_charges(tmp_path) == credits
+
+
+async def test_what_is_sent_and_what_it_may_cost_is_recorded_before_it_is_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = use(monkeypatch, Scripted(is_held=True))
+    [job] = ask(tmp_path)
+    worker = asyncio.create_task(Worker(tmp_path, make_settings).run())
+    await asyncio.wait_for(engine.began.wait(), 30)
+    with Database.open(tmp_path) as database:
+        assert queue.read_wire(database, job.id) == b"asked for"
+        assert charges.sum_charges(database, 0.0) == PRICE
+    engine.go_on.set()
+    assert await asyncio.wait_for(worker, 30) == 0
+    assert look(tmp_path, job).wire_sha256 == hashlib.sha256(b"asked for").hexdigest()
 
 
 async def test_what_the_engine_does_not_take_is_neither_sent_nor_charged(
@@ -482,5 +498,8 @@ async def test_a_worker_stays_as_long_as_it_is_told(
     [last] = ask(tmp_path)
     await wait_for(lambda: look(tmp_path, last).state is JobState.DONE)
     assert not worker.done()
-    clock.now = 359.0
-    assert await asyncio.wait_for(worker, 30) == 0
+    async with asyncio.timeout(30):
+        while not worker.done():
+            clock.now += 121.0  # whenever it looked at the clock last
+            await asyncio.sleep(0.01)
+    assert await worker == 0
