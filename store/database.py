@@ -24,7 +24,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import QueuePool
 from sqlmodel import Session
 
-from store import migrations
+from store import migrations, witness
 from store.errors import HistoryUnavailable, StoreError
 from store.folder import prepare_folder
 from store.progress import ProgressFile
@@ -197,6 +197,8 @@ class Database:
         """
         with self.raw() as connection:
             migrations.copy(connection, path)
+            if not self.is_read_only:
+                witness.note_history(self.directory, connection, copy=path.absolute())
 
     @contextlib.contextmanager
     def raw(self) -> Iterator[sqlite3.Connection]:
@@ -210,6 +212,12 @@ class Database:
 
     def close(self) -> None:
         """Close all connections."""
+        if not self.is_read_only:
+            with (
+                contextlib.suppress(sqlite3.Error),
+                contextlib.closing(self._file.connect(0.05)) as own,
+            ):
+                witness.note_history(self.directory, own)
         self._engine.dispose()
         self.progress.close()
         with self._watch_lock:
@@ -301,13 +309,17 @@ def find_form(directory: Path) -> int | None:
     path = directory.expanduser().absolute() / FILE_NAME
     try:
         if not path.exists():
+            witness.check_there(path.parent, path)
             return None
     except OSError as error:
         raise StoreError(
             f"The data folder {directory} cannot be used: {error.strerror or error}.",
             "Choose another one with SAFELIGHT_HOME.",
         ) from error
-    return _look(path, is_read_only=True).version
+    version = _look(path, is_read_only=True).version
+    if version == 0:
+        witness.check_there(path.parent, path)
+    return version
 
 
 def _dbapi(connection: Connection) -> Any:
@@ -326,13 +338,17 @@ def _open_history(directory: Path, create: bool, seconds: float) -> HistoryFile:
             "Use another Python: those from python.org, conda or uv bring a newer one.",
         )
     directory = directory.expanduser().absolute()
+    path = directory / FILE_NAME
+    if create and directory.is_dir() and not path.exists():
+        witness.check_there(directory, path)
     why = prepare_folder(directory, FILE_NAME, create=create)
-    return _open_file(directory, directory / FILE_NAME, why, seconds)
+    return _open_file(directory, path, why, seconds)
 
 
 def _open_file(directory: Path, path: Path, why: str, seconds: float) -> HistoryFile:
     """`why`: why it cannot be written, empty when it can."""
     can_write = not why
+    noted = witness.read_witness(directory)
     # Looked at read-only first: a history that is too new must stay as it is to the byte.
     is_immutable = False
     try:
@@ -351,6 +367,7 @@ def _open_file(directory: Path, path: Path, why: str, seconds: float) -> History
                 "Make its folder writable once.",
             ) from error
         found = _look(path, is_read_only=not can_write, is_immutable=is_immutable)
+    warnings: tuple[str, ...] = ()
     if found.version > migrations.VERSION:
         if found.min_reader_version > migrations.VERSION:
             raise StoreError(
@@ -359,6 +376,13 @@ def _open_file(directory: Path, path: Path, why: str, seconds: float) -> History
                 "Update Safelight; nothing was changed.",
             )
         why = "A newer Safelight made it; update Safelight to write to it."
+    elif found.version == 0 and can_write:
+        witness.check_there(directory, path)
+    elif change := _find_change(directory, path, noted, is_immutable=is_immutable):
+        if found.version < migrations.VERSION:
+            raise StoreError(change)
+        why = change
+        warnings = (change,)
     elif found.version < migrations.VERSION and not can_write:
         raise StoreError(
             f"The history {path} has an older form and cannot be brought up to date, "
@@ -367,9 +391,23 @@ def _open_file(directory: Path, path: Path, why: str, seconds: float) -> History
         )
     if why:
         journal = JournalMode("read-only", "FULL")
-        return HistoryFile(directory, path, journal, True, is_immutable, why, ())
+        return HistoryFile(directory, path, journal, True, is_immutable, why, warnings)
     journal, warnings = _prepare(directory, path, seconds)
     return HistoryFile(directory, path, journal, False, False, "", warnings)
+
+
+def _find_change(
+    directory: Path, path: Path, noted: witness.Witness | None, *, is_immutable: bool
+) -> str:
+    """What `witness.find_change` says of the file at `path`."""
+    if noted is None:
+        return ""
+    try:
+        connection = connect(path, is_read_only=True, is_immutable=is_immutable)
+    except sqlite3.Error as error:
+        raise explain(error, path) from error
+    with contextlib.closing(connection):
+        return witness.find_change(directory, path, connection, noted)
 
 
 def _look(path: Path, *, is_read_only: bool, is_immutable: bool = False) -> Found:
@@ -394,6 +432,8 @@ def _prepare(directory: Path, path: Path, seconds: float) -> tuple[JournalMode, 
             journal = _set_journal(connection, rule, seconds)
             connection.execute(f"PRAGMA synchronous = {journal.synchronous}")
             migrations.migrate(connection, path)
+            witness.name_history(connection)
+            witness.note_history(directory, connection, is_accepted=True)
     except sqlite3.Error as error:
         raise explain(error, path) from error
     if journal == rule:

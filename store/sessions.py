@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import logging
 import threading
 import time
@@ -43,10 +45,24 @@ def load_session(db: Database, name: str) -> Session:
         return _to_session(row)
 
 
-def save_draft(db: Database, name: str, draft: Draft) -> None:
-    """Keep what is in the editor of this session; it is on disk when this returns."""
+class OpenElsewhere(StoreError):
+    """Another darkroom writes to the same session, so a draft was not written over its own."""
+
+
+def save_draft(db: Database, name: str, draft: Draft, known: Draft | None = None) -> None:
+    """Keep what is in the editor of this session; it is on disk when this returns.
+
+    `known`: what stood there when it was last read or written here. Raises `OpenElsewhere` where it
+    is something else by now, and is not `draft` either; where the cursor is does not count.
+    """
     with db.write() as write:
         row = _find(write, name) or _make(name, "")
+        if known is not None and row.number is not None:
+            # As it will be read again: half characters are repaired on the way.
+            now = _put_aside_place(decode_draft(encode_draft(draft, "")))
+            there = _put_aside_place(_decode(row))
+            if there not in (now, _put_aside_place(known)):
+                raise OpenElsewhere(f"The session {name} is open elsewhere too.")
         row.draft = encode_draft(draft, row.draft)
         row.used = _next_use(write)
         row.updated_at = time.time()
@@ -71,17 +87,33 @@ def last_session_name(db: Database) -> str | None:
 class DraftWriter:
     """Writes the newest draft of each session; what it overtakes is skipped.
 
-    `write` returns at once, because a durable commit takes longer than a keystroke may.
+    `write` returns at once, because a durable commit takes longer than a keystroke may. Where
+    another darkroom writes to the same session, the draft goes on in a session of its own.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._pending: dict[str, Draft] = {}
+        self._known: dict[str, Draft] = {}
+        self._moved: dict[str, str] = {}
         self._condition = threading.Condition()
         self._is_closing = False
         self.error: StoreError | None = None
         self._thread = threading.Thread(target=self._run, name="draft writer", daemon=True)
         self._thread.start()
+
+    def load(self, name: str) -> Session:
+        """The session of this name, as `load_session`; what is there now may be written over."""
+        session = load_session(self._database, name)
+        with self._condition:
+            self._known[name] = session.draft
+            self._moved.pop(name, None)
+        return session
+
+    def find_place(self, name: str) -> str:
+        """The session that drafts of `name` are written to: another one where that is open
+        elsewhere too."""
+        return self._moved.get(name, name)
 
     def write(self, name: str, draft: Draft) -> None:
         """Hand over the draft of session `name`."""
@@ -106,11 +138,45 @@ class DraftWriter:
                 drafts, self._pending = self._pending, {}
             for name, draft in drafts.items():
                 try:
-                    save_draft(self._database, name, draft)
+                    self._write(name, draft)
                     self.error = None
                 except StoreError as error:
                     self.error = error
                     logging.getLogger(__name__).warning("draft not saved: %s", error)
+
+    def _write(self, name: str, draft: Draft) -> None:
+        place = self.find_place(name)
+        with self._condition:
+            known = self._known.get(place)
+        if known is None:
+            save_draft(self._database, place, draft)
+            return
+        try:
+            save_draft(self._database, place, draft, known)
+        except OpenElsewhere:
+            if _put_aside_place(draft) == _put_aside_place(known):
+                return  # nothing was changed here
+            place = self._move(name, draft)
+        with self._condition:
+            self._known[place] = decode_draft(encode_draft(draft, ""))
+
+    def _move(self, name: str, draft: Draft) -> str:
+        """Put a draft into a session that nobody has yet, where those after it go too."""
+        for number in itertools.count(2):
+            place = f"{name[: NAME_LIMIT - 10]} {number}"
+            with contextlib.suppress(OpenElsewhere):
+                save_draft(self._database, place, draft, known=_NOBODYS)
+                break
+        self._moved[name] = place
+        return place
+
+
+_NOBODYS = Draft(engine="")
+"""A draft that is in no session."""
+
+
+def _put_aside_place(draft: Draft) -> Draft:
+    return msgspec.structs.replace(draft, place={})
 
 
 def encode_draft(draft: Draft, stored: str | bytes) -> str:
@@ -201,4 +267,8 @@ def _next_use(transaction: Transaction) -> int:
 
 def _to_session(row: SessionRow) -> Session:
     row = mend(row)[0]
-    return Session(name=row.name, draft=decode_draft(row.draft), updated_at=row.updated_at)
+    return Session(name=row.name, draft=_decode(row), updated_at=row.updated_at)
+
+
+def _decode(row: SessionRow) -> Draft:
+    return decode_draft(as_text(row.draft))

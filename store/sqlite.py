@@ -129,9 +129,26 @@ _KINDS = {sqlite3.SQLITE_NOTADB: StoreError, sqlite3.SQLITE_CORRUPT: HistoryDama
 """No waiting makes a database of another file. SQLite calls damaged what a disk could not read."""
 
 
+NO_LOCKS = (
+    "The file system of {path} cannot lock files, so two programs could undo each other's work.",
+    "Put the data folder on a disk of this machine, with SAFELIGHT_HOME.",
+)
+"""What is said, and what to do, where a file system cannot lock."""
+
+_LOCK_FAULTS = (
+    sqlite3.SQLITE_IOERR_LOCK,
+    sqlite3.SQLITE_IOERR_RDLOCK,
+    sqlite3.SQLITE_IOERR_UNLOCK,
+    sqlite3.SQLITE_IOERR_CHECKRESERVEDLOCK,
+)
+
+
 def explain(error: BaseException, path: Path) -> StoreError:
     """`error` of SQLite as one that a person can act on; `HistoryUnavailable` where it may pass."""
     code = primary_code(error)
+    if getattr(error, "sqlite_errorcode", 0) in _LOCK_FAULTS:
+        message, hint = NO_LOCKS
+        return StoreError(message.format(path=path), hint)
     if code == sqlite3.SQLITE_LOCKED:
         code = sqlite3.SQLITE_BUSY
     if code in _EXPLANATIONS:

@@ -47,6 +47,20 @@ def _take_one_processor() -> None:
 _take_one_processor()
 
 
+_NAMED_BYTES = 40
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """The name of a value in the name of its test; None for the usual one.
+
+    Long bytes make no name, and packed ones have the time in them: each worker of pytest would
+    know other tests.
+    """
+    if isinstance(val, bytes) and len(val) > _NAMED_BYTES:
+        return argname
+    return None
+
+
 def pytest_collection_finish() -> None:
     """Look for garbage among what the tests make, not among a million loaded objects."""
     gc.collect()

@@ -150,6 +150,8 @@ class Darkroom:
         from store.sessions import DraftWriter
 
         self._opened = Database.open(self.directory)
+        if self._opened.is_read_only:
+            self.notes.extend(self._opened.warnings)
         self._drafts = DraftWriter(self._opened)
 
     async def close(self) -> None:
@@ -187,7 +189,9 @@ class Darkroom:
 
     def explain_writing(self) -> str:
         """Why nothing can be added to the history now; "" when it can."""
-        return self.trouble or (READ_ONLY if self.is_read_only else "")
+        if self.trouble or not self.is_read_only:
+            return self.trouble
+        return " ".join([READ_ONLY, *(self._opened.warnings if self._opened else ())])
 
     # Sessions
 
@@ -208,7 +212,9 @@ class Darkroom:
         from store import sessions
 
         wanted = name or sessions.last_session_name(self.database) or FIRST_SESSION
-        return sessions.load_session(self.database, wanted)
+        if self._drafts is None:
+            return sessions.load_session(self.database, wanted)
+        return self._drafts.load(wanted)
 
     async def check_session(self, name: str | None) -> None:
         """Raise `NotFound`, with those that there are, unless `name` is a session or None."""
@@ -238,6 +244,13 @@ class Darkroom:
         from store import sessions
 
         await asyncio.to_thread(sessions.save_draft, self.database, name, draft)
+
+    def find_draft_place(self, name: str) -> str:
+        """The session that the draft of session `name` is written to.
+
+        It is another one where a second darkroom writes to that: then each keeps its text.
+        """
+        return name if self._drafts is None else self._drafts.find_place(name)
 
     @property
     def draft_error(self) -> StoreError | None:

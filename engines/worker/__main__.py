@@ -25,7 +25,7 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     start_log("%(asctime)s %(levelname)s %(message)s", logging.INFO)
 
-    from engines.worker.memory import bound_arenas
+    from engines.memory import bound_arenas
     from engines.worker.worker import Worker
     from store.errors import SafelightError
 

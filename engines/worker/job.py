@@ -21,6 +21,7 @@ from engines.base import (
     Warned,
 )
 from engines.cost import check_budget, describe_cost, show_credits
+from engines.memory import forget_frames
 from engines.thinning import why_no_restore
 from engines.verify import explain_failure, find_obstacle, verify_result
 from engines.worker.patience import Patience
@@ -130,7 +131,7 @@ class JobExecution:
     async def _find_ending(self, work: asyncio.Task[Ending]) -> Ending:
         """How the job is to be ended in the store, once `work` is over."""
         try:
-            return await work
+            return await self._await(work)
         except asyncio.CancelledError:
             if not work.cancelled():
                 raise
@@ -151,6 +152,14 @@ class JobExecution:
             log.exception("job %s ended by a fault", self._job.id)
             text = f"{type(error).__name__} while making the image.{self._may_be_charged}"
             return functools.partial(self._fail, Failure.INTERNAL, text)
+
+    async def _await(self, work: asyncio.Task[Ending]) -> Ending:
+        """What `work` gives; its failure holds nothing of what was read any more."""
+        try:
+            return await work
+        except Exception as error:
+            forget_frames(error)
+            raise
 
     async def _record(self, ending: Ending) -> None:
         """Do `ending`, however long a disk or another program stands in the way."""

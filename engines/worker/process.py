@@ -29,6 +29,7 @@ from engines.worker.program import read_serving
 from store.errors import FileUnavailable, StoreError
 from store.folder import find_config_file, open_private
 from store.records import Serving
+from store.sqlite import NO_LOCKS
 
 if TYPE_CHECKING:
     from store.database import Database
@@ -90,12 +91,40 @@ def _check_files(directory: Path) -> None:
     os.close(_open_log(directory / LOG_NAME))
 
 
+def _lock(descriptor: int, how: int, directory: Path) -> None:
+    """Lock an open file in `directory`. Raises `BlockingIOError` where another one holds it and is
+    not waited for, `StoreError` where the file system cannot lock.
+    """
+    try:
+        fcntl.flock(descriptor, how)
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        message, hint = NO_LOCKS
+        raise StoreError(
+            f"{message.format(path=directory)} ({error.strerror or error})", hint
+        ) from None
+
+
+def check_locks(directory: Path) -> None:
+    """Raise `StoreError` where the file system of the folder cannot lock. Makes nothing."""
+    try:
+        descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return  # why it cannot be opened is said where it is used
+    try:
+        with contextlib.suppress(BlockingIOError):
+            _lock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB, directory)
+    finally:
+        os.close(descriptor)
+
+
 @contextlib.contextmanager
 def hold_startup_lock(directory: Path) -> Iterator[None]:
     """Wait for and hold the lock under which workers start and leave."""
     descriptor = _open_lock(directory / STARTUP_NAME)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        _lock(descriptor, fcntl.LOCK_EX, directory)
         yield
     finally:
         os.close(descriptor)
@@ -109,7 +138,7 @@ def try_startup_lock(directory: Path) -> Iterator[bool]:
     """
     descriptor = _open_lock(directory / STARTUP_NAME)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _lock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, directory)
     except BlockingIOError:
         yield False
     else:
@@ -136,7 +165,7 @@ class WorkerLock:
         deadline = time.monotonic() + seconds
         while True:
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _lock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, self._path.parent)
                 break
             except BlockingIOError:
                 if time.monotonic() > deadline:
@@ -218,6 +247,8 @@ def _find_holder(path: Path) -> dict[str, Any] | None:
         except (OSError, ValueError):
             return {}
         return note if isinstance(note, dict) else {}
+    except OSError:
+        return None  # where nothing can be locked nobody holds a lock
     finally:
         os.close(descriptor)
     return None

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from engines.base import Failure
+from engines.memory import give_back
 from engines.registry import EngineRegistry
 from engines.settings import Settings, load_user_settings
 from engines.worker.job import JobExecution
-from engines.worker.memory import give_back
 from engines.worker.patience import Patience
 from engines.worker.process import (
     ALREADY_RUNNING,

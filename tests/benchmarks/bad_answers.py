@@ -170,11 +170,15 @@ class Bench:
 
         def is_over() -> bool:
             assert self._process is not None
-            assert self._process.poll() is None, "the worker has ended"
+            if (status := self._process.poll()) is not None:
+                raise AssertionError(f"the worker ended ({status}): {self._read_log()[-2000:]}")
             return queue.get_job(self._database, job.id).state.is_final
 
         wait_until(is_over, "the end of the job", _GUARD)
         return queue.get_job(self._database, job.id)
+
+    def _read_log(self) -> str:
+        return self._log.read_text("utf-8", "replace")
 
     def _configure(self, service: Service) -> None:
         grpc_host = self.messages.host if service is self.rest else service.host

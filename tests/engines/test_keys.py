@@ -297,7 +297,7 @@ def test_a_key_command_has_no_terminal_to_ask_or_to_write_to(
 
 
 def test_a_change_of_the_keys_can_be_noticed(tmp_path: Path) -> None:
-    folder = tmp_path / "keys"
+    folder = tmp_path / "new" / "keys"
     note_change(folder)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     os.utime(folder, (1, 1))
@@ -316,3 +316,13 @@ def test_a_secret_is_equal_to_itself_without_being_read() -> None:
     assert secret == copy.copy(secret)
     with pytest.raises(TypeError):
         hash(secret)
+
+
+def test_a_key_is_not_written_through_a_name_that_somebody_planted(tmp_path: Path) -> None:
+    path, elsewhere = tmp_path / "keys" / "stability", tmp_path / "elsewhere"
+    path.parent.mkdir()
+    (path.parent / f".stability.{os.getpid()}.new").symlink_to(elsewhere)
+    with pytest.raises(SettingsError, match="cannot be written"):
+        write_key_file(path, Secret(CANARY))
+    assert not elsewhere.exists()
+    assert not path.exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from engines.base import EngineError, Failure
@@ -12,6 +13,7 @@ from engines.verify import (
     describe_environment_change,
     explain_failure,
     find_obstacle,
+    judge_foreign,
     judge_record,
     verify_record,
     verify_result,
@@ -23,7 +25,7 @@ from store.metadata.choices import FileChoices
 from store.metadata.containers import read_metadata, write_metadata
 from store.metadata.files import make_file
 from store.metadata.intake import import_file
-from store.records import Comparison, EnvironmentRecord, Purpose, Stage, Verdict
+from store.records import Comparison, EnvironmentRecord, Imported, Purpose, Stage, Verdict
 from store.records import Image as ImageRecord
 from tests.factories import make_hosted_request, make_plain, make_request, make_result
 from tests.store.helpers import execute, make_images
@@ -250,6 +252,7 @@ def test_an_image_that_nobody_can_repeat_is_regenerated_but_not_verified(
     why_not = find_why_not(database, image)
     assert why_not is not None
     assert why_not.verdict is Verdict.NOT_VERIFIABLE
+    assert why_not.detail == EngineRegistry(Settings()).get_capabilities("stability").why_not
     job = queue.enqueue_comparison(database, image.id, Purpose.REGENERATE)
     assert find_obstacle(database, EngineRegistry(Settings()), job, image) is None
 
@@ -267,3 +270,61 @@ def test_how_far_the_pixels_are_apart_is_told(database: Database) -> None:
     same = verify_result(database, image, make_result())
     assert (same.verdict, same.psnr_db) == (Verdict.IDENTICAL, None)
     assert same.pixels_sha256_now == image.pixels_sha256
+
+
+def test_an_image_of_another_program_is_not_made_again(database: Database) -> None:
+    [image] = make_images(database, [make_request()])
+    foreign = msgspec.structs.replace(
+        image, purpose=Purpose.IMPORT, imported=Imported(dialect="A1111", grade="partial")
+    )
+    assert foreign.is_foreign
+    job = queue.enqueue_comparison(database, image.id, Purpose.VERIFY)
+    found = find_obstacle(database, EngineRegistry(Settings()), job, foreign)
+    assert found is not None
+    assert "A1111" in found.detail
+
+
+def test_a_file_that_was_dropped_is_not_missed_and_one_that_is_there_is_looked_at(
+    database: Database,
+) -> None:
+    [image] = make_images(database, [make_request()])
+    same = make_result()
+
+    def judge_file(**changes: bool) -> tuple[Verdict, str | None]:
+        found = verify_result(database, msgspec.structs.replace(image, **changes), same)
+        return found.verdict, found.first_difference
+
+    for damage in (False, True):
+        if damage:
+            image.path.write_bytes(b"no image")
+        wrong = (Verdict.DIFFERENT, "file") if damage else (Verdict.IDENTICAL, None)
+        assert judge_file() == wrong
+        assert judge_file(is_thinned=True) == wrong
+        assert judge_file(is_thinned=True, is_emptied=True) == (Verdict.IDENTICAL, None)
+        assert judge_file(is_emptied=True) == (Verdict.IDENTICAL, None)
+    image.path.unlink()
+    assert judge_file() == (Verdict.DIFFERENT, "file")
+    assert judge_file(is_thinned=True) == (Verdict.IDENTICAL, None)
+
+
+def test_our_own_image_that_came_in_as_a_file_is_made_again(database: Database) -> None:
+    [image] = make_images(database, [make_request()])
+    own = msgspec.structs.replace(image, imported=Imported(dialect="safelight", grade="full"))
+    assert judge_foreign(own) is None
+    assert judge_foreign(image) is None
+
+
+def test_whether_the_file_or_the_record_is_wrong_decides_what_is_said(database: Database) -> None:
+    [image] = make_images(database, [make_request()])
+    wrong_record = msgspec.structs.replace(image, pixels_sha256="0" * 64)
+    found = verify_result(database, wrong_record, make_result())
+    assert (found.verdict, found.first_difference) == (Verdict.DIFFERENT, "pixels_sha256")
+    assert "The record was changed" in found.detail
+    assert "equal to what is made again" in found.detail
+    assert "Made again" not in found.detail
+    both = verify_result(database, wrong_record, make_result("red"))
+    assert "equal to what is made again" not in both.detail
+    image.path.write_bytes(b"no image")
+    found = verify_result(database, image, make_result())
+    assert found.first_difference == "file"
+    assert "Made again: Every pixel" in found.detail

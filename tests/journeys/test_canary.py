@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 import sys
 import unicodedata
 import zipfile
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -162,11 +164,17 @@ def test_whatever_a_service_repeats_the_key_is_found_nowhere(
             run(*line.format(image=images[0]["id"], job=failed).split())
         argv = [sys.executable, "-m", "tui"]
         with open_terminal(argv, columns=120, rows=40, environ=program.environ, cwd=ROOT) as screen:
-            screen.wait_for_text("generate")
-            for key, text in (("h", "history"), ("q", "generate"), ("j", "jobs")):
+            screen.wait_for_text("typing")
+            for key, text in (
+                ("\x1b", "moving"),
+                ("h", "your key"),
+                ("q", "moving"),
+                ("j", "[key]"),
+                ("q", "moving"),
+            ):
                 screen.send(key)
                 screen.wait_for_text(text)
-            screen.send("\x11")
+            screen.send("q")
             screen.wait_for_end()
             seen = bytes(screen.raw)
         assert set(service.keys) == {KEY}
@@ -255,3 +263,18 @@ def test_a_crash_of_a_command_tells_no_key_and_sends_no_controls(
         assert b"[key]" in said
         assert find_leaks(KEY, [said]) == []
         assert b"\x1b[2J Bearer" not in said
+
+
+def test_what_an_earlier_version_stored_is_not_shown(program: Program, config: Path) -> None:
+    program.run("generate", "sky", "-s", "1")
+    with closing(sqlite3.connect(program.directory / "history.sqlite3")) as connection:
+        text = f"Incorrect API key provided: Bearer {KEY}"
+        connection.execute("UPDATE image SET warning = ?", (text,))
+        connection.execute("UPDATE job SET warning = ?, error = ?", (text, text))
+        connection.commit()
+    program.environ["STABILITY_KEY"] = KEY
+    for line in ("history", "history --json", "show @1", "show @1 --json", "jobs", "jobs --json"):
+        done = program.run(*line.split())
+        assert find_leaks(KEY, [done.stdout, done.stderr]) == []
+        if line != "history":
+            assert "Bearer [key]" in done.stdout

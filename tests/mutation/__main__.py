@@ -2,7 +2,7 @@
 
     pip install -e ".[mutation]"
     python -m tests.mutation --seed 1 [--changes 150] [--areas store worker ...]
-        [--folder FOLDER] [--seconds 60] [--at PATH[:LINE] ...]
+        [--folder FOLDER] [--seconds 60] [--no-programs] [--at PATH[:LINE] ...]
 
 Works on a copy of the tree in FOLDER, on one processor. First it finds out which tests run which
 lines (once; the file `reach-AREA.json` there can be removed). A change is caught when a test fails
@@ -54,11 +54,19 @@ _LOADED = (
 )
 """Packages of others that are loaded once; each change is tried in a child that has them."""
 
-_SURVIVED, _UNREACHED = "survived", "no test runs it"
+PROGRAM_SECONDS = 900.0
+"""How long tests of whole programs may take; a test of them that hangs ends before."""
+
+_CAUGHT, _SURVIVED, _UNREACHED, _OUT_OF_TIME = (
+    "caught",
+    "survived",
+    "no test runs it",
+    "out of time",
+)
 
 
 class Trial(NamedTuple):
-    """A change and what its tests said: `caught`, `survived`, `no test runs it`."""
+    """A change and what its tests said: `caught`, `survived`, `no test runs it`, `out of time`."""
 
     area: str
     change: Change
@@ -173,8 +181,14 @@ def find_at(places: Iterable[str], areas: Sequence[Area]) -> list[tuple[Area, Ch
     return found
 
 
-def try_change(copy: Copy, area: Area, change: Change, reach: Reach, seconds: float) -> Trial:
-    """Make the change, run its tests, take it back."""
+def try_change(
+    copy: Copy, area: Area, change: Change, reach: Reach, seconds: float, *, has_programs: bool
+) -> Trial:
+    """Make the change, run its tests, take it back.
+
+    Where no test runs it in its own process, those that start the program are tried, if
+    `has_programs`.
+    """
     tests = reach.find(change.path, change.lines)
     limited: list[str] = []
     used = 0.0
@@ -189,9 +203,10 @@ def try_change(copy: Copy, area: Area, change: Change, reach: Reach, seconds: fl
     end = _UNREACHED
     copy.put(change.path, change.apply(before))
     try:
-        if chosen := limited or [*area.programs]:
-            status = copy.try_tests(chosen, 4 * seconds + 60, "--timeout=60")
-            end = _SURVIVED if status == 0 else "caught"
+        if chosen := limited or [*(area.programs if has_programs else ())]:
+            patience = 10 * seconds + 60 if limited else PROGRAM_SECONDS
+            status = copy.try_tests(chosen, patience, "--timeout=60")
+            end = {0: _SURVIVED, None: _OUT_OF_TIME}.get(status, _CAUGHT)
     finally:
         copy.put(change.path, before)
     return Trial(area.name, change, end, len(limited), round(time.monotonic() - began, 1))
@@ -206,6 +221,7 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir(), "mutation"))
     parser.add_argument("--seconds", type=float, default=60, help="of the tests of one change")
     parser.add_argument("--at", nargs="+", default=[], metavar="PATH[:LINE]")
+    parser.add_argument("--no-programs", action="store_true", help="tests in one process only")
     told = parser.parse_args()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
@@ -224,7 +240,9 @@ def main() -> int:
         trial = known.get(change.name)
         if trial is None:
             reach = find_reach(copy, told.folder, area)
-            trial = try_change(copy, area, change, reach, told.seconds)
+            trial = try_change(
+                copy, area, change, reach, told.seconds, has_programs=not told.no_programs
+            )
             with record.open("a") as file:
                 file.write(json.dumps(trial._asdict() | {"change": change._asdict()}) + "\n")
             _say(f"{number:4}/{len(drawn)} {_describe(trial)}")
@@ -234,13 +252,14 @@ def main() -> int:
 
 def report(trials: Sequence[Trial]) -> int:
     """Print how many were caught in each area, and the others one by one."""
-    print(f"\n{'area':10}{'changes':>8}{'caught':>8}{'survived':>10}{'no test':>9}")
+    ends = (_CAUGHT, _SURVIVED, _UNREACHED, _OUT_OF_TIME)
+    print("\n" + "".join(f"{title:>16}" for title in ("area", "changes", *ends)))
     names = dict.fromkeys(trial.area for trial in trials)
     for name in (*names, "all"):
-        ends = [trial.end for trial in trials if name in (trial.area, "all")]
-        caught, survived, unreached = (ends.count(end) for end in ("caught", _SURVIVED, _UNREACHED))
-        print(f"{name:10}{len(ends):8}{caught:8}{survived:10}{unreached:9}")
-    others = [trial for trial in trials if trial.end != "caught"]
+        found = [trial.end for trial in trials if name in (trial.area, "all")]
+        row = (name, len(found), *(found.count(end) for end in ends))
+        print("".join(f"{cell:>16}" for cell in row))
+    others = [trial for trial in trials if trial.end != _CAUGHT]
     for trial in others:
         print(f"\n{_describe(trial)}")
         print(f"  - {trial.change.before}\n  + {trial.change.after}")

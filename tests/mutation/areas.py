@@ -68,6 +68,7 @@ AREAS = (
             "engines/stability_rest/engine.py",
         ),
         (
+            "tests/engines/stability_rest/test_answers.py",
             "tests/engines/stability_rest/test_failures.py",
             "tests/engines/stability_rest/test_engine.py",
             "tests/engines/stability/test_engine.py",

@@ -208,3 +208,78 @@ def test_a_session_says_when_it_was_changed_last(db: Database) -> None:
 def test_names_that_can_be_shown_are_taken(db: Database, name: str) -> None:
     sessions.save_draft(db, name, DRAFT)
     assert sessions.last_session_name(db) == name
+
+
+def test_the_writer_tells_why_a_draft_was_not_written(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = threading.Event()
+    save_draft = sessions.save_draft
+
+    def save(database: Database, name: str, draft: Draft) -> None:
+        if not failed.is_set():
+            failed.set()
+            raise StoreError("The disk is full.")
+        save_draft(database, name, draft)
+
+    monkeypatch.setattr(sessions, "save_draft", save)
+    writer = sessions.DraftWriter(db)
+    writer.write("evening", DRAFT)
+    assert failed.wait(10)
+    writer.close()
+    assert str(writer.error) == "The disk is full."
+    writer = sessions.DraftWriter(db)
+    writer.write("evening", DRAFT)
+    writer.close()
+    assert writer.error is None
+    assert sessions.load_session(db, "evening").draft == DRAFT
+
+
+def write_text(db: Database, writer: sessions.DraftWriter, text: str, line: int = 1) -> None:
+    """Hand over a draft, and wait until it was written."""
+    writer.write("main", Draft(prompts=(DraftPrompt(text=text),), place={"line": line}))
+    seen = text.replace("\ud83d", "?")
+    wait_until(lambda: seen in read_texts(db).values(), what="the draft to be written")
+
+
+def read_texts(db: Database) -> dict[str, str]:
+    return {each.name: each.draft.prompts[0].text for each in sessions.list_sessions(db)}
+
+
+def test_two_that_write_to_one_session_each_keep_their_text(db: Database) -> None:
+    first, second = sessions.DraftWriter(db), sessions.DraftWriter(db)
+    third = sessions.DraftWriter(db)
+    for writer in (first, second, third):
+        writer.load("main")
+    write_text(db, first, "words of a")
+    second.write("main", Draft(place={"line": 3}))  # the cursor was moved, nothing was typed
+    write_text(db, second, "words of b")
+    write_text(db, first, "words of a!")
+    write_text(db, third, "words of c")
+    write_text(db, second, "words of b!")
+    kept = {"main": "words of a!", "main 2": "words of b!", "main 3": "words of c"}
+    assert read_texts(db) == kept
+    assert [writer.find_place("main") for writer in (first, second, third)] == list(kept)
+    # Who opens it again goes on with what is there.
+    assert second.load("main").draft.prompts[0].text == "words of a!"
+    write_text(db, second, "b goes on")
+    assert read_texts(db) == {**kept, "main": "b goes on"}
+    for writer in (first, second, third):
+        writer.close()
+        assert writer.error is None
+
+
+def test_what_both_have_is_no_quarrel(db: Database) -> None:
+    first, second = sessions.DraftWriter(db), sessions.DraftWriter(db)
+    for writer in (first, second):
+        writer.load("main")
+    for text in ("same", "same \ud83d half"):
+        write_text(db, first, text, 1)
+        write_text(db, first, text, 2)
+    assert read_texts(db) == {"main": "same ? half"}
+    second.load("main")
+    write_text(db, second, "same ? half", 5)
+    write_text(db, second, "goes on")
+    assert read_texts(db) == {"main": "goes on"}
+    for writer in (first, second):
+        writer.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -140,8 +141,10 @@ async def test_what_is_made_again_goes_to_the_host_that_was_chosen(
 ) -> None:
     """To another host would be another account, and another bill."""
     monkeypatch.setattr(Darkroom, "_engage_worker", lambda *_: nullcontext())
-    hosts = {name: {"stability": StabilitySettings(host=f"{name}:1")} for name in ("mine", "other")}
-    settings = Settings(profiles={None: {"stability": StabilitySettings()}, **hosts})
+    hosts: dict[str | None, dict[str, Any]] = {
+        name: {"stability": StabilitySettings(host=f"{name}:1")} for name in (None, "mine", "other")
+    }
+    settings = Settings(profiles=hosts)
     darkroom = Darkroom(tmp_path / "data", settings.for_profile("mine"))
     await darkroom.open()
     hosted, embedded = make_images(

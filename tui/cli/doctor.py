@@ -160,6 +160,7 @@ async def _examine_history(
     directory: Path, settings: Settings, facts: dict[str, Any], problems: list[str]
 ) -> None:
     """Raises `SafelightError` where there is none that can be opened."""
+    from engines.worker.process import check_locks
     from store.database import find_form
     from store.integrity import check_database
     from store.migrations import VERSION
@@ -176,6 +177,7 @@ async def _examine_history(
             "and keeps a copy"
         )
         return
+    check_locks(directory)
     darkroom = Darkroom(directory, settings)
     await darkroom.open()
     try:

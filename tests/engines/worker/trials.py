@@ -329,6 +329,7 @@ class Experimenter:
     """The laboratory in a process of its own, for tests."""
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.engines.worker.trials", str(folder)],
             cwd=ROOT,
@@ -345,10 +346,13 @@ class Experimenter:
         return msgspec.json.decode(self._process.stdout.readline(), type=Outcome)
 
     def close(self) -> None:
-        """End the process."""
+        """End the process, and remove what it made."""
         assert self._process.stdin is not None
+        assert self._process.stdout is not None
         self._process.stdin.close()
         self._process.wait()
+        self._process.stdout.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def main() -> None:

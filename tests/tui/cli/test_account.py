@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import types
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from engines.settings import PROFILE_VARIABLE
+from engines.stability.account import Account
 from engines.worker.process import fingerprint_files
 from store.folder import find_config_file
 from tests.tui.cli.invoking import invoke
@@ -92,3 +94,48 @@ def test_an_answer_that_is_no_key_changes_nothing(config: Path, kept: dict[str, 
     assert "gives no key" in done.stderr
     assert kept == {"stability": CANARY}
     assert fingerprint_files() == before
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Account:
+    """What the service tells of the key, whatever it is asked."""
+    told = Account(host="127.0.0.1:1", id="me", organization="us", credits=12.5)
+
+    async def read(_: object) -> Account:
+        return told
+
+    monkeypatch.setattr("engines.stability.account.read_account", read)
+    return told
+
+
+def test_the_balance_is_told_in_words_and_in_json(config: Path, account: Account) -> None:
+    said = invoke(["balance"]).stdout
+    assert said == "127.0.0.1:1: 12.50 credits\nspent today, as estimated here: 0.00\n"
+    config.write_text("[budget]\ncredits_per_day = 7.5\n")
+    assert "spent today, as estimated here: 0.00 of 7.5\n" in invoke(["balance"]).stdout
+    assert json.loads(invoke(["balance", "--json"]).stdout) == {
+        "host": "127.0.0.1:1",
+        "account": "me",
+        "organization": "us",
+        "credits": 12.5,
+        "spent_today": 0.0,
+        "credits_per_day": 7.5,
+    }
+
+
+def test_a_key_that_is_accepted_is_told_in_words_and_in_json(
+    config: Path, account: Account
+) -> None:
+    assert "127.0.0.1:1 accepts the key; 12.50 credits are left" in run("test")
+    done = invoke(["key", "test", "--json"])
+    assert json.loads(done.stdout) == {"host": "127.0.0.1:1", "accepted": True, "credits": 12.5}
+
+
+def test_without_a_keyring_nobody_is_asked_for_a_key(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "keyring", None)
+    monkeypatch.setattr("tui.cli.account._ask_key", lambda _: pytest.fail("it was asked for"))
+    done = invoke(("key", "set"), b"")
+    assert done.exit_code == 2
+    assert "pip install 'safelight[keyring]'" in done.stderr

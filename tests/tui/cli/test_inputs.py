@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
+import io
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from store.decoding import DecodedInput
 from store.errors import RequestError
 from store.limits import SEED_MAXIMUM
 from store.request import Adapter, FineTune, Guidance, Variation
+from tests.factories import make_plain
 from tests.tui.cli.invoking import invoke
 from tui.cli.inputs import (
     parse_adapter,
@@ -18,9 +25,11 @@ from tui.cli.inputs import (
     parse_variation,
     read_choice,
     read_count,
+    read_image,
     read_number,
     read_prompts,
 )
+from tui.cli.options import RESULT
 
 
 @pytest.mark.parametrize(("text", "strength"), [(None, 0.2), ("0", 0.0), ("0.7", 0.7), ("1", 1.0)])
@@ -118,3 +127,97 @@ def test_a_folder_that_cannot_be_written_to_is_told_before_a_job_is_queued(
     assert done.exit_code == 2
     assert str(tmp_path / "file") in done.stderr
     assert json.loads(invoke(["jobs", "--json"]).stdout)["jobs"] == []
+
+
+class Kept:
+    """A darkroom that keeps one file, at `path`, as an input and as the image @1."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        data = path.read_bytes()
+        self.file = DecodedInput(
+            sha256=hashlib.sha256(data).hexdigest(),
+            mime="image/png",
+            width=1,
+            height=1,
+            notes=("as it was kept",),
+            data=data,
+        )
+
+    async def get_image(self, word: str) -> str:
+        return f"the record of {word}"
+
+    async def read_image(self, record: str) -> bytes:
+        return self.file.data
+
+    async def recall_input(self, data: bytes) -> DecodedInput | None:
+        return self.file if data == self.file.data else None
+
+    async def find_input(self, sha256: str) -> Path:
+        return self.path
+
+
+def read(kept: Kept, word: str) -> Any:
+    return asyncio.run(read_image(kept, word, "initial image", "image"))  # type: ignore[arg-type]
+
+
+def test_a_kept_file_stays_what_it_was_where_it_is_named_and_nowhere_else(tmp_path: Path) -> None:
+    path, copy, other = (tmp_path / name for name in ("kept.png", "copy.png", "other.png"))
+    path.write_bytes(make_plain())
+    copy.write_bytes(make_plain())
+    other.write_bytes(make_plain("red"))
+    kept = Kept(path)
+    assert read(kept, str(path)).file is kept.file
+    assert read(kept, str(path)).image is None
+    again = read(kept, str(copy))
+    assert again.file is not kept.file, "what lies elsewhere comes in like any file"
+    assert again.file.sha256 == kept.file.sha256
+    assert read(kept, str(other)).file.data == other.read_bytes()
+    of_image = read(kept, "@1")
+    assert of_image.file is kept.file
+    assert of_image.image == "the record of @1"
+    assert read(kept, "abcdef").image == "the record of abcdef"
+
+
+def test_a_place_in_the_history_is_no_file_and_a_file_no_id(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("kept.png", "@1", "abcdef"):
+        (tmp_path / name).write_bytes(make_plain())
+    monkeypatch.chdir(tmp_path)
+    kept = Kept(tmp_path / "kept.png")
+    assert read(kept, "@1").image == "the record of @1"
+    assert read(kept, "abcdef").image is None
+
+
+def test_what_names_no_image_is_told(tmp_path: Path) -> None:
+    (tmp_path / "kept.png").write_bytes(make_plain())
+    (tmp_path / "notes.txt").write_text("no image")
+    kept = Kept(tmp_path / "kept.png")
+    for word in ("nowhere.png", "@x", "xyz", "x" * 5000, "a\0b"):
+        with pytest.raises(RequestError, match="There is no file"):
+            read(kept, word)
+    for word in (str(tmp_path / "notes.txt"), str(tmp_path)):
+        with pytest.raises(RequestError) as caught:
+            read(kept, word)
+        assert caught.value.field == "image"
+
+
+def test_help_lists_what_a_command_needs_first_and_its_files_last() -> None:
+    lines = invoke(["generate", "--help"]).stdout.splitlines()
+    titles = [line.rstrip(":") for line in lines if line and not line.startswith(" ")]
+    groups = [title for title in titles if title in ("Arguments", "Options", RESULT)]
+    assert groups == ["Arguments", "Options", RESULT]
+    assert titles[-1] == RESULT
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_only_a_person_is_told_how_to_end_what_is_typed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], is_terminal: bool
+) -> None:
+    given = SimpleNamespace(isatty=lambda: is_terminal, buffer=io.BytesIO(b"sky\nsea\n"))
+    monkeypatch.setattr("sys.stdin", given)
+    assert [row.text for row in read_prompts(["-"], None)] == ["sky", "sea"]
+    shown = capsys.readouterr()
+    assert ("Ctrl+D" in shown.err) is is_terminal
+    assert shown.out == ""

@@ -242,6 +242,18 @@ async def test_a_draft_that_cannot_be_written_says_so(
         assert "not saved: The disk is full." in read_screen(app).splitlines()[0]
 
 
+async def test_a_draft_that_goes_on_in_another_session_says_in_which(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(DeskDarkroom(tmp_path, START)) as (app, pilot):
+        monkeypatch.setattr(DeskDarkroom, "find_draft_place", lambda *_: "main 2")
+        await pilot.press("enter", "x")
+        await pilot.pause()
+        first = read_screen(app).splitlines()[0]
+        assert " main 2 " in first
+        assert "main is open elsewhere: kept as main 2" in first
+
+
 async def test_a_refusal_by_field_goes_to_that_field(tmp_path: Path) -> None:
     draft = with_place(Draft(prompts=(DraftPrompt(text="fog"),), seed=5, steps=500))
     async with running(DeskDarkroom(tmp_path, draft)) as (app, pilot):
