@@ -114,11 +114,11 @@ def test_after_any_bytes_the_key_that_quits_is_heard(seed: int) -> None:
             listener.heard.clear()
             for piece in pieces:
                 os.write(far, piece)
-            for _ in range(PRESSES_MOST):
+            for press in range(PRESSES_MOST):
                 os.write(far, QUIT)
                 # It may lie in a paste that never ends, or with a text: then it is pressed again.
                 with contextlib.suppress(AssertionError):
-                    wait_until(lambda: is_last_key(listener, "ctrl+q"), seconds=0.01)
+                    wait_until(lambda: is_last_key(listener, "ctrl+q"), seconds=0.01 * (1 + press))
                     break
             assert is_last_key(listener, "ctrl+q"), pieces
             assert all(isinstance(each, HEARD) for each in listener.heard), pieces
