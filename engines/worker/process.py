@@ -39,6 +39,9 @@ STARTUP_NAME = "startup.lock"
 TURN_NAME = "turn.lock"
 LOG_NAME = "worker.log"
 START_SECONDS = 20.0
+STARTS = 2
+"""How often a worker is started that ends at once: whatever ended the first one may have passed."""
+
 NOTE_BYTES = 4096
 TROUBLE_LENGTH = 600
 """Most characters that are noted of a trouble: escaped in JSON, they must fit in the note."""
@@ -308,10 +311,7 @@ def _replace_unfit(database: Database, wanted: Serving, engines: Collection[str]
     directory = database.directory
     if find_worker(directory).is_running and is_served(database, wanted, engines):
         return
-    try:
-        _start(directory)
-    except StoreError:
-        _start(directory)  # Whatever ended the first one may have passed.
+    _start(directory)
 
 
 def _start(directory: Path) -> WorkerStatus:
@@ -319,19 +319,20 @@ def _start(directory: Path) -> WorkerStatus:
 
     The startup lock is held.
     """
-    process = _spawn(directory)
     deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        for name in (LOCK_NAME, TURN_NAME):
-            status = find_worker(directory, name)
-            # On a full disk it has its lock and could not note that.
-            if status.is_running and status.process_id in (process.pid, None):
+    for _ in range(STARTS):
+        process = _spawn(directory)
+        while time.monotonic() < deadline:
+            for name in (LOCK_NAME, TURN_NAME):
+                status = find_worker(directory, name)
+                # On a full disk it has its lock and could not note that.
+                if status.is_running and status.process_id in (process.pid, None):
+                    return find_worker(directory)
+            if process.poll() == ALREADY_RUNNING:
                 return find_worker(directory)
-        if process.poll() == ALREADY_RUNNING:
-            return find_worker(directory)
-        if process.poll() is not None:
-            break
-        time.sleep(0.02)
+            if process.poll() is not None:
+                break
+            time.sleep(0.02)
     raise StoreError("The worker did not start.", f"Its log says why: {directory / LOG_NAME}")
 
 
