@@ -116,7 +116,11 @@ def list_message_floods() -> list[Flood]:
         accept("damaged images, then a whole one", _then(*[junk] * 3, _image), "4 images"),
         refuse("damaged images without end", _forever(junk), "cannot be used as the image"),
         refuse("texts without end", _forever(_say), "more than 100 parts"),
-        refuse("keepalives without end", _forever(_keepalive), "put off without end", keeps=""),
+        Flood(
+            name="keepalives without end",
+            pour=_forever(_keepalive),
+            kinds=(*BAD, *UNKNOWN),  # the deadline may come first
+        ),
         Flood(
             name="keepalives in drops",
             pour=_forever(_keepalive, 0.5),
