@@ -27,7 +27,6 @@ from engines.resolve import (
     resolve_upscale,
     resolve_variations,
 )
-from engines.worker.keeper import Keeper
 from engines.worker.process import engage_worker, find_worker
 from engines.worker.program import read_serving
 from store.errors import NotFound, SafelightError, StoreError, Unavailable
@@ -1118,6 +1117,8 @@ class Darkroom:
         of the worker or of the looks themselves, is in `worker_trouble`; as long as it lasts, this
         yields about once a second.
         """
+        from engines.worker.keeper import Keeper
+
         versions: tuple[int, int] | None = None
         seen: object = None
         every = max(1, round(WORKER_SECONDS / seconds))
