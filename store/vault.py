@@ -18,9 +18,6 @@ from store.folder import FOLDERS, make_private_folder, open_private, sync
 from store.known_secrets import conceal_bytes
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_LASTING = frozenset({errno.EISDIR, errno.ENOTDIR, errno.ELOOP})
-"""What does not pass by itself: something else stands in the place of a file or folder."""
-
 _JOB_ID = re.compile(r"[0-9a-f]{32}")
 _SUFFIX = re.compile(r"\.?([a-z0-9]{1,8})")
 _HEAD = struct.Struct(">II")
@@ -166,6 +163,9 @@ class Vault:
             return _split(_read(path, SPOOL_LIMIT))
         except FileNotFoundError:
             return []
+        except IsADirectoryError:
+            # That does not pass by itself, so nobody is to wait for it.
+            raise StoreError(f"{path} is not a file.", "Move it away.") from None
         except OSError as error:
             raise _explain("read", path, error) from error
 
@@ -203,11 +203,11 @@ def suffix_of(mime: str) -> str:
     return _SUFFIXES.get(mime, ".bin")
 
 
-def _explain(verb: str, path: Path, error: OSError) -> StoreError:
-    said = f"Cannot {verb} {path}: {error.strerror or error}."
-    if error.errno in _LASTING:
-        return StoreError(said, "Something else has its name: move that away.")
-    return FileUnavailable(said, "Check the free space of the disk and that you may write there.")
+def _explain(verb: str, path: Path, error: OSError) -> FileUnavailable:
+    return FileUnavailable(
+        f"Cannot {verb} {path}: {error.strerror or error}.",
+        "Check the free space of the disk and that you may write there.",
+    )
 
 
 def _make_directory(path: Path, root: Path) -> None:

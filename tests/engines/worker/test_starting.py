@@ -53,7 +53,7 @@ def test_a_file_that_cannot_be_opened_is_named_before_anything_is_queued(
     path = database.directory / name
     path.mkdir()
     with (
-        pytest.raises(StoreError, match="cannot be opened: Is a directory") as caught,
+        pytest.raises(StoreError, match="is not a file, so it is not touched") as caught,
         engage_worker(database, ["builtin"]) as wanted,
     ):
         queue.enqueue(database, [make_request()], wanted=wanted)
