@@ -38,6 +38,7 @@ class Failure(StrEnum):
     OUTCOME_UNKNOWN = "outcome_unknown"
     DAMAGED_MODEL = "damaged_model"
     WRONG_PROCESS = "wrong_process"
+    STORAGE = "storage"
     INTERNAL = "internal"
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
+import stat
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,11 +14,21 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 import msgspec
 
 from engines.keys import Secret, SettingsError
+from store.folder import spell_chown
 
 _Section = TypeVar("_Section", bound=msgspec.Struct)
 
 KEY_HINT = "Put it into a file of its own (mode 0600), or into the environment."
 """What is said of a key in the file; a section may have a `key_hint` of its own."""
+
+SIZE_LIMIT = 1 << 20
+"""Bytes of a configuration file that are read at most."""
+
+DEPTH_LIMIT = 32
+"""How deep tables and lists in it may lie in one another."""
+
+_SHOWN = 80
+"""Characters of a name that nobody knows in a sentence about it."""
 
 
 class ConfigFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,26 +77,122 @@ class ConfigFile(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingsError(f"{self.path}: {said}") from None
 
     def find_path(self, text: str | None) -> Path | None:
-        """The file that the setting `text` names, relative to the folder of this one."""
+        """The file that the setting `text` names, relative to the folder of this one.
+
+        Raises `SettingsError` for what can be the name of none.
+        """
         if text is None:
             return None
-        path = Path(text).expanduser()
+        try:
+            path = Path(text).expanduser()
+        except RuntimeError:
+            raise SettingsError(
+                f"{self.path}: {text!r} is in the home folder of a user whom nobody knows here.",
+                "Write the whole path.",
+            ) from None
+        if "\0" in text:
+            raise SettingsError(f"{self.path}: {text!r} cannot be the name of a file.")
         return path if self.path is None else self.path.parent / path
 
 
 def read_config_file(path: Path, environ: Mapping[str, str]) -> ConfigFile:
-    """The file at `path`, empty where there is none. Raises `SettingsError`."""
+    """The file at `path`, empty where there is none. Raises `SettingsError`.
+
+    It can have programs started and keys sent elsewhere, so one that somebody else owns or may
+    write is refused, as ssh does with its own. A byte order mark, which editors of Windows write,
+    is passed over.
+    """
+    data = read_own_file(path)
+    if data is None:
+        return ConfigFile(path=path, environ=environ)
     try:
-        tables = tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        tables = {}
-    except OSError as error:
-        raise SettingsError(f"{path} cannot be read: {error.strerror or error}.") from None
+        tables = tomllib.loads(data.decode("utf-8-sig"))
+        _check_depth(tables)
     except UnicodeDecodeError as error:
-        raise SettingsError(f"{path} is not UTF-8 text (byte {error.start}).") from None
+        raise SettingsError(
+            f"{path} is not UTF-8 text (byte {error.start}).", "Save it again as UTF-8."
+        ) from None
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path} is not valid TOML: {error}.") from None
+    except RecursionError:
+        raise SettingsError(
+            f"{path} is nested too deep to be read.",
+            f"No setting needs more than {DEPTH_LIMIT} levels: take the others out.",
+        ) from None
+    except ValueError:
+        # What Python says of it names a call, and nothing that a person could change.
+        raise SettingsError(
+            f"{path} holds a number or a time that is out of range.",
+            "Correct it, or take the line out.",
+        ) from None
     return ConfigFile(path=path, tables=tables, environ=environ)
+
+
+def _check_depth(tables: Mapping[str, Any]) -> None:
+    """Raise `RecursionError`, as the parser itself does, where tables nest deeper than we go."""
+    level: list[Any] = [tables]
+    for _ in range(DEPTH_LIMIT):
+        level = [
+            inner
+            for each in level
+            for inner in (each.values() if isinstance(each, dict) else each)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return
+    raise RecursionError
+
+
+def read_own_file(path: Path) -> bytes | None:
+    """The bytes of a file that nobody but its owner, who runs this, or root may write.
+
+    None where there is none. Raises `SettingsError`.
+    """
+    try:
+        named = path.lstat()
+        # Not blocking: a FIFO would hold the program until somebody writes to it.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except PermissionError:
+        raise SettingsError(
+            f"{path} cannot be read: you may not.",
+            spell_chown(path.parent),
+        ) from None
+    except (OSError, ValueError) as error:
+        what = getattr(error, "strerror", None) or error
+        raise SettingsError(f"{path} cannot be read: {what}.") from None
+    try:
+        _check_owned(path, named.st_uid, os.fstat(descriptor))
+        with os.fdopen(os.dup(descriptor), "rb") as file:
+            data = file.read(SIZE_LIMIT + 1)
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror or error}.") from None
+    finally:
+        os.close(descriptor)
+    if len(data) > SIZE_LIMIT:
+        raise SettingsError(f"{path} has more than {SIZE_LIMIT:,} bytes.", "Shorten it.")
+    return data
+
+
+def _check_owned(path: Path, link_owner: int, facts: os.stat_result) -> None:
+    """Raise `SettingsError` unless it is a file that this user or root owns and alone may write."""
+    if not stat.S_ISREG(facts.st_mode):
+        raise SettingsError(
+            f"{path} cannot be read: it is not a file.", "Remove it, or move it away."
+        )
+    if {link_owner, facts.st_uid} - {os.geteuid(), 0}:
+        raise SettingsError(
+            f"{path} belongs to another user, who could have programs started by it.",
+            f"Remove it. {spell_chown(path)}",
+        )
+    if facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        mode = stat.S_IMODE(facts.st_mode)
+        raise SettingsError(
+            f"{path} may be written by others (mode {mode:04o}), who could have programs "
+            "started by it.",
+            f"Look at what is in it, then: chmod go-w {shlex.quote(str(path))}",
+        )
 
 
 _AT = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<where>.*)`)?$", re.DOTALL)
@@ -117,7 +226,8 @@ def explain(text: str, section: type[msgspec.Struct], place: str = "") -> str:
 
 def refuse_unknown(name: str, known: tuple[str, ...], where: str = "") -> str:
     """That there is no setting `name` at `where`, and which there are."""
-    kind = f"{where} {name}" if where else f"[{name}]"
+    shown = name if len(name) <= _SHOWN else f"{name[:_SHOWN]}…"
+    kind = f"{where} {shown}" if where else f"[{shown}]"
     return f"{kind}: there is no such setting. Known: {', '.join(known) or 'none'}."
 
 

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import NoReturn, Self
 
 from store.errors import SafelightError
+from store.folder import make_private_folder, sync
+from store.known_secrets import remember_secret
 
 _SHOWN = "Secret(…)"
 
@@ -25,13 +27,15 @@ class Secret:
 
     `repr`, `str`, formatting and a traceback with its variables show a placeholder;
     pickling is refused. Call `reveal()` only inside the expression that needs the text, so
-    that it is never in a variable.
+    that it is never in a variable. Once it is read, `store.known_secrets` takes it out of what
+    is stored, shown or logged.
     """
 
     __slots__ = ("__read", "__value")
 
     def __init__(self, value: str) -> None:
         self.__value: str | None = value
+        remember_secret(value)
         self.__read: Callable[[], Secret] | None = None
 
     @classmethod
@@ -139,10 +143,11 @@ def read_key_file(path: Path) -> Secret:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise SettingsError(f"{source} cannot be read: {error.strerror or error}.") from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise SettingsError(f"{source} is not a file.")
     with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise SettingsError(f"{source} is not a file.")
+        status = os.fstat(descriptor)
         if status.st_mode & 0o077 or status.st_uid not in (os.getuid(), 0):
             raise SettingsError(
                 f"{source} may be read by others (mode {stat.S_IMODE(status.st_mode):04o}).",
@@ -162,7 +167,7 @@ def write_key_file(path: Path, key: Secret) -> None:
     check_key(key, "What was typed")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private_folder(path.parent)
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             with os.fdopen(descriptor, "w") as file:
@@ -170,6 +175,7 @@ def write_key_file(path: Path, key: Secret) -> None:
                 file.flush()
                 os.fsync(descriptor)
             temporary.replace(path)
+            sync(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
@@ -189,7 +195,7 @@ def read_keyring(account: str) -> Secret:
 def note_change(folder: Path) -> None:
     """Let a worker that has read the old key be replaced: it looks at the time of `folder`."""
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private_folder(folder)
         os.utime(folder)
     except OSError as error:
         raise SettingsError(f"{folder} cannot be written: {error.strerror or error}.") from None

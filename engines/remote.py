@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import re
-import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Protocol
@@ -20,6 +19,8 @@ import msgspec
 from engines.base import EngineError, Failure, Judgement, Weight
 from engines.keys import Secret, SettingsError
 from store.errors import StoreError
+from store.invisible import INVISIBLE
+from store.known_secrets import conceal
 from store.request import Request
 
 DEADLINE_SECONDS = 300.0
@@ -185,16 +186,27 @@ def _refuse_address(host: str, why: str, examples: str) -> EngineError:
 
 
 TEXT_LIMIT = 300
-_HIDDEN = {"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}
+_LOOKED_AT = 4
+"""Times the characters that are kept: so many spaces may stand among them."""
+
+_SECRET_SIZE = 32 * 1024
+"""Characters more in which a secret that begins before has its end, however it is spelled."""
+
 CHARGE = "It may have been charged, so Safelight does not send it again by itself."
 LOOK = "Look at your account, then retry the job if you want it made again."
 
 
 def clean_text(text: object, limit: int = TEXT_LIMIT) -> str:
-    """`text` from outside as one line: no control, direction or invisible characters."""
-    visible = ("?" if unicodedata.category(c) in _HIDDEN else c for c in _flatten(str(text)))
-    line = "".join(visible)
-    return line if len(line) <= limit else line[: limit - 1] + "…"
+    """`text` of a service as one line: no secret, and no control or invisible characters.
+
+    Of a long text only the beginning is looked at, whatever it is long of.
+    """
+    whole = str(text)
+    # The secrets go first: of one that is cut in two, half would stay.
+    begin = conceal(whole[: _LOOKED_AT * limit + _SECRET_SIZE], is_of_service=True)
+    is_all = len(whole) <= _LOOKED_AT * limit
+    line = INVISIBLE.sub("?", _flatten(begin if is_all else begin[: _LOOKED_AT * limit]))
+    return line if is_all and len(line) <= limit else line[: limit - 1] + "…"
 
 
 def _flatten(text: str) -> str:
@@ -323,6 +335,16 @@ def explain_certificates(path: Path, error: OSError, section: str) -> EngineErro
     )
 
 
+def explain_excess(host: str, what: str) -> EngineError:
+    """The answer of `host` goes on beyond what one job may get: `what`, the end of a sentence."""
+    return EngineError(
+        Failure.BAD_ANSWER,
+        f"The answer of {host} {what}; the rest was not taken.",
+        "It may have been charged. Ask for a smaller image, or check what the host is.",
+        may_be_charged=True,
+    )
+
+
 def explain_bad_answer(text: str, what_to_check: str) -> EngineError:
     """`text` says what is wrong with an answer that may have been paid for."""
     hint = f"It may have been charged. Check that {what_to_check}."
@@ -400,9 +422,9 @@ class Taker(Protocol):
 
 
 class Spooler:
-    """Puts the answers of one call aside in a thread, so that the next is read meanwhile.
+    """Puts the answers of one call aside in a thread, so that the next comes meanwhile.
 
-    `answers` gets each answer once it is on disk; what goes wrong there is added to `warnings`.
+    `answers` reads each there once it is on disk; what goes wrong before is added to `warnings`.
     """
 
     def __init__(
@@ -414,16 +436,12 @@ class Spooler:
         self._spool = spool
         self._answers = answers
         self._warnings = warnings
-        self._data = b""
         self._work: asyncio.Future[None] | None = None
 
     def begin(self, data: bytes) -> None:
         """Begin to put `data` aside. The one before must be finished."""
         assert self._work is None
-        self._data = data
-        self._work = asyncio.ensure_future(
-            asyncio.to_thread(put_aside, self._spool, data, self._warnings)
-        )
+        self._work = asyncio.ensure_future(asyncio.to_thread(self._take, data))
 
     async def finish(self) -> None:
         """Return when what was begun is on disk and taken. Being cancelled does not end it."""
@@ -432,7 +450,10 @@ class Spooler:
         await asyncio.wait({self._work})
         work, self._work = self._work, None
         work.result()
-        self._answers.add(self._data)
+
+    def _take(self, data: bytes) -> None:
+        put_aside(self._spool, data, self._warnings)
+        self._answers.add(data)
 
 
 def put_aside(spool: Callable[[bytes], None], data: bytes, warnings: list[str]) -> None:

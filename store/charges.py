@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func
 from sqlmodel import col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from store.tables import ChargeRow
 
@@ -14,10 +15,25 @@ if TYPE_CHECKING:
     from store.database import Database
 
 
-def add_charge(db: Database, job_id: str, price: float) -> None:
-    """Note that the job is about to be sent and may cost `price` credits."""
+def count_charges(db: Database, job_id: str) -> int:
+    """How often it was noted that the job is about to be sent."""
+    with db.read() as read:
+        return read.exec(_count(job_id)).one()
+
+
+def add_charge(db: Database, job_id: str, price: float, place: int | None = None) -> None:
+    """Note that the job is about to be sent and may cost `price` credits.
+
+    As its charge number `place` (from 1): one that is there is not added again, where a disk failed
+    just after the commit. None: behind all that are there.
+    """
     with db.write() as write:
-        write.add(ChargeRow(job_id=job_id, credits=price, created_at=time.time()))
+        if place is None or write.exec(_count(job_id)).one() < place:
+            write.add(ChargeRow(job_id=job_id, credits=price, created_at=time.time()))
+
+
+def _count(job_id: str) -> SelectOfScalar[int]:
+    return select(func.count()).select_from(ChargeRow).where(col(ChargeRow.job_id) == job_id)
 
 
 def drop_charge(db: Database, job_id: str) -> None:

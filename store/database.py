@@ -24,8 +24,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import QueuePool
 from sqlmodel import Session
 
-from store import migrations
-from store.errors import StoreError
+from store import migrations, witness
+from store.errors import HistoryUnavailable, StoreError
 from store.folder import prepare_folder
 from store.progress import ProgressFile
 from store.search_index import LEAST_SQLITE, add_function
@@ -51,6 +51,9 @@ BUSY_SECONDS = 15.0
 
 STATEMENT_SECONDS = 0.25
 """How long one statement waits inside SQLite; the rest of the waiting is done here."""
+
+LONG_SECONDS = 1.0
+"""After this time of waiting for others there is more of a pause between two tries."""
 
 _OPENING = threading.Lock()
 """Two openings in one process must not meet: making the file drops this process's locks on it."""
@@ -153,7 +156,7 @@ class Database:
         it short and never let it span a call over a network.
         """
         if self.is_read_only:
-            raise StoreError(
+            raise HistoryUnavailable(
                 f"The history {self.path} is open for reading only.", self._file.why_read_only
             )
         if self._occupied.depth:
@@ -194,6 +197,8 @@ class Database:
         """
         with self.raw() as connection:
             migrations.copy(connection, path)
+            if not self.is_read_only:
+                witness.note_history(self.directory, connection, copy=path.absolute())
 
     @contextlib.contextmanager
     def raw(self) -> Iterator[sqlite3.Connection]:
@@ -207,6 +212,12 @@ class Database:
 
     def close(self) -> None:
         """Close all connections."""
+        if not self.is_read_only:
+            with (
+                contextlib.suppress(sqlite3.Error),
+                contextlib.closing(self._file.connect(0.05)) as own,
+            ):
+                witness.note_history(self.directory, own)
         self._engine.dispose()
         self.progress.close()
         with self._watch_lock:
@@ -247,16 +258,19 @@ class Database:
     def _wait(self, action: Callable[[], T]) -> T:
         """The result of `action`, done again while others hold the lock, until the time is over.
 
-        SQLite leaves the transaction as it is when it says busy, also at its end.
+        SQLite leaves the transaction as it is when it says busy, also at its end. Who holds it for
+        seconds is no other writer of ours: then it is asked less often.
         """
-        deadline = time.monotonic() + self._busy_seconds
+        began = time.monotonic()
         while True:
             try:
                 return action()
             except sqlite3.OperationalError as error:
-                if not is_busy(error) or time.monotonic() >= deadline:
+                waited = time.monotonic() - began
+                if not is_busy(error) or waited >= self._busy_seconds:
                     raise
-                time.sleep(random.uniform(0.002, 0.02))
+                longest = 0.02 if waited < LONG_SECONDS else 0.5
+                time.sleep(random.uniform(longest / 10, longest))
 
     @contextlib.contextmanager
     def _occupy(self) -> Iterator[None]:
@@ -271,13 +285,20 @@ class Database:
         try:
             yield
         except sqlite3.Error as error:
+            self._renew(error)
             raise explain(error, self.path) from error
         except PoolTimeout as error:
-            raise StoreError(
+            raise HistoryUnavailable(
                 f"The history {self.path} is busy: too many things happen at once.", "Try again."
             ) from error
         except DBAPIError as error:
+            self._renew(error.orig or error)
             raise explain(error.orig or error, self.path) from error
+
+    def _renew(self, error: BaseException) -> None:
+        """Have new connections after a fault: one opened on a disk that was read-only stays so."""
+        if not is_busy(error):
+            self._engine.dispose()
 
 
 def find_form(directory: Path) -> int | None:
@@ -288,13 +309,17 @@ def find_form(directory: Path) -> int | None:
     path = directory.expanduser().absolute() / FILE_NAME
     try:
         if not path.exists():
+            witness.check_there(path.parent, path)
             return None
     except OSError as error:
         raise StoreError(
             f"The data folder {directory} cannot be used: {error.strerror or error}.",
             "Choose another one with SAFELIGHT_HOME.",
         ) from error
-    return _look(path, is_read_only=True).version
+    version = _look(path, is_read_only=True).version
+    if version == 0:
+        witness.check_there(path.parent, path)
+    return version
 
 
 def _dbapi(connection: Connection) -> Any:
@@ -313,11 +338,17 @@ def _open_history(directory: Path, create: bool, seconds: float) -> HistoryFile:
             "Use another Python: those from python.org, conda or uv bring a newer one.",
         )
     directory = directory.expanduser().absolute()
-    can_write = prepare_folder(directory, FILE_NAME, create=create)
-    return _open_file(directory, directory / FILE_NAME, can_write, seconds)
+    path = directory / FILE_NAME
+    if create and directory.is_dir() and not path.exists():
+        witness.check_there(directory, path)
+    why = prepare_folder(directory, FILE_NAME, create=create)
+    return _open_file(directory, path, why, seconds)
 
 
-def _open_file(directory: Path, path: Path, can_write: bool, seconds: float) -> HistoryFile:
+def _open_file(directory: Path, path: Path, why: str, seconds: float) -> HistoryFile:
+    """`why`: why it cannot be written, empty when it can."""
+    can_write = not why
+    noted = witness.read_witness(directory)
     # Looked at read-only first: a history that is too new must stay as it is to the byte.
     is_immutable = False
     try:
@@ -336,7 +367,7 @@ def _open_file(directory: Path, path: Path, can_write: bool, seconds: float) -> 
                 "Make its folder writable once.",
             ) from error
         found = _look(path, is_read_only=not can_write, is_immutable=is_immutable)
-    why = "" if can_write else f"{directory} cannot be written: check its owner and its disk."
+    warnings: tuple[str, ...] = ()
     if found.version > migrations.VERSION:
         if found.min_reader_version > migrations.VERSION:
             raise StoreError(
@@ -345,6 +376,13 @@ def _open_file(directory: Path, path: Path, can_write: bool, seconds: float) -> 
                 "Update Safelight; nothing was changed.",
             )
         why = "A newer Safelight made it; update Safelight to write to it."
+    elif found.version == 0 and can_write:
+        witness.check_there(directory, path)
+    elif change := _find_change(directory, path, noted, is_immutable=is_immutable):
+        if found.version < migrations.VERSION:
+            raise StoreError(change)
+        why = change
+        warnings = (change,)
     elif found.version < migrations.VERSION and not can_write:
         raise StoreError(
             f"The history {path} has an older form and cannot be brought up to date, "
@@ -353,9 +391,23 @@ def _open_file(directory: Path, path: Path, can_write: bool, seconds: float) -> 
         )
     if why:
         journal = JournalMode("read-only", "FULL")
-        return HistoryFile(directory, path, journal, True, is_immutable, why, ())
+        return HistoryFile(directory, path, journal, True, is_immutable, why, warnings)
     journal, warnings = _prepare(directory, path, seconds)
     return HistoryFile(directory, path, journal, False, False, "", warnings)
+
+
+def _find_change(
+    directory: Path, path: Path, noted: witness.Witness | None, *, is_immutable: bool
+) -> str:
+    """What `witness.find_change` says of the file at `path`."""
+    if noted is None:
+        return ""
+    try:
+        connection = connect(path, is_read_only=True, is_immutable=is_immutable)
+    except sqlite3.Error as error:
+        raise explain(error, path) from error
+    with contextlib.closing(connection):
+        return witness.find_change(directory, path, connection, noted)
 
 
 def _look(path: Path, *, is_read_only: bool, is_immutable: bool = False) -> Found:
@@ -380,6 +432,8 @@ def _prepare(directory: Path, path: Path, seconds: float) -> tuple[JournalMode, 
             journal = _set_journal(connection, rule, seconds)
             connection.execute(f"PRAGMA synchronous = {journal.synchronous}")
             migrations.migrate(connection, path)
+            witness.name_history(connection)
+            witness.note_history(directory, connection, is_accepted=True)
     except sqlite3.Error as error:
         raise explain(error, path) from error
     if journal == rule:

@@ -47,6 +47,25 @@ class StoreError(SafelightError):
     """The data directory or its database cannot be used as asked."""
 
 
+class Unavailable(StoreError):
+    """A disk or another program stands in the way now; the same may go well a moment later.
+
+    For whoever has to wait: nothing was recorded, and nothing of what was asked is lost by it.
+    """
+
+
+class HistoryUnavailable(Unavailable):
+    """The database: busy, on a full or read-only disk, or not to be read or written just now."""
+
+
+class HistoryDamaged(HistoryUnavailable):
+    """What was read of the database makes no sense. A disk that fails for a moment looks alike."""
+
+
+class FileUnavailable(Unavailable):
+    """A file beside the database that the system refuses to read or write just now."""
+
+
 class Superseded(StoreError):
     """Another worker has taken over, or is to: this one claims nothing any more."""
 

@@ -6,8 +6,10 @@ from array import array
 from collections.abc import Collection, Iterator, Sequence
 
 import msgspec
+from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
 
+from store.damage import mend
 from store.database import Database
 from store.errors import StoreError
 from store.integrity import find_changes, name_changes
@@ -28,6 +30,7 @@ from store.seals import seal_verification
 from store.search import NEWEST_FIRST, Name, Search, Sort, Term, parse_search
 from store.selection import CHUNK, Chunk, Place, Selection, list_key_names
 from store.sqlite import unwrap
+from store.stored_json import BROKEN_JSON
 from store.tables import (
     EnvironmentRow,
     ImageRow,
@@ -160,7 +163,10 @@ def _read_search(search: str | Search | None, session: str | None) -> Search:
 
 
 def _load_images(db: Database, read: Session, numbers: Sequence[int]) -> list[Image]:
-    rows = read.exec(select(ImageRow).where(col(ImageRow.number).in_(set(numbers)))).all()
+    statement = select(ImageRow).where(col(ImageRow.number).in_(set(numbers)))
+    # Of what may be long, a list shows nothing.
+    long = (defer(ImageRow.meta), defer(ImageRow.prompt_text))  # type: ignore[arg-type]
+    rows = read.exec(statement.options(*long)).all()
     by_number = {image.number: image for image in to_images(db.vault, read, rows)}
     return [by_number[number] for number in numbers if number in by_number]
 
@@ -298,7 +304,9 @@ def add_verification(db: Database, image_id: str, comparison: Comparison) -> Ver
 def _load_stages(read: Session, number: int) -> tuple[Stage, ...]:
     statement = select(StageRow).where(col(StageRow.image_number) == number)
     rows = read.exec(statement.order_by(col(StageRow.position))).all()
-    return tuple(Stage(name=row.name, step=row.step, sha256=row.sha256) for row in rows)
+    return tuple(
+        Stage(name=row.name, step=row.step, sha256=row.sha256) for row, _ in map(mend, rows)
+    )
 
 
 def _load_imported(read: Session, image: Image) -> Imported | None:
@@ -318,5 +326,5 @@ def _load_environment(read: Session, digest: str) -> EnvironmentRecord | None:
 def _read_values(stored: object) -> dict[str, str] | None:
     try:
         return msgspec.json.decode(as_text(stored), type=dict[str, str])
-    except (msgspec.DecodeError, UnicodeError):
+    except BROKEN_JSON:
         return None

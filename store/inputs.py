@@ -17,6 +17,7 @@ from sqlmodel import Session, col, select
 from store.decoding import DecodedInput, Input, Role, decode_input, measure_upright
 from store.errors import NotFound, RequestError, StoreError
 from store.seals import seal_input
+from store.stored_json import BROKEN_JSON
 from store.tables import InputRow
 from store.vault import suffix_of
 
@@ -98,7 +99,7 @@ def list_notes(db: Database, request: Request) -> tuple[str, ...]:
 def _read_notes(row: InputRow) -> tuple[str, ...]:
     try:
         return msgspec.json.decode(row.notes or "[]", type=tuple[str, ...])
-    except (msgspec.DecodeError, UnicodeError):
+    except BROKEN_JSON:
         return ()
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 from sqlmodel import Session, col, select
 
+from store.damage import list_damaged
 from store.database import Database
 from store.errors import NotFound, RequestError, StoreError
 from store.mapping import (
@@ -31,7 +32,7 @@ from store.mapping import (
     write_columns,
 )
 from store.pixels import digest_pixels, open_image
-from store.records import FinishReason, Image, Purpose
+from store.records import FinishReason, Image, JobState, Purpose
 from store.request import Parameters, Prompt, PromptStack, Request
 from store.seals import (
     IMAGE_FACTS,
@@ -47,6 +48,7 @@ from store.seals import (
 )
 from store.search_index import check_parts, list_faults, rebuild
 from store.sqlite import explain, unwrap
+from store.stored_json import BROKEN_JSON
 from store.tables import (
     REMOVED_KEY,
     EnvironmentRow,
@@ -82,6 +84,8 @@ def check_database(db: Database) -> list[str]:
         try:
             findings += _check_pages(connection)
             findings += _check_references(connection)
+            findings += _bound(list_damaged(connection), "damaged rows")
+            findings += _bound(_check_texts(connection), "damaged texts")
             findings += _check_index(db, connection)
             findings += _check_files(db, connection)
             findings += _check_seals(db, connection)
@@ -104,6 +108,28 @@ def _check_references(connection: sqlite3.Connection) -> list[str]:
         ),
         "rows that refer to one that is missing",
     )
+
+
+def _check_texts(connection: sqlite3.Connection) -> Iterator[str]:
+    """Drafts, requests without an image and states of jobs that are none any more."""
+    drafts = connection.execute(
+        "SELECT name FROM session WHERE typeof(draft) = 'text'"
+        " AND (NOT json_valid(draft) OR substr(ltrim(draft), 1, 1) != '{')"
+    )
+    for (name,) in drafts:
+        yield f"The draft of the session {as_text(name)!r} is damaged: it cannot be read."
+    # Those that have an image are under its seal.
+    requests = connection.execute(
+        "SELECT digest, json FROM request"
+        " WHERE NOT EXISTS (SELECT 1 FROM image WHERE request_digest = digest)"
+    )
+    for digest, text in requests:
+        if hash_text(as_text(text)) != digest:
+            yield f"The request {as_text(digest)[:8]} is damaged: its json does not fit its digest."
+    states = ", ".join(f"'{state}'" for state in JobState)
+    jobs = connection.execute(f"SELECT id, state FROM job WHERE state NOT IN ({states})")
+    for job_id, state in jobs:
+        yield f"The job {as_text(job_id)[:8]} is damaged: {_quote(state)} is no state of a job."
 
 
 def _bound(findings: Iterable[str], what: str) -> list[str]:
@@ -199,7 +225,7 @@ def _check_lost_inputs(connection: sqlite3.Connection) -> list[str]:
         for text in filter(None, texts):
             try:
                 wanted.add(msgspec.json.decode(as_text(text), type=dict[str, Any])["sha256"])
-            except (msgspec.DecodeError, KeyError, UnicodeError):
+            except (*BROKEN_JSON, KeyError):
                 continue  # the request's own check names it
     return [
         f"The record of the input image {as_text(sha256)[:8]} is missing."
@@ -429,7 +455,7 @@ def _check_request(read: Session, image: ImageRow, known: Sequence[str]) -> list
     text = as_text(row.json_text)
     try:
         recorded = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeError):
+    except BROKEN_JSON:
         recorded = None
     findings: list[str] = []
     if not isinstance(recorded, dict):
@@ -546,7 +572,7 @@ def _check_words(image: ImageRow) -> list[str]:
             findings.append(f"{name}: {value!r} is none of {', '.join(kind)}")
     try:
         msgspec.json.decode(as_text(image.meta), type=dict[str, str])
-    except (msgspec.DecodeError, UnicodeError):
+    except BROKEN_JSON:
         findings.append("meta: the stored JSON cannot be read")
     return findings
 

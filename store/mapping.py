@@ -16,6 +16,7 @@ from sqlalchemy import exists
 from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
 
+from store.damage import mend
 from store.errors import NotFound, RequestError, StoreError
 from store.limits import SEED_MAXIMUM, SEED_MINIMUM
 from store.progress import Progress
@@ -36,6 +37,7 @@ from store.records import (
 from store.request import FORMS, REQUEST_FORMAT, Parameters, Prompt, PromptStack, Request
 from store.search_index import fold_text
 from store.sqlite import unwrap
+from store.stored_json import BROKEN_JSON
 from store.tables import (
     AnnotationRow,
     EnvironmentRow,
@@ -138,7 +140,7 @@ def read_columns(row: RequestRow) -> dict[str, Any]:
         elif not field.required and str(value)[:1] in ("{", "["):
             try:
                 value = msgspec.json.decode(as_text(value))
-            except (msgspec.DecodeError, UnicodeError):
+            except BROKEN_JSON:
                 value = as_text(value)
         values[field.name] = value
     return values
@@ -235,7 +237,7 @@ def salvage(row: RequestRow, prompts: Sequence[PromptRow]) -> Request:
     """The request that the columns tell, field by field the JSON's where a column is no good."""
     try:
         loose = msgspec.json.decode(as_text(row.json_text))
-    except (msgspec.DecodeError, UnicodeError):
+    except BROKEN_JSON:
         loose = None
     in_json = loose if isinstance(loose, dict) else {}
     stack: PromptStack | None = None
@@ -319,8 +321,9 @@ def to_jobs(
     requests = load_requests(session, [row.request_digest for row in rows])
     background = _list_background(session, rows)
     jobs = []
-    for row in rows:
-        request, is_damaged = requests[row.request_digest]
+    for stored in rows:
+        row, damaged = mend(stored)
+        request, is_damaged = requests[stored.request_digest]
         known = progress.get(row.id)
         jobs.append(
             Job(
@@ -349,7 +352,7 @@ def to_jobs(
                 verification_number=row.verification_number,
                 wire_sha256=row.wire_sha256,
                 profile=row.profile,
-                is_damaged=is_damaged,
+                is_damaged=is_damaged or bool(damaged),
                 is_background=row.id in background,
             )
         )
@@ -429,7 +432,8 @@ def _load_tags(session: Session, numbers: Collection[int]) -> dict[int, tuple[st
 def _annotate(image: Image, said: AnnotationRow | None, tags: tuple[str, ...]) -> Image:
     if said is None and not tags:
         return image
-    rating = said.rating if said and isinstance(said.rating, int) else None
+    said = said and mend(said)[0]
+    rating = said.rating if said else None
     return msgspec.structs.replace(
         image,
         rating=rating,
@@ -473,13 +477,13 @@ def _load_imported(session: Session, rows: Sequence[ImageRow]) -> dict[int | Non
 def _read_unread(stored: object) -> tuple[tuple[str, str | None], ...]:
     try:
         return msgspec.json.decode(as_text(stored), type=tuple[tuple[str, str | None], ...])
-    except (msgspec.DecodeError, UnicodeError):
+    except BROKEN_JSON:
         return ()
 
 
 def _to_image(
     vault: Vault,
-    row: ImageRow,
+    stored: ImageRow,
     request: Request,
     is_damaged: bool,
     newest: VerificationRow | None,
@@ -487,9 +491,13 @@ def _to_image(
     is_thinned: bool,
     imported: Imported | None,
 ) -> Image:
+    row, damaged = mend(stored)
+    is_damaged = is_damaged or bool(damaged)
+    newest = newest and mend(newest)[0]
+    compared = compared and mend(compared)[0]
     try:
         path = vault.path(row.file_sha256, suffix_of(row.mime))
-    except (StoreError, TypeError):
+    except StoreError:
         path, is_damaged = vault.directory / "images" / "unknown", True
     return Image(
         number=row.number or 0,
@@ -526,6 +534,7 @@ def _to_image(
 
 def to_verification(row: VerificationRow) -> Verification:
     """`row` as a value."""
+    row = mend(row)[0]
     return Verification(
         number=row.number or 0,
         image_id=row.image_id,

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from store.concealment import conceal_preview
 from store.folder import create_file
 from store.sqlite import connect, is_busy
 
@@ -64,6 +65,7 @@ class ProgressFile:
         preview: bytes | None = None,
     ) -> None:
         """Replace the progress of a job. Without a `preview` the last one stays."""
+        preview = conceal_preview(preview)
         self._change(
             "INSERT INTO progress VALUES (?, ?, ?, ?, ?) ON CONFLICT (job_id) DO UPDATE SET"
             " step = excluded.step, steps = excluded.steps, seconds_left = excluded.seconds_left,"
@@ -93,9 +95,14 @@ class ProgressFile:
                     tuple(job_ids),
                 ).fetchall()
                 for job_id, step, steps, seconds_left, preview in rows:
-                    found[job_id] = Progress(
-                        step=step, steps=steps, seconds_left=seconds_left, preview=preview
-                    )
+                    values = (step, steps, seconds_left, preview)
+                    # A file that may be lost may also hold nonsense: that is no progress.
+                    with contextlib.suppress(msgspec.ValidationError):
+                        found[job_id] = msgspec.convert(
+                            dict(zip(Progress.__struct_fields__, values, strict=True)),
+                            Progress,
+                            builtin_types=(bytes,),
+                        )
         return found
 
     def data_version(self) -> int:

@@ -11,19 +11,27 @@ to it, then the row and the end of its job in one transaction, then the word tha
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import msgspec
 from sqlalchemy import exists, func, or_, update
 from sqlmodel import Session, col, select
 
+from store.concealment import (
+    check_prompts,
+    conceal_comparison,
+    conceal_environment,
+    conceal_result,
+)
 from store.database import Database
-from store.errors import StoreError, Superseded
+from store.errors import HistoryUnavailable, StoreError, Superseded, Unavailable
 from store.inputs import check_inputs
+from store.known_secrets import conceal
 from store.mapping import (
     find_row,
     join_prompts,
@@ -94,11 +102,25 @@ def recover(db: Database, *, paid_engines: Collection[str], serving: Serving | N
         ).all()
         for row, engine in orphans:
             is_paid = engine in paid_engines
-            _recover(row, is_paid, is_paid and bool(db.vault.read_spool(row.id)), fencing_token)
+            _recover(row, is_paid, is_paid and _has_answers(db, row.id), fencing_token)
             write.add(row)
     db.progress.clear()
-    db.vault.remove_leftovers()
+    with contextlib.suppress(OSError):
+        db.vault.remove_leftovers()
+    _remove_spools(db)
     return fencing_token
+
+
+def _remove_spools(db: Database) -> None:
+    """Remove the answers of jobs that are done, which could not be removed at their end."""
+    with contextlib.suppress(OSError, Unavailable):
+        ids = db.vault.list_spools()
+        with db.read() as read:
+            done = select(JobRow.id).where(
+                col(JobRow.id).in_(ids[:1000]), col(JobRow.state) == JobState.DONE.value
+            )
+            for job_id in read.exec(done).all() if ids else ():
+                db.vault.clear_spool(job_id)
 
 
 def list_spooled(db: Database, fencing_token: int) -> list[Job]:
@@ -112,7 +134,7 @@ def list_spooled(db: Database, fencing_token: int) -> list[Job]:
             .where(col(JobRow.state) == JobState.RUNNING.value, col(JobRow.epoch) == fencing_token)
             .order_by(col(JobRow.number))
         ).all()
-        return to_jobs(read, [row for row in rows if db.vault.read_spool(row.id)], {})
+        return to_jobs(read, [row for row in rows if _has_answers(db, row.id)], {})
 
 
 def enqueue(
@@ -131,9 +153,11 @@ def enqueue(
     `parent_id` is the image that they came from, `relation` how, `profile` the host to ask,
     `wanted` what they are to be run with, or something newer (None: by any worker).
     Raises `NotFound` when there is no such image, `RequestError` when a file that one starts
-    from is not kept.
+    from is not kept, or a known secret stands in a prompt.
     """
-    with db.write() as write:
+    for request in requests:
+        check_prompts(request)
+    with _put_in(db) as (write, jobs):
         if parent_id is not None:
             parent_id = find_row(write, ImageRow, parent_id).id
         rows = []
@@ -156,7 +180,32 @@ def enqueue(
             # One after the other: the number is the place in the queue.
             write.flush()
             rows.append(row)
-        return to_jobs(write, rows, {})
+        jobs += to_jobs(write, rows, {})
+    return jobs
+
+
+@contextlib.contextmanager
+def _put_in(db: Database) -> Iterator[tuple[Session, list[Job]]]:
+    """A transaction, and the list for the jobs that it queues.
+
+    An error of the disk just after the commit is none: what is queued is never called not queued.
+    """
+    jobs: list[Job] = []
+    try:
+        with db.write() as write:
+            yield write, jobs
+    except HistoryUnavailable:
+        if not jobs or not _are_queued(db, jobs):
+            raise
+
+
+def _are_queued(db: Database, jobs: Sequence[Job]) -> bool:
+    wanted = col(JobRow.id).in_([job.id for job in jobs])
+    try:
+        with db.read() as read:
+            return read.exec(select(func.count()).where(wanted)).one() == len(jobs)
+    except Unavailable:
+        return False
 
 
 def enqueue_comparison(
@@ -173,14 +222,15 @@ def enqueue_comparison(
     Raises `NotFound`, or `StoreError` when the stored request is damaged: what would be
     made is then not what was recorded.
     """
-    with db.write() as write:
+    with _put_in(db) as (write, jobs):
         row = _make_comparison(write, image_id, purpose)
         row.profile = profile
         engine = select(RequestRow.engine).where(col(RequestRow.digest) == row.request_digest)
         row.program = ask(write, wanted, [write.exec(engine).one()])
         write.add(row)
         write.flush()
-        return to_jobs(write, [row], {})[0]
+        jobs += to_jobs(write, [row], {})
+    return jobs[0]
 
 
 def _make_comparison(write: Session, image_id: str, purpose: Purpose) -> JobRow:
@@ -233,6 +283,35 @@ def claim(db: Database, fencing_token: int, serving: Serving | None = None) -> J
         return to_jobs(write, [row], {})[0] if row else None
 
 
+def reclaim(db: Database, fencing_token: int, paid_engines: Collection[str]) -> Job | None:
+    """The job that runs under this token though its worker runs none, None when there is none.
+
+    A disk that fails just after a commit hides it from who made it. One that may have been sent to
+    a paid engine becomes unknown; one that was lost so too often is set aside. Raises `Superseded`.
+    """
+    running = (
+        select(JobRow, RequestRow.engine)
+        .join(RequestRow, col(RequestRow.digest) == col(JobRow.request_digest))
+        .where(col(JobRow.state) == JobState.RUNNING.value, col(JobRow.epoch) == fencing_token)
+        .order_by(col(JobRow.number))
+    )
+    with db.read() as read:
+        if read.exec(running.limit(1)).first() is None:
+            return None
+    with db.write() as write:
+        check_fencing_token(write, fencing_token)
+        for row, engine in write.exec(running).all():
+            is_paid = engine in paid_engines and row.wire_sha256 is not None
+            if not is_paid and row.attempts <= ATTEMPTS:
+                row.attempts += 1
+                write.add(row)
+                write.flush()
+                return to_jobs(write, [row], {})[0]
+            _recover(row, is_paid, False, fencing_token)
+            write.add(row)
+    return None
+
+
 def is_any_waiting(session: Session) -> bool:
     """Whether any job waits, for whomever."""
     waiting = select(JobRow.number).where(col(JobRow.state) == JobState.WAITING.value)
@@ -276,6 +355,7 @@ def finish(db: Database, job: Job, fencing_token: int, result: Result) -> Image:
 
     Raises `StoreError` when the job is no longer this worker's; nothing is recorded then.
     """
+    result = conceal_result(result)
     sha256 = db.vault.put(result.data, suffix_of(result.mime))
     with db.write() as write:
         row = _hold(write, job.id, fencing_token)
@@ -305,6 +385,9 @@ def finish_comparison(
     is what it was made with, `warning` what the engine said meanwhile. Raises `StoreError` when
     the job is no longer this worker's.
     """
+    result = None if result is None else conceal_result(result)
+    comparison = conceal_comparison(comparison)
+    warning = None if warning is None else conceal(warning)
     sha256 = db.vault.put(result.data, suffix_of(result.mime)) if result is not None else ""
     with db.write() as write:
         row = _hold(write, job.id, fencing_token)
@@ -323,7 +406,9 @@ def finish_comparison(
             comparison,
             job_id=row.id,
             regenerated_id=child.id if child else None,
-            environment_digest=store_environment(write, around) if around else None,
+            environment_digest=(
+                store_environment(write, conceal_environment(around)) if around else None
+            ),
         )
         row.verification_number = verification.number
         _end(write, row, warning or (result.warning if result else None))
@@ -357,8 +442,8 @@ def fail(
         row = _hold(write, job_id, fencing_token)
         row.state = state.value
         row.error_kind = kind
-        row.error = error
-        row.warning = warning
+        row.error = conceal(error)
+        row.warning = None if warning is None else conceal(warning)
         row.finished_at = time.time()
         write.add(row)
         write.flush()
@@ -509,6 +594,14 @@ def _seal_what_was_not(write: Session) -> None:
         seal_verification(write, number or 0)
 
 
+def _has_answers(db: Database, job_id: str) -> bool:
+    """Whether answers of a service were kept for this job; one that cannot be read may be one."""
+    try:
+        return bool(db.vault.read_spool(job_id))
+    except StoreError:
+        return True
+
+
 def _recover(row: JobRow, is_paid: bool, has_answers: bool, fencing_token: int) -> None:
     if is_paid and not has_answers:
         row.state = JobState.UNKNOWN.value
@@ -598,8 +691,12 @@ def _end(write: Session, row: JobRow, warning: str | None) -> None:
 
 
 def _forget(db: Database, job: Job) -> None:
-    """After the commit only: until then the spool is all there is."""
-    db.vault.clear_spool(job.id)
+    """After the commit only: until then the spool is all there is.
+
+    What cannot be removed now goes when the next worker comes: the job has ended all the same.
+    """
+    with contextlib.suppress(StoreError):
+        db.vault.clear_spool(job.id)
     db.progress.remove(job.id)
 
 

@@ -145,6 +145,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     know. `profile` names the host to ask (None: the usual one). `is_damaged`: the stored request
     no longer matches its digest, so `request` is only the best guess from what is left.
     `is_for_others`: it waits for other settings, or a newer program, than those of who asks.
+    `has_no_worker`: it waits, or was left running, and no worker lives.
     `is_background`: it is of a run of verifications, which had its turn as nothing else waited.
     """
 
@@ -175,6 +176,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     profile: str | None = None
     is_damaged: bool = False
     is_for_others: bool = False
+    has_no_worker: bool = False
     is_background: bool = False
 
 

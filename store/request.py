@@ -37,6 +37,7 @@ from store.limits import (
     check_weight,
     check_whole,
 )
+from store.stored_json import BROKEN_JSON
 
 MaskColor = Literal["black", "white"]
 MaskedAreaInit = Literal["zero", "random", "original"]
@@ -375,8 +376,10 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             if isinstance(error.__cause__, RequestError):
                 raise error.__cause__ from None
             raise RequestError("request", None, f"Not a request: {error}.") from None
-        except msgspec.DecodeError as error:
-            raise RequestError("request", None, f"Not JSON: {error}.") from None
+        except BROKEN_JSON as error:
+            is_deep = isinstance(error, RecursionError)
+            said = "it is nested too deep" if is_deep else str(error)
+            raise RequestError("request", None, f"Not JSON: {said}.") from None
 
     @property
     def digest(self) -> str:

@@ -18,6 +18,7 @@ from sqlalchemy import func, or_
 from sqlmodel import Session, col, select
 
 from store.records import JobState, Serving
+from store.stored_json import BROKEN_JSON
 from store.tables import JobRow, MetaRow, ProgramRow, RequestRow
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def _is_fit(session: Session, wanted: Serving, engines: Iterable[str]) -> bool:
     row = session.get(MetaRow, _WORKER)
     try:
         newest = msgspec.json.decode(row.value, type=_Newest) if row else None
-    except msgspec.DecodeError:
+    except BROKEN_JSON:
         newest = None
     # A worker of a program that does not write down what it is has only taken the token.
     if newest is None or newest.token != read_token(session):

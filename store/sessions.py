@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import logging
 import threading
 import time
@@ -12,10 +14,12 @@ from sqlalchemy import func
 from sqlmodel import Session as Transaction
 from sqlmodel import col, select
 
+from store.damage import mend
 from store.database import Database
 from store.errors import StoreError
 from store.mapping import as_text
 from store.records import Draft, Session
+from store.stored_json import BROKEN_JSON
 from store.tables import SessionRow
 
 NAME_LIMIT = 100
@@ -27,26 +31,38 @@ def load_session(db: Database, name: str) -> Session:
 
     It is then the one used last. In a history that cannot be written it is only read.
     """
-    _check_name(name)
     if db.is_read_only:
         with db.read() as read:
             row = _find(read, name)
+            if row is None:
+                _check_name(name)
             return _to_session(row) if row else Session(name=name, draft=Draft(), updated_at=0.0)
     with db.write() as write:
-        row = _find(write, name) or SessionRow(
-            name=name, draft=encode_draft(Draft(), ""), used=0, updated_at=time.time()
-        )
+        row = _find(write, name) or _make(name, encode_draft(Draft(), ""))
         row.used = _next_use(write)
         write.add(row)
         write.flush()
         return _to_session(row)
 
 
-def save_draft(db: Database, name: str, draft: Draft) -> None:
-    """Keep what is in the editor of this session; it is on disk when this returns."""
-    _check_name(name)
+class OpenElsewhere(StoreError):
+    """Another darkroom writes to the same session, so a draft was not written over its own."""
+
+
+def save_draft(db: Database, name: str, draft: Draft, known: Draft | None = None) -> None:
+    """Keep what is in the editor of this session; it is on disk when this returns.
+
+    `known`: what stood there when it was last read or written here. Raises `OpenElsewhere` where it
+    is something else by now, and is not `draft` either; where the cursor is does not count.
+    """
     with db.write() as write:
-        row = _find(write, name) or SessionRow(name=name, draft="", used=0, updated_at=0.0)
+        row = _find(write, name) or _make(name, "")
+        if known is not None and row.number is not None:
+            # As it will be read again: half characters are repaired on the way.
+            now = _put_aside_place(decode_draft(encode_draft(draft, "")))
+            there = _put_aside_place(_decode(row))
+            if there not in (now, _put_aside_place(known)):
+                raise OpenElsewhere(f"The session {name} is open elsewhere too.")
         row.draft = encode_draft(draft, row.draft)
         row.used = _next_use(write)
         row.updated_at = time.time()
@@ -56,31 +72,48 @@ def save_draft(db: Database, name: str, draft: Draft) -> None:
 def list_sessions(db: Database) -> list[Session]:
     """All sessions, the one used last first."""
     with db.read() as read:
-        rows = read.exec(select(SessionRow).order_by(col(SessionRow.used).desc())).all()
+        rows = read.exec(select(SessionRow).order_by(*_newest_first())).all()
         return [_to_session(row) for row in rows]
 
 
 def last_session_name(db: Database) -> str | None:
     """The name of the session used last, None when there is none."""
     with db.read() as read:
-        statement = select(SessionRow.name).order_by(col(SessionRow.used).desc()).limit(1)
-        return read.exec(statement).first()
+        statement = select(SessionRow.name).order_by(*_newest_first()).limit(1)
+        name = read.exec(statement).first()
+        return None if name is None else as_text(name)
 
 
 class DraftWriter:
     """Writes the newest draft of each session; what it overtakes is skipped.
 
-    `write` returns at once, because a durable commit takes longer than a keystroke may.
+    `write` returns at once, because a durable commit takes longer than a keystroke may. Where
+    another darkroom writes to the same session, the draft goes on in a session of its own.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._pending: dict[str, Draft] = {}
+        self._known: dict[str, Draft] = {}
+        self._moved: dict[str, str] = {}
         self._condition = threading.Condition()
         self._is_closing = False
         self.error: StoreError | None = None
         self._thread = threading.Thread(target=self._run, name="draft writer", daemon=True)
         self._thread.start()
+
+    def load(self, name: str) -> Session:
+        """The session of this name, as `load_session`; what is there now may be written over."""
+        session = load_session(self._database, name)
+        with self._condition:
+            self._known[name] = session.draft
+            self._moved.pop(name, None)
+        return session
+
+    def find_place(self, name: str) -> str:
+        """The session that drafts of `name` are written to: another one where that is open
+        elsewhere too."""
+        return self._moved.get(name, name)
 
     def write(self, name: str, draft: Draft) -> None:
         """Hand over the draft of session `name`."""
@@ -105,11 +138,45 @@ class DraftWriter:
                 drafts, self._pending = self._pending, {}
             for name, draft in drafts.items():
                 try:
-                    save_draft(self._database, name, draft)
+                    self._write(name, draft)
                     self.error = None
                 except StoreError as error:
                     self.error = error
                     logging.getLogger(__name__).warning("draft not saved: %s", error)
+
+    def _write(self, name: str, draft: Draft) -> None:
+        place = self.find_place(name)
+        with self._condition:
+            known = self._known.get(place)
+        if known is None:
+            save_draft(self._database, place, draft)
+            return
+        try:
+            save_draft(self._database, place, draft, known)
+        except OpenElsewhere:
+            if _put_aside_place(draft) == _put_aside_place(known):
+                return  # nothing was changed here
+            place = self._move(name, draft)
+        with self._condition:
+            self._known[place] = decode_draft(encode_draft(draft, ""))
+
+    def _move(self, name: str, draft: Draft) -> str:
+        """Put a draft into a session that nobody has yet, where those after it go too."""
+        for number in itertools.count(2):
+            place = f"{name[: NAME_LIMIT - 10]} {number}"
+            with contextlib.suppress(OpenElsewhere):
+                save_draft(self._database, place, draft, known=_NOBODYS)
+                break
+        self._moved[name] = place
+        return place
+
+
+_NOBODYS = Draft(engine="")
+"""A draft that is in no session."""
+
+
+def _put_aside_place(draft: Draft) -> Draft:
+    return msgspec.structs.replace(draft, place={})
 
 
 def encode_draft(draft: Draft, stored: str | bytes) -> str:
@@ -146,7 +213,7 @@ def decode_draft(stored: str) -> Draft:
 def _read_fields(stored: str | bytes) -> dict[str, Any]:
     try:
         fields = msgspec.json.decode(stored)
-    except (msgspec.DecodeError, UnicodeError):
+    except BROKEN_JSON:
         return {}
     return fields if isinstance(fields, dict) else {}
 
@@ -169,14 +236,39 @@ def _check_name(name: str) -> None:
         )
 
 
+def _make(name: str, draft: str) -> SessionRow:
+    _check_name(name)
+    return SessionRow(name=name, draft=draft, used=0, updated_at=time.time())
+
+
 def _find(transaction: Transaction, name: str) -> SessionRow | None:
-    return transaction.exec(select(SessionRow).where(col(SessionRow.name) == name)).first()
+    """The row of the session that is shown by this name: a damaged one by what is left of it."""
+    stored = col(SessionRow.name)
+    row = transaction.exec(select(SessionRow).where(stored == name)).first()
+    if row is not None:
+        return row
+    damaged = transaction.exec(select(SessionRow).where(func.typeof(stored) != "text")).all()
+    return next((row for row in damaged if as_text(row.name) == name), None)
+
+
+def _newest_first() -> tuple[Any, Any]:
+    """The one used last first; those behind that do not say when, as a word is above numbers."""
+    used = col(SessionRow.used)
+    return func.typeof(used) != "integer", used.desc()
 
 
 def _next_use(transaction: Transaction) -> int:
-    return (transaction.exec(select(func.max(col(SessionRow.used)))).first() or 0) + 1
+    used = col(SessionRow.used)
+    # A word is more than any number to SQLite, and nothing can come after the highest one.
+    is_number = func.typeof(used) == "integer"
+    highest = select(func.max(used)).where(is_number, used < 2**62)
+    return (transaction.exec(highest).first() or 0) + 1
 
 
 def _to_session(row: SessionRow) -> Session:
-    draft = decode_draft(as_text(row.draft))
-    return Session(name=row.name, draft=draft, updated_at=row.updated_at)
+    row = mend(row)[0]
+    return Session(name=row.name, draft=_decode(row), updated_at=row.updated_at)
+
+
+def _decode(row: SessionRow) -> Draft:
+    return decode_draft(as_text(row.draft))

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from store.errors import StoreError
+from store.errors import HistoryDamaged, HistoryUnavailable, StoreError
 
 if TYPE_CHECKING:
     from sqlmodel import Session
@@ -115,17 +115,45 @@ _EXPLANATIONS = {
         "Reading or writing {path} failed.",
         "Check the disk and its free space, then try again.",
     ),
+    sqlite3.SQLITE_NOMEM: (
+        "There was too little memory for the history {path}.",
+        "Close other programs, then try again.",
+    ),
+    sqlite3.SQLITE_PROTOCOL: (
+        "The history {path} is busy: its lock could not be had.",
+        "Try again; close other programs that have it open.",
+    ),
 }
+
+_KINDS = {sqlite3.SQLITE_NOTADB: StoreError, sqlite3.SQLITE_CORRUPT: HistoryDamaged}
+"""No waiting makes a database of another file. SQLite calls damaged what a disk could not read."""
+
+
+NO_LOCKS = (
+    "The file system of {path} cannot lock files, so two programs could undo each other's work.",
+    "Put the data folder on a disk of this machine, with SAFELIGHT_HOME.",
+)
+"""What is said, and what to do, where a file system cannot lock."""
+
+_LOCK_FAULTS = (
+    sqlite3.SQLITE_IOERR_LOCK,
+    sqlite3.SQLITE_IOERR_RDLOCK,
+    sqlite3.SQLITE_IOERR_UNLOCK,
+    sqlite3.SQLITE_IOERR_CHECKRESERVEDLOCK,
+)
 
 
 def explain(error: BaseException, path: Path) -> StoreError:
-    """`error` of SQLite as an error that a person can act on."""
+    """`error` of SQLite as one that a person can act on; `HistoryUnavailable` where it may pass."""
     code = primary_code(error)
+    if getattr(error, "sqlite_errorcode", 0) in _LOCK_FAULTS:
+        message, hint = NO_LOCKS
+        return StoreError(message.format(path=path), hint)
     if code == sqlite3.SQLITE_LOCKED:
         code = sqlite3.SQLITE_BUSY
     if code in _EXPLANATIONS:
         message, hint = _EXPLANATIONS[code]
-        return StoreError(message.format(path=path), hint)
+        return _KINDS.get(code, HistoryUnavailable)(message.format(path=path), hint)
     return StoreError(f"The history {path} cannot be used: {error}.")
 
 

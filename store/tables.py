@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from sqlalchemy import Index, text
+from sqlalchemy import Column, Index, LargeBinary, text
+from sqlalchemy.orm import deferred
 from sqlmodel import Field, SQLModel
 
 _NUMBERED: dict[str, Any] = {"sqlite_autoincrement": True}
@@ -95,8 +96,13 @@ class EnvironmentRow(SQLModel, table=True):
     json_text: str = Field(sa_column_kwargs={"name": "json"})
 
 
+_WIRE: Column[bytes] = Column("wire", LargeBinary, nullable=True)
+
+
 class JobRow(SQLModel, table=True):
     """One image to be made. `wire` is the exact message that was about to be sent.
+
+    It has megabytes where images are sent along, so it is read only where somebody asks for it.
 
     `epoch` is the fencing token of the worker that has or had it, 0 before the first. `program` is
     the number of the program that queued it, None where that was not recorded.
@@ -109,6 +115,7 @@ class JobRow(SQLModel, table=True):
         ),
         _NUMBERED,
     )
+    __mapper_args__: ClassVar[Any] = {"properties": {"wire": deferred(_WIRE)}}
 
     number: int | None = Field(default=None, primary_key=True)
     id: str = Field(unique=True)
@@ -124,7 +131,7 @@ class JobRow(SQLModel, table=True):
     session: str | None = None
     parent_id: str | None = None
     relation: str | None = None
-    wire: bytes | None = None
+    wire: bytes | None = Field(default=None, sa_column=_WIRE)
     wire_sha256: str | None = None
     error_kind: str | None = None
     error: str | None = None

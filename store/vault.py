@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
@@ -12,8 +13,9 @@ import time
 import zlib
 from pathlib import Path
 
-from store.errors import StoreError
-from store.folder import sync
+from store.errors import FileUnavailable, StoreError
+from store.folder import FOLDERS, make_private_folder, open_private, sync
+from store.known_secrets import conceal_bytes
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _JOB_ID = re.compile(r"[0-9a-f]{32}")
@@ -21,25 +23,34 @@ _SUFFIX = re.compile(r"\.?([a-z0-9]{1,8})")
 _HEAD = struct.Struct(">II")
 """Before each spooled answer: its length and its CRC-32."""
 
+SPOOL_LIMIT = 128 * 1024 * 1024
+"""Bytes of a spool that are read again: more than the answers of one job may have."""
+
 _SUFFIXES = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp"}
 
 LEFTOVER_SECONDS = 24 * 60 * 60.0
+
+READ_AGAIN_SECONDS = (0.02, 0.1, 0.3)
+"""How long to wait before a file that could not be read is read again."""
+
+_PASSING = (errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EINTR)
 
 
 class Vault:
     """Image files in `images/ab/cdef….png` below `directory`; they are never changed.
 
-    A file that `put` has returned survives a power cut. All errors are `StoreError`.
+    A file that `put` has returned survives a power cut. All errors are `StoreError`; what the
+    system refused is `FileUnavailable`.
     """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self._images = directory / "images"
-        self._spool = directory / "spool"
+        self._images, self._spool = (directory / name for name in FOLDERS)
 
     def path(self, sha256: str, suffix: str) -> Path:
         """Where the file of this digest lies or would lie."""
-        if not _SHA256.fullmatch(sha256):
+        # A damaged record may hold anything.
+        if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
             raise StoreError(f"{sha256!r} is not the digest of a file.")
         match = _SUFFIX.fullmatch(suffix)
         if match is None:
@@ -70,14 +81,19 @@ class Vault:
 
         Call it in the transaction that stores the row: files are removed in one, too.
         """
-        if not self.path(hashlib.sha256(data).hexdigest(), suffix).is_file():
+        path = self.path(hashlib.sha256(data).hexdigest(), suffix)
+        try:
+            is_there = path.is_file()
+        except OSError as error:
+            raise _explain("store", path, error) from error
+        if not is_there:
             self.put(data, suffix)
 
     def get(self, sha256: str, suffix: str) -> bytes:
         """The bytes of this digest, checked. The error names a missing or changed file."""
         path = self.path(sha256, suffix)
         try:
-            data = path.read_bytes()
+            data = _read(path)
         except FileNotFoundError:
             raise StoreError(
                 f"The image file {path} is missing.",
@@ -107,16 +123,25 @@ class Vault:
                     count += 1
         return count
 
+    def list_spools(self) -> list[str]:
+        """The ids of the jobs that have answers in the spool; not of those that were put aside."""
+        names = (path.stem for path in self._spool.glob("*.spool"))
+        return [name for name in names if _JOB_ID.fullmatch(name)]
+
     def spool(self, job_id: str, data: bytes) -> None:
-        """Append one raw answer of a job; it is on disk when this returns."""
+        """Append one raw answer of a job; it is on disk when this returns.
+
+        A secret in it is masked: answers that cannot be read stay there.
+        """
+        data = conceal_bytes(data)
         path = self._spool_path(job_id)
         try:
             _make_directory(path.parent, self.directory)
             is_new = not path.exists()
-            descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+            descriptor = open_private(path, os.O_CREAT | os.O_RDWR)
             try:
                 # What a crash left half-written would hide the answers behind it.
-                _, end = _split(_read_all(descriptor))
+                end = _find_end(descriptor)
                 os.ftruncate(descriptor, end)
                 os.lseek(descriptor, end, os.SEEK_SET)
                 _write_all(descriptor, _HEAD.pack(len(data), zlib.crc32(data)) + data)
@@ -129,12 +154,18 @@ class Vault:
             raise _explain("store", path, error) from error
 
     def read_spool(self, job_id: str) -> list[bytes]:
-        """The answers that arrived whole, in their order; empty when there are none."""
+        """The answers that arrived whole, in their order; empty when there are none.
+
+        Only the first `SPOOL_LIMIT` bytes are read.
+        """
         path = self._spool_path(job_id)
         try:
-            return _split(path.read_bytes())[0]
+            return _split(_read(path, SPOOL_LIMIT))
         except FileNotFoundError:
             return []
+        except IsADirectoryError:
+            # That does not pass by itself, so nobody is to wait for it.
+            raise StoreError(f"{path} is not a file.", "Move it away.") from None
         except OSError as error:
             raise _explain("read", path, error) from error
 
@@ -172,22 +203,21 @@ def suffix_of(mime: str) -> str:
     return _SUFFIXES.get(mime, ".bin")
 
 
-def _explain(verb: str, path: Path, error: OSError) -> StoreError:
-    return StoreError(
+def _explain(verb: str, path: Path, error: OSError) -> FileUnavailable:
+    return FileUnavailable(
         f"Cannot {verb} {path}: {error.strerror or error}.",
         "Check the free space of the disk and that you may write there.",
     )
 
 
 def _make_directory(path: Path, root: Path) -> None:
-    """Make `path` and what is missing above it, up to `root`, lasting and private."""
-    if path.is_dir():
-        return
-    if path != root:
-        _make_directory(path.parent, root)
-    with contextlib.suppress(FileExistsError):
-        path.mkdir(mode=0o700)
-    sync(path.parent)
+    """Make `path` and what is missing above it, below `root`, lasting and private.
+
+    Not `root` itself: what was taken away is not to come again with nothing else in it.
+    """
+    if not root.is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(root))
+    make_private_folder(path)
 
 
 def _holds(path: Path, data: bytes) -> bool:
@@ -195,6 +225,26 @@ def _holds(path: Path, data: bytes) -> bool:
         return path.stat().st_size == len(data) and path.read_bytes() == data
     except FileNotFoundError:
         return False
+
+
+def _read(path: Path, limit: int = -1) -> bytes:
+    """The first `limit` bytes of a file, all of them below 0.
+
+    It is read again where what hinders may pass: a finding must not come of it.
+    """
+    for seconds in READ_AGAIN_SECONDS:
+        try:
+            return _read_once(path, limit)
+        except OSError as error:
+            if error.errno not in _PASSING:
+                raise
+        time.sleep(seconds)
+    return _read_once(path, limit)
+
+
+def _read_once(path: Path, limit: int) -> bytes:
+    with path.open("rb") as file:
+        return file.read(limit)
 
 
 def _replace(path: Path, data: bytes) -> None:
@@ -219,15 +269,25 @@ def _write_all(descriptor: int, data: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def _read_all(descriptor: int) -> bytes:
-    parts = []
-    while part := os.read(descriptor, 1 << 20):
-        parts.append(part)
-    return b"".join(parts)
+def _find_end(descriptor: int) -> int:
+    """Where the last whole answer in a spool ends; a part of it is in memory at a time."""
+    size = os.fstat(descriptor).st_size
+    end = 0
+    while end + _HEAD.size <= size:
+        length, checksum = _HEAD.unpack(os.pread(descriptor, _HEAD.size, end))
+        place, last = end + _HEAD.size, end + _HEAD.size + length
+        found = 0
+        while place < last and (part := os.pread(descriptor, min(1 << 20, last - place), place)):
+            found = zlib.crc32(part, found)
+            place += len(part)
+        if place < last or found != checksum:
+            break
+        end = last
+    return end
 
 
-def _split(raw: bytes) -> tuple[list[bytes], int]:
-    """The whole answers in a spool, and where the last of them ends."""
+def _split(raw: bytes) -> list[bytes]:
+    """The whole answers in a spool."""
     answers: list[bytes] = []
     end = 0
     while end + _HEAD.size <= len(raw):
@@ -237,4 +297,4 @@ def _split(raw: bytes) -> tuple[list[bytes], int]:
             break
         answers.append(answer)
         end += _HEAD.size + length
-    return answers, end
+    return answers

@@ -19,9 +19,10 @@ from sqlmodel import Session, col, select
 
 from store import queue
 from store.batches import divide
+from store.damage import mend
 from store.database import Database
 from store.errors import NotFound, StoreError
-from store.mapping import store_verification, to_verification, to_word
+from store.mapping import as_text, store_verification, to_verification, to_word
 from store.records import Comparison, Job, JobState, RunResult, RunState, Serving, VerificationRun
 from store.seals import seal_verification
 from store.serving import ask, list_unserved
@@ -292,10 +293,10 @@ def list_results(
             RunResult(
                 position=row.position,
                 image_number=row.image_number,
-                image_id=image.id,
-                pixels_sha256=image.pixels_sha256,
+                image_id=as_text(image.id),
+                pixels_sha256=as_text(image.pixels_sha256),
                 state=to_word(JobState, job.state, JobState.SET_ASIDE) if job else None,
-                error=job.error if job else None,
+                error=mend(job)[0].error if job else None,
                 verification=to_verification(verification) if verification else None,
             )
             for row, image, job, verification in read.exec(statement)
@@ -360,6 +361,7 @@ def _find(session: Session, reference: str) -> VerificationRunRow:
 
 
 def _to_run(session: Session, row: VerificationRunRow) -> VerificationRun:
+    row = mend(row)[0]
     number = row.number or 0
     state = to_word(RunState, row.state, RunState.CANCELLED)
     total, taken = _count_images(session, number)

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from store import known_secrets
 from tests.journeys.program import Program
 
 for name in ("STABILITY_HOST", "STABILITY_REST_HOST", "STABILITY_KEY"):
@@ -46,11 +47,31 @@ def _take_one_processor() -> None:
 _take_one_processor()
 
 
+_NAMED_BYTES = 40
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """The name of a value in the name of its test; None for the usual one.
+
+    Long bytes make no name, and packed ones have the time in them: each worker of pytest would
+    know other tests.
+    """
+    if isinstance(val, bytes) and len(val) > _NAMED_BYTES:
+        return argname
+    return None
+
+
 def pytest_collection_finish() -> None:
     """Look for garbage among what the tests make, not among a million loaded objects."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How many kills and faults of a disk tests/engines/worker/test_trials.py tries, each."""
+    parser.addoption("--trials", type=int, default=0, help="how many kills, and how many faults")
+    parser.addoption("--trials-seed", type=int, default=0, help="the number of the first of them")
 
 
 @pytest.fixture(autouse=True)
@@ -60,6 +81,12 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("HOME", str(folder))
     monkeypatch.setenv("SAFELIGHT_HOME", str(folder / "safelight"))
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key of another test is not taken out of what this one shows."""
+    monkeypatch.setattr(known_secrets, "_known", [])
 
 
 @pytest.fixture(autouse=True)

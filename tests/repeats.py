@@ -1,4 +1,7 @@
-"""Many slow values of a test: the default run takes a few, `-m exhaustive` the rest."""
+"""Many slow values of a test: the default run takes a few, `-m exhaustive` more of them.
+
+Where even those are an hour, the rest is left to `-m campaign`, which nothing runs by itself.
+"""
 
 from __future__ import annotations
 
@@ -20,3 +23,12 @@ def mark(value: Any) -> Any:
     """`value` for `parametrize`, left out of the default run."""
     values = value if isinstance(value, tuple) else (value,)
     return pytest.param(*values, marks=pytest.mark.exhaustive)
+
+
+def draw(count: int, exhaustive: int) -> list[Any]:
+    """The numbers below `count` for `parametrize`, each of which is a seed.
+
+    0 is in the default run, those up to `exhaustive` in the exhaustive one, the rest is a campaign.
+    """
+    rest = [pytest.param(seed, marks=pytest.mark.campaign) for seed in range(exhaustive + 1, count)]
+    return [0, *map(mark, range(1, exhaustive + 1)), *rest]

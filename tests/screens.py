@@ -82,9 +82,9 @@ class Terminal:
             self._text = (len(self.raw), text)
         return text
 
-    def send(self, text: str) -> None:
-        """Type `text`."""
-        os.write(self._master, text.encode())
+    def send(self, text: str | bytes) -> None:
+        """Type `text`, or send bytes that are none."""
+        os.write(self._master, text.encode() if isinstance(text, str) else text)
 
     def read(self, seconds: float) -> None:
         """Take what the program sends for at most `seconds`; returns after the first bytes."""
@@ -154,6 +154,12 @@ class Terminal:
         """Whether the terminal is back in the mode that a shell expects."""
         modes = termios.tcgetattr(self._master)
         return bool(modes[3] & termios.ECHO and modes[3] & termios.ICANON)
+
+    def restore_modes(self) -> None:
+        """Put the terminal into the mode that a shell expects."""
+        modes = termios.tcgetattr(self._master)
+        modes[3] |= termios.ECHO | termios.ICANON | termios.ISIG
+        termios.tcsetattr(self._master, termios.TCSANOW, modes)
 
     def close(self) -> None:
         """End the program, if it still runs, and let go of the terminal."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
+import traceback
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 from textual import events, on, work
@@ -14,6 +15,7 @@ from textual.actions import parse
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.dom import DOMNode
+from textual.driver import Driver
 from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.types import AnimationLevel
@@ -25,7 +27,8 @@ from tui.darkroom import Darkroom
 from tui.image_screen import ImageScreen
 from tui.keys import KeyQueue, Reasoned, Released, Said, list_places, split_keys
 from tui.terminal.detect import read_display
-from tui.terminal.filter import ControlFilter
+from tui.terminal.filter import ControlFilter, ShapeFilter
+from tui.text import show_safely
 from tui.themes import ROLES, THEMES, choose_theme, name_following
 from tui.widgets.key_line import KeyLine
 from tui.work import start_work
@@ -130,7 +133,9 @@ class SafelightApp(Reasoned, App[None]):
         self._keymap_given = dict(keymap or {})
         self.terminal_display = read_display(environ, darkroom.settings.interface.images)
         has_pictures = self.terminal_display.has_unicode
-        self._control_filter = ControlFilter(has_pictures=has_pictures)
+        self._gates: list[LineFilter] = [ControlFilter(has_pictures=has_pictures)]
+        if not has_pictures:
+            self._gates.append(ShapeFilter())
         for theme in THEMES:
             self.register_theme(theme)
         for name in set(self.available_themes) - {theme.name for theme in THEMES}:
@@ -157,12 +162,23 @@ class SafelightApp(Reasoned, App[None]):
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """No control character that stands in a text reaches the terminal."""
-        return [*super().get_line_filters(), self._control_filter]
+        return [*super().get_line_filters(), *self._gates]
+
+    def get_driver_class(self) -> type[Driver]:
+        """What reads this terminal and writes to it."""
+        from tui.terminal.driver import TerminalDriver
+
+        return TerminalDriver
 
     def on_mount(self) -> None:
         """Open the history after the first paint."""
+        self.app_resume_signal.subscribe(self, self._draw_again)
         start_work(self, self.key_queue.run, "keys")
         self.call_after_refresh(self.open_darkroom)
+
+    def _draw_again(self, _: object) -> None:
+        """Draw the whole screen: what stood on it is gone after a stop."""
+        self.refresh(layout=True)
 
     # Keys
 
@@ -360,24 +376,23 @@ class SafelightApp(Reasoned, App[None]):
             await self.darkroom.close()
 
     def _fatal_error(self) -> None:
-        """Leave with a traceback that shows no values: they may be prompts or keys."""
-        from rich.segment import Segments
-        from rich.traceback import Traceback
+        """Leave with a traceback that shows no values: they may be prompts or keys.
+
+        What the exception itself says may come from outside.
+        """
+        from rich.text import Text
 
         self.bell()
-        traceback = Traceback(show_locals=False, width=None)
-        self._exit_renderables.append(
-            Segments(self.console.render(traceback, self.console.options))
-        )
+        shown = show_safely(traceback.format_exc(), lines=True)
+        self._exit_renderables.append(Text(shown, no_wrap=True, overflow="ignore", end=""))
         self._close_messages_no_wait()
 
 
-def run_app(settings: Settings, session: str | None = None) -> int:
-    """Run the app on this user's data directory; the exit status of the program."""
-    from store.folder import find_data_directory
+def run_app(directory: Path, settings: Settings, session: str | None = None) -> int:
+    """Run the app on the data folder `directory`; the exit status of the program."""
     from tui.terminal.hangup import watch_hangup
 
-    darkroom = Darkroom(find_data_directory(), settings)
+    darkroom = Darkroom(directory, settings)
     app = SafelightApp(darkroom, session=session, keymap=settings.keys)
     watch_hangup(app)
     app.run(mouse=settings.interface.mouse)

@@ -8,7 +8,6 @@ text for the person. Making the object does nothing; `open` makes folders and da
 from __future__ import annotations
 
 import asyncio
-import logging
 from array import array
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -28,9 +27,9 @@ from engines.resolve import (
     resolve_upscale,
     resolve_variations,
 )
-from engines.worker.process import engage_worker, ensure_worker, find_worker
+from engines.worker.process import engage_worker, find_worker
 from engines.worker.program import read_serving
-from store.errors import NotFound, SafelightError, StoreError
+from store.errors import NotFound, SafelightError, StoreError, Unavailable
 from store.limits import suggest
 from store.records import (
     Draft,
@@ -74,17 +73,22 @@ FIRST_SESSION = "main"
 OPENING = "The history is being opened."
 CLOSED = "The history is closed."
 READ_ONLY = "This history can only be read."
+NO_WORKER_YET = "It is in the queue, and made as soon as a worker comes up."
 
 WORKER_SECONDS = 1.0
 """How often somebody who watches makes sure that a worker runs while jobs are left."""
 
 
 class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether a worker runs (`is_running`), its process id, and how many jobs are unfinished."""
+    """Whether a worker runs (`is_running`), its process id, and how many jobs are unfinished.
+
+    `trouble`: what the worker waits for before it can go on, "" for nothing.
+    """
 
     is_running: bool
     process_id: int | None
     jobs: int
+    trouble: str = ""
 
 
 class Darkroom:
@@ -93,6 +97,8 @@ class Darkroom:
     `trouble` says why the history is not open ("" when it is), `is_opening` whether `open`
     is at work. `capabilities` holds what each engine accepts, from `open` on, also when the
     history could not be opened; an engine whose capabilities cannot be read is not in it.
+    `queued` and `begun` hold the jobs and runs that were committed from here, `worker_trouble` why
+    nothing goes on in the queue ("" when something does), as far as `watch` saw.
     """
 
     def __init__(self, directory: Path, settings: Settings) -> None:
@@ -101,6 +107,9 @@ class Darkroom:
         self.trouble = OPENING
         self.is_opening = False
         self.notes: list[str] = []
+        self.queued: list[Job] = []
+        self.begun: list[VerificationRun] = []
+        self.worker_trouble = ""
         self.capabilities: Mapping[str, Capabilities] = {}
         self._losing: set[str] = set()
         self._counted: dict[int, tuple[int, dict[str, int]]] = {}
@@ -140,6 +149,8 @@ class Darkroom:
         from store.sessions import DraftWriter
 
         self._opened = Database.open(self.directory)
+        if self._opened.is_read_only:
+            self.notes.extend(self._opened.warnings)
         self._drafts = DraftWriter(self._opened)
 
     async def close(self) -> None:
@@ -177,7 +188,9 @@ class Darkroom:
 
     def explain_writing(self) -> str:
         """Why nothing can be added to the history now; "" when it can."""
-        return self.trouble or (READ_ONLY if self.is_read_only else "")
+        if self.trouble or not self.is_read_only:
+            return self.trouble
+        return " ".join([READ_ONLY, *(self._opened.warnings if self._opened else ())])
 
     # Sessions
 
@@ -198,7 +211,9 @@ class Darkroom:
         from store import sessions
 
         wanted = name or sessions.last_session_name(self.database) or FIRST_SESSION
-        return sessions.load_session(self.database, wanted)
+        if self._drafts is None:
+            return sessions.load_session(self.database, wanted)
+        return self._drafts.load(wanted)
 
     async def check_session(self, name: str | None) -> None:
         """Raise `NotFound`, with those that there are, unless `name` is a session or None."""
@@ -228,6 +243,13 @@ class Darkroom:
         from store import sessions
 
         await asyncio.to_thread(sessions.save_draft, self.database, name, draft)
+
+    def find_draft_place(self, name: str) -> str:
+        """The session that the draft of session `name` is written to.
+
+        It is another one where a second darkroom writes to that: then each keeps its text.
+        """
+        return name if self._drafts is None else self._drafts.find_place(name)
 
     @property
     def draft_error(self) -> StoreError | None:
@@ -676,7 +698,7 @@ class Darkroom:
             # A draft may outlive the image that it came from.
             parent_id = relation = None
         with self._engage_worker(requests) as wanted:
-            return queue.enqueue(
+            jobs = queue.enqueue(
                 self.database,
                 requests,
                 session=session,
@@ -685,6 +707,8 @@ class Darkroom:
                 profile=self._choose_profile(requests[0].engine),
                 wanted=wanted,
             )
+            self.queued += jobs
+        return jobs
 
     async def vary(
         self,
@@ -769,7 +793,15 @@ class Darkroom:
 
     def _engage_worker(self, requests: Sequence[Request]) -> AbstractContextManager[Serving | None]:
         """What is queued within the block is run by this program with its settings, or newer."""
-        return engage_worker(self.database, {request.engine for request in requests})
+        return self._engage({request.engine for request in requests})
+
+    def _engage(self, engines: Collection[str]) -> AbstractContextManager[Serving | None]:
+        return engage_worker(self.database, engines, self._note_no_worker)
+
+    def _note_no_worker(self, trouble: str) -> None:
+        """What was queued is queued, though no worker came up for it."""
+        self.worker_trouble = trouble
+        self.notes.append(f"{NO_WORKER_YET} {trouble}")
 
     async def regenerate(self, image_id: str) -> Job:
         """Queue a child of the image, made from its stored request and compared with it."""
@@ -810,9 +842,11 @@ class Darkroom:
             check_budget(self.database, [request], self.settings)
         profile = self._choose_profile(request.engine)
         with self._engage_worker([request]) as wanted:
-            return queue.enqueue_comparison(
+            job = queue.enqueue_comparison(
                 self.database, image_id, purpose, profile=profile, wanted=wanted
             )
+            self.queued.append(job)
+        return job
 
     # Files that leave, and files that are verified
 
@@ -883,8 +917,10 @@ class Darkroom:
         from store.verification_runs import begin_run
 
         # What is made again is made by the settings of each engine that has any.
-        with engage_worker(self.database, self.list_engines()) as wanted:
-            return begin_run(self.database, search, numbers, wanted=wanted)
+        with self._engage(self.list_engines()) as wanted:
+            run = begin_run(self.database, search, numbers, wanted=wanted)
+            self.begun.append(run)
+        return run
 
     async def list_runs(self, limit: int = 50) -> list[VerificationRun]:
         """Runs of verifications, newest first."""
@@ -938,8 +974,10 @@ class Darkroom:
     def _resume_run(self, run_id: str) -> VerificationRun:
         from store.verification_runs import resume_run
 
-        with engage_worker(self.database, self.list_engines()) as wanted:
-            return resume_run(self.database, run_id, wanted=wanted)
+        with self._engage(self.list_engines()) as wanted:
+            run = resume_run(self.database, run_id, wanted=wanted)
+            self.begun.append(run)
+        return run
 
     async def cancel_run(self, run_id: str) -> VerificationRun:
         """End a run; what it has found is kept."""
@@ -1008,7 +1046,9 @@ class Darkroom:
         settings = self.settings.for_profile(waited.profile) if waited.profile else self.settings
         check_budget(self.database, [waited.request], settings)
         with self._engage_worker([waited.request]) as wanted:
-            return queue.retry(self.database, job_id, wanted=wanted)
+            job = queue.retry(self.database, job_id, wanted=wanted)
+            self.queued.append(job)
+        return job
 
     async def get_worker_status(self) -> WorkerStatus:
         """Whether a worker runs for this data directory."""
@@ -1022,6 +1062,7 @@ class Darkroom:
             is_running=found.is_running,
             process_id=found.process_id,
             jobs=queue.count_active(self.database),
+            trouble=found.trouble,
         )
 
     async def get_job(self, job_id: str) -> Job:
@@ -1037,9 +1078,10 @@ class Darkroom:
         *,
         has_runs: bool = True,
     ) -> list[Job]:
-        """Jobs, newest first; of those that wait, whether they wait for others.
+        """Jobs, newest first; of those that wait, whether they wait for others or for a worker.
 
-        `has_runs`: also those of runs of verifications that have ended.
+        One that runs though no worker lives waits too: the next worker puts it right. `has_runs`:
+        also those of runs of verifications that have ended.
         """
         return await asyncio.to_thread(self._list_jobs, states, limit, has_runs)
 
@@ -1050,15 +1092,20 @@ class Darkroom:
         from store.serving import list_others
 
         jobs = queue.list_jobs(self.database, states=states, limit=limit, has_runs=has_runs)
-        # Beside a worker all have their turn, and what may only be read has no settings to compare.
-        if (
-            self.database.is_read_only
-            or all(job.state is not JobState.WAITING for job in jobs)
-            or find_worker(self.directory).is_running
-        ):
+        # Beside a worker all have their turn.
+        if all(job.state.is_final for job in jobs) or find_worker(self.directory).is_running:
+            return jobs
+        jobs = [job if job.state.is_final else _await_worker(job) for job in jobs]
+        # What may only be read has no settings to compare.
+        if self.database.is_read_only:
             return jobs
         others = list_others(self.database, read_serving(self.directory))
-        return [msgspec.structs.replace(job, is_for_others=job.id in others) for job in jobs]
+        return [
+            msgspec.structs.replace(job, is_for_others=True, has_no_worker=False)
+            if job.id in others
+            else job
+            for job in jobs
+        ]
 
     # Changes
 
@@ -1066,23 +1113,37 @@ class Darkroom:
         """Yields once at the start and after each change to history or progress, until closed.
 
         Whoever made the change. Looks every `seconds`; while nothing changes it costs two small
-        queries. A worker that died with jobs left is replaced on the way.
+        queries. A worker that died with jobs left is replaced on the way. What stands in the way,
+        of the worker or of the looks themselves, is in `worker_trouble`; as long as it lasts, this
+        yields about once a second.
         """
+        from engines.worker.keeper import Keeper
+
         versions: tuple[int, int] | None = None
         seen: object = None
         every = max(1, round(WORKER_SECONDS / seconds))
         looks = 0
+        keeper: Keeper | None = None
         while (database := self._opened) is not None:
-            if looks % every == 0:
-                await asyncio.to_thread(_revive_worker, self.directory, database)
+            is_due = looks % every == 0
             looks += 1
-            now = await asyncio.to_thread(_read_versions, database)
-            if now != versions:
-                versions = now
-                state = (await asyncio.to_thread(_read_fingerprint, database), now[1])
-                if state != seen:
-                    seen = state
-                    yield
+            before = self.worker_trouble
+            try:
+                if is_due:
+                    keeper = keeper or Keeper(self.directory, database)
+                    await asyncio.to_thread(keeper.look)
+                    self.worker_trouble = keeper.trouble
+                now = await asyncio.to_thread(_read_versions, database)
+                state = seen
+                if now != versions:
+                    state = (await asyncio.to_thread(_read_fingerprint, database), now[1])
+                    versions = now
+            except Unavailable as error:
+                self.worker_trouble, state = str(error), seen
+            is_told = self.worker_trouble != before or (is_due and self.worker_trouble)
+            if state != seen or is_told:
+                seen = state
+                yield
             await asyncio.sleep(seconds)
 
 
@@ -1094,25 +1155,17 @@ def _check_whole(image: Image) -> None:
         )
 
 
-def _revive_worker(directory: Path, database: Database) -> None:
-    if database.is_read_only or find_worker(directory).is_running:
-        return
-    from store import queue
-    from store.serving import count_waiting
-    from store.verification_runs import is_pending
-
-    try:
-        # What waits for another program or other settings is left to those who have them.
-        if is_pending(database) or (
-            queue.count_active(database)
-            and (
-                queue.list_jobs(database, states=[JobState.RUNNING], limit=1)
-                or count_waiting(database, read_serving(directory))[0]
-            )
-        ):
-            ensure_worker(directory)
-    except StoreError as error:
-        logging.getLogger(__name__).warning("the worker was not replaced: %s", error)
+def _await_worker(job: Job) -> Job:
+    """`job` as it is while no worker lives, whatever its last one was doing."""
+    return msgspec.structs.replace(
+        job,
+        state=JobState.WAITING,
+        step=0,
+        steps=0,
+        seconds_left=None,
+        preview=None,
+        has_no_worker=True,
+    )
 
 
 def _read_fingerprint(database: Database) -> object:

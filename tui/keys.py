@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from textual import events
@@ -21,6 +21,8 @@ from textual.keys import key_to_character
 from textual.message import Message
 from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
+
+from tui.bursts import Burst, Input, is_line_end, is_pasted, join_text, read_typed
 
 SIGNS = {
     "question_mark": "?",
@@ -238,12 +240,12 @@ class KeyQueue:
     in one burst (a slow line, a paste without brackets) the second would go to the old focus,
     or overtake the first. Here the next key waits until the focused widget and its ancestors
     have handled what they were sent. Keys in `passing` go at once where others are held.
-    `taken` counts the keys that have come.
+    `taken` counts the keys that have come, those of a burst as one.
     """
 
     def __init__(self, app: App[Any]) -> None:
         self._app = app
-        self._waiting: asyncio.Queue[events.Key | events.Paste | None] = asyncio.Queue()
+        self._waiting: asyncio.Queue[Input | Burst | None] = asyncio.Queue()
         self._released: events.Event | None = None
         self._looked = asyncio.Event()
         self._handled = 0
@@ -258,6 +260,10 @@ class KeyQueue:
 
     def take(self, event: events.Event) -> bool:
         """Keep what was pressed for its turn; False where it is to be handled now."""
+        if isinstance(event, Burst):
+            self.taken += 1
+            self._waiting.put_nowait(event)
+            return True
         if event is self._released or not isinstance(event, events.Key | events.Paste):
             return False
         if event.is_forwarded:
@@ -279,13 +285,51 @@ class KeyQueue:
         while True:
             event = await self._waiting.get()
             try:
-                if event is not None:
-                    await self._wait_for_holder(event)
-                    self._released = event
-                    await self._app.on_event(event)
-                await self._settle()
+                if isinstance(event, Burst):
+                    await self._handle_burst(event)
+                elif event is not None:
+                    await self._handle(event)
+                else:
+                    await self._settle()
             finally:
                 self._handled += 1
+
+    async def _handle(self, event: Input) -> None:
+        await self._wait_for_holder(event)
+        self._released = event
+        await self._app.on_event(event)
+        await self._settle()
+
+    async def _handle_burst(self, burst: Burst) -> None:
+        """Commands while none of them begins typing, then text: nothing after a text is one."""
+        waiting = burst.inputs
+        await self._wait_for_holder(waiting[0])
+        if not is_typing(self._app.focused) and is_pasted(burst):
+            screen = self._app.screen
+            await self._handle(events.Paste(join_text(waiting)))
+            if self._app.screen is screen:
+                # It was not the path of a file, about which the person is asked.
+                self._app.post_message(Said("A text was pasted where nothing is typed: ignored."))
+            return
+        for place, event in enumerate(waiting):
+            await self._wait_for_holder(event)
+            if is_typing(self._app.focused):
+                await self._type(waiting[place:], burst.is_whole)
+                return
+            if place and is_line_end(event):
+                # It costs nothing to press it again.
+                continue
+            await self._handle(event)
+            if isinstance(event, events.Paste):
+                # What came with it was pasted too.
+                return
+
+    async def _type(self, inputs: Sequence[Input], is_whole: bool) -> None:
+        for event in read_typed(inputs, is_whole):
+            await self._wait_for_holder(event)
+            if not is_typing(self._app.focused):
+                return
+            await self._handle(event)
 
     async def _wait_for_holder(self, event: events.Key | events.Paste) -> None:
         while self._is_holding(event):

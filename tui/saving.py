@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from store.errors import RequestError
+from store.folder import make_private_folder
 from store.metadata.choices import MadeFile
 from store.records import Image
 from tui.file_names import DEFAULT_PATTERN, make_name
@@ -72,9 +73,9 @@ def open_new(path: Path) -> Iterator[BinaryIO]:
 
 
 def make_folder(folder: Path) -> None:
-    """Make the folder that images are written to. Raises `RequestError`."""
+    """Make the folder that images are written to, for its owner only. Raises `RequestError`."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(folder)
     except FileExistsError:
         raise RequestError(
             "output", str(folder), f"{folder} is no folder.", "Give another one."

@@ -20,13 +20,15 @@ def open_darkroom(session: str | None = None) -> int:
             "the darkroom needs a terminal.",
             "In a script use a command: safelight --help lists them.",
         )
-    from engines.keys import SettingsError
     from engines.settings import load_user_settings
+    from store.errors import SafelightError
+    from store.folder import find_data_directory
     from tui.terminal.detect import choose_image_protocol, prepare_environment
 
     try:
         settings = load_user_settings()
-    except SettingsError as error:
+        directory = find_data_directory()
+    except SafelightError as error:
         return _explain(error.message, error.hint)
     # Textual reads its own settings when it is imported.
     prepare_environment(os.environ, choose_image_protocol(os.environ, settings.interface.images))
@@ -34,7 +36,7 @@ def open_darkroom(session: str | None = None) -> int:
         return _explain("\n  ".join(faults), "`safelight keys` lists what has a key.")
     from tui.app import run_app
 
-    return run_app(settings, session)
+    return run_app(directory, settings, session)
 
 
 def _find_key_faults(keymap: Mapping[str, str]) -> list[str]:
@@ -43,7 +45,7 @@ def _find_key_faults(keymap: Mapping[str, str]) -> list[str]:
     from tui.keymap import describe_faults
 
     path = find_config_file()
-    return describe_faults(keymap, path, path.read_text("utf-8"))
+    return describe_faults(keymap, path, path.read_text("utf-8-sig"))
 
 
 def _explain(message: str, hint: str) -> int:

@@ -19,7 +19,7 @@ from store.records import (
     VerificationRun,
 )
 from tui.terminal.glyphs import Glyphs
-from tui.text import show_first_prompt, show_safely
+from tui.text import show_safely, show_words
 from tui.words import (
     FOR_OTHERS,
     FOR_OTHERS_ADVICE,
@@ -174,7 +174,7 @@ def describe_job(job: Job, *, has_blocks: bool = True) -> Content:
     style = _STYLES.get(job.state, "")
     is_stopping = job.cancel_requested and not job.state.is_final
     state = STOPPING if is_stopping else name_state(job.state)
-    prompt = show_first_prompt(job.request)
+    prompt = show_words(job)
     progress = _show_progress(job, has_blocks)
     when = (progress, style) if progress else (show_moment(job.created_at), _QUIET)
     parts: list[Part] = [

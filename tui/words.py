@@ -168,6 +168,7 @@ _DOING = {
     Purpose.IMPORT: "importing",
 }
 STOPPING = "stopping"
+NO_WORKER = "no worker runs; one comes with the next image or the darkroom"
 FOR_OTHERS = "waiting for the settings it was queued with"
 FOR_OTHERS_ADVICE = (
     "It was queued with other settings (host, key) or by a newer program. Queue another one so, "

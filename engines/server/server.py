@@ -100,6 +100,9 @@ class StabilityServer:
             ("grpc.so_reuseport", 0),
             ("grpc.max_send_message_length", MESSAGE_LIMIT),
             ("grpc.max_receive_message_length", RECEIVE_LIMIT),
+            # gRPC unpacks a message before it measures it, and before the key is looked at: a
+            # megabyte would become a thousand. What is compressed is refused; images are already.
+            ("grpc.compression_enabled_algorithms_bitset", 1),
             # A client that is gone without a word is noticed, and its place becomes free.
             ("grpc.keepalive_time_ms", 30_000),
             ("grpc.keepalive_timeout_ms", 15_000),

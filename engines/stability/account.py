@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import msgspec
+from google.protobuf.message import DecodeError
 
 from engines.base import EngineError, Failure
 from engines.quiet_grpc import grpc
@@ -20,6 +22,7 @@ from engines.remote import (
 from engines.stability.connection import make_metadata, open_channel
 from engines.stability.errors import explain_status, explain_unreachable
 from engines.stability.models import StabilitySettings
+from engines.stability.parts import parse_message
 from engines.stability.protocol import Message, dashboard, listing
 
 SECONDS = 15.0
@@ -106,16 +109,21 @@ async def _ask(
         call = channel.unary_unary(
             method,
             request_serializer=lambda message: message.SerializeToString(),
-            response_deserializer=getattr(module, kind).FromString,
         )
-        answer: Message = await call(
+        data = await call(
             request, timeout=SECONDS, metadata=make_metadata(target, key), wait_for_ready=False
         )
+        return await asyncio.to_thread(parse_message, getattr(module, kind), data)
+    except DecodeError:
+        raise EngineError(
+            Failure.BAD_ANSWER,
+            f"What {target.address} tells about itself cannot be read.",
+            "Check that the server speaks this version of the protocol.",
+        ) from None
     except grpc.aio.AioRpcError as error:
         raise _explain(error, target, has_key) from None
     finally:
         await channel.close()
-    return answer
 
 
 def _explain(error: Any, target: Target, has_key: bool) -> EngineError:

@@ -27,6 +27,7 @@ from engines.remote import (
     identify,
     make_filtered_error,
 )
+from engines.stability.parts import PARTS_LIMIT, TooManyParts, parse_message
 from engines.stability.protocol import PREVIEW_MAGIC, PREVIEWS_HEADER, Message, generation
 from store.errors import StoreError
 from store.pixels import is_whole
@@ -71,7 +72,7 @@ def read_progress(data: bytes) -> Progressed | None:
     if len(data) > 2 * PREVIEW_LIMIT or PREVIEW_MAGIC.encode() not in data:
         return None  # to search an image for it would take longer than to read its head
     try:
-        answer = generation.Answer.FromString(data)
+        answer = parse_message(generation.Answer, data)
     except DecodeError:
         return None
     artifacts = answer.artifacts
@@ -143,21 +144,31 @@ def is_keepalive(data: bytes) -> bool:
     if len(data) > _KEEPALIVE_LIMIT:
         return False
     try:
-        return not generation.Answer.FromString(data).artifacts
+        return not parse_message(generation.Answer, data).artifacts
     except DecodeError:
         return False
 
 
-class _Found(msgspec.Struct, frozen=True):
-    """An image artifact, its bytes, and the answer that it came in."""
+_IMAGES_LIMIT = 10
+"""Images that are looked at, as each may take a second; an answer is to have one."""
 
-    answer: Message
-    artifact: Message
+_TEXTS_LIMIT = 10
+"""Texts of a server that say nothing about an end; the failure shows them in one line."""
+
+
+class _Found(msgspec.Struct, frozen=True, kw_only=True):
+    """An image that has come, and what its answer says of it; the answer itself is not held."""
+
     data: bytes
+    seed: int
+    reason: int
+    request_id: str
+    made_by: str
+    meta: dict[str, str]
 
 
 class Answers:
-    """The answers of one call so far, in their order.
+    """The answers of one call so far, in their order. At most two images are held.
 
     `add` takes the raw bytes of each; `list_events` says what they amount to.
     """
@@ -165,31 +176,41 @@ class Answers:
     def __init__(self, request: Request, run_id: str | None = None) -> None:
         self._request = request
         self._run_id = run_id
-        self._images: list[_Found] = []
+        self._image: _Found | None = None
+        self._is_whole: bool | None = None
+        self._count = 0
+        self._reasons: set[int] = set()
         self._filter_text: str | None = None
         self._error_text: str | None = None
         self._texts: list[str] = []
-        self._is_damaged = False
+        self._fault = ""
 
     @property
     def has_result(self) -> bool:
         """Whether an image has arrived, or the filter's word that there will be none."""
-        return bool(self._images) or self._filter_text is not None
+        return self._count > 0 or self._filter_text is not None
 
     def has_whole_image(self) -> bool:
         """Whether the image that has arrived, if any, can be decoded to its end.
 
         Decodes it, so call it in a thread.
         """
-        found = self._find_image()
-        return found is not None and is_whole(found.data)
+        if self._is_whole is None:
+            self._is_whole = self._image is not None and is_whole(self._image.data)
+        return self._is_whole
 
     def add(self, data: bytes) -> None:
-        """Read one answer. Never raises: what cannot be read is reported at the end."""
+        """Read one answer. Never raises: what cannot be read is reported at the end.
+
+        Decodes images where there are several, so call it in a thread.
+        """
         try:
-            answer = generation.Answer.FromString(data)
+            answer = parse_message(generation.Answer, data)
+        except TooManyParts:
+            self._fault = f"has more than {PARTS_LIMIT:,} parts and was not read"
+            return
         except DecodeError:
-            self._is_damaged = True
+            self._fault = self._fault or "cannot be read"
             return
         for artifact in answer.artifacts:  # none: a keepalive
             self._add_artifact(answer, artifact)
@@ -199,73 +220,84 @@ class Answers:
 
         Reads the head of the image only: it may still turn out to be damaged.
         """
-        found = self._find_image()
+        found = self._image
         if found is None:
             raise self._explain_no_image()
         try:
             mime, sized = identify(self._request, found.data)
         except StoreError as error:
             raise _make_bad_answer(describe_unusable(error)) from None
-        artifact = found.artifact
         events: list[Event] = [Warned(text) for text in [*self._list_warnings(found), *sized]]
         events.append(
             Produced(
                 data=found.data,
                 mime=mime,
-                seed=artifact.seed or self._request.parameters.seed,
-                finish_reason=_find_finish_reason(artifact),
-                meta=_list_meta(found),
+                seed=found.seed or self._request.parameters.seed,
+                finish_reason=_find_finish_reason(found.reason),
+                meta=found.meta,
             )
         )
         return events
 
-    def _find_image(self) -> _Found | None:
-        return next((one for one in self._images if one.data), None)
-
     def _add_artifact(self, answer: Message, artifact: Message) -> None:
         kind, reason = artifact.type, artifact.finish_reason
         if kind == generation.ARTIFACT_IMAGE:
-            self._images.append(_Found(answer, artifact, artifact.binary))
+            self._count += 1
+            self._reasons.add(reason)
+            if self._count <= _IMAGES_LIMIT and (data := artifact.binary):
+                self._offer(data, answer, artifact)
         elif kind == generation.ARTIFACT_TEXT:
             text = clean_text(artifact.text)
             if reason == generation.FILTER:
                 self._filter_text = text
             elif reason == generation.ERROR:
                 self._error_text = text
-            elif text:
+            elif text and len(self._texts) < _TEXTS_LIMIT:
                 self._texts.append(text)
 
+    def _offer(self, data: bytes, answer: Message, artifact: Message) -> None:
+        """Hold the image in `data` unless the one before is as good: the first whole one counts."""
+        if self._image is not None and (self.has_whole_image() or not is_whole(data)):
+            return
+        self._is_whole = None if self._image is None else True
+        self._image = _Found(
+            data=data,
+            seed=artifact.seed,
+            reason=artifact.finish_reason,
+            request_id=clean_text(answer.request_id, META_LIMIT),
+            made_by=clean_text(answer.meta.engine_id, META_LIMIT),
+            meta=_list_meta(answer, artifact),
+        )
+
     def _list_warnings(self, found: _Found) -> list[str]:
-        artifact, answer = found.artifact, found.answer
         seed = self._request.parameters.seed
         warnings = []
-        if artifact.finish_reason == generation.FILTER:
+        if found.reason == generation.FILTER:
             warnings.append("The service's filter blurred this image.")
-        if artifact.finish_reason == generation.ERROR:
+        if found.reason == generation.ERROR:
             warnings.append("The server says that this image failed; it is kept as it came.")
-        warnings += describe_seed(seed, artifact.seed or None)
-        if self._run_id and answer.request_id and answer.request_id != self._run_id:
-            other = clean_text(answer.request_id, 60)
+        warnings += describe_seed(seed, found.seed or None)
+        if self._run_id and found.request_id and found.request_id != self._run_id:
+            other = clean_text(found.request_id, 60)
             warnings.append(f"The answer belongs to another request ({other}).")
-        made_by = clean_text(answer.meta.engine_id, 60)
+        made_by = clean_text(found.made_by, 60)
         # A server may say which revision it took for a model that was asked for without one.
         if made_by and self._request.model not in (made_by, split_name(made_by)[0]):
             warnings.append(f"The server says that {made_by} made it, not {self._request.model}.")
-        if len(self._images) > 1:
-            warnings.append(f"The server sent {len(self._images)} images; the first is kept.")
-        if self._filter_text is not None and artifact.finish_reason != generation.FILTER:
+        if self._count > 1:
+            warnings.append(f"The server sent {self._count} images; the first whole one is kept.")
+        if self._filter_text is not None and found.reason != generation.FILTER:
             warnings.append(f"The service's filter said: {self._filter_text or 'nothing'}.")
         if self._error_text is not None:
             warnings.append(f"The server also reports an error: {self._error_text or 'no text'}.")
-        if self._is_damaged:
+        if self._fault:
             warnings.append("One of the server's answers could not be read.")
         return warnings
 
     def _explain_no_image(self) -> EngineError:
-        reasons = [one.artifact.finish_reason for one in self._images]
-        if self._filter_text is not None or generation.FILTER in reasons:
+        if self._filter_text is not None or generation.FILTER in self._reasons:
             return make_filtered_error(self._filter_text or "")
-        if self._error_text is not None or generation.ERROR in reasons:
+        if self._error_text is not None or generation.ERROR in self._reasons:
             said = f" It said: {self._error_text}" if self._error_text else ""
             return EngineError(
                 Failure.INTERNAL,
@@ -273,8 +305,8 @@ class Answers:
                 "It may have been charged. Retry the job, or try other parameters.",
                 may_be_charged=True,
             )
-        if self._is_damaged:
-            return _make_bad_answer(f"The server's answer cannot be read. {KEPT}")
+        if self._fault:
+            return _make_bad_answer(f"The server's answer {self._fault}. {KEPT}")
         said = f" It said: {' '.join(self._texts)}" if self._texts else ""
         return _make_bad_answer(f"The server finished without an image.{said}")
 
@@ -283,16 +315,15 @@ def _make_bad_answer(text: str) -> EngineError:
     return explain_bad_answer(text, "the server speaks this version of the protocol")
 
 
-def _find_finish_reason(artifact: Message) -> FinishReason:
+def _find_finish_reason(number: int) -> FinishReason:
     reasons = {
         generation.FILTER: FinishReason.FILTER,
         generation.ERROR: FinishReason.ERROR,
     }
-    return reasons.get(artifact.finish_reason, FinishReason.SUCCESS)
+    return reasons.get(number, FinishReason.SUCCESS)
 
 
-def _list_meta(found: _Found) -> dict[str, str]:
-    answer, artifact = found.answer, found.artifact
+def _list_meta(answer: Message, artifact: Message) -> dict[str, str]:
     values = {
         "answer id": answer.answer_id,
         "request id": answer.request_id,

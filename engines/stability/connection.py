@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from engines.keys import Secret
+from engines.memory import read_resident
 from engines.quiet_grpc import grpc
 from engines.remote import (
     CONNECT_SECONDS,
@@ -19,12 +20,14 @@ from engines.remote import (
     clean_text,
     explain_certificates,
     explain_closing,
+    explain_excess,
     explain_silence,
 )
 from engines.stability.answers import ASK, cancel
 from engines.stability.errors import explain_status
 from engines.stability.models import ENGINE
 from engines.stability.protocol import MESSAGE_LIMIT, METADATA_LIMIT, WARNING_HEADER
+from engines.unpacking import show_size
 
 _GENERATE = "/gooseai.GenerationService/Generate"
 _LIST_ENGINES = "/gooseai.EnginesService/ListEngines"
@@ -34,6 +37,8 @@ OPTIONS = (
     ("grpc.max_receive_message_length", MESSAGE_LIMIT),
     ("grpc.max_metadata_size", METADATA_LIMIT),
     ("grpc.absolute_max_metadata_size", METADATA_LIMIT),
+    # gRPC unpacks a message whole before it looks how large it is: a megabyte may be a gigabyte.
+    ("grpc.per_message_decompression", 0),
     # A connection of one's own for each image: a stale one would fail after the request was
     # handed over, and then nobody could say whether it had been paid for.
     ("grpc.use_local_subchannel_pool", 1),
@@ -145,20 +150,28 @@ def list_metadata(target: Target, key: Secret | None) -> tuple[tuple[str, str], 
     return make_metadata(target, key) + (() if target.is_hosted else ASK)
 
 
-async def read_answer(
-    stream: Any, call: Call, spooler: Spooler, find_limit: Callable[[], float], end: float
-) -> bytes | None:
-    """The next answer, None after the last; the one before is on disk then.
+WAITING_LIMIT = 3 * MESSAGE_LIMIT
+"""Bytes by which the memory may grow while one message is awaited; gRPC holds it twice."""
 
-    Raises `EngineError` after as many seconds as the one before has `find_limit` say.
+_LOOK_SECONDS = 0.25
+
+
+async def read_answer(
+    stream: Any, call: Call, spooler: Spooler, find_limits: Callable[[], tuple[float, float]]
+) -> bytes | None:
+    """The next answer, None after the last; the one before is on disk and read then.
+
+    Raises `EngineError` after as many seconds of silence, and at the time of the loop, that
+    `find_limits` says once the one before is read.
     """
     reading = asyncio.ensure_future(stream.read())
     limit = left = 0.0
     try:
         await spooler.finish()
-        limit, left = find_limit(), end - asyncio.get_running_loop().time()
-        async with asyncio.timeout(min(limit, left)):
-            data = await reading
+        limit, end = find_limits()
+        left = end - asyncio.get_running_loop().time()
+        await _await_message(reading, min(limit, left), call)
+        data = await reading
     except TimeoutError:
         silence = f"said nothing for {limit:g} seconds"
         raise explain_silence(call, silence if limit < left else "did not finish in time") from None
@@ -174,6 +187,24 @@ async def read_answer(
         await cancel(reading)
         del reading  # else a failure of it and this frame would keep each other
     return None if data is grpc.aio.EOF else bytes(data)
+
+
+async def _await_message(reading: asyncio.Future[Any], seconds: float, call: Call) -> None:
+    """Return when `reading` is over. Raises `TimeoutError`, `EngineError` for too much memory.
+
+    gRPC reads ahead of what it can make of it: frames that hold nothing of a message are never
+    shown to us, and an endless stream of them takes hundreds of megabytes.
+    """
+    loop = asyncio.get_running_loop()
+    end, before = loop.time() + seconds, read_resident()
+    while not reading.done():
+        left = end - loop.time()
+        if left <= 0:
+            raise TimeoutError
+        await asyncio.wait({reading}, timeout=min(left, _LOOK_SECONDS))
+        if not reading.done() and read_resident() - before > WAITING_LIMIT:
+            size = show_size(WAITING_LIMIT)
+            raise explain_excess(call.host, f"takes {size} of memory before it can be read")
 
 
 def _is_being_cancelled() -> bool:

@@ -28,6 +28,7 @@ from engines.remote import (
     find_target,
     read_key,
 )
+from engines.stability.allowance import Allowance
 from engines.stability.answers import Answers, Newest, cancel, is_keepalive, read_progress
 from engines.stability.connection import (
     await_connection,
@@ -41,6 +42,8 @@ from engines.stability.descriptors import SOURCE
 from engines.stability.errors import explain_status, explain_unreachable
 from engines.stability.messages import Outgoing, build_message, prepare_message, serialize
 from engines.stability.models import ENGINE, StabilitySettings, make_capabilities
+from engines.stability.parts import unpack_answer
+from engines.unpacking import is_packed
 from store.errors import RequestError, StoreError
 from store.records import EnvironmentRecord, FinishReason
 from store.request import Request
@@ -214,25 +217,28 @@ class StabilityEngine:
     ) -> EngineError | None:
         """Send `message` and add each answer to `answers`, spooled first, until `end`.
 
-        Keepalives are neither spooled nor added, as they hold nothing.
+        Keepalives are neither spooled nor added, as they hold nothing; they are counted.
         A failure after the image or the filter's refusal has arrived becomes a warning.
         """
         stream = start_call(channel, message, call, end, self._settings.key)
         self._calls.add(stream)
         spooler = Spooler(spool, answers, warnings)
-
-        def find_limit() -> float:
-            return TAIL_SECONDS if answers.has_result else self._settings.idle_seconds
-
+        allowance = Allowance(call.host)
+        find_limits = self._watch_time(answers, end)
         try:
             while True:
-                data = await read_answer(stream, call, spooler, find_limit, end)
+                data = await read_answer(stream, call, spooler, find_limits)
                 if data is None:
                     warnings += list_warnings(await stream.trailing_metadata())
                     return None
+                data = await asyncio.to_thread(unpack_answer, data) if is_packed(data) else data
                 if (step := read_progress(data)) is not None:
+                    allowance.take_news(len(data))
                     progress.put(step)
-                elif not is_keepalive(data):
+                elif is_keepalive(data):
+                    allowance.take_news(len(data))
+                else:
+                    allowance.take_answer(len(data))
                     spooler.begin(data)
         except grpc.aio.AioRpcError as error:
             warnings += list_warnings(error.trailing_metadata())
@@ -247,6 +253,22 @@ class StabilityEngine:
         is_whole = await asyncio.to_thread(answers.has_whole_image)
         warnings.append(describe_late(failure, has_image=is_whole))
         return None
+
+    def _watch_time(self, answers: Answers, end: float) -> Callable[[], tuple[float, float]]:
+        """What gives the seconds of silence after which to go, and the time at which to go anyway.
+
+        Once the image is there, all that follows has `TAIL_SECONDS` together.
+        """
+        ends = [end]
+
+        def find_limits() -> tuple[float, float]:
+            if not answers.has_result:
+                return self._settings.idle_seconds, end
+            if len(ends) == 1:
+                ends.append(min(end, asyncio.get_running_loop().time() + TAIL_SECONDS))
+            return TAIL_SECONDS, ends[-1]
+
+        return find_limits
 
 
 def _detach(error: EngineError) -> EngineError:

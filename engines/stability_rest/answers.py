@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 import socket
 import ssl
@@ -11,7 +9,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
-import msgspec
 
 from engines.base import EngineError, Event, Failure, Produced, Warned
 from engines.remote import (
@@ -20,6 +17,7 @@ from engines.remote import (
     Call,
     Target,
     clean_text,
+    describe_late,
     describe_seed,
     describe_unusable,
     explain_bad_answer,
@@ -34,9 +32,9 @@ from engines.remote import (
     identify,
     make_filtered_error,
 )
+from engines.stability_rest.bodies import find_remains, find_said, parse_body
 from engines.stability_rest.models import WEIGHTED
 from store.errors import StoreError
-from store.pixels import identify_image
 from store.records import FinishReason
 from store.request import Request
 
@@ -45,15 +43,26 @@ _SEED_MAXIMUM = 2**32 - 1
 _FILTERED = "CONTENT_FILTERED"
 
 
-def read_events(request: Request, data: bytes) -> list[Event]:
+def read_events(request: Request, data: bytes, failure: EngineError | None = None) -> list[Event]:
     """Warnings, then the image, in the body `data` of an answer to `request`.
 
-    Raises `EngineError` when there is none. Reads the head of the image only: it may still
-    turn out to be damaged. Unpacks megabytes of text, so call it in a thread.
+    `failure`: why `data` is not the whole body. Then, and where it is no JSON object, an image in
+    it counts only when it is whole, as what was paid for. Raises `EngineError` when there is none.
+    Else reads the head of the image only: it may still turn out to be damaged. Unpacks megabytes
+    of text, so call it in a thread.
     """
-    answer = _read_answer(data)
+    answer = None if failure else parse_body(data)
+    warnings: list[str] = []
+    if answer is None:
+        answer = find_remains(data, is_cut=failure is not None)
+        if answer is None:
+            raise failure or _make_bad_answer(f"The server's answer cannot be read. {KEPT}")
+        if failure is not None:
+            warnings.append(describe_late(failure, has_image=True))
+        elif answer["image"] is not data:
+            warnings.append("The rest of the server's answer could not be read.")
     reason = answer.get("finish_reason")
-    content = _read_image(answer)
+    content = answer.get("image")
     if content is None:
         if reason == _FILTERED:
             raise make_filtered_error(find_said(answer))
@@ -64,7 +73,8 @@ def read_events(request: Request, data: bytes) -> list[Event]:
         mime, sized = identify(request, content)
     except StoreError as error:
         raise _make_bad_answer(describe_unusable(error)) from None
-    seed, warnings = _find_seed(request, answer)
+    seed, said_of_seed = _find_seed(request, answer)
+    warnings += said_of_seed
     finish_reason = _find_finish_reason(reason, warnings)
     produced = Produced(
         data=content,
@@ -74,45 +84,6 @@ def read_events(request: Request, data: bytes) -> list[Event]:
         meta=_list_meta(request, answer),
     )
     return [*map(Warned, [*warnings, *sized]), produced]
-
-
-def parse_body(data: bytes) -> dict[str, Any]:
-    """The JSON object in `data`, empty when it is something else."""
-    try:
-        found = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def find_said(body: dict[str, Any]) -> str:
-    """What the service says is wrong, as one clean line; empty when it says nothing."""
-    errors = body.get("errors")
-    texts = errors if isinstance(errors, list) else [errors or body.get("message")]
-    return clean_text(" ".join(str(text) for text in texts if text))
-
-
-def _read_answer(data: bytes) -> dict[str, Any]:
-    if answer := parse_body(data):
-        return answer
-    try:
-        identify_image(data)
-    except StoreError:
-        raise _make_bad_answer(f"The server's answer cannot be read. {KEPT}") from None
-    # It sent the bare image, though JSON was asked for: it may be paid for, so it counts.
-    return {"image": data}
-
-
-def _read_image(answer: dict[str, Any]) -> bytes | None:
-    image = answer.get("image")
-    if isinstance(image, bytes):
-        return image
-    if not isinstance(image, str) or not image:
-        return None
-    try:
-        return base64.b64decode(image, validate=True)
-    except (binascii.Error, ValueError):
-        raise _make_bad_answer(f"The server's image is not base64. {KEPT}") from None
 
 
 def _find_seed(request: Request, answer: dict[str, Any]) -> tuple[int, list[str]]:
@@ -165,7 +136,7 @@ _CHECK_HOST = "Check STABILITY_REST_HOST or `host` in the section [stability-res
 
 def explain_status(status: int, body: bytes, call: Call) -> EngineError:
     """The error for an answer with another HTTP status than 200."""
-    answer = parse_body(body)
+    answer = parse_body(body) or {}
     name = str(answer.get("name", "")).lower()
     text = find_said(answer)
     said = f" It said: {text}" if text else ""

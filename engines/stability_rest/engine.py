@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,23 +46,13 @@ from engines.stability_rest.models import (
     StabilityRestSettings,
     describe_losses,
 )
+from engines.stability_rest.replies import Arrival, Reply
 from store.errors import RequestError, StoreError
 from store.pixels import is_whole
 from store.records import EnvironmentRecord
 from store.request import Request
 
-ANSWER_LIMIT = 96 * 1024 * 1024
-"""Most bytes of an answer: an image of 64 MiB in base64, and room for the rest."""
-
-_ERROR_LIMIT = 64 * 1024
 _REMEDY = "Write the host with https://"
-
-
-class Reply(msgspec.Struct, frozen=True):
-    """An answer of the service: its HTTP status and its body."""
-
-    status: int
-    body: bytes
 
 
 def check_key(target: Target, key: Secret | None) -> None:
@@ -107,33 +97,6 @@ def build_post(
         content=message.body,
         extensions={"trace": trace},
     )
-
-
-async def read_reply(response: httpx.Response) -> Reply:
-    """The answer. Raises `EngineError` (BAD_ANSWER) for an image that is too large.
-
-    What a refusal says is cut off after some length, or where the connection ends: its status
-    is what counts.
-    """
-    is_image = response.status_code == httpx.codes.OK
-    limit = ANSWER_LIMIT if is_image else _ERROR_LIMIT
-    body = bytearray()
-    try:
-        async for chunk in response.aiter_bytes():
-            body += chunk
-            if len(body) > limit:
-                break
-    except httpx.TransportError:
-        if is_image:
-            raise
-    if is_image and len(body) > limit:
-        raise EngineError(
-            Failure.BAD_ANSWER,
-            f"The answer is larger than {limit // 1024**2} MiB and was not taken.",
-            "It may have been charged. Ask for a smaller image.",
-            may_be_charged=True,
-        )
-    return Reply(response.status_code, bytes(body))
 
 
 def _make_context(target: Target, path: Path | None) -> ssl.SSLContext | bool:
@@ -203,10 +166,9 @@ class StabilityRestEngine:
         reply = await self._exchange(message, call)
         try:
             if reply.status != httpx.codes.OK:
-                raise self._explain(reply, call)
+                raise self._explain(await asyncio.to_thread(reply.unpack, call), call)
             warnings: list[str] = []
-            await asyncio.to_thread(put_aside, run.spool, reply.body, warnings)
-            events = await asyncio.to_thread(read_events, request, reply.body)
+            events = await asyncio.to_thread(_read, request, reply, call, run.spool, warnings)
         except EngineError as error:
             if error.kind is Failure.FILTERED:
                 yield Warned(error.message)
@@ -267,13 +229,19 @@ class StabilityRestEngine:
             self._tasks.discard(exchange)
 
     async def _send(self, message: FormMessage, call: Call) -> Reply:
+        """Send `message`; what came of the answer, with the failure if that is not all.
+
+        Raises `EngineError` when nothing came of an image.
+        """
         was_sent = False
+        arrival = Arrival(call)
 
         async def trace(name: str, info: dict[str, Any]) -> None:
             nonlocal was_sent
             # A proxy is asked with a CONNECT first, which has no body worth the name.
             is_post = getattr(info.get("request"), "method", b"") == b"POST"
             was_sent |= name == _BODY_STARTED and is_post
+            arrival.watch(name, info)
 
         def say() -> Call:
             return msgspec.structs.replace(call, was_sent=was_sent)
@@ -287,17 +255,50 @@ class StabilityRestEngine:
             async with asyncio.timeout(settings.deadline_seconds), client:
                 post = build_post(call.target, message, settings.key, trace)
                 async with contextlib.aclosing(await client.send(post, stream=True)) as response:
-                    return await read_reply(response)
+                    await arrival.take(response)
+            return arrival.reply()
+        except EngineError as error:
+            failure = error
         except TimeoutError:
-            if was_sent:
-                raise explain_silence(say(), "did not finish in time") from None
-            raise explain_no_connection(call.target, settings.deadline_seconds) from None
+            if not was_sent:
+                raise explain_no_connection(call.target, settings.deadline_seconds) from None
+            failure = explain_silence(say(), "did not finish in time")
         except httpx.TransportError as error:
-            raise explain_transport(error, say(), connect_seconds, settings.idle_seconds) from None
+            failure = explain_transport(error, say(), connect_seconds, settings.idle_seconds)
         except httpx.HTTPError as error:  # a body that its own header does not describe
-            raise EngineError(
+            failure = EngineError(
                 Failure.BAD_ANSWER,
                 f"The answer of {call.host} cannot be read ({type(error).__name__}).",
                 "It may have been charged. Check that the host is one of the REST service.",
                 may_be_charged=True,
-            ) from None
+            )
+        if not arrival.is_image:
+            raise failure.with_traceback(None) from None
+        return arrival.reply(failure.with_traceback(None))
+
+
+def _read(
+    request: Request,
+    reply: Reply,
+    call: Call,
+    spool: Callable[[bytes], None],
+    warnings: list[str],
+) -> list[Event]:
+    """The events of an answer that says it holds an image, which is put aside first. Blocks.
+
+    An answer that is not whole is put aside only for what can still be read of it. Raises
+    `EngineError`.
+    """
+    opened = reply.unpack(call)
+    failure = opened.failure
+    if reply.failure is None:
+        # As it came where it cannot be unpacked: somebody else may be able to.
+        put_aside(spool, opened.body if failure is None else reply.body, warnings)
+        return read_events(request, opened.body, failure)
+    events = read_events(request, opened.body, failure)
+    *_, produced = events
+    assert isinstance(produced, Produced)
+    # A bare image is kept without what came behind it: after a crash that would count as its own.
+    is_bare = produced.data is not None and opened.body.startswith(produced.data)
+    put_aside(spool, (is_bare and produced.data) or opened.body, warnings)
+    return events

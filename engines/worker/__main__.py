@@ -11,6 +11,8 @@ import signal
 import sys
 from pathlib import Path
 
+from engines.log_lines import start_log
+
 
 def main() -> int:
     """Run a worker until it is idle; status 3 when one runs already."""
@@ -21,15 +23,13 @@ def main() -> int:
     # Whoever started it may wait for these signals in a thread, and a child inherits that.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP, signal.SIGTERM, signal.SIGINT})
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
-    )
+    start_log("%(asctime)s %(levelname)s %(message)s", logging.INFO)
 
-    logging.captureWarnings(True)
-
+    from engines.memory import bound_arenas
     from engines.worker.worker import Worker
     from store.errors import SafelightError
 
+    bound_arenas()
     try:
         return asyncio.run(Worker(directory).run())
     except SafelightError as error:

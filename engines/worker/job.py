@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import logging
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from engines.base import (
@@ -18,10 +21,17 @@ from engines.base import (
     Warned,
 )
 from engines.cost import check_budget, describe_cost, show_credits
+from engines.memory import forget_frames
 from engines.thinning import why_no_restore
 from engines.verify import explain_failure, find_obstacle, verify_result
+from engines.worker.patience import Patience, explain
 from store import charges, history, queue
-from store.errors import SafelightError, StoreError
+from store.errors import (
+    HistoryUnavailable,
+    SafelightError,
+    StoreError,
+    Unavailable,
+)
 from store.inputs import list_notes, read_input
 from store.pixels import digest_pixels, make_thumbnail, open_image
 from store.records import (
@@ -42,8 +52,16 @@ if TYPE_CHECKING:
     from store.request import Request
 
 
+Ending = Callable[[], object]
+"""Records how a job ended; in a thread, and again where the history does not take it."""
+
+TRIES = 8
+"""How often the work is begun again for a file or the system, before the job fails: a minute."""
+
 PROGRESS_SECONDS = 0.05
 CANCEL_SECONDS = 0.1
+
+log = logging.getLogger("safelight.worker")
 
 
 class KeptFiles:
@@ -58,53 +76,116 @@ class KeptFiles:
 
 
 class JobExecution:
-    """One job on its way: `run` ends it in the store, whatever happens."""
+    """One job on its way: `run` ends it in the store, whatever happens.
+
+    `patience` waits where the history or a disk does not let it. What is in the way before an
+    image is there is waited for and the work begun again, as long as nothing was sent to a paid
+    service; the end with its image is kept until it is recorded.
+    """
 
     def __init__(
-        self, database: Database, registry: EngineRegistry, job: Job, fencing_token: int
+        self,
+        database: Database,
+        registry: EngineRegistry,
+        job: Job,
+        fencing_token: int,
+        patience: Patience | None = None,
     ) -> None:
         self._database = database
         self._registry = registry
         self._job = job
         self._fencing_token = fencing_token
+        self._patience = patience or Patience()
+        self._task: asyncio.Task[Ending] | None = None
+        self._is_given_back = False
+        self._has_charge = False
+        self._is_sent = False
+        self._reported = 0.0
+        self._begin()
+
+    def _begin(self) -> None:
+        """As if nothing was made yet."""
         self._stages: list[Stage] = []
         self._warnings: list[str] = []
         self._notes: tuple[str, ...] = ()
         self._produced: Produced | None = None
         self._began = time.monotonic()
-        self._reported = 0.0
-        self._task: asyncio.Task[None] | None = None
-        self._is_given_back = False
 
     async def run(self) -> None:
-        """Make the image and store it; a failure is stored with its kind and text."""
+        """Make the image and store it; a failure is stored with its kind and text.
+
+        Raises `Unavailable` when the worker leaves before the end could be recorded: the next one
+        has the job again.
+        """
         self._task = work = asyncio.create_task(self._work())
         watch = asyncio.create_task(self._watch_cancel(work))
         try:
-            await work
-        except asyncio.CancelledError:
-            if not work.cancelled():
-                raise
-            if self._is_given_back:
-                queue.release(self._database, self._job.id, self._fencing_token)
-            else:
-                charge = " The service may have charged it all the same." if self._is_paid else ""
-                self._fail(Failure.CANCELLED, f"Cancelled.{charge}", JobState.CANCELLED)
-        except EngineError as error:
-            self._end_with(error)
-        except SafelightError as error:
-            self._fail(Failure.INVALID_REQUEST, str(error))
-        except Exception as error:
-            self._fail(Failure.INTERNAL, f"{type(error).__name__} while making the image.")
-            raise
+            ending = await self._find_ending(work)
         finally:
             watch.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await watch
+        await self._record(ending)
+
+    async def _find_ending(self, work: asyncio.Task[Ending]) -> Ending:
+        """How the job is to be ended in the store, once `work` is over."""
+        try:
+            return await self._await(work)
+        except asyncio.CancelledError:
+            if not work.cancelled():
+                raise
+            if self._is_given_back:
+                return self._release
+            return self._cancel
+        except EngineError as error:
+            return functools.partial(self._end_with, error)
+        except Unavailable as error:
+            return functools.partial(self._fail, Failure.STORAGE, f"{error}{self._may_be_charged}")
+        except SafelightError as error:
+            return functools.partial(self._fail, Failure.INVALID_REQUEST, str(error))
+        except MemoryError:
+            text = "There was not enough memory for this image, or for what came."
+            text = f"{text}{self._may_be_charged} End other programs, then retry the job."
+            return functools.partial(self._fail, Failure.INTERNAL, text)
+        except Exception as error:
+            log.exception("job %s ended by a fault", self._job.id)
+            text = f"{type(error).__name__} while making the image.{self._may_be_charged}"
+            return functools.partial(self._fail, Failure.INTERNAL, text)
+
+    async def _await(self, work: asyncio.Task[Ending]) -> Ending:
+        """What `work` gives; its failure holds nothing of what was read any more."""
+        try:
+            return await work
+        except Exception as error:
+            forget_frames(error)
+            raise
+
+    async def _record(self, ending: Ending) -> None:
+        """Do `ending`, however long a disk or another program stands in the way."""
+        # What a paid service made cannot be made again for nothing.
+        is_precious = self._is_sent and self._is_paid
+        is_again = False
+
+        def record() -> None:
+            nonlocal is_again
+            try:
+                if is_again:
+                    now = queue.get_job(self._database, self._job.id)
+                    if now.state is not JobState.RUNNING:
+                        return  # The disk failed just after the commit.
+                    if now.cancel_requested and not is_precious:
+                        self._cancel()
+                        return
+                ending()
+            except Unavailable:
+                is_again = True
+                raise
+
+        await self._patience.insist(record, is_precious=is_precious)
 
     def give_back(self) -> None:
         """Stop and put the job back into the queue, unless it may already cost money."""
-        if self._is_paid or self._task is None:
+        if (self._is_paid and self._is_sent) or self._task is None:
             return
         self._is_given_back = True
         self._task.cancel()
@@ -117,21 +198,48 @@ class JobExecution:
     def _warning(self) -> str | None:
         return " ".join(self._warnings) or None
 
-    async def _watch_cancel(self, work: asyncio.Task[None]) -> None:
+    async def _watch_cancel(self, work: asyncio.Task[Ending]) -> None:
         while not work.done():
             await asyncio.sleep(CANCEL_SECONDS)
-            if self._produced is None and queue.is_cancel_requested(self._database, self._job.id):
+            if self._produced is not None:
+                continue
+            try:
+                is_wanted = await asyncio.to_thread(
+                    queue.is_cancel_requested, self._database, self._job.id
+                )
+            except StoreError:
+                continue  # A history that is busy now may be asked again.
+            if is_wanted and self._produced is None:
                 work.cancel()
                 return
 
-    async def _work(self) -> None:
+    async def _work(self) -> Ending:
+        """Make what is to be made, again where something only stood in the way."""
+        tries = 0
+        while True:
+            try:
+                ending = await self._attempt()
+            except (Unavailable, OSError) as error:
+                if self._is_sent and self._is_paid:
+                    raise
+                trouble = error if isinstance(error, Unavailable) else explain(error)
+                tries += 1
+                if tries >= TRIES and not isinstance(trouble, HistoryUnavailable):
+                    # It can be said: nobody need wait for a file that nobody may read.
+                    raise trouble from error
+                await self._patience.wait(trouble)
+                self._begin()
+            else:
+                self._patience.go_on()
+                return ending
+
+    async def _attempt(self) -> Ending:
         job = self._job
-        if job.purpose is Purpose.GENERATE:
-            request = self._registry.pin(job.request)
-            result = await self._make(self._get_engine(request), request)
-            queue.finish(self._database, job, self._fencing_token, result)
-        else:
-            await self._compare()
+        if job.purpose is not Purpose.GENERATE:
+            return await self._compare()
+        request = self._registry.pin(job.request)
+        result = await self._make(self._get_engine(request), request)
+        return functools.partial(queue.finish, self._database, job, self._fencing_token, result)
 
     def _get_engine(self, request: Request) -> Engine:
         engine = self._registry.get_engine(request.engine)
@@ -152,20 +260,36 @@ class JobExecution:
         message = engine.wire_message(request, run)
         check_budget(self._database, [request], self._registry.settings, is_queued=True)
         if message is not None:
-            queue.record_wire(self._database, job.id, message)
+            await self._patience.insist(
+                functools.partial(queue.record_wire, self._database, job.id, message)
+            )
         if price := self._registry.estimate_cost(request):
-            charges.add_charge(self._database, job.id, price)
+            count = functools.partial(charges.count_charges, self._database, job.id)
+            place = await self._patience.insist(count) + 1
+            await self._patience.insist(functools.partial(self._add_charge, price, place))
+        self._is_sent = True
         try:
             async with contextlib.aclosing(engine.generate(request, run)) as events:
                 async for event in events:
                     self._take(event)
             result = await asyncio.to_thread(self._build_result, environment)
         except EngineError as error:
-            if price and not error.may_be_charged:
-                charges.drop_charge(self._database, job.id)
+            if not error.may_be_charged:
+                await self._patience.insist(self._drop_charge, is_precious=self._is_paid)
             raise
-        self._settle(result)
+        await self._patience.insist(
+            functools.partial(self._settle, result), is_precious=self._is_paid
+        )
         return result
+
+    def _add_charge(self, price: float, place: int) -> None:
+        charges.add_charge(self._database, self._job.id, price, place)
+        self._has_charge = True
+
+    def _drop_charge(self) -> None:
+        if self._has_charge:
+            charges.drop_charge(self._database, self._job.id)
+            self._has_charge = False
 
     def _settle(self, result: Result) -> None:
         """A filtered image is not charged."""
@@ -244,7 +368,7 @@ class JobExecution:
         known = "unknown" if price is None else show_credits(price)
         return {"cost estimate": describe_cost(price), "credits": known}
 
-    async def _compare(self) -> None:
+    async def _compare(self) -> Ending:
         job = self._job
         assert job.parent_id is not None
         image = history.get_image(self._database, job.parent_id)
@@ -254,6 +378,8 @@ class JobExecution:
             try:
                 request = self._registry.pin(job.request, image.environment)
                 result = await self._make(self._get_engine(request), request)
+            except Unavailable:
+                raise  # No verdict: it may go well a moment later.
             except SafelightError as error:
                 comparison = explain_failure(error)
             else:
@@ -263,7 +389,8 @@ class JobExecution:
         keeps = job.purpose is Purpose.REGENERATE or (
             job.purpose is Purpose.RESTORE and not refusal
         )
-        queue.finish_comparison(
+        return functools.partial(
+            queue.finish_comparison,
             self._database,
             job,
             self._fencing_token,
@@ -272,6 +399,23 @@ class JobExecution:
             environment=None if result is None else result.environment,
             warning=self._warning,
         )
+
+    @property
+    def _may_be_charged(self) -> str:
+        """What is to be said of the price where nobody knows how far it came; may be empty."""
+        if not (self._is_paid and self._is_sent):
+            return ""
+        return " The service may have charged it all the same."
+
+    def _cancel(self) -> None:
+        if not self._is_sent:
+            self._drop_charge()
+        text = f"Cancelled.{self._may_be_charged}"
+        self._fail(Failure.CANCELLED, text, JobState.CANCELLED)
+
+    def _release(self) -> None:
+        self._drop_charge()
+        queue.release(self._database, self._job.id, self._fencing_token)
 
     def _end_with(self, error: EngineError) -> None:
         if error.kind is Failure.OUTCOME_UNKNOWN:

@@ -12,21 +12,24 @@ import contextlib
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from engines.keys import KEYS_FOLDER
+from engines.config_file import read_own_file
+from engines.keys import KEYS_FOLDER, SettingsError
 from engines.worker.program import read_serving
-from store.errors import StoreError
-from store.folder import find_config_file
+from store.errors import FileUnavailable, StoreError
+from store.folder import find_config_file, open_private
 from store.records import Serving
+from store.sqlite import NO_LOCKS
 
 if TYPE_CHECKING:
     from store.database import Database
@@ -36,19 +39,87 @@ STARTUP_NAME = "startup.lock"
 TURN_NAME = "turn.lock"
 LOG_NAME = "worker.log"
 START_SECONDS = 20.0
+STARTS = 2
+"""How often a worker is started that ends at once: whatever ended the first one may have passed."""
+
+NOTE_BYTES = 4096
+TROUBLE_LENGTH = 600
+"""Most characters that are noted of a trouble: escaped in JSON, they must fit in the note."""
+
 ALREADY_RUNNING = 3
 """Exit status when another worker has the data directory, or waits to have it."""
 
 
+log = logging.getLogger("safelight.worker")
+
+
 class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether a worker holds the lock (`is_running`), and its process id."""
+    """Whether a worker holds the lock (`is_running`), and its process id.
+
+    `trouble`: what it waits for before it can go on, "" for nothing.
+    """
 
     is_running: bool
     process_id: int | None = None
+    trouble: str = ""
+
+
+def _open_file(path: Path, flags: int) -> int:
+    """A descriptor of a file of the worker, made where it is missing.
+
+    Raises `FileUnavailable`, and `StoreError` for what somebody else put in its place.
+    """
+    try:
+        return open_private(path, flags | os.O_CREAT)
+    except OSError as error:
+        raise FileUnavailable(
+            f"{path} cannot be opened: {error.strerror or error}.",
+            "It must be a file that you may write, on a disk with free space; "
+            "it can be removed while no worker runs.",
+        ) from error
 
 
 def _open_lock(path: Path) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    return _open_file(path, os.O_RDWR)
+
+
+def _open_log(path: Path) -> int:
+    return _open_file(path, os.O_WRONLY | os.O_APPEND)
+
+
+def _check_files(directory: Path) -> None:
+    """Raise `StoreError` where a worker could not be started, before anything is queued."""
+    for name in (LOCK_NAME, TURN_NAME):
+        os.close(_open_lock(directory / name))
+    os.close(_open_log(directory / LOG_NAME))
+
+
+def _lock(descriptor: int, how: int, directory: Path) -> None:
+    """Lock an open file in `directory`. Raises `BlockingIOError` where another one holds it and is
+    not waited for, `StoreError` where the file system cannot lock.
+    """
+    try:
+        fcntl.flock(descriptor, how)
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        message, hint = NO_LOCKS
+        raise StoreError(
+            f"{message.format(path=directory)} ({error.strerror or error})", hint
+        ) from None
+
+
+def check_locks(directory: Path) -> None:
+    """Raise `StoreError` where the file system of the folder cannot lock. Makes nothing."""
+    try:
+        descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return  # why it cannot be opened is said where it is used
+    try:
+        with contextlib.suppress(BlockingIOError):
+            _lock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB, directory)
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager
@@ -56,7 +127,7 @@ def hold_startup_lock(directory: Path) -> Iterator[None]:
     """Wait for and hold the lock under which workers start and leave."""
     descriptor = _open_lock(directory / STARTUP_NAME)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        _lock(descriptor, fcntl.LOCK_EX, directory)
         yield
     finally:
         os.close(descriptor)
@@ -70,7 +141,7 @@ def try_startup_lock(directory: Path) -> Iterator[bool]:
     """
     descriptor = _open_lock(directory / STARTUP_NAME)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _lock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, directory)
     except BlockingIOError:
         yield False
     else:
@@ -85,6 +156,7 @@ class WorkerLock:
     def __init__(self, directory: Path, name: str = LOCK_NAME) -> None:
         self._path = directory / name
         self._descriptor: int | None = None
+        self._serving = ""
 
     def acquire(self, serving: Serving, seconds: float = 2.0) -> bool:
         """Take the lock and note who holds it. False when another worker has it.
@@ -96,18 +168,29 @@ class WorkerLock:
         deadline = time.monotonic() + seconds
         while True:
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _lock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, self._path.parent)
                 break
             except BlockingIOError:
                 if time.monotonic() > deadline:
                     os.close(descriptor)
                     return False
                 time.sleep(0.02)
-        note = {"pid": os.getpid(), "serving": name_serving(serving)}
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(note).encode(), 0)
         self._descriptor = descriptor
+        self._serving = name_serving(serving)
+        self.note("")
         return True
+
+    def note(self, trouble: str) -> None:
+        """Let whoever looks know who holds the lock, and what it waits for ("": nothing).
+
+        Always of one length: on a full disk there is no room for more.
+        """
+        if self._descriptor is None:
+            return
+        note = {"pid": os.getpid(), "serving": self._serving, "trouble": trouble[:TROUBLE_LENGTH]}
+        with contextlib.suppress(OSError):
+            data = json.dumps(note, ensure_ascii=False).encode("utf-8", "replace")
+            os.pwrite(self._descriptor, data.ljust(NOTE_BYTES), 0)
 
     def is_held_by_like(self, serving: Serving) -> bool:
         """Whether another process holds it that runs jobs with the same."""
@@ -120,13 +203,16 @@ class WorkerLock:
             return False
         try:
             return os.path.samestat(os.fstat(self._descriptor), self._path.stat())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return False
+        except OSError:
+            return True  # It cannot be seen now, which says nothing.
 
     def release(self) -> None:
         """Let go of the lock."""
         if self._descriptor is not None:
-            os.ftruncate(self._descriptor, 0)
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._descriptor, 0)
             os.close(self._descriptor)
             self._descriptor = None
 
@@ -140,8 +226,8 @@ def fingerprint_files(environ: Mapping[str, str] = os.environ) -> str:
     """A digest of the configuration file, and of when keys were kept beside it."""
     path = find_config_file(environ)
     digest = hashlib.sha256()
-    with contextlib.suppress(OSError):
-        digest.update(path.read_bytes())
+    with contextlib.suppress(SettingsError):
+        digest.update(read_own_file(path) or b"")
     keys = path.parent / KEYS_FOLDER
     with contextlib.suppress(OSError):
         for one in (keys, *sorted(keys.iterdir())):
@@ -153,8 +239,8 @@ def fingerprint_files(environ: Mapping[str, str] = os.environ) -> str:
 def _find_holder(path: Path) -> dict[str, Any] | None:
     """What the holder of a lock has noted, None where nobody holds it. Makes nothing."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
+        descriptor = open_private(path, os.O_RDONLY)
+    except (OSError, StoreError):
         return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -164,6 +250,8 @@ def _find_holder(path: Path) -> dict[str, Any] | None:
         except (OSError, ValueError):
             return {}
         return note if isinstance(note, dict) else {}
+    except OSError:
+        return None  # where nothing can be locked nobody holds a lock
     finally:
         os.close(descriptor)
     return None
@@ -174,7 +262,9 @@ def find_worker(directory: Path, name: str = LOCK_NAME) -> WorkerStatus:
     note = _find_holder(directory / name)
     if note is None:
         return WorkerStatus(is_running=False)
-    return WorkerStatus(is_running=True, process_id=note.get("pid"))
+    return WorkerStatus(
+        is_running=True, process_id=note.get("pid"), trouble=str(note.get("trouble") or "")
+    )
 
 
 def ensure_worker(directory: Path) -> WorkerStatus:
@@ -188,30 +278,40 @@ def ensure_worker(directory: Path) -> WorkerStatus:
 
 
 @contextlib.contextmanager
-def engage_worker(database: Database, engines: Collection[str]) -> Iterator[Serving | None]:
+def engage_worker(
+    database: Database, engines: Collection[str], tell: Callable[[str], object] = log.warning
+) -> Iterator[Serving | None]:
     """Have what is queued within the block run by a worker of our program and settings, or newer.
 
     Gives what is to be said to the queue, which fences off a worker that may not run jobs of
     `engines` for us. Such a one ends the job that it runs; ours is there at once and waits for
-    that. Changes of the configuration file a worker follows by itself. Raises `StoreError` when
-    none comes up; its log says why.
+    that. Changes of the configuration file a worker follows by itself. Raises `StoreError` before
+    the block where none could be started. When none comes up after it, that is told and no error:
+    what the block has queued is queued.
     """
     directory = database.directory
-    from store.serving import is_served
-
-    with contextlib.ExitStack() as stack:
-        is_held = False
+    if database.is_read_only:
         # Whoever may not write here hears that better from what is tried in the block.
-        with contextlib.suppress(OSError):
-            stack.enter_context(hold_startup_lock(directory))
-            is_held = True
-        if not is_held:
-            yield None
-            return
+        yield None
+        return
+    with hold_startup_lock(directory):
+        _check_files(directory)
         wanted = read_serving(directory)
         yield wanted
-        if not find_worker(directory).is_running or not is_served(database, wanted, engines):
-            _start(directory)
+        try:
+            _replace_unfit(database, wanted, engines)
+        except StoreError as error:
+            tell(str(error))
+
+
+def _replace_unfit(database: Database, wanted: Serving, engines: Collection[str]) -> None:
+    """Start a worker where none runs that may run jobs of `engines` for who wants `wanted`."""
+    from store.serving import is_served
+
+    directory = database.directory
+    if find_worker(directory).is_running and is_served(database, wanted, engines):
+        return
+    _start(directory)
 
 
 def _start(directory: Path) -> WorkerStatus:
@@ -219,34 +319,39 @@ def _start(directory: Path) -> WorkerStatus:
 
     The startup lock is held.
     """
-    process = _spawn(directory)
     deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        for name in (LOCK_NAME, TURN_NAME):
-            status = find_worker(directory, name)
-            if status.is_running and status.process_id == process.pid:
+    for _ in range(STARTS):
+        process = _spawn(directory)
+        while time.monotonic() < deadline:
+            for name in (LOCK_NAME, TURN_NAME):
+                status = find_worker(directory, name)
+                # On a full disk it has its lock and could not note that.
+                if status.is_running and status.process_id in (process.pid, None):
+                    return find_worker(directory)
+            if process.poll() == ALREADY_RUNNING:
                 return find_worker(directory)
-        if process.poll() == ALREADY_RUNNING:
-            return find_worker(directory)
-        if process.poll() is not None:
-            break
-        time.sleep(0.02)
+            if process.poll() is not None:
+                break
+            time.sleep(0.02)
     raise StoreError("The worker did not start.", f"Its log says why: {directory / LOG_NAME}")
 
 
 def _spawn(directory: Path) -> subprocess.Popen[bytes]:
-    log = os.open(
-        directory / LOG_NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600
-    )
+    output = _open_log(directory / LOG_NAME)
     try:
         return subprocess.Popen(
             [sys.executable, "-P", "-m", "engines.worker", "--directory", str(directory)],
             cwd="/",
             stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
+            stdout=output,
+            stderr=output,
             start_new_session=True,
             umask=0o077,
         )
+    except OSError as error:
+        raise FileUnavailable(
+            f"The worker could not be started: {error.strerror or error}.",
+            "Close other programs, then try again.",
+        ) from error
     finally:
-        os.close(log)
+        os.close(output)

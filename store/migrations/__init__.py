@@ -6,6 +6,7 @@ their records and the search index, so a database is always at one version, whol
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
@@ -120,7 +121,8 @@ def copy(connection: sqlite3.Connection, target: Path) -> None:
     try:
         temporary.unlink(missing_ok=True)
         create_file(temporary)
-        connection.execute("VACUUM INTO ?", (str(temporary),))
+        # As bytes: a name that is not UTF-8 could not be handed over as a text.
+        connection.execute("VACUUM INTO CAST(? AS TEXT)", (os.fsencode(temporary),))
         with_copy = sqlite3.connect(temporary)
         try:
             found = with_copy.execute("PRAGMA integrity_check").fetchone()[0]

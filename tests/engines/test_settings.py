@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -289,3 +290,79 @@ def test_a_host_of_the_file_is_chosen_by_name(tmp_path: Path) -> None:
 )
 def test_a_mistake_in_a_host_or_the_budget_is_named(tmp_path: Path, text: str, words: str) -> None:
     assert words in fail(tmp_path, text)
+
+
+BOM = b"\xef\xbb\xbf"
+
+
+@pytest.mark.parametrize("data", [BOM + b"[worker]\nidle_minutes = 3\n", BOM + b"worker = {}\n"])
+def test_a_byte_order_mark_is_passed_over(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "config.toml").write_bytes(data)
+    assert load(tmp_path).worker.idle_minutes in (3, 10)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a = " + "[" * 5000 + "]" * 5000, "nested too deep"),
+        ("a = " + "[" * 40 + "]" * 40, "nested too deep"),
+        ("a = " + "{a=" * 5000 + "1" + "}" * 5000, "nested too deep"),
+        ("[keys]\n" + "a." * 5000 + "b = 'x'", "nested too deep"),
+        ("[" + "keys." * 5000 + "b]", "nested too deep"),
+        ("[worker]\nidle_minutes = " + "9" * 5000, "number or a time that is out of range"),
+        ("[worker]\nidle_minutes = " + "9" * 4000, "idle_minutes: number out of range"),
+        ("[worker]\nidle_minutes = 0x" + "9" * 5000, "idle_minutes: number out of range"),
+        ("[worker]\nidle_minutes = nan", "idle_minutes: expected a number >= 0.0"),
+        ("[worker]\nidle_minutes = 1e999", "idle_minutes: expected a number <= 10080.0"),
+        ("[budget]\ncredits_per_day = nan", "credits_per_day: expected a number >= 0.0"),
+        ("[" + "a" * 100_000 + "]", "there is no such setting"),
+        ("#" * (1 << 20) + "#", "more than 1,048,576 bytes"),
+        ("[stability]\ncertificates = '~nobody-of-that-name/x'", "home folder of a user whom"),
+        ('[stability]\nkey_file = "a\\u0000b"', "cannot be the name of a file"),
+    ],
+)
+def test_what_is_deep_long_or_endless_is_one_sentence(
+    tmp_path: Path, text: str, words: str
+) -> None:
+    said = fail(tmp_path, text)
+    assert words in said
+    assert len(said) < 400 + len(str(tmp_path))
+
+
+COMMAND = "[stability]\nkey_command = ['/bin/echo', 'key']\n"
+
+
+@pytest.mark.parametrize("mode", [0o620, 0o602, 0o666, 0o664])
+def test_a_file_that_others_may_write_is_refused(tmp_path: Path, mode: int) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(COMMAND)
+    file.chmod(mode)
+    said = fail(tmp_path, COMMAND)
+    assert f"may be written by others (mode {mode:04o})" in said
+    assert f"chmod go-w {file}" in said
+    file.chmod(0o644)
+    assert find_key(load(tmp_path)).reveal() == "key"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize("is_link", [False, True])
+def test_a_file_or_link_of_another_user_is_refused(tmp_path: Path, is_link: bool) -> None:
+    file = tmp_path / "config.toml"
+    (tmp_path / "own.toml").write_text(COMMAND)
+    if is_link:
+        file.symlink_to("own.toml")
+        assert find_key(load(tmp_path)).reveal() == "key"
+    else:
+        (tmp_path / "own.toml").rename(file)
+    os.chown(file, 65534, 65534, follow_symlinks=False)
+    with pytest.raises(SettingsError, match="belongs to another user"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_is_refused_and_not_waited_for(
+    tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    make(tmp_path / "config.toml")
+    with pytest.raises(SettingsError, match="it is not a file"):
+        load(tmp_path)

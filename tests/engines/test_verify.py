@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
+from engines.base import EngineError, Failure
 from engines.registry import EngineRegistry
 from engines.settings import Settings
-from engines.verify import compare, find_obstacle, verify_record, verify_result
+from engines.verify import (
+    compare,
+    describe_environment_change,
+    explain_failure,
+    find_obstacle,
+    judge_foreign,
+    judge_record,
+    verify_record,
+    verify_result,
+)
 from store import history, queue
 from store.database import Database
+from store.errors import RequestError, SafelightError, StoreError
 from store.metadata.choices import FileChoices
 from store.metadata.containers import read_metadata, write_metadata
 from store.metadata.files import make_file
 from store.metadata.intake import import_file
-from store.records import Comparison, EnvironmentRecord, Purpose, Stage, Verdict
+from store.records import Comparison, EnvironmentRecord, Imported, Purpose, Stage, Verdict
 from store.records import Image as ImageRecord
 from tests.factories import make_hosted_request, make_plain, make_request, make_result
 from tests.store.helpers import execute, make_images
@@ -80,6 +92,7 @@ def test_pixels_alone_are_compared_when_the_engine_knows_no_stages() -> None:
     assert "1 of 5 stages" in judge(STAGES[:1]).detail
     assert "every recorded stage" in judge(STAGES).detail
     assert judge((), pixels_now="q").first_difference == "pixels"
+    assert "The pixels differ; the first" in judge((), pixels_now="q").detail
 
 
 def test_a_change_around_the_engine_is_named() -> None:
@@ -165,3 +178,153 @@ def test_all_that_was_changed_is_named_at_once(database: Database) -> None:
     assert comparison.verdict is Verdict.DIFFERENT
     assert comparison.first_difference == "request.steps, session, width"
     assert "is missing" in comparison.detail
+
+
+def list_changed(**now: str) -> str:
+    return describe_environment_change(
+        EnvironmentRecord(values={"a": "1", "b": "2"}), EnvironmentRecord(values=now)
+    )
+
+
+def test_each_change_around_it_is_named_also_what_is_new_and_what_is_gone() -> None:
+    assert list_changed(a="1", b="2") == ""
+    assert list_changed(a="1", b="3") == "b: 2 → 3"
+    assert list_changed(a="1", b="2", c="4") == "c: none → 4"
+    assert list_changed(b="2") == "a: 1 → none"
+    assert list_changed(c="4") == "a: 1 → none; b: 2 → none; c: none → 4"
+    now = EnvironmentRecord(values={**AROUND.values, "threads": "2"})
+    assert "threads: none → 2" in judge(change(2), "q", now).detail
+    assert "The environment is the same" in judge(change(2), "q").detail
+
+
+@pytest.mark.parametrize(
+    ("findings", "verdict", "first", "words"),
+    [
+        ((), None, None, ""),
+        # What making it again tells more about is no verdict yet.
+        (("file: its digest is another one",), None, None, ""),
+        (("pixels_sha256: not those of the file",), None, None, ""),
+        (("width: 9 is not 128",), Verdict.DIFFERENT, "width", "width: 9 is not 128"),
+        (("file: x", "seed: y"), Verdict.DIFFERENT, "seed", "file: x; seed: y"),
+        (("mask: it is missing",), Verdict.CANNOT_RUN, "mask", "mask: it is missing"),
+        (
+            ("file: x", "initial_image: gone", "upscale: gone"),
+            Verdict.CANNOT_RUN,
+            "initial image, image to make larger",
+            "file: x initial image: gone image to make larger: gone",
+        ),
+        (("initial_image: gone", "seed: y"), Verdict.DIFFERENT, "seed, initial image", "seed: y"),
+    ],
+)
+def test_which_findings_are_about_the_record(
+    findings: tuple[str, ...], verdict: Verdict | None, first: str | None, words: str
+) -> None:
+    found = judge_record(findings)
+    assert (None if found is None else found.verdict) == verdict
+    if found is not None:
+        assert found.first_difference == first
+        assert words in found.detail
+
+
+@pytest.mark.parametrize(
+    ("error", "where"),
+    [
+        (EngineError(Failure.UNREACHABLE, "No route."), "engine"),
+        (EngineError(Failure.MODEL_GONE, "No such model."), "model"),
+        (EngineError(Failure.DAMAGED_MODEL, "A weight is other."), "model"),
+        (RequestError("model", "x", "No such model."), "model"),
+        (RequestError("parameters.steps", 9, "Too few."), "request"),
+        (StoreError("No such file."), "request"),
+    ],
+)
+def test_why_it_could_not_be_made_again_says_where_to_look(
+    error: SafelightError, where: str
+) -> None:
+    verdict = explain_failure(error)
+    assert (verdict.verdict, verdict.first_difference) == (Verdict.CANNOT_RUN, where)
+    assert error.message in verdict.detail
+
+
+def test_an_image_that_nobody_can_repeat_is_regenerated_but_not_verified(
+    database: Database,
+) -> None:
+    [image] = make_images(database, [make_hosted_request()])
+    why_not = find_why_not(database, image)
+    assert why_not is not None
+    assert why_not.verdict is Verdict.NOT_VERIFIABLE
+    assert why_not.detail == EngineRegistry(Settings()).get_capabilities("stability").why_not
+    job = queue.enqueue_comparison(database, image.id, Purpose.REGENERATE)
+    assert find_obstacle(database, EngineRegistry(Settings()), job, image) is None
+
+
+def test_how_far_the_pixels_are_apart_is_told(database: Database) -> None:
+    [image] = make_images(database, [make_request()])
+    near = verify_result(database, image, make_result("#010080"))
+    assert near.verdict is Verdict.DIFFERENT
+    assert near.psnr_db is not None
+    assert "1 at most" in near.detail
+    far = verify_result(database, image, make_result("white"))
+    assert "255 at most" in far.detail
+    assert far.psnr_db is not None
+    assert far.psnr_db < near.psnr_db
+    same = verify_result(database, image, make_result())
+    assert (same.verdict, same.psnr_db) == (Verdict.IDENTICAL, None)
+    assert same.pixels_sha256_now == image.pixels_sha256
+
+
+def test_an_image_of_another_program_is_not_made_again(database: Database) -> None:
+    [image] = make_images(database, [make_request()])
+    foreign = msgspec.structs.replace(
+        image, purpose=Purpose.IMPORT, imported=Imported(dialect="A1111", grade="partial")
+    )
+    assert foreign.is_foreign
+    job = queue.enqueue_comparison(database, image.id, Purpose.VERIFY)
+    found = find_obstacle(database, EngineRegistry(Settings()), job, foreign)
+    assert found is not None
+    assert "A1111" in found.detail
+
+
+def test_a_file_that_was_dropped_is_not_missed_and_one_that_is_there_is_looked_at(
+    database: Database,
+) -> None:
+    [image] = make_images(database, [make_request()])
+    same = make_result()
+
+    def judge_file(**changes: bool) -> tuple[Verdict, str | None]:
+        found = verify_result(database, msgspec.structs.replace(image, **changes), same)
+        return found.verdict, found.first_difference
+
+    for damage in (False, True):
+        if damage:
+            image.path.write_bytes(b"no image")
+        wrong = (Verdict.DIFFERENT, "file") if damage else (Verdict.IDENTICAL, None)
+        assert judge_file() == wrong
+        assert judge_file(is_thinned=True) == wrong
+        assert judge_file(is_thinned=True, is_emptied=True) == (Verdict.IDENTICAL, None)
+        assert judge_file(is_emptied=True) == (Verdict.IDENTICAL, None)
+    image.path.unlink()
+    assert judge_file() == (Verdict.DIFFERENT, "file")
+    assert judge_file(is_thinned=True) == (Verdict.IDENTICAL, None)
+
+
+def test_our_own_image_that_came_in_as_a_file_is_made_again(database: Database) -> None:
+    [image] = make_images(database, [make_request()])
+    own = msgspec.structs.replace(image, imported=Imported(dialect="safelight", grade="full"))
+    assert judge_foreign(own) is None
+    assert judge_foreign(image) is None
+
+
+def test_whether_the_file_or_the_record_is_wrong_decides_what_is_said(database: Database) -> None:
+    [image] = make_images(database, [make_request()])
+    wrong_record = msgspec.structs.replace(image, pixels_sha256="0" * 64)
+    found = verify_result(database, wrong_record, make_result())
+    assert (found.verdict, found.first_difference) == (Verdict.DIFFERENT, "pixels_sha256")
+    assert "The record was changed" in found.detail
+    assert "equal to what is made again" in found.detail
+    assert "Made again" not in found.detail
+    both = verify_result(database, wrong_record, make_result("red"))
+    assert "equal to what is made again" not in both.detail
+    image.path.write_bytes(b"no image")
+    found = verify_result(database, image, make_result())
+    assert found.first_difference == "file"
+    assert "Made again: Every pixel" in found.detail

@@ -47,6 +47,25 @@ def test_a_sentence_names_what_is_wrong(
     assert program.run_json("history")["images"] == []
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--fo\x1b]52;c;eA==\x07o",),
+        ("sky\u202e\u061c\u2028\U000e0041",),
+        ("jobs", "--limit\u009b5n"),
+        ("show", "@1", "more\x1b[2J"),
+        ("key", "keep\x7f\udcff"),
+        ("generate", "--steps"),
+    ],
+)
+def test_a_usage_error_shows_no_argument_raw(program: Program, arguments: tuple[str, ...]) -> None:
+    done = program.run_cold(*arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "Error: " in done.stderr
+    assert all(line.isprintable() for line in done.stderr.split("\n"))
+
+
 def test_the_error_is_one_json_document_too(program: Program) -> None:
     document = program.run_json("generate", "sky::11", status=2)
     assert document["error"]["field"] == "prompts.1.weight"

@@ -1,4 +1,8 @@
-"""Keys that come in one burst, over a slow line or from a paste, do what they would one by one."""
+"""Keys that come in one burst, over a slow line, do what they would one by one.
+
+They come as a terminal with the kitty keyboard protocol sends them: there a key cannot be taken
+for text. What holds where it can stands in `tests/tui/test_bursts.py`.
+"""
 
 from __future__ import annotations
 
@@ -62,6 +66,16 @@ def list_keys(script: Sequence[str]) -> list[events.Key]:
     return found
 
 
+def encode_press(press: str) -> str:
+    """The keys of `press`, each as a sequence that says which key it is and what it types."""
+    if press in ARROWS:
+        return ARROWS[press]
+    return "".join(
+        f"\x1b[{ord(sign)}u" if sign in "\r\t" else f"\x1b[{ord(sign.lower())};;{ord(sign)}u"
+        for sign in press
+    )
+
+
 def strip_chance(draft: Draft) -> Draft:
     """`draft` without what is drawn by chance."""
     return msgspec.structs.replace(draft, seed=None, previous_seeds=())
@@ -98,7 +112,7 @@ async def test_bursts_give_the_draft_that_the_same_keys_give_one_by_one(
     with open_terminal(argv, columns=120, rows=40, environ=environ) as terminal:
         terminal.wait_for_text("worker")
         for number, (script, wanted) in enumerate(zip(scripts, expected, strict=True)):
-            terminal.send("".join(ARROWS.get(press, press) for press in script))
+            terminal.send("".join(encode_press(press) for press in script))
             has_come = functools.partial(has_draft, program.directory, wanted)
             try:
                 terminal.wait_until(has_come)

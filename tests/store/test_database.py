@@ -150,6 +150,17 @@ def test_a_damaged_history_is_named_and_not_replaced(directory: Path) -> None:
     assert path.read_bytes() == bytes(data)
 
 
+@pytest.mark.parametrize("name", [b"copy\xff.sqlite3", b"\xed\xa0\x80", "猫.sqlite3".encode()])
+def test_a_copy_may_have_any_name_that_the_system_takes(directory: Path, name: bytes) -> None:
+    target = directory.parent / os.fsdecode(name)
+    with Database.open(directory) as db:
+        make_images(db, [make_request()])
+        db.back_up(target)
+    with closing(sqlite3.connect(target)) as copy:
+        assert copy.execute("SELECT count(*) FROM image").fetchone() == (1,)
+    assert target.exists()
+
+
 def test_a_copy_is_whole_and_never_overwrites(db: Database, tmp_path: Path) -> None:
     [image] = make_images(db, [make_request("copied")])
     target = tmp_path / "elsewhere" / "history.sqlite3"

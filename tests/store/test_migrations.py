@@ -13,7 +13,7 @@ from sqlmodel import SQLModel
 from store import history, integrity, migrations, search_index, tables
 from store.database import Database
 from store.errors import StoreError
-from store.folder import create_file
+from store.folder import create_file, sync
 from store.mapping import load_requests
 from store.migrations import MIGRATIONS, VERSION, Migration, migrate
 from store.sqlite import connect
@@ -230,3 +230,103 @@ def read_rows(directory: Path) -> dict[str, Any]:
     """What a history holds of its own."""
     tables = ("request", "prompt", "job", "image", "stage", "thumbnail")
     return {table: execute(directory, f"SELECT * FROM {table}") for table in tables}
+
+
+def prepare(directory: Path, number: int = 1) -> Path:
+    """The file of a history with some images, before a change that touches its rows."""
+    with Database.open(directory) as db:
+        make_images(db, [make_request(seed=seed + 1) for seed in range(number)])
+    return directory / "history.sqlite3"
+
+
+def count_up(connection: sqlite3.Connection) -> None:
+    """A change that would be seen if it were made twice."""
+    connection.execute("UPDATE image SET seconds = seconds + 1000")
+
+
+LATER = (*MIGRATIONS, Migration(NEXT, "count up", VERSION, count_up))
+
+
+def test_a_copy_that_is_damaged_is_no_copy_and_nothing_is_changed(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = prepare(directory, 40)
+    opened = sqlite3.connect
+
+    def damage(file: Any, *arguments: Any, **options: Any) -> sqlite3.Connection:
+        with Path(file).open("r+b") as copy:  # pages in its middle, as a bad disk loses them
+            size = copy.seek(0, 2)
+            copy.seek(size // 2)
+            copy.write(b"\xff" * 16384)
+        connection: sqlite3.Connection = opened(file, *arguments, **options)
+        return connection
+
+    with closing(connect(path)) as connection:
+        monkeypatch.setattr(sqlite3, "connect", damage)
+        with pytest.raises(StoreError):
+            migrate(connection, path, LATER)
+        monkeypatch.undo()
+    assert list(directory.glob("history-before-*")) == []
+    assert execute(directory, "PRAGMA user_version") == [(VERSION,)]
+    assert execute(directory, "SELECT max(seconds) FROM image")[0][0] < 1000
+
+
+def test_a_copy_is_on_disk_before_it_has_its_name_and_that_before_a_row_is_changed(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = prepare(directory)
+    done: list[str] = []
+    rename = Path.rename
+
+    def note_sync(target: Path) -> None:
+        done.append("folder" if target.is_dir() else "copy")
+        sync(target)
+
+    def note_name(old: Path, new: Path) -> Path:
+        done.append("name")
+        return rename(old, new)
+
+    def change(connection: sqlite3.Connection) -> None:
+        done.append("change")
+
+    monkeypatch.setattr(migrations, "sync", note_sync)
+    monkeypatch.setattr(Path, "rename", note_name)
+    with closing(connect(path)) as connection:
+        migrate(connection, path, (*MIGRATIONS, Migration(NEXT, "note", VERSION, change)))
+    assert done == ["copy", "name", "folder", "change"]
+
+
+def test_a_change_is_made_once_though_another_program_made_it_meanwhile(directory: Path) -> None:
+    path = prepare(directory)
+
+    def interfere(connection: sqlite3.Connection, target: Path) -> None:
+        with closing(connect(path)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            count_up(other)
+            other.execute(f"PRAGMA user_version = {NEXT}")
+            other.execute("COMMIT")
+
+    with closing(connect(path)) as connection, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(migrations, "copy", interfere)
+        migrate(connection, path, LATER)
+    [(seconds,)] = execute(directory, "SELECT max(seconds) FROM image")
+    assert 1000 <= seconds < 2000
+    assert execute(directory, "SELECT count(*) FROM migration WHERE number = ?", NEXT) == [(0,)]
+
+
+def test_a_change_that_keeps_the_rows_makes_no_copy(directory: Path) -> None:
+    path = prepare(directory)
+    change = Migration(NEXT, "nothing", VERSION, lambda _: None, keeps_rows=True)
+    with closing(connect(path)) as connection:
+        migrate(connection, path, (*MIGRATIONS, change))
+    assert list(directory.glob("history-before-*")) == []
+    assert execute(directory, "PRAGMA user_version") == [(NEXT,)]
+
+
+def test_an_empty_file_is_not_copied_before_its_first_change(tmp_path: Path) -> None:
+    path = tmp_path / "history.sqlite3"
+    create_file(path)
+    with closing(connect(path)) as connection:
+        migrate(connection, path)
+        assert connection.execute("PRAGMA user_version").fetchone() == (VERSION,)
+    assert [each.name for each in tmp_path.glob("*before*")] == []

@@ -86,3 +86,18 @@ def test_jobs_show_their_progress_until_they_end(db: Database) -> None:
     queue.finish(db, job, token, make_result())
     done = queue.get_job(db, job.id)
     assert (done.state, done.preview, done.seconds_left) == (JobState.DONE, None, None)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("step", "x"), ("steps", b"\xff"), ("seconds_left", "soon"), ("preview", "no picture")],
+)
+def test_nonsense_in_the_file_is_no_progress(db: Database, column: str, value: object) -> None:
+    for job_id in (JOB, "b" * 32):
+        db.progress.write(job_id, 1, 2, 3.0, b"preview")
+    with closing(sqlite3.connect(db.directory / "live.sqlite3")) as connection:
+        connection.execute(f"UPDATE progress SET {column} = ? WHERE job_id = ?", (value, JOB))
+        connection.commit()
+    found = db.progress.read([JOB, "b" * 32])
+    assert list(found) == ["b" * 32]
+    assert found["b" * 32].preview == b"preview"

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+import time
+import tracemalloc
+from collections.abc import Iterator
 
 import pytest
+from sqlmodel import Session
 
 from store import history, queue
 from store.database import Database
-from store.errors import NotFound, StoreError
+from store.errors import (
+    FileUnavailable,
+    HistoryUnavailable,
+    NotFound,
+    StoreError,
+    Superseded,
+)
 from store.records import Comparison, Image, Job, JobState, Purpose, Relation, Verdict
 from store.vault import Vault
 from tests.factories import make_request, make_result
@@ -412,14 +423,189 @@ def test_recovery_is_all_or_nothing(db: Database, monkeypatch: pytest.MonkeyPatc
         queue.claim(db, token)
 
     def stumble(_: str) -> list[bytes]:
-        raise StoreError("Reading the spool failed.")
+        raise MemoryError("Reading the spool failed.")
 
     with monkeypatch.context() as patch:
         patch.setattr(db.vault, "read_spool", stumble)
-        with pytest.raises(StoreError, match="spool"):
+        with pytest.raises(MemoryError, match="spool"):
             queue.recover(db, paid_engines=PAID)
     for job in (free, paid):
         assert queue.get_job(db, job.id).state is JobState.RUNNING
     assert queue.recover(db, paid_engines=PAID) == token + 1
     assert queue.get_job(db, free.id).state is JobState.WAITING
     assert queue.get_job(db, paid.id).state is JobState.UNKNOWN
+
+
+def test_what_was_sent_is_read_by_nobody_who_only_lists(db: Database) -> None:
+    size = 1 << 20
+    token = start(db)
+    queue.enqueue(db, [make_request(seed=number) for number in range(1, 13)])
+    for number in range(10):
+        job = claim(db, token)
+        queue.record_wire(db, job.id, bytes([number]) * size)
+    queue.list_jobs(db)  # what is kept from the first time on is no matter here
+    tracemalloc.start()
+    try:
+        jobs = queue.list_jobs(db)
+        assert queue.get_job(db, jobs[-1].id).wire_sha256
+        queue.request_cancel(db, jobs[-1].id)
+        claim(db, token)
+        queue.recover(db, paid_engines=())
+        assert tracemalloc.get_traced_memory()[1] < size
+    finally:
+        tracemalloc.stop()
+    assert len(jobs) == 12
+    assert queue.read_wire(db, jobs[-1].id) == bytes(size)
+
+
+@pytest.mark.parametrize("end", [JobState.CANCELLED, JobState.FAILED, JobState.UNKNOWN])
+def test_a_job_that_was_cancelled_while_it_ran_can_be_tried_again(
+    db: Database, end: JobState
+) -> None:
+    queue.enqueue(db, [make_request()])
+    token = start(db)
+    job = claim(db, token)
+    queue.request_cancel(db, job.id)
+    queue.fail(db, job.id, token, "cancelled", "Cancelled.", state=end, warning="late")
+    again = queue.retry(db, job.id)
+    assert not again.cancel_requested
+    assert (again.error_kind, again.error, again.warning) == (None, None, None)
+    assert (again.started_at, again.finished_at) == (None, None)
+    assert claim(db, token).id == job.id
+    assert not queue.is_cancel_requested(db, job.id), "it is not cancelled once more"
+    queue.finish(db, job, token, make_result())
+
+
+def test_a_comparison_goes_to_the_host_that_it_was_asked_for(db: Database) -> None:
+    [image] = make_images(db, [make_request(engine="stability")])
+    job = queue.enqueue_comparison(db, image.id, Purpose.VERIFY, profile="mine")
+    assert (job.profile, job.parent_id) == ("mine", image.id)
+    assert claim(db, start(db)).profile == "mine"
+    assert queue.enqueue_comparison(db, image.id, Purpose.REGENERATE).profile is None
+    [asked] = queue.enqueue(db, [make_request()], profile="mine")
+    assert queue.get_job(db, asked.id).profile == "mine"
+
+
+def test_times_tell_the_life_of_a_job(db: Database) -> None:
+    before = time.time()
+    [job] = queue.enqueue(db, [make_request()])
+    assert before <= job.created_at <= time.time()
+    assert (job.started_at, job.finished_at) == (None, None)
+    token = start(db)
+    running = claim(db, token)
+    assert running.started_at is not None
+    assert job.created_at <= running.started_at <= time.time()
+    cancelled = queue.fail(db, job.id, token, "internal", "A slip.")
+    assert cancelled.finished_at is not None
+    assert running.started_at <= cancelled.finished_at <= time.time()
+    [waiting] = queue.enqueue(db, [make_request()])
+    ended = queue.request_cancel(db, waiting.id)
+    assert (ended.started_at, ended.finished_at is None) == (None, False)
+
+
+def test_an_end_takes_the_progress_with_it(db: Database) -> None:
+    queue.enqueue(db, [make_request(seed=seed) for seed in (1, 2, 3)])
+    token = start(db)
+    for way in ("finish", "fail", "release"):
+        job = claim(db, token)
+        db.progress.write(job.id, 3, 10)
+        assert queue.get_job(db, job.id).step == 3
+        assert [each.step for each in queue.list_jobs(db) if each.id == job.id] == [3]
+        if way == "finish":
+            queue.finish(db, job, token, make_result())
+        elif way == "fail":
+            queue.fail(db, job.id, token, "internal", "A slip.")
+        else:
+            queue.release(db, job.id, token)
+        assert db.progress.read([job.id]) == {}
+
+
+def test_a_job_that_runs_though_its_worker_runs_none_is_taken_again(db: Database) -> None:
+    """As after a commit that was there, and of which the disk said that it had failed."""
+    queue.enqueue(db, [make_request()])
+    token = start(db)
+    assert queue.reclaim(db, token, ()) is None
+    job = claim(db, token)
+    assert queue.reclaim(db, token - 1, ()) is None
+    again = queue.reclaim(db, token, ())
+    assert again is not None
+    assert (again.id, again.state, again.attempts) == (job.id, JobState.RUNNING, 2)
+    while queue.reclaim(db, token, ()) is not None:
+        pass
+    assert queue.get_job(db, job.id).state is JobState.SET_ASIDE
+
+
+def test_a_worker_that_was_replaced_takes_nothing_again(db: Database) -> None:
+    queue.enqueue(db, [make_request()])
+    token = start(db)
+    claim(db, token)
+    execute(db.directory, "UPDATE meta SET value = value + 1 WHERE key = 'epoch'")
+    with pytest.raises(Superseded):
+        queue.reclaim(db, token, ())
+
+
+@pytest.mark.parametrize(
+    ("is_sent", "state"), [(False, JobState.RUNNING), (True, JobState.UNKNOWN)]
+)
+def test_what_may_have_been_sent_is_not_taken_again(
+    db: Database, is_sent: bool, state: JobState
+) -> None:
+    queue.enqueue(db, [make_request()])
+    token = start(db)
+    job = claim(db, token)
+    if is_sent:
+        queue.record_wire(db, job.id, b"message")
+    queue.reclaim(db, token, {"builtin"})
+    assert queue.get_job(db, job.id).state is state
+
+
+def test_answers_that_could_not_be_removed_go_with_the_next_worker(db: Database) -> None:
+    queue.enqueue(db, [make_request(seed=seed) for seed in (1, 2)])
+    token = start(db)
+    done, failed = claim(db, token), claim(db, token)
+    queue.finish(db, done, token, make_result())
+    queue.fail(db, failed.id, token, "internal", "no")
+    for job in (done, failed):
+        db.vault.spool(job.id, b"answer")
+    start(db)
+    assert db.vault.list_spools() == [failed.id]
+
+
+def test_an_image_is_stored_though_its_answers_cannot_be_removed(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue.enqueue(db, [make_request()])
+    token = start(db)
+    job = claim(db, token)
+
+    def refuse(vault: Vault, job_id: str) -> None:
+        raise FileUnavailable("the disk is read-only")
+
+    monkeypatch.setattr(Vault, "clear_spool", refuse)
+    image = queue.finish(db, job, token, make_result())
+    assert queue.get_job(db, job.id).image_id == image.id
+
+
+@pytest.mark.parametrize("is_committed", [True, False])
+def test_what_is_queued_is_never_called_not_queued(
+    db: Database, monkeypatch: pytest.MonkeyPatch, is_committed: bool
+) -> None:
+    """A disk can fail after the commit: then SQLite says that it failed, and it is there."""
+    write = Database.write
+
+    @contextlib.contextmanager
+    def write_and_fail(database: Database) -> Iterator[Session]:
+        with write(database) as session:
+            yield session
+            if not is_committed:
+                raise HistoryUnavailable("Reading or writing failed.")
+        raise HistoryUnavailable("Reading or writing failed.")
+
+    monkeypatch.setattr(Database, "write", write_and_fail)
+    if is_committed:
+        queued = queue.enqueue(db, [make_request(seed=seed) for seed in (1, 2)])
+        assert [job.id for job in queued] == [job.id for job in queue.list_jobs(db)[::-1]]
+    else:
+        with pytest.raises(HistoryUnavailable):
+            queue.enqueue(db, [make_request()])
+        assert queue.list_jobs(db) == []

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import threading
+import time
+from pathlib import Path
 
 import msgspec
 import pytest
 
-from store import sessions
+from store import migrations, sessions
 from store.database import Database
 from store.errors import StoreError
-from store.records import Draft, DraftPrompt
+from store.records import Draft, DraftPrompt, Session
 from tests.store.helpers import execute
+from tests.waiting import wait_until
 
 DRAFT = Draft(
     prompts=(DraftPrompt(text="half a sent"), DraftPrompt(text="", weight=-1.0, enabled=False)),
@@ -111,26 +114,147 @@ def test_the_writer_writes_the_newest_draft_and_skips_what_it_overtakes(
     assert sessions.load_session(db, "evening").draft.prompts[0].text == "red barn"
 
 
-def test_the_writer_tells_why_a_draft_was_not_written(
+def test_a_draft_that_was_not_written_is_told_and_the_next_one_is_written(
     db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    failed = threading.Event()
+    """One write that fails ends neither the writer nor what other sessions have in it."""
+    refused: set[str] = {"evening"}
     save_draft = sessions.save_draft
 
     def save(database: Database, name: str, draft: Draft) -> None:
-        if not failed.is_set():
-            failed.set()
+        if name in refused:
             raise StoreError("The disk is full.")
         save_draft(database, name, draft)
 
     monkeypatch.setattr(sessions, "save_draft", save)
     writer = sessions.DraftWriter(db)
     writer.write("evening", DRAFT)
-    assert failed.wait(10)
-    writer.close()
+    wait_until(lambda: writer.error, "the word that it was not written")
     assert str(writer.error) == "The disk is full."
-    writer = sessions.DraftWriter(db)
+    writer.write("morning", DRAFT)
+    wait_until(lambda: sessions.last_session_name(db) == "morning", "the other session")
+    refused.clear()
     writer.write("evening", DRAFT)
     writer.close()
     assert writer.error is None
     assert sessions.load_session(db, "evening").draft == DRAFT
+    assert sessions.load_session(db, "morning").draft == DRAFT
+
+
+def test_what_is_pending_at_the_end_is_written_before_it_ends(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_writing, may_go_on = threading.Event(), threading.Event()
+    save_draft = sessions.save_draft
+
+    def save(database: Database, name: str, draft: Draft) -> None:
+        is_writing.set()
+        assert may_go_on.wait(10)
+        save_draft(database, name, draft)
+
+    monkeypatch.setattr(sessions, "save_draft", save)
+    writer = sessions.DraftWriter(db)
+    writer.write("evening", Draft())
+    assert is_writing.wait(10)
+    for name in ("evening", "morning"):
+        writer.write(name, DRAFT)
+    threading.Timer(0.05, may_go_on.set).start()
+    writer.close()
+    for name in ("evening", "morning"):
+        assert sessions.load_session(db, name).draft == DRAFT
+
+
+def test_a_write_that_fails_at_the_end_is_told(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise StoreError("The disk is full.")
+
+    monkeypatch.setattr(sessions, "save_draft", refuse)
+    writer = sessions.DraftWriter(db)
+    writer.write("evening", DRAFT)
+    writer.close()
+    assert str(writer.error) == "The disk is full."
+
+
+def test_a_history_for_reading_only_has_its_sessions(db: Database, directory: Path) -> None:
+    sessions.save_draft(db, "evening", DRAFT)
+    execute(directory, f"PRAGMA user_version = {migrations.VERSION + 1}")
+    execute(
+        directory,
+        "UPDATE meta SET value = ? WHERE key = 'schema_version'",
+        str(migrations.VERSION + 1),
+    )
+    with Database.open(directory) as reader:
+        assert reader.is_read_only
+        assert sessions.load_session(reader, "evening").draft == DRAFT
+        assert sessions.load_session(reader, "new") == Session(
+            name="new", draft=Draft(), updated_at=0.0
+        )
+        assert [session.name for session in sessions.list_sessions(reader)] == ["evening"]
+
+
+def test_a_session_says_when_it_was_changed_last(db: Database) -> None:
+    before = time.time()
+    sessions.save_draft(db, "evening", DRAFT)
+    first = sessions.load_session(db, "evening").updated_at
+    assert before <= first <= time.time()
+    assert sessions.load_session(db, "evening").updated_at == first, "looking is no change"
+    new = sessions.load_session(db, "new").updated_at
+    assert first <= new <= time.time()
+
+
+@pytest.mark.parametrize("name", ["a", "x" * 100, "東京 at night"])
+def test_names_that_can_be_shown_are_taken(db: Database, name: str) -> None:
+    sessions.save_draft(db, name, DRAFT)
+    assert sessions.last_session_name(db) == name
+
+
+def write_text(db: Database, writer: sessions.DraftWriter, text: str, line: int = 1) -> None:
+    """Hand over a draft, and wait until it was written."""
+    writer.write("main", Draft(prompts=(DraftPrompt(text=text),), place={"line": line}))
+    seen = text.replace("\ud83d", "?")
+    wait_until(lambda: seen in read_texts(db).values(), what="the draft to be written")
+
+
+def read_texts(db: Database) -> dict[str, str]:
+    return {each.name: each.draft.prompts[0].text for each in sessions.list_sessions(db)}
+
+
+def test_two_that_write_to_one_session_each_keep_their_text(db: Database) -> None:
+    first, second = sessions.DraftWriter(db), sessions.DraftWriter(db)
+    third = sessions.DraftWriter(db)
+    for writer in (first, second, third):
+        writer.load("main")
+    write_text(db, first, "words of a")
+    second.write("main", Draft(place={"line": 3}))  # the cursor was moved, nothing was typed
+    write_text(db, second, "words of b")
+    write_text(db, first, "words of a!")
+    write_text(db, third, "words of c")
+    write_text(db, second, "words of b!")
+    kept = {"main": "words of a!", "main 2": "words of b!", "main 3": "words of c"}
+    assert read_texts(db) == kept
+    assert [writer.find_place("main") for writer in (first, second, third)] == list(kept)
+    # Who opens it again goes on with what is there.
+    assert second.load("main").draft.prompts[0].text == "words of a!"
+    write_text(db, second, "b goes on")
+    assert read_texts(db) == {**kept, "main": "b goes on"}
+    for writer in (first, second, third):
+        writer.close()
+        assert writer.error is None
+
+
+def test_what_both_have_is_no_quarrel(db: Database) -> None:
+    first, second = sessions.DraftWriter(db), sessions.DraftWriter(db)
+    for writer in (first, second):
+        writer.load("main")
+    for text in ("same", "same \ud83d half"):
+        write_text(db, first, text, 1)
+        write_text(db, first, text, 2)
+    assert read_texts(db) == {"main": "same ? half"}
+    second.load("main")
+    write_text(db, second, "same ? half", 5)
+    write_text(db, second, "goes on")
+    assert read_texts(db) == {"main": "goes on"}
+    for writer in (first, second):
+        writer.close()

@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+import sqlite3
 import threading
+import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from sqlmodel import select
 
-from store import integrity, queue
+from store import database, history, integrity, queue
 from store.database import Database
-from store.errors import StoreError
+from store.errors import HistoryDamaged, HistoryUnavailable, StoreError
+from store.sqlite import ROLLBACK, WAL, JournalMode, explain
 from store.tables import MetaRow
-from tests.factories import make_request
+from tests.factories import make_request, make_result
 from tests.store.helpers import execute, run_python, start_python
 
 
@@ -194,11 +198,14 @@ TRY_LOCK = """
 """
 
 
+@pytest.mark.parametrize("mode", [WAL, ROLLBACK], ids=lambda mode: mode.mode)
 def test_nothing_we_do_drops_the_lock_of_our_own_transaction(
-    db: Database, directory: Path, tmp_path: Path
+    directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: JournalMode
 ) -> None:
+    monkeypatch.setattr(database, "choose_journal_mode", lambda *_: mode)
     path = directory / "history.sqlite3"
-    with db.write() as write:
+    with Database.open(directory) as db, db.write() as write:
+        assert db.journal_mode == mode.mode
         write.add(MetaRow(key="held", value="1"))
         write.flush()
         db.data_version()
@@ -285,3 +292,75 @@ def test_kills_at_any_moment_lose_no_image_that_was_announced(directory: Path) -
         assert integrity.check_database(db) == []
         queue.recover(db, paid_engines=())
         assert execute(directory, "SELECT count(*) FROM job WHERE state = 'running'") == [(0,)]
+
+
+@pytest.mark.parametrize("tries", [1, 3])
+def test_a_commit_is_tried_again_while_a_reader_holds_the_file(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, tries: int
+) -> None:
+    """Without a write-ahead log a reader is in the way of the commit: no image is lost by it."""
+    monkeypatch.setattr(database, "choose_journal_mode", lambda *_: ROLLBACK)
+    monkeypatch.setattr(database, "STATEMENT_SECONDS", 0.01)
+    with Database.open(directory) as db:
+        assert db.journal_mode == "truncate"
+        queue.enqueue(db, [make_request()])
+        token = queue.recover(db, paid_engines=())
+        job = queue.claim(db, token)
+        assert job is not None
+        reader = sqlite3.connect(
+            directory / "history.sqlite3", isolation_level=None, check_same_thread=False
+        )
+        waits: list[float] = []
+        sleep = time.sleep
+
+        def wait(seconds: float) -> None:
+            waits.append(seconds)
+            if len(waits) == tries:
+                reader.execute("COMMIT")
+            sleep(seconds)
+
+        with closing(reader):
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM job").fetchone()
+            monkeypatch.setattr("store.database.time.sleep", wait)
+            image = queue.finish(db, job, token, make_result())
+        assert len(waits) >= tries
+        assert [each.id for each in history.list_images(db)] == [image.id]
+        assert queue.get_job(db, job.id).image_id == image.id
+
+
+def test_a_commit_that_stays_in_the_way_records_nothing(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "choose_journal_mode", lambda *_: ROLLBACK)
+    monkeypatch.setattr(database, "STATEMENT_SECONDS", 0.01)
+    with (
+        Database.open(directory, busy_seconds=0.1) as db,
+        closing(sqlite3.connect(directory / "history.sqlite3", isolation_level=None)) as reader,
+    ):
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM job").fetchone()
+        with pytest.raises(StoreError, match="busy"):
+            queue.enqueue(db, [make_request()])
+        reader.execute("COMMIT")
+        assert queue.list_jobs(db) == []
+        assert len(queue.enqueue(db, [make_request()])) == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (sqlite3.SQLITE_BUSY, HistoryUnavailable),
+        (sqlite3.SQLITE_FULL, HistoryUnavailable),
+        (sqlite3.SQLITE_READONLY, HistoryUnavailable),
+        (sqlite3.SQLITE_IOERR_FSYNC, HistoryUnavailable),
+        (sqlite3.SQLITE_CANTOPEN, HistoryUnavailable),
+        (sqlite3.SQLITE_CORRUPT, HistoryDamaged),
+        (sqlite3.SQLITE_NOTADB, StoreError),
+        (sqlite3.SQLITE_CONSTRAINT, StoreError),
+    ],
+)
+def test_what_may_pass_is_told_apart_from_what_stays(code: int, kind: type[StoreError]) -> None:
+    error = sqlite3.OperationalError("said by SQLite")
+    error.sqlite_errorcode = code
+    assert type(explain(error, Path("history.sqlite3"))) is kind

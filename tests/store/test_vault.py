@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import time
@@ -8,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from store.errors import StoreError
+from store.errors import FileUnavailable, StoreError
 from store.vault import Vault
 
 JOB = "0123456789abcdef0123456789abcdef"
@@ -209,6 +210,22 @@ def test_an_answer_of_which_only_the_length_reached_the_disk_is_ignored(vault: V
     assert vault.read_spool(JOB) == [b"whole"]
 
 
+def test_of_a_spool_that_grew_without_end_only_the_beginning_is_read(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for answer in (b"a" * 400, b"b" * 400, b"c" * 400):
+        vault.spool(JOB, answer)
+    monkeypatch.setattr("store.vault.SPOOL_LIMIT", 1000)
+    assert vault.read_spool(JOB) == [b"a" * 400, b"b" * 400]
+
+
+def test_a_long_spool_is_checked_in_parts(vault: Vault) -> None:
+    large = bytes(range(256)) * 8192
+    for answer in (large, b"next", large):
+        vault.spool(JOB, answer)
+    assert vault.read_spool(JOB) == [large, b"next", large]
+
+
 def test_answers_put_aside_are_not_lost(vault: Vault) -> None:
     assert vault.put_spool_aside(JOB) is None
     kept = []
@@ -222,3 +239,111 @@ def test_answers_put_aside_are_not_lost(vault: Vault) -> None:
         True,
         True,
     ]
+
+
+def test_answers_that_are_put_aside_have_their_new_name_on_disk(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vault.spool(JOB, b"answer")
+    recorder = Recorder(monkeypatch, vault.directory)
+    vault.put_spool_aside(JOB)
+    assert recorder.calls == [("rename to", f"spool/{JOB}.1"), ("fsync", "spool")]
+
+
+def test_a_folder_that_another_process_makes_at_the_same_moment_is_used(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both looked and found none: the one that comes second stores its image all the same."""
+    make = Path.mkdir
+
+    def make_second(path: Path, *arguments: Any, **options: Any) -> None:
+        make(path, 0o700)
+        make(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "mkdir", make_second)
+    sha256 = vault.put(b"an image", ".png")
+    assert vault.get(sha256, ".png") == b"an image"
+    vault.spool(JOB, b"an answer")
+    assert vault.read_spool(JOB) == [b"an answer"]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
+def test_a_file_is_found_by_its_digest_whatever_its_ending(vault: Vault, suffix: str) -> None:
+    sha256 = vault.put(b"an image", suffix)
+    assert vault.locate(sha256) == vault.path(sha256, suffix)
+    assert vault.locate("0" * 64) is None
+
+
+def test_a_file_that_was_removed_meanwhile_is_stored_again(vault: Vault) -> None:
+    sha256 = vault.put(b"an image", ".png")
+    path = vault.path(sha256, ".png")
+    before = path.stat()
+    vault.ensure(b"an image", ".png")
+    assert os.path.samestat(path.stat(), before), "what is there is left alone"
+    path.unlink()
+    vault.ensure(b"an image", ".png")
+    assert vault.get(sha256, ".png") == b"an image"
+
+
+def test_a_writer_that_takes_a_part_at_a_time_gets_all(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:3]))
+    sha256 = vault.put(b"an image", ".png")
+    vault.spool(JOB, b"an answer")
+    assert vault.get(sha256, ".png") == b"an image"
+    assert vault.read_spool(JOB) == [b"an answer"]
+
+
+def test_what_is_stored_is_for_nobody_else(vault: Vault) -> None:
+    before = os.umask(0)
+    try:
+        path = vault.path(vault.put(b"an image", ".png"), ".png")
+        vault.spool(JOB, b"an answer")
+    finally:
+        os.umask(before)
+    [spool] = vault.directory.glob("spool/*")
+    assert [each.stat().st_mode & 0o777 for each in (path, spool)] == [0o600, 0o600]
+    for folder in (path.parent, path.parent.parent, spool.parent):
+        assert folder.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EMFILE])
+def test_a_fault_that_passes_is_no_finding(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    sha256 = vault.put(b"precious", ".png")
+    read, failing = Path.open, [True, True]
+
+    def stumble(path: Path, *how: Any) -> Any:
+        if failing:
+            failing.pop()
+            raise OSError(number, os.strerror(number))
+        return read(path, *how)
+
+    monkeypatch.setattr(Path, "open", stumble)
+    assert vault.get(sha256, ".png") == b"precious"
+    failing += [True] * 10
+    with pytest.raises(FileUnavailable, match=os.strerror(number)):
+        vault.get(sha256, ".png")
+
+
+def test_a_data_folder_that_was_taken_away_does_not_come_again(vault: Vault) -> None:
+    vault.directory.rmdir()
+    with pytest.raises(FileUnavailable, match="No such file"):
+        vault.put(b"bytes of an image", ".png")
+    with pytest.raises(FileUnavailable, match="No such file"):
+        vault.spool(JOB, b"answer")
+    assert not vault.directory.exists()
+
+
+def test_a_file_that_cannot_be_looked_for_is_said_so(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> bool:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Path, "is_file", refuse)
+    with pytest.raises(FileUnavailable, match="Permission denied"):
+        vault.ensure(b"bytes of an image", ".png")

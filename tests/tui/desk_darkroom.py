@@ -72,6 +72,9 @@ class DeskDarkroom(MemoryDarkroom):
             Session(name=name, draft=draft, updated_at=0) for name, draft in self.sessions.items()
         ]
 
+    def find_draft_place(self, name: str) -> str:
+        return name
+
     def save_draft(self, name: str, draft: Draft) -> None:
         self.sessions[name] = draft
         self.saved.append(draft)

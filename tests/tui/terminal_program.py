@@ -9,7 +9,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import ClassVar
 
 from tui.terminal.detect import choose_image_protocol, prepare_environment
 
@@ -32,9 +33,14 @@ from textual.filter import LineFilter  # noqa: E402
 from textual.widgets import Button, Input, Label, OptionList, Static, TextArea  # noqa: E402
 from textual.widgets.option_list import Option  # noqa: E402
 
+from engines.settings import Settings  # noqa: E402
+from store.errors import SafelightError  # noqa: E402
+from store.records import Draft, Job  # noqa: E402
 from tests.factories import make_png, make_request  # noqa: E402
 from tests.tui.history.opening import make_host  # noqa: E402
 from tests.tui.memory_darkroom import MemoryDarkroom  # noqa: E402
+from tui.app import SafelightApp  # noqa: E402
+from tui.darkroom import Darkroom  # noqa: E402
 from tui.terminal.filter import ControlFilter  # noqa: E402
 from tui.terminal.hangup import unblock_signals, watch_hangup  # noqa: E402
 from tui.widgets.picture import Picture  # noqa: E402
@@ -136,11 +142,36 @@ def make_history_app(folder: Path) -> App[None]:
     return make_host(darkroom)
 
 
+class UnpaidDarkroom(Darkroom):
+    """The darkroom, in which no job is made."""
+
+    async def generate(self, draft: Draft, session: str | None = None) -> list[Job]:
+        raise SafelightError("No job is made here.")
+
+
+class Guarded(SafelightApp):
+    """The whole program, which can be left only once the file `end` is there."""
+
+    CSS_PATH: ClassVar[list[str | PurePath]] = [
+        Path(sys.modules[SafelightApp.__module__].__file__ or "").parent / path
+        for path in SafelightApp.CSS_PATH
+    ]
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(UnpaidDarkroom(folder / "data", Settings()))
+        self.folder = folder
+
+    async def action_quit(self) -> None:
+        if (self.folder / "end").exists():
+            await super().action_quit()
+
+
 PROGRAMS: dict[str, Callable[[Path], App[None]]] = {
     "ticking": Ticking,
     "parent": Parent,
     "widgets": Widgets,
     "shows": Shows,
+    "guarded": Guarded,
     "history": make_history_app,
 }
 

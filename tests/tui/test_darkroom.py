@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from engines.base import EngineError, Failure
 from engines.capabilities import Capabilities
-from engines.settings import Settings
+from engines.settings import BudgetSettings, Settings
+from engines.stability.models import StabilitySettings
 from engines.worker.program import SALT_NAME
 from store import queue
 from store.errors import StoreError
-from tests.factories import CAPABILITIES, HOSTED, make_image, make_request
-from tests.store.helpers import execute
+from store.records import Draft, DraftPrompt
+from tests.factories import CAPABILITIES, HOSTED, make_hosted_request, make_image, make_request
+from tests.store.helpers import execute, make_images
 from tests.tui.memory_darkroom import MemoryDarkroom
 from tui import abilities
 from tui.darkroom import CLOSED, OPENING, Darkroom
@@ -130,3 +134,46 @@ def test_the_upscalers_of_an_images_engine_come_first() -> None:
     assert [row.engine for row in abilities.list_upscalers(known)] == ["builtin", "other"]
     assert [row.engine for row in abilities.list_upscalers(known, "other")] == ["other", "builtin"]
     assert [row.is_paid for row in abilities.list_upscalers(known)] == [False, True]
+
+
+async def test_what_is_made_again_goes_to_the_host_that_was_chosen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To another host would be another account, and another bill."""
+    monkeypatch.setattr(Darkroom, "_engage_worker", lambda *_: nullcontext())
+    hosts: dict[str | None, dict[str, Any]] = {
+        name: {"stability": StabilitySettings(host=f"{name}:1")} for name in (None, "mine", "other")
+    }
+    settings = Settings(profiles=hosts)
+    darkroom = Darkroom(tmp_path / "data", settings.for_profile("mine"))
+    await darkroom.open()
+    hosted, embedded = make_images(
+        darkroom.database, [make_hosted_request("stable-diffusion-v1-6"), make_request()]
+    )
+    asked = [
+        await darkroom.regenerate(hosted.id),
+        await darkroom.verify(hosted.id),
+        await darkroom.regenerate(embedded.id),
+    ]
+    draft = Draft(
+        prompts=(DraftPrompt(text="sky"),), engine="stability", model="stable-diffusion-v1-6"
+    )
+    asked += await darkroom.generate(draft)
+    assert [job.profile for job in asked if job is not None] == ["mine", "mine", None, "mine"]
+    await darkroom.close()
+
+
+async def test_what_is_made_again_is_within_the_budget_or_not_queued(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Darkroom, "_engage_worker", lambda *_: nullcontext())
+    budget = BudgetSettings(credits_per_day=0.1)
+    host = StabilitySettings(host="mine:1", is_free=False)
+    darkroom = Darkroom(tmp_path / "data", Settings(engines={"stability": host}, budget=budget))
+    await darkroom.open()
+    [image] = make_images(darkroom.database, [make_hosted_request("stable-diffusion-v1-6")])
+    with pytest.raises(EngineError) as caught:
+        await darkroom.regenerate(image.id)
+    assert caught.value.kind is Failure.OVER_BUDGET
+    assert len(queue.list_jobs(darkroom.database)) == 1
+    await darkroom.close()

@@ -13,6 +13,7 @@ from engines.keys import Secret
 from store.folder import find_config_file
 from tui.cli.options import JsonOption, ProfileOption
 from tui.cli.run import open_darkroom, print_json, print_line, print_note, run_command
+from tui.text import show_safely
 
 if TYPE_CHECKING:
     from engines.settings import Settings
@@ -60,17 +61,31 @@ def balance(profile: ProfileOption = None, as_json: JsonOption = False) -> None:
     run_command(work(), as_json=as_json)
 
 
-@key.command("set")
-def set_key(profile: ProfileOption = None, in_file: FileOption = False) -> None:
+@key.command("set", context_settings={"allow_extra_args": True})
+def set_key(
+    context: typer.Context, profile: ProfileOption = None, in_file: FileOption = False
+) -> None:
     """Ask for the key and keep it.
 
     What is typed is not shown. Without a terminal it is read from standard input.
     """
 
     async def work() -> None:
-        from engines.keys import check_keyring, note_change, write_key_file, write_keyring
+        from engines.keys import (
+            SettingsError,
+            check_keyring,
+            note_change,
+            write_key_file,
+            write_keyring,
+        )
         from engines.stability import SPEC, name_account
 
+        if context.args:
+            # It is not repeated here either.
+            raise SettingsError(
+                "A key is no argument: other programs can read it, and your shell keeps it.",
+                "Leave it out; you are asked for it. Take it out of your shell's history.",
+            )
         settings, own = _find_place()
         name = name_account(settings.profile)
         if not in_file:
@@ -144,7 +159,7 @@ def _find_place() -> tuple[Settings, Path]:
 
 def _ask_key(host: str) -> Secret:
     if sys.stdin.isatty():
-        return Secret(getpass.getpass(f"Key for {host} (not shown): ").strip())
+        return Secret(getpass.getpass(f"Key for {show_safely(host)} (not shown): ").strip())
     return Secret(sys.stdin.readline().strip())
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import platform
 import sqlite3
 import sys
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +17,8 @@ import typer
 
 from engines.base import EngineError
 from store.errors import SafelightError
-from store.folder import find_config_file, find_data_directory
+from store.folder import check_place, find_config_file, find_data_directory
+from store.records import JobState
 from tui.cli.options import JsonOption
 from tui.cli.run import (
     EXIT_DIFFERENT,
@@ -26,9 +29,10 @@ from tui.cli.run import (
     run_command,
 )
 from tui.terminal.detect import describe_terminal
+from tui.words import count_things
 
 if TYPE_CHECKING:
-    pass
+    from engines.settings import Settings
 
 PACKAGES = (
     "safelight",
@@ -63,7 +67,7 @@ def doctor(
     async def work() -> int:
         if repair:
             await _repair_index()
-        facts, problems = await diagnose(find_data_directory())
+        facts, problems = await diagnose()
         if as_json:
             print_json({"facts": facts, "problems": problems})
         else:
@@ -94,28 +98,55 @@ def _print_facts(facts: dict[str, dict[str, Any]]) -> None:
             print_line(f"  {name:<22} {value}")
 
 
-async def diagnose(directory: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:
-    """Facts by section, and problems as sentences. Makes and changes nothing."""
+async def diagnose() -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """Facts by section, and problems as sentences. Makes and changes nothing.
+
+    What cannot be found or read is a problem, and the rest is looked at all the same.
+    """
     problems: list[str] = []
     facts: dict[str, dict[str, Any]] = {
-        "program": _describe_program(),
+        "program": _describe_program(problems),
         "terminal": dict(describe_terminal(os.environ)),
-        "history": {"folder": str(directory)},
+        "history": {},
         "engines": {},
     }
-    await _examine_history(directory, facts["history"], problems)
-    _examine_engines(facts["engines"], problems)
+    settings = _read_settings(problems)
+    with _noting(problems):
+        directory = find_data_directory()
+        facts["history"]["folder"] = str(directory)
+        await _examine_history(directory, settings, facts["history"], problems)
+    _examine_engines(settings, facts["engines"], problems)
     return facts, problems
 
 
-def _describe_program() -> dict[str, Any]:
+@contextlib.contextmanager
+def _noting(problems: list[str]) -> Iterator[None]:
+    """What is wrong within the block becomes a problem, once."""
+    try:
+        yield
+    except SafelightError as error:
+        if str(error) not in problems:
+            problems.append(str(error))
+
+
+def _read_settings(problems: list[str]) -> Settings:
+    """The settings of this user, the defaults where they cannot be read."""
+    from engines.settings import Settings, load_user_settings
+
+    with _noting(problems):
+        return load_user_settings()
+    return Settings()
+
+
+def _describe_program(problems: list[str]) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "python": f"{platform.python_version()} ({sys.executable})",
         "system": platform.platform(),
         "processor": platform.machine(),
         "sqlite": sqlite3.sqlite_version,
-        "configuration": str(find_config_file()),
     }
+    with _noting(problems):
+        facts["configuration"] = str(find_config_file())
     for package in PACKAGES:
         try:
             facts[package] = version(package)
@@ -125,29 +156,30 @@ def _describe_program() -> dict[str, Any]:
     return facts
 
 
-async def _examine_history(directory: Path, facts: dict[str, Any], problems: list[str]) -> None:
-    from engines.settings import load_user_settings
+async def _examine_history(
+    directory: Path, settings: Settings, facts: dict[str, Any], problems: list[str]
+) -> None:
+    """Raises `SafelightError` where there is none that can be opened."""
+    from engines.worker.process import check_locks
     from store.database import find_form
     from store.integrity import check_database
     from store.migrations import VERSION
     from tui.darkroom import Darkroom
 
-    try:
-        form = find_form(directory)
-        if form is None:
-            facts["state"] = "nothing is there yet; the first image makes it"
-            return
-        if form < VERSION:
-            facts["state"] = (
-                f"form {form}, this program has {VERSION}: the next command brings it up to date, "
-                "and keeps a copy"
-            )
-            return
-        darkroom = Darkroom(directory, load_user_settings())
-        await darkroom.open()
-    except SafelightError as error:
-        problems.append(str(error))
+    form = find_form(directory)
+    if form is None:
+        check_place(directory)
+        facts["state"] = "nothing is there yet; the first image makes it"
         return
+    if form < VERSION:
+        facts["state"] = (
+            f"form {form}, this program has {VERSION}: the next command brings it up to date, "
+            "and keeps a copy"
+        )
+        return
+    check_locks(directory)
+    darkroom = Darkroom(directory, settings)
+    await darkroom.open()
     try:
         database = darkroom.database
         status = await darkroom.get_worker_status()
@@ -155,27 +187,30 @@ async def _examine_history(directory: Path, facts: dict[str, Any], problems: lis
         facts["read only"] = "yes" if database.is_read_only else "no"
         facts["worker"] = f"process {status.process_id}" if status.is_running else "none runs"
         facts["unfinished jobs"] = status.jobs
+        if status.trouble:
+            problems.append(f"The worker waits: {status.trouble}")
+        waiting = await darkroom.list_jobs([JobState.WAITING, JobState.RUNNING], limit=1000)
+        if count := sum(job.has_no_worker for job in waiting):
+            problems.append(
+                f"{count_things(count, 'job')} wait{'s' * (count == 1)} and no worker runs. Open "
+                "the darkroom, or run 'safelight worker'."
+            )
         problems.extend(check_database(database))
     finally:
         await darkroom.close()
 
 
-def _examine_engines(facts: dict[str, Any], problems: list[str]) -> None:
+def _examine_engines(settings: Settings, facts: dict[str, Any], problems: list[str]) -> None:
     from engines.registry import EngineRegistry
-    from engines.settings import Settings, load_user_settings
 
-    try:
-        settings = load_user_settings()
-        registry = EngineRegistry(settings)
-        names = registry.list_engines()
-        if profiles := sorted(name for name in settings.profiles if name):
-            facts["profiles"] = ", ".join(
-                f"{name} (chosen)" if name == settings.profile else name for name in profiles
-            )
-    except SafelightError as error:
-        problems.append(str(error))
-        registry = EngineRegistry(Settings())
-        names = (registry.default_engine,)
+    registry = EngineRegistry(settings)
+    if profiles := sorted(name for name in settings.profiles if name):
+        facts["profiles"] = ", ".join(
+            f"{name} (chosen)" if name == settings.profile else name for name in profiles
+        )
+    names: tuple[str, ...] = (registry.default_engine,)
+    with _noting(problems):
+        names = tuple(registry.list_engines())
     problems.extend(registry.problems.values())
     for name in names:
         try:

@@ -43,7 +43,7 @@ from tui.cli.searches import (
 )
 from tui.marks import describe_marks
 from tui.shell_command import write_command
-from tui.text import show_first_prompt
+from tui.text import show_words
 from tui.words import (
     LABELS,
     describe_changes,
@@ -109,7 +109,7 @@ def history(
         verdicts = [find_certainty(image).words for image in images]
         column = max(map(len, verdicts), default=0)
         for image, verdict in zip(images, verdicts, strict=True):
-            prompt = show_first_prompt(image.request)
+            prompt = show_words(image)
             extras = name_extras(image.request.parameters)
             said = describe_marks(image, has_unicode=False)
             if image.imported is not None:
@@ -128,6 +128,7 @@ def describe_row(image: Image) -> dict[str, Any]:
     """An image as `history --json` and `show --json` print it."""
     return describe_image(image) | {
         "number": image.number,
+        "is_damaged": image.is_damaged,
         "created_at": write_instant(image.created_at),
         "purpose": image.purpose.value,
         "parent_id": image.parent_id,

@@ -15,7 +15,7 @@ from tui.cli.inputs import read_count
 from tui.cli.options import JsonOption
 from tui.cli.run import find_encoding, open_darkroom, print_json, print_line, run_command
 from tui.diff import describe_step
-from tui.text import show_first_prompt
+from tui.text import show_words
 from tui.words import describe_origin, find_certainty, mark_verdict, show_moment
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def _draw_image(image: Image, parent: Request | None, origin: str, guides: Guide
     said = origin
     if not said:
         said = describe_step(parent, image, has_unicode=guides.has_unicode)
-    words = show_first_prompt(image.request)[:60]
+    words = show_words(image)[:60]
     return f"{image.id[:8]} {mark} {said}  {show_moment(image.created_at)}  {words}"
 
 

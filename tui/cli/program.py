@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Protocol, TextIO, runtime_checkable
 
 import typer
+
+from store.errors import SafelightError
+from tui.cli.run import end_with_error, print_note
 
 CONTEXT_SETTINGS = {
     "help_option_names": ["-h", "--help"],
@@ -79,7 +83,6 @@ def _check_session(context: typer.Context, name: str) -> None:
     ]
     if name not in takers:
         from store.errors import RequestError
-        from tui.cli.run import end_with_error
 
         has = f"These have one: {', '.join(takers)}."
         error = RequestError("session", name, f"The command '{name}' has no --session.", has)
@@ -130,7 +133,41 @@ def register_all() -> None:
         family.register(app)
 
 
+@runtime_checkable
+class _Complaint(Protocol):
+    """What typer raises for arguments that it does not take."""
+
+    exit_code: int
+
+    def show(self, file: TextIO) -> None:
+        """Write the usage, and what is wrong."""
+        ...
+
+
 def run() -> None:
     """Parse the arguments and run; errors end with status 2 and a sentence."""
     register_all()
-    app()
+    try:
+        status = typer.main.get_command(app).main(standalone_mode=False)
+    except typer.Abort:
+        print_note("Aborted.")
+        status = 1
+    except SafelightError as error:
+        status = _end_with_error(error)
+    except Exception as error:
+        if not isinstance(error, _Complaint):
+            raise
+        # It quotes arguments as they came.
+        error.show(said := io.StringIO())
+        for line in said.getvalue().rstrip("\n").split("\n"):
+            print_note(line)
+        status = error.exit_code
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _end_with_error(error: SafelightError) -> int:
+    """The status for what came up outside of what a command runs, once it is told."""
+    try:
+        end_with_error(error, as_json="--json" in sys.argv)
+    except typer.Exit as end:
+        return end.exit_code

@@ -14,8 +14,9 @@ from store.folder import find_data_directory
 from store.records import Job
 from tui.cli.inputs import LIMIT_MAXIMUM, read_count
 from tui.cli.options import JsonOption
-from tui.cli.run import open_darkroom, print_json, print_line, run_command
-from tui.words import FOR_OTHERS, name_purpose, name_state
+from tui.cli.run import open_darkroom, print_json, print_line, print_note, run_command
+from tui.darkroom import WorkerStatus
+from tui.words import FOR_OTHERS, NO_WORKER, name_purpose, name_state
 
 JobArgument = Annotated[str, typer.Argument(help="A job's id or its beginning; 'jobs' lists them.")]
 
@@ -30,6 +31,8 @@ def jobs(
         most = read_count("--limit", limit, 1, LIMIT_MAXIMUM)
         async with open_darkroom() as darkroom:
             rows = await darkroom.list_jobs(limit=most)
+            if any(not row.state.is_final for row in rows):
+                _tell_trouble(await darkroom.get_worker_status())
         if as_json:
             print_json({"jobs": [_describe_job(row) for row in rows]})
             return
@@ -44,7 +47,16 @@ def jobs(
 
 
 def _say_why(row: Job) -> str:
+    if row.is_damaged:
+        return f"(damaged) {row.error or ''}"
+    if row.has_no_worker:
+        return NO_WORKER
     return FOR_OTHERS if row.is_for_others else row.error or ""
+
+
+def _tell_trouble(status: WorkerStatus) -> None:
+    if status.trouble:
+        print_note(f"the worker waits: {status.trouble}")
 
 
 def _describe_job(row: Job) -> dict[str, Any]:
@@ -62,6 +74,8 @@ def _describe_job(row: Job) -> dict[str, Any]:
         "kind": row.error_kind,
         "error": row.error,
         "is_for_others": row.is_for_others,
+        "is_damaged": row.is_damaged,
+        "has_no_worker": row.has_no_worker,
         "image_id": row.image_id,
     }
 
@@ -117,6 +131,8 @@ def worker(
             print_line(f"asked worker {status.process_id} to leave after its job")
         else:
             print_line(f"worker {status.process_id} runs")
+            if status.trouble:
+                print_note(f"it waits: {status.trouble}")
         return
 
     async def prepare() -> None:

@@ -10,7 +10,14 @@ from engines.cost import describe_cost
 from store.records import FinishReason, Image, Job, JobState
 from store.request import Request
 from tui.cli.output import Output
-from tui.cli.run import EXIT_DIFFERENT, print_json, print_line, print_note, wait_for_jobs
+from tui.cli.run import (
+    EXIT_DIFFERENT,
+    describe_queued,
+    print_json,
+    print_line,
+    print_note,
+    wait_for_jobs,
+)
 from tui.darkroom import Darkroom
 from tui.words import WITHHELD, name_state, write_seconds
 
@@ -31,9 +38,12 @@ async def finish_jobs(
     """
     if no_wait:
         _print_queued(jobs, as_json)
+        darkroom.queued.clear()
         return 0
     jobs = await wait_for_jobs(darkroom, jobs)
-    return await _print_made(darkroom, jobs, output, as_json, losses)
+    status = await _print_made(darkroom, jobs, output, as_json, losses)
+    darkroom.queued.clear()
+    return status
 
 
 def print_cost(darkroom: Darkroom, requests: Sequence[Request]) -> None:
@@ -45,11 +55,7 @@ def print_cost(darkroom: Darkroom, requests: Sequence[Request]) -> None:
 
 def _print_queued(jobs: list[Job], as_json: bool) -> None:
     if as_json:
-        rows = [
-            {"id": job.id, "request_id": job.request_digest, "seed": job.request.parameters.seed}
-            for job in jobs
-        ]
-        print_json({"jobs": rows})
+        print_json({"jobs": [describe_queued(job) for job in jobs]})
         return
     for job in jobs:
         print_line(f"queued {job.id[:8]}  seed {job.request.parameters.seed}")

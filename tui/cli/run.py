@@ -9,39 +9,79 @@ import asyncio
 import contextlib
 import json
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from typing import Any, NoReturn, TextIO, TypeVar
 
 import msgspec
 import typer
 
-from store.errors import RequestError, SafelightError
+from store.errors import RequestError, SafelightError, StoreError, Unavailable
 from store.folder import find_data_directory
-from store.records import Job
+from store.known_secrets import conceal
+from store.records import Job, VerificationRun
 from store.search import SearchError
 from tui.cli.searches import mark_place
 from tui.darkroom import Darkroom
 from tui.text import show_safely
+from tui.words import name_state
 
 T = TypeVar("T")
+
+LOOK_AGAIN_SECONDS = 0.5
 
 EXIT_DIFFERENT = 1
 EXIT_ERROR = 2
 
 
+PATIENCE_SECONDS = 30.0
+"""How long a command waits while nothing can go on: then it says so, and its jobs stay queued."""
+
+STAYS_QUEUED = "What was queued stays queued, and is made as soon as that can be done."
+
+
+class QueuedError(Exception):
+    """An `error` after jobs were queued or `runs` begun: they are told with it."""
+
+    def __init__(
+        self, error: SafelightError, jobs: Sequence[Job], runs: Sequence[VerificationRun]
+    ) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.jobs = jobs
+        self.runs = runs
+
+
 @contextlib.asynccontextmanager
 async def open_darkroom() -> AsyncIterator[Darkroom]:
-    """The darkroom of the data directory that the environment names, open."""
+    """The darkroom of the data directory that the environment names, open.
+
+    Raises `QueuedError` in place of a `SafelightError` where jobs were queued in it and were not
+    told before: `darkroom.queued` is emptied when they are.
+    """
     from engines.settings import load_user_settings
 
     darkroom = Darkroom(find_data_directory(), load_user_settings())
     await darkroom.open()
     try:
         yield darkroom
+    except SafelightError as error:
+        if not (darkroom.queued or darkroom.begun):
+            raise
+        jobs = [await _look_again(darkroom, job) for job in darkroom.queued]
+        raise QueuedError(error, jobs, darkroom.begun) from error
     finally:
         for note in darkroom.notes:
             print_note(note)
         await darkroom.close()
+
+
+async def _look_again(darkroom: Darkroom, job: Job) -> Job:
+    """The job as it is now; as it was where that cannot be read."""
+    try:
+        return await darkroom.get_job(job.id)
+    except SafelightError:
+        return job
 
 
 def run_command(work: Coroutine[Any, Any, T], *, as_json: bool = False) -> T:
@@ -50,16 +90,59 @@ def run_command(work: Coroutine[Any, Any, T], *, as_json: bool = False) -> T:
         return asyncio.run(work)
     except SafelightError as error:
         end_with_error(error, as_json=as_json)
+    except QueuedError as told:
+        end_with_error(told.error, as_json=as_json, jobs=told.jobs, runs=told.runs)
+
+
+class Waiting:
+    """What stands in the way of a wait: told once, and an error when it lasts too long."""
+
+    def __init__(self, darkroom: Darkroom) -> None:
+        self._darkroom = darkroom
+        self._told: set[str] = set()
+        self._since: float | None = None
+
+    async def read(self, look: Callable[[], Awaitable[T]]) -> T:
+        """What `look` reads, as soon as that can be read. Raises `StoreError` after a while."""
+        while True:
+            try:
+                found = await look()
+            except Unavailable as error:
+                self.hear(str(error))
+                await asyncio.sleep(LOOK_AGAIN_SECONDS)
+            else:
+                self.hear(self._darkroom.worker_trouble)
+                return found
+
+    def hear(self, trouble: str) -> None:
+        """Tell `trouble`, "" for none. Raises `StoreError` when there was some for too long."""
+        if not trouble:
+            self._since = None
+            return
+        now = time.monotonic()
+        self._since = now if self._since is None else self._since
+        if trouble not in self._told:
+            self._told.add(trouble)
+            if not any(trouble in note for note in self._darkroom.notes):
+                print_note(f"waiting: {trouble}")
+        if now - self._since >= PATIENCE_SECONDS:
+            raise StoreError(f"Nothing goes on: {trouble}", STAYS_QUEUED)
 
 
 async def wait_for_jobs(darkroom: Darkroom, jobs: list[Job]) -> list[Job]:
-    """The jobs once all have ended, in their order. Interrupted, it cancels them first."""
+    """The jobs once all have ended, in their order. Interrupted, it cancels them first.
+
+    Raises `StoreError` where nothing can go on for long; the jobs stay queued.
+    """
+    waiting = Waiting(darkroom)
+
+    async def look() -> list[Job]:
+        return [job if job.state.is_final else await darkroom.get_job(job.id) for job in jobs]
+
     try:
         with _show_progress(jobs) as update:
             async for _ in darkroom.watch():
-                jobs = [
-                    job if job.state.is_final else await darkroom.get_job(job.id) for job in jobs
-                ]
+                jobs = await waiting.read(look)
                 update(jobs)
                 if all(job.state.is_final for job in jobs):
                     break
@@ -127,7 +210,7 @@ def _encode(text: str, encoding: str) -> str:
 
 
 def print_json(document: Any) -> None:
-    """`document` as one JSON document on standard output.
+    """`document` as one JSON document on standard output, without secrets.
 
     What is no visible character, or none in the encoding of standard output, is escaped.
     """
@@ -136,7 +219,7 @@ def print_json(document: Any) -> None:
     except UnicodeEncodeError:
         # Half a character, as the name of a file may hold, is none in JSON.
         encoded = msgspec.json.encode(_spell_halves(msgspec.to_builtins(document)))
-    text = msgspec.json.format(encoded, indent=2).decode()
+    text = conceal(msgspec.json.format(encoded, indent=2).decode())
     encoding = find_encoding(sys.stdout)
     lines = (
         line
@@ -166,8 +249,22 @@ def _escape(sign: str, encoding: str) -> str:
     return json.dumps(sign)[1:-1] if sign > "\x7f" else f"\\u{ord(sign):04x}"
 
 
-def end_with_error(error: SafelightError, *, as_json: bool) -> NoReturn:
-    """Say what is wrong and what to do, and end with status 2."""
+def describe_queued(job: Job) -> dict[str, Any]:
+    """A job that was queued, as `--json` prints it."""
+    return {"id": job.id, "request_id": job.request_digest, "seed": job.request.parameters.seed}
+
+
+def end_with_error(
+    error: SafelightError,
+    *,
+    as_json: bool,
+    jobs: Sequence[Job] = (),
+    runs: Sequence[VerificationRun] = (),
+) -> NoReturn:
+    """Say what is wrong and what to do, and end with status 2.
+
+    `jobs` and `runs` were queued or begun before that, and are told with their state.
+    """
     print_note(f"safelight: {error.message}")
     if isinstance(error, SearchError):
         for line in mark_place(error):
@@ -176,5 +273,22 @@ def end_with_error(error: SafelightError, *, as_json: bool) -> NoReturn:
         print_note(f"  {error.hint}")
     if as_json:
         field = error.field if isinstance(error, RequestError) else None
-        print_json({"error": {"message": error.message, "hint": error.hint, "field": field}})
+        document: dict[str, Any] = {
+            "error": {"message": error.message, "hint": error.hint, "field": field}
+        }
+        if jobs:
+            document["jobs"] = [
+                describe_queued(job) | {"state": job.state.value, "image_id": job.image_id}
+                for job in jobs
+            ]
+        if runs:
+            document["runs"] = [{"id": run.id} for run in runs]
+        print_json(document)
+    else:
+        for job in jobs:
+            made = f"  {job.image_id[:8]}" if job.image_id else ""
+            seed = job.request.parameters.seed
+            print_line(f"queued {job.id[:8]}  seed {seed}  {name_state(job.state)}{made}")
+        for run in runs:
+            print_line(f"run {run.id[:8]}  begun")
     raise typer.Exit(EXIT_ERROR)

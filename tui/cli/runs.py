@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Annotated, Any
@@ -16,7 +17,14 @@ from tui.cli.chosen_images import Choice, list_numbers
 from tui.cli.history import write_instant
 from tui.cli.options import JsonOption
 from tui.cli.report_file import ReportFile, ReportOption
-from tui.cli.run import open_darkroom, print_json, print_line, print_note, run_command
+from tui.cli.run import (
+    Waiting,
+    open_darkroom,
+    print_json,
+    print_line,
+    print_note,
+    run_command,
+)
 from tui.cli.verdicts import VerdictPrinter
 from tui.darkroom import Darkroom
 from tui.words import count_things, describe_counts, name_run_state, show_moment
@@ -45,8 +53,10 @@ async def wait_for_run(darkroom: Darkroom, run: VerificationRun) -> Verification
     """The run once it has ended or is paused. Interrupted, it cancels it first."""
     try:
         with _show_progress(run) as update:
+            waiting = Waiting(darkroom)
+            read = functools.partial(darkroom.get_run, run.id)
             async for _ in darkroom.watch():
-                run = await darkroom.get_run(run.id)
+                run = await waiting.read(read)
                 update(run.done)
                 if run.state not in (RunState.PREPARING, RunState.RUNNING):
                     break

@@ -7,12 +7,12 @@ import functools
 import logging
 import os
 import resource
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from engines.log_lines import start_log
 from store.errors import SafelightError
 from tui.cli.run import end_with_error, print_line
 
@@ -104,7 +104,7 @@ def serve(
     """
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    logging.basicConfig(format="safelight: %(message)s", stream=sys.stderr)
+    start_log("safelight: %(message)s")
     try:
         from engines.server.server import ServerSettings, find_key
         from store.limits import check_name

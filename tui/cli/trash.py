@@ -17,7 +17,7 @@ from tui.cli.run import open_darkroom, print_json, print_line, print_note, run_c
 from tui.cli.searches import SearchOption
 from tui.darkroom import Darkroom
 from tui.marks import describe_emptying
-from tui.text import show_first_prompt
+from tui.text import show_words
 from tui.words import show_moment
 
 _LISTED = 200
@@ -78,7 +78,7 @@ async def _list_trash(darkroom: Darkroom, as_json: bool) -> None:
                 rows.append(describe_row(image))
                 continue
             moment = show_moment(image.created_at)
-            print_line(f"{image.id[:8]}  {moment}  {show_first_prompt(image.request)[:60]}")
+            print_line(f"{image.id[:8]}  {moment}  {show_words(image)[:60]}")
     if as_json:
         print_json({"images": rows})
     elif not count:

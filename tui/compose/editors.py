@@ -192,8 +192,8 @@ class ValueInput(Input):
     def _on_paste(self, event: events.Paste) -> None:
         event.prevent_default()
         event.stop()
-        line = clean_paste(event.text).strip().split("\n")[0]
-        self.insert_text_at_cursor(line)
+        line = clean_paste(event.text).strip("\n").partition("\n")[0]
+        self.replace(line, *sorted(self.selection))
 
     def action_accept(self) -> None:
         """Tell that it shall count."""

@@ -222,6 +222,7 @@ class ComposeScreen(ImageScreen):
         self._worker = ""
         self.is_ready = False
         self._draft_error: SafelightError | None = None
+        self._draft_place = ""
         self._is_field_left = False
         self._update_lock = asyncio.Lock()
         self._header = HeaderLine(id="header")
@@ -283,7 +284,8 @@ class ComposeScreen(ImageScreen):
             self._show_losses()
         if now.prompts is not before.prompts or rest != before:
             self._compare()
-        if self.darkroom.draft_error is not self._draft_error:
+        is_moved = self._find_place() != self._draft_place
+        if is_moved or self.darkroom.draft_error is not self._draft_error:
             self._show_header()
 
     def _compare(self) -> None:
@@ -318,12 +320,21 @@ class ComposeScreen(ImageScreen):
         if (context := self._parameters.context) is not None:
             model, size = (get_field(name).show(context) for name in ("model", "size"))
             facts = [f"{draft.engine} {model}", size, *facts]
+        if darkroom.worker_trouble:
+            facts = [f"waiting: {darkroom.worker_trouble}"]
         if darkroom.trouble:
             facts = ["history not open" if self.is_ready else "opening"]
         self._draft_error = darkroom.draft_error
         if self._draft_error is not None:
             facts = [f"not saved: {self._draft_error.message}"]
-        self._header.show(self.session or "", facts)
+        self._draft_place = self._find_place()
+        if self._draft_place != (self.session or ""):
+            facts = [*facts, f"{self.session} is open elsewhere: kept as {self._draft_place}"]
+        self._header.show(self._draft_place, facts)
+
+    def _find_place(self) -> str:
+        """The session that the draft is written to, empty before there is one."""
+        return self.darkroom.find_draft_place(self.session) if self.session else ""
 
     @work(group="initial image", exclusive=True)
     async def _show_initial_image(self) -> None:

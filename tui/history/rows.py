@@ -11,7 +11,7 @@ from rich.style import Style
 from store.records import Image
 from tui.marks import write_signs, write_tags
 from tui.terminal.cells import Row
-from tui.text import show_first_prompt, show_safely
+from tui.text import show_safely, show_words
 from tui.widgets.text_lines import fit_text
 from tui.words import find_certainty, mark_verdict, show_moment, write_seed
 
@@ -74,7 +74,7 @@ def draw_flat(facts: RowFacts, styles: RowStyles, width: int) -> list[Segment]:
         segments.append(Segment(f" {fit_text(change, change_width)} ", styles.base))
         rest -= change_width + 2
     style = styles.quiet if change_width > 0 else styles.base
-    segments.append(Segment(fit_text(f" {show_first_prompt(image.request)}", rest), style))
+    segments.append(Segment(fit_text(f" {show_words(image)}", rest), style))
     return segments
 
 
@@ -95,7 +95,7 @@ def draw_tall(
         return [*cells, *head, Segment(moment, styles.quiet)]
     tags = show_safely(write_tags(image.tags))
     seed = f"seed {write_seed(image)}  {tags or image.request.engine}"
-    change, words = show_safely(facts.change), show_first_prompt(image.request)
+    change, words = show_safely(facts.change), show_words(image)
     texts = [change, words, seed] if change else [words, seed, ""]
     text = fit_text(f"  {texts[part - 1]}", width - THUMBNAIL[0] - 1)
     return [*cells, Segment(text, styles.base if part == 1 else styles.quiet)]

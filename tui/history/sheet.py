@@ -11,7 +11,7 @@ from rich.style import Style
 from store.records import Image
 from tui.marks import write_signs
 from tui.terminal.cells import Row
-from tui.text import show_first_prompt
+from tui.text import show_words
 from tui.widgets.text_lines import fit_text
 from tui.words import find_certainty, mark_verdict
 
@@ -88,7 +88,7 @@ def draw_tile(facts: TileFacts, styles: TileStyles, size: SheetSize, part: int) 
         return _draw_caption(facts, styles, size.width)
     if facts.thumbnail:
         return _draw_thumbnail(facts.thumbnail, styles.base, size, part)
-    words = textwrap.wrap(show_first_prompt(facts.image.request), size.width)[: size.height]
+    words = textwrap.wrap(show_words(facts.image), size.width)[: size.height]
     text = words[part] if part < len(words) else ""
     return [Segment(fit_text(text, size.width), styles.base)]
 

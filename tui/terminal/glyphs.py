@@ -48,3 +48,21 @@ ASCII = Glyphs(
     times="x",
     keys={},
 )
+
+
+def _list_shapes() -> dict[int, str]:
+    shapes = dict.fromkeys(range(0x2500, 0x2580), "+")
+    for across in "─━┄┅┈┉╌╍═╴╶╸╺╼╾":
+        shapes[ord(across)] = "-"
+    for upright in "│┃┆┇┊┋╎╏║╵╷╹╻╽╿":
+        shapes[ord(upright)] = "|"
+    shapes |= dict.fromkeys(range(0x2580, 0x25A0), "#")
+    shapes |= {ord(sign): plain for sign, plain in zip("▁▔▏▕░", "_-||.", strict=True)}
+    return shapes | {
+        ord(sign): plain
+        for sign, plain in zip("▶▸▼▾▲▴◀◂●○■□✓✔✗✕…‹›←→↑↓", ">>vv^^<<*o#-vvxx~<><>^v", strict=True)
+    }
+
+
+ASCII_SHAPES: Mapping[int, str] = _list_shapes()
+"""What stands for the lines, blocks and arrows of frames and bars, each one cell wide."""

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-import sys
 from collections.abc import AsyncGenerator, Callable
 
 import msgspec
 
 from engines.base import BESIDE_BITS, EQUAL_BITS, Engine, EngineError, Event, Failure, Produced, Run
+from engines.log_lines import start_log
 from engines.server.service import NODE_KEY
 from engines.stability.messages import Files, SentFiles
 from store.records import EnvironmentRecord
@@ -88,4 +87,4 @@ def check_environment(expected: EnvironmentRecord, found: EnvironmentRecord) -> 
 
 def write_log() -> None:
     """Let what the program logs in this process go where Ray looks for it."""
-    logging.basicConfig(format="safelight: %(message)s", stream=sys.stderr)
+    start_log("safelight: %(message)s")

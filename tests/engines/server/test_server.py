@@ -19,7 +19,7 @@ from store.limits import SEED_MAXIMUM
 from store.request import Parameters, Prompt, PromptStack, Request
 from tests.engines.hosted import Serve, collect, make_engine
 from tests.engines.painter import MODEL, Painter, paint
-from tests.engines.server.plain_client import call, fail, generate, make_message
+from tests.engines.server.plain_client import call, fail, generate, make_message, open_method
 from tests.factories import make_hosted_request
 
 SDXL = "stable-diffusion-xl-1024-v1-0"
@@ -91,6 +91,21 @@ async def test_bytes_that_are_no_message_are_refused(serve: Serve) -> None:
     async with grpc.aio.insecure_channel(server.host) as channel:
         stream = channel.unary_stream("/gooseai.GenerationService/Generate")(b"\xff\xff")
         assert await stream.code() is Code.INVALID_ARGUMENT
+
+
+@pytest.mark.parametrize("kind", [grpc.Compression.Gzip, grpc.Compression.Deflate])
+@pytest.mark.parametrize("token", [None, "Bearer sesame"])
+async def test_a_compressed_message_is_refused_before_it_is_unpacked(
+    serve: Serve, kind: grpc.Compression, token: str | None
+) -> None:
+    server = await serve(token="sesame")
+    metadata = () if token is None else (("authorization", token),)
+    limit = [("grpc.max_send_message_length", -1)]
+    async with grpc.aio.insecure_channel(server.host, compression=kind, options=limit) as channel:
+        stream = open_method(channel)(make_message(), metadata=metadata)
+        assert await stream.code() is Code.UNIMPLEMENTED
+        assert "disabled" in await stream.details()
+    assert len(await generate(server, make_message(), "Bearer sesame")) == 1
 
 
 @pytest.mark.parametrize("token", [None, "Bearer wrong", "sesame", "Bearer sesam"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -229,3 +230,15 @@ async def test_a_server_cannot_write_to_the_terminal(serve: Serve) -> None:
 def test_cleaned_text_is_one_printable_line() -> None:
     assert clean_text("a\x1b[2J\r\nb\x9b\u200b\u202e\ud800c") == "a?[2J b????c"
     assert clean_text("x" * 400) == "x" * 299 + "…"
+
+
+def test_of_a_long_text_only_the_beginning_is_gone_through() -> None:
+    text, spaces = "word " * 4_000_000, " " * 20_000_000 + "x"
+    tracemalloc.start()
+    try:
+        assert clean_text(text) == "word " * 59 + "word…"
+        assert clean_text(spaces) == "…"
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 1_000_000

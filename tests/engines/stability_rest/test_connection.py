@@ -11,8 +11,8 @@ import pytest
 
 from engines.base import EngineError, Failure, Produced, Run
 from engines.remote import find_web_target
-from engines.stability_rest import engine as rest_connection
 from engines.stability_rest import engine as rest_engine
+from engines.stability_rest import replies
 from tests.engines.stability.test_secrecy import render
 from tests.engines.stability_rest.rest import collect, make_engine
 from tests.engines.stability_rest.rest_server import Behaviour, RestServer, refuse
@@ -172,7 +172,7 @@ async def test_no_outcome_shows_the_key(
     capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(rest_connection, "ANSWER_LIMIT", 100_000)
+    monkeypatch.setattr(replies, "ANSWER_LIMIT", 100_000)
     caplog.set_level(logging.DEBUG)
     refusal = (behaviour, refuse("a", "b")) if isinstance(behaviour, int) else None
     kind = behaviour if isinstance(behaviour, Behaviour) else Behaviour.GOOD

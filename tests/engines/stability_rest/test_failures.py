@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from engines.base import EngineError, Failure, Run, Warned
-from engines.stability_rest import engine as rest_connection
 from engines.stability_rest import engine as rest_engine
+from engines.stability_rest import replies
 from tests.engines.hosted import speak
 from tests.engines.stability_rest.rest import LARGE, ULTRA, collect, make_engine
 from tests.engines.stability_rest.rest_server import Behaviour as B
@@ -76,7 +76,7 @@ async def test_each_refusal_is_a_state_to_act_on(
 async def test_a_bad_answer_says_what_is_wrong(
     behaviour: B, kind: Failure, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rest_connection, "ANSWER_LIMIT", 2 * 1024 * 1024)
+    monkeypatch.setattr(replies, "ANSWER_LIMIT", 2 * 1024 * 1024)
     async with RestServer(behaviour) as server:
         with pytest.raises(EngineError) as caught:
             await collect(make_engine(server.host), make_rest_request())

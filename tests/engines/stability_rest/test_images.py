@@ -93,8 +93,10 @@ def test_sizes_at_the_limits_are_sent() -> None:
     shelf = Shelf()
     for model in (ULTRA, LARGE):
         for size in ((64, 64), (16384, 64)):
-            build_message(make_derived(shelf, model, make_file(size)), shelf.read)
-    build_message(make_derived(shelf, LARGE, make_file((16385, 64))), shelf.read)
+            file = make_file(size)
+            assert file in build_message(make_derived(shelf, model, file), shelf.read).body
+    file = make_file((16385, 64))
+    assert file in build_message(make_derived(shelf, LARGE, file), shelf.read).body
 
 
 def test_a_request_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

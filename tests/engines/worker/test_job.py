@@ -152,6 +152,31 @@ async def test_half_an_image_is_a_bad_answer_that_may_be_charged(
         assert len(database.vault.read_spool(job.id)) == 1
 
 
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [(MemoryError(), "not enough memory"), (RecursionError(), "RecursionError while making")],
+    ids=["memory", "a fault of ours"],
+)
+async def test_a_fault_after_sending_says_that_it_may_have_been_charged(
+    tmp_path: Path,
+    peer: Peer,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    words: str,
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("engines.worker.job.make_thumbnail", fail)
+    job = await run_job(tmp_path, peer, Script(steps=(HEAD, IMAGE, END)))
+    assert (job.state, job.error_kind) == (JobState.FAILED, Failure.INTERNAL)
+    assert words in (job.error or "")
+    assert "may have charged" in (job.error or "") or "may have been charged" in (job.error or "")
+    with Database.open(tmp_path) as database:
+        assert charges.sum_charges(database, 0.0) == 1.5
+        assert len(database.vault.read_spool(job.id)) == 1, "what was paid for is kept"
+
+
 @pytest.mark.parametrize("answers", [1, 2])
 async def test_after_a_crash_a_spooled_refusal_is_a_refusal(
     tmp_path: Path, peer: Peer, answers: int

@@ -217,3 +217,33 @@ def test_what_every_image_lost_is_said_once() -> None:
     done = invoke(["generate", "qzx", "-n", "3", "-S", "1", "-s", "1"])
     assert done.exit_code == 0
     assert done.stderr.count("The model does not know: qzx.") == 1
+
+
+@pytest.mark.parametrize(
+    ("environ", "words"),
+    [
+        ({"HOME": "", "SAFELIGHT_HOME": ""}, "The variable HOME is empty."),
+        ({"SAFELIGHT_HOME": "/dev/null/x"}, "/dev/null is no folder"),
+        ({"SAFELIGHT_HOME": "~nobody-of-that-name"}, "names no folder here"),
+    ],
+)
+def test_without_a_folder_each_command_says_what_to_set_and_the_doctor_works(
+    monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], words: str
+) -> None:
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    for words_of in ("generate x", "history", "doctor"):
+        done = run(*words_of.split(), status=1 if words_of == "doctor" else 2)
+        assert "SAFELIGHT_HOME" in done.stderr
+    document = json.loads(run("doctor", "--json", status=1).stdout)
+    assert len(document["problems"]) == 1
+    assert words in document["problems"][0]
+    assert document["facts"]["engines"]["builtin"]
+
+
+def test_the_doctor_looks_at_the_history_whatever_the_configuration_is(home: Path) -> None:
+    with Database.open(find_data_directory()):
+        (home / "safelight" / "config.toml").write_bytes(b"a = " + b"[" * 5000)
+    document = json.loads(run("doctor", "--json", status=1).stdout)
+    assert [problem.count("nested too deep") for problem in document["problems"]] == [1]
+    assert document["facts"]["history"]["unfinished jobs"] == 0

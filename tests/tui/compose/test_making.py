@@ -97,7 +97,14 @@ async def test_a_job_that_may_have_been_paid_for_is_never_sent_by_itself(tmp_pat
         await wait_for(lambda: darkroom.jobs, "the job")
         darkroom.replace_job(darkroom.jobs[0].id, state=JobState.UNKNOWN)
         await wait_for(lambda: "may have been charged" in get_panel(app).said, "the warning")
+        # However often it is looked at, and whatever else happens meanwhile.
+        for seed in (777001, 777002, 777003):
+            darkroom.add_image(make_request(seed=seed))
+            await wait_for(lambda: str(seed) in read_screen(app), "an image")  # noqa: B023
+            await pilot.press("down", "up")
         assert [call for call in darkroom.calls if call[0] == "retry"] == []
+        assert darkroom.jobs[0].state is JobState.UNKNOWN
+        assert len(darkroom.sent) == 1
 
 
 async def test_a_filtered_image_is_a_warning(tmp_path: Path) -> None:
@@ -233,6 +240,18 @@ async def test_a_draft_that_cannot_be_written_says_so(
         await pilot.press("enter", "x")
         await pilot.pause()
         assert "not saved: The disk is full." in read_screen(app).splitlines()[0]
+
+
+async def test_a_draft_that_goes_on_in_another_session_says_in_which(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(DeskDarkroom(tmp_path, START)) as (app, pilot):
+        monkeypatch.setattr(DeskDarkroom, "find_draft_place", lambda *_: "main 2")
+        await pilot.press("enter", "x")
+        await pilot.pause()
+        first = read_screen(app).splitlines()[0]
+        assert " main 2 " in first
+        assert "main is open elsewhere: kept as main 2" in first
 
 
 async def test_a_refusal_by_field_goes_to_that_field(tmp_path: Path) -> None:

@@ -198,3 +198,26 @@ async def test_a_session_that_was_not_there_says_so_and_names_the_others(tmp_pat
     async with app.run_test():
         await wait_for(lambda: read_message(app), "what is said")
         assert read_message(app) == "The session 'nihgt' is empty. There are main."
+
+
+async def test_opening_a_session_once_more_doubles_nothing_that_was_typed(tmp_path: Path) -> None:
+    darkroom = DeskDarkroom(tmp_path / "none", TWO)
+    darkroom.gate = asyncio.Event()
+    app = make_app(darkroom)
+    async with app.run_test() as pilot:
+        await wait_for(lambda: app.compose_screen.is_typing, "the editor")
+        await pilot.press(*"dusk")
+        assert darkroom.saved == [], "nothing is written over what was not read yet"
+        assert darkroom.draft == TWO
+        darkroom.gate.set()
+        await wait_for(lambda: app.compose_screen.is_ready, "the session")
+        texts = ["night sky", "fog", "dusk"]
+        assert [prompt.text for prompt in darkroom.draft.prompts] == texts
+        await app.compose_screen.restore(await darkroom.load_session("main"))
+        assert [prompt.text for prompt in darkroom.draft.prompts] == texts
+        other = msgspec.structs.replace(TWO, prompts=(DraftPrompt(text="a barn"),))
+        darkroom.sessions["other"] = other
+        await app.compose_screen.restore(await darkroom.load_session("other"))
+        await pilot.press("down", "a", *"x")
+        assert [prompt.text for prompt in darkroom.sessions["other"].prompts] == ["a barn", "x"]
+        assert [prompt.text for prompt in darkroom.sessions["main"].prompts] == texts

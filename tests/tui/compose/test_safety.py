@@ -72,7 +72,7 @@ async def test_hostile_text_is_shown_and_not_obeyed(tmp_path: Path, text: str) -
         await pilot.pause()
         sent = send_to_terminal(app)
         assert app.is_running
-        for sequence in ("\x1b]", "\x9b", "\x07"):
+        for sequence in ("\x1b]", "\x9b", "\x07", "\u202e", "\u200b"):
             assert sequence not in sent
         if text.isprintable():
             assert text in read_screen(app)

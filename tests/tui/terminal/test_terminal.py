@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import os
+import random
 import signal
 import sys
 import time
@@ -12,10 +15,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.repeats import draw
 from tests.screens import Terminal, open_terminal
+from tests.tui.terminal.hostile_input import make_input
 from tests.tui.terminal_program import PAYLOADS
 
 ROOT = Path(__file__).parents[3]
+INPUTS_EACH = 100
 
 
 def run_program(
@@ -105,6 +111,76 @@ def test_the_program_itself_ends_and_keeps_what_was_typed(tmp_path: Path, way: s
         terminal.wait_for_text("a fish")
 
 
+@pytest.mark.parametrize("seed", draw(40, exhaustive=2))
+def test_no_bytes_end_the_program_or_make_it_deaf(tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    environ = {"SAFELIGHT_HOME": str(tmp_path), "HOME": str(tmp_path)}
+    with run_program("guarded", tmp_path, columns=100, rows=30, environ=environ) as terminal:
+        terminal.wait_for_text("worker")
+        for _ in range(INPUTS_EACH):
+            for piece in make_input(chance):
+                terminal.send(piece)
+                terminal.read(0)
+        (tmp_path / "end").touch()
+        while terminal.status is None:
+            terminal.send("\x11")
+            with contextlib.suppress(AssertionError):
+                terminal.wait_for_end(3)
+        assert terminal.status == 0
+        assert b"Traceback" not in terminal.raw
+        assert terminal.is_echoing()
+
+
+def is_stopped(process_id: int) -> bool:
+    """Whether the process stands still until it is told to go on."""
+    return Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+
+def count_threads(process_id: int) -> int:
+    return len(list(Path(f"/proc/{process_id}/task").iterdir()))
+
+
+def go_on(terminal: Terminal, expected: str) -> None:
+    """Let the program go on, and wait until `expected` stands on what was an empty screen."""
+    terminal.screen.reset()
+    sent = len(terminal.raw)
+    terminal.signal(signal.SIGCONT)
+    terminal.wait_until(
+        lambda: len(terminal.raw) > sent and terminal.text == expected, what="the screen again"
+    )
+
+
+def test_after_a_stop_the_screen_is_drawn_again_and_nothing_starts_twice(tmp_path: Path) -> None:
+    environ = {"SAFELIGHT_HOME": str(tmp_path), "HOME": str(tmp_path)}
+    with run_program("guarded", tmp_path, columns=100, rows=30, environ=environ) as terminal:
+        terminal.wait_for_text("worker")
+        terminal.send("a fish")
+        terminal.wait_for_text("a fish")
+        terminal.wait_for_silence()
+        expected, threads = terminal.text, count_threads(terminal.process_id)
+        for way in (signal.SIGTSTP, signal.SIGSTOP, signal.SIGTSTP):
+            terminal.signal(way)
+            terminal.wait_until(lambda: is_stopped(terminal.process_id), what="the stop")
+            terminal.wait_for_silence()
+            if way == signal.SIGTSTP:
+                assert terminal.is_echoing()
+                assert terminal.raw.rindex(b"\x1b[?1049l") > terminal.raw.rindex(b"\x1b[?1049h")
+            # A shell leaves it like this.
+            terminal.restore_modes()
+            go_on(terminal, expected)
+            assert not terminal.is_echoing()
+        for _ in range(3):
+            go_on(terminal, expected)
+        assert count_threads(terminal.process_id) == threads
+        terminal.send("es")
+        terminal.wait_for_text("a fishes")
+        (tmp_path / "end").touch()
+        terminal.send("\x11")
+        assert terminal.wait_for_end() == 0
+        # The keyboard modes that were laid over those of the shell.
+        assert terminal.raw.count(b"\x1b[>25u") == terminal.raw.count(b"\x1b[<u") == 3
+
+
 def test_a_child_process_can_be_ended_by_the_signals_that_the_app_blocks(tmp_path: Path) -> None:
     with run_program("parent", tmp_path) as terminal:
         terminal.wait_for_text("child started")
@@ -151,6 +227,11 @@ def test_copying_sends_the_command_to_the_terminals_clipboard(tmp_path: Path) ->
         terminal.send("jjy")
         terminal.wait_until(lambda: b"\x1b]52;c;" in terminal.raw, what="the clipboard")
         terminal.wait_for_text("Sent to the terminal's clipboard")
+        copied = terminal.raw.split(b"\x1b]52;c;")[1].split(b"\x07")[0].split(b"\x1b")[0]
+        command = base64.b64decode(copied).decode()
+        assert command.startswith("safelight generate ")
+        assert command.isprintable()
+        assert " -S " in command
 
 
 @pytest.mark.parametrize(

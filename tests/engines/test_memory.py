@@ -1,0 +1,49 @@
+"""A failure lets go of what was in the frames that it came through."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from pathlib import Path
+
+import pytest
+
+from engines.memory import forget_frames, read_resident
+
+
+class Large:
+    """Something that should not be held."""
+
+
+def fail(held: list[weakref.ref[Large]]) -> None:
+    large = Large()
+    held.append(weakref.ref(large))
+    raise ValueError
+
+
+def test_a_failure_that_is_kept_holds_nothing_of_its_frames() -> None:
+    held: list[weakref.ref[Large]] = []
+    gc.disable()
+    try:
+        try:
+            try:
+                fail(held)
+            except ValueError:
+                fail(held)
+        except ValueError as error:
+            kept = error
+        assert [one() is None for one in held] == [False, False]
+        forget_frames(kept)
+        assert [one() is None for one in held] == [True, True]
+        assert kept.__traceback__ is not None, "where it came from can still be told"
+    finally:
+        gc.enable()
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the system does not tell")
+def test_the_memory_of_this_process_is_told() -> None:
+    before = read_resident()
+    block = bytearray(64 * 1024 * 1024)
+    for place in range(0, len(block), 4096):
+        block[place] = 1
+    assert read_resident() - before > 48 * 1024 * 1024

@@ -1,0 +1,52 @@
+"""The worker under a limit of memory, asked by services that answer too much."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.benchmarks.bad_answers import Bench, running
+
+pytestmark = pytest.mark.skipif(
+    not Path("/proc/self/clear_refs").exists(), reason="memory is measured where /proc tells it"
+)
+
+FEW = (
+    "zeros packed twice",
+    "20 million empty lists",
+    "a text of 60 MB",
+    "a body without end",
+    "images of 20 MiB without end",
+    "30 million empty artifacts",
+    "100 MiB of zeros, packed",
+    "headers without end",
+    "64 megapixels",
+)
+"""Of each kind one, so that all machines try them."""
+
+
+@pytest.fixture(scope="module")
+def bench() -> Iterator[Bench]:
+    with running() as started:
+        yield started
+
+
+def check(bench: Bench, names: tuple[str, ...] | None) -> None:
+    faults = {}
+    for service, flood in bench.list_all():
+        if names is None or flood.name in names:
+            outcome = bench.try_flood(service, flood)
+            if found := outcome.list_faults(flood):
+                faults[flood.name] = (found, outcome.said)
+    assert faults == {}
+
+
+def test_each_kind_ends_in_its_state_and_gives_its_memory_back(bench: Bench) -> None:
+    check(bench, FEW)
+
+
+@pytest.mark.exhaustive
+def test_all_of_them_do(bench: Bench) -> None:
+    check(bench, None)
