@@ -110,8 +110,14 @@ class Vault:
 
     def locate(self, sha256: str) -> Path | None:
         """The file of this digest, whatever its ending. Raises `StoreError` for no digest."""
-        paths = (self.path(sha256, suffix) for suffix in _SUFFIXES.values())
-        return next((path for path in paths if path.is_file()), None)
+        for suffix in _SUFFIXES.values():
+            path = self.path(sha256, suffix)
+            try:
+                if path.is_file():
+                    return path
+            except OSError as error:
+                raise _explain("read", path, error) from error
+        return None
 
     def remove_leftovers(self, older_than: float = LEFTOVER_SECONDS) -> int:
         """Remove unfinished files older than this many seconds; how many there were."""
@@ -125,7 +131,10 @@ class Vault:
 
     def list_spools(self) -> list[str]:
         """The ids of the jobs that have answers in the spool; not of those that were put aside."""
-        names = (path.stem for path in self._spool.glob("*.spool"))
+        try:
+            names = [path.stem for path in self._spool.glob("*.spool")]
+        except OSError as error:
+            raise _explain("read", self._spool, error) from error
         return [name for name in names if _JOB_ID.fullmatch(name)]
 
     def spool(self, job_id: str, data: bytes) -> None:
@@ -180,12 +189,12 @@ class Vault:
     def put_spool_aside(self, job_id: str) -> Path | None:
         """Rename the answers of a job, so that it may run again and nothing is lost."""
         path = self._spool_path(job_id)
-        if not path.exists():
-            return None
-        number = 1
-        while (aside := path.with_suffix(f".{number}")).exists():
-            number += 1
         try:
+            if not path.exists():
+                return None
+            number = 1
+            while (aside := path.with_suffix(f".{number}")).exists():
+                number += 1
             path.rename(aside)
             sync(path.parent)
         except OSError as error:

@@ -246,8 +246,8 @@ def _find_holder(path: Path) -> dict[str, Any] | None:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         try:
-            note = json.loads(path.read_text() or "{}")
-        except (OSError, ValueError):
+            note = json.loads(os.pread(descriptor, NOTE_BYTES, 0) or b"{}")
+        except (OSError, ValueError, RecursionError):
             return {}
         return note if isinstance(note, dict) else {}
     except OSError:
@@ -262,8 +262,13 @@ def find_worker(directory: Path, name: str = LOCK_NAME) -> WorkerStatus:
     note = _find_holder(directory / name)
     if note is None:
         return WorkerStatus(is_running=False)
+    number = note.get("pid")
+    # 0 and below are groups of processes, and whoever is asked to leave gets a signal.
+    is_process = type(number) is int and number > 0
     return WorkerStatus(
-        is_running=True, process_id=note.get("pid"), trouble=str(note.get("trouble") or "")
+        is_running=True,
+        process_id=number if is_process else None,
+        trouble=str(note.get("trouble") or ""),
     )
 
 

@@ -341,9 +341,16 @@ def test_a_data_folder_that_was_taken_away_does_not_come_again(vault: Vault) -> 
 def test_a_file_that_cannot_be_looked_for_is_said_so(
     vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(path: Path) -> bool:
+    def refuse(path: Path, *_: str) -> bool:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
-    monkeypatch.setattr(Path, "is_file", refuse)
-    with pytest.raises(FileUnavailable, match="Permission denied"):
-        vault.ensure(b"bytes of an image", ".png")
+    for name in ("is_file", "exists", "glob"):
+        monkeypatch.setattr(Path, name, refuse)
+    for look in (
+        lambda: vault.ensure(b"bytes of an image", ".png"),
+        lambda: vault.locate("0" * 64),
+        lambda: vault.put_spool_aside(JOB),
+        vault.list_spools,
+    ):
+        with pytest.raises(FileUnavailable, match="Permission denied"):
+            look()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -124,10 +125,14 @@ def worker(
     directory = find_data_directory()
     if is_status or is_stop:
         status = find_worker(directory)
-        if not status.is_running or status.process_id is None:
+        if not status.is_running:
             print_line("no worker runs")
+        elif status.process_id is None:
+            print_line("a worker runs; its lock does not say which process it is")
         elif is_stop:
-            os.kill(status.process_id, signal.SIGTERM)
+            # It may have left in this moment.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(status.process_id, signal.SIGTERM)
             print_line(f"asked worker {status.process_id} to leave after its job")
         else:
             print_line(f"worker {status.process_id} runs")

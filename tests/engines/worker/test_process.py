@@ -125,7 +125,9 @@ def test_a_longer_note_leaves_nothing_behind_a_shorter_one(tmp_path: Path) -> No
     assert (tmp_path / LOCK_NAME).read_text() == ""
 
 
-@pytest.mark.parametrize("note", ["", "[", "[]", "7"])
+@pytest.mark.parametrize(
+    "note", ["", "[", "[]", "7", "[" * 4000, '{"pid": -1}', '{"pid": "1"}', '{"pid": true}']
+)
 def test_a_holder_whose_note_cannot_be_read_still_holds_it(tmp_path: Path, note: str) -> None:
     lock = WorkerLock(tmp_path)
     assert lock.acquire(OWN, 0)
