@@ -107,8 +107,9 @@ def prepare_folder(directory: Path, file_name: str, *, create: bool) -> str:
         if not blocked:
             _make_private(directory, path)
     except OSError as error:
+        where = "" if error.filename in (None, str(directory)) else f"{error.filename}: "
         raise FileUnavailable(
-            f"The data folder {directory} cannot be used: {error.strerror or error}.",
+            f"The data folder {directory} cannot be used: {where}{error.strerror or error}.",
             f"Choose another one with {HOME_VARIABLE}.",
         ) from error
     if blocked is None:
@@ -255,7 +256,11 @@ def _refuse_planted(directory: Path, file_name: str) -> None:
 def _find_blocked(directory: Path, path: Path) -> Path | None:
     """The first of the folders and files there that cannot be written, None when all can."""
     folders = [directory, *(directory / name for name in FOLDERS)]
-    with contextlib.suppress(FileNotFoundError), os.scandir(directory / FOLDERS[0]) as entries:
+    # Where it is no folder the history can still be read; who stores an image hears of it.
+    with (
+        contextlib.suppress(FileNotFoundError, NotADirectoryError),
+        os.scandir(directory / FOLDERS[0]) as entries,
+    ):
         folders += [Path(each.path) for each in entries if each.is_dir()]
     files = [path.with_name(f"{path.name}{ending}") for ending in _ENDINGS]
     for each in (*folders, *files):
