@@ -17,6 +17,7 @@ from engines.worker.process import find_worker
 from store.records import JobState
 from tests.factories import PAINTER_MODEL
 from tests.journeys.program import Program
+from tests.repeats import mark
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -118,10 +119,10 @@ def keep_in_keyring(program: Program, config: Path) -> None:
     "keep",
     [
         keep_in_environment,
-        keep_in_file,
-        keep_in_named_file,
+        mark(keep_in_file),
+        mark(keep_in_named_file),
         keep_with_command,
-        keep_in_keyring,
+        mark(keep_in_keyring),
     ],
 )
 def test_the_key_is_used_and_nowhere_to_be_found(

@@ -28,6 +28,7 @@ from tests.journeys.test_account import (
     keep_in_keyring,
     keep_in_named_file,
 )
+from tests.repeats import mark
 from tests.screens import open_terminal
 
 ROOT = Path(__file__).parents[2]
@@ -201,7 +202,8 @@ def keep_with_command(program: Program, config: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "keep", [keep_in_file, keep_in_named_file, keep_with_command, keep_in_keyring]
+    "keep",
+    [keep_in_file, mark(keep_in_named_file), mark(keep_with_command), mark(keep_in_keyring)],
 )
 def test_however_a_key_is_given_it_is_found_nowhere_else(
     program: Program, config: Path, keep: Callable[[Program, Path], None]

@@ -10,12 +10,13 @@ import pytest
 
 from store.pixels import digest_pixels, open_image
 from tests.journeys.program import Program
+from tests.repeats import mark
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 
 
-@pytest.mark.parametrize(("place", "picture"), [(0, "example-plain"), (1, "example-clouds")])
+@pytest.mark.parametrize(("place", "picture"), [mark((0, "example-plain")), (1, "example-clouds")])
 def test_the_pictures_are_made_by_the_commands_beside_them(
     program: Program, place: int, picture: str
 ) -> None:

@@ -22,6 +22,7 @@ from store.database import Database
 from store.records import JobState, Purpose
 from tests.factories import make_hosted_request, make_quick_request
 from tests.journeys.program import Program
+from tests.repeats import mark
 from tests.waiting import SECONDS, wait_until
 
 WITHOUT_REVISIONS = Path(__file__).with_name("without_revisions")
@@ -55,7 +56,7 @@ sys.exit(asyncio.run(worker.Worker(directory).run()))
 """
 
 
-@pytest.fixture(params=["says what it is", "silent"])
+@pytest.fixture(params=["says what it is", mark("silent")])
 def older(
     program: Program, request: pytest.FixtureRequest
 ) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
