@@ -390,10 +390,12 @@ class SafelightApp(Reasoned, App[None]):
 
 def run_app(directory: Path, settings: Settings, session: str | None = None) -> int:
     """Run the app on the data folder `directory`; the exit status of the program."""
+    from engines.memory import collect_seldom
     from tui.terminal.hangup import watch_hangup
 
     darkroom = Darkroom(directory, settings)
     app = SafelightApp(darkroom, session=session, keymap=settings.keys)
     watch_hangup(app)
+    collect_seldom()
     app.run(mouse=settings.interface.mouse)
     return app.return_code or 0

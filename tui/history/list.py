@@ -5,6 +5,7 @@ What one image looks like is in `rows.py`, and in `sheet.py` for the contact she
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from itertools import islice
@@ -38,6 +39,12 @@ from tui.work import start_work
 
 _MARGIN = 8
 """Rows that are read beyond those in sight."""
+
+_REST_SECONDS = 0.15
+"""How long nothing more is typed before what is found is drawn with its thumbnails."""
+
+_READING_REST_SECONDS = 0.3
+"""How long a list stays open before the rest of its numbers is read: seconds where it is long."""
 
 _TELL_SECONDS = 0.25
 """How often the length is shown while it grows: each time the whole screen is laid out."""
@@ -122,6 +129,7 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         self._is_loading = False
         self._is_drawing = False
         self._sought: int | None = None
+        self._resting_until = 0.0
         self.asked = ("", NEWEST_FIRST)
 
     # Content
@@ -130,16 +138,23 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         """Find the image under the cursor."""
         self.image = self.pages.get(self.cursor) if self.cursor < len(self.pages) else None
 
-    async def open_search(self, search: str, sort: Sort = NEWEST_FIRST) -> None:
+    async def open_search(
+        self, search: str, sort: Sort = NEWEST_FIRST, *, is_typed: bool = False
+    ) -> None:
         """List the images that fit `search`, the cursor on the one it was on, if it can be.
 
-        Raises `SearchError`; then the list stays as it is.
+        While it `is_typed` the next one may follow at once: see `rest`. Raises `SearchError`;
+        then the list stays as it is.
         """
         before = self.image
         pages = HistoryPages(self.pages.darkroom)
         await pages.open(search, sort)
+        # What comes into sight is there when the list is drawn; the rest comes after that.
+        row = (pages.find_row(before.number) if before else None) or 0
+        await pages.load(row - self.page_rows, row + self.page_rows, ahead=0)
         if not self.is_attached:
             return
+        self._resting_until = time.monotonic() + _REST_SECONDS if is_typed else 0.0
         self.asked = (search, sort)
         if search != self.pages.search:
             self.clear_marks()
@@ -150,14 +165,26 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         self._sought = before.number if before and row is None else None
         self._keep_in_sight()
         self.refresh()
-        await self._load()
+        self._look()
+        start_work(self, self._load_more, "pages")
         start_work(self, self._read_numbers, "numbers")
+
+    async def _load_more(self) -> None:
+        await self.rest()
+        await self._load()
+
+    async def rest(self) -> None:
+        """Return once nothing was typed for a moment: what was typed last is found first."""
+        while (seconds := self._resting_until - time.monotonic()) > 0:
+            await asyncio.sleep(seconds)
 
     async def _read_numbers(self) -> None:
         """Read the numbers that are still missing. The cursor stays on its image."""
-        pages, told_at = self.pages, time.monotonic()
+        pages = self.pages
+        await asyncio.sleep(_READING_REST_SECONDS)
+        told_at = time.monotonic()
         try:
-            while not pages.is_whole:
+            while pages is self.pages and not pages.is_whole:
                 boundary = len(pages.numbers)
                 added = await pages.read_more()
                 if not self.is_attached or pages is not self.pages:
@@ -295,6 +322,7 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
             return
         self._is_drawing = True
         try:
+            await self.rest()
             while self.is_attached and (self.is_sheet or self.has_thumbnails):
                 size = (self._sheet.width, self._sheet.height) if self.is_sheet else THUMBNAIL
                 numbers = self._list_in_sight()

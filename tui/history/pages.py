@@ -187,16 +187,17 @@ class HistoryPages:
             return len(self) - 1 - self._last.index(number)
         return None
 
-    async def load(self, first: int, last: int) -> bool:
+    async def load(self, first: int, last: int, *, ahead: int = PAGE) -> bool:
         """Read the records that are missing in these rows. True when something was read.
 
-        Images that are gone or fit no more lose their rows.
+        What follows them is read too, up to `ahead` from the first that is missing. Images that
+        are gone or fit no more lose their rows.
         """
         rows = range(max(0, first), min(last, len(self) - 1) + 1)
         missing = next((row for row in rows if self.find_number(row) not in self._images), None)
         if missing is None:
             return False
-        page = range(missing, min(max(missing + PAGE, rows.stop), len(self)))
+        page = range(missing, min(max(missing + ahead, rows.stop), len(self)))
         numbers = [self.find_number(row) for row in page]
         await self._read(numbers)
         return True

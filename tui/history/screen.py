@@ -261,7 +261,8 @@ class HistoryScreen(ImageScreen):
             self.desk.focus()
         elif len(pages) and self.focused in (None, self.desk):
             self.call_after_refresh(self.history_list.focus)
-        self._advice.update(_NOT_FOUND if pages.search else _EMPTY)
+        if is_empty:
+            self._advice.update(_NOT_FOUND if pages.search else _EMPTY)
         title = "contact sheet" if self.is_sheet else "history"
         order = "" if pages.is_newest_first else f", {describe_sort(pages.sort)}"
         self._left.border_title = f"{title}{order}"
@@ -289,6 +290,7 @@ class HistoryScreen(ImageScreen):
             self._shown = None
             self.record.show_record(None, [], [])
             return
+        await self.history_list.rest()
         await self._show_record()
         start_work(self, self._look_ahead, "outlook", is_exclusive=True)
         if (image.id, image.is_thinned) == self._shown:
@@ -439,7 +441,7 @@ class HistoryScreen(ImageScreen):
         """
         try:
             while (self._words, self._sort) != self.history_list.asked:
-                await self.history_list.open_search(self._words, self._sort)
+                await self.history_list.open_search(self._words, self._sort, is_typed=True)
                 self._show_state()
         except SafelightError as error:
             self.say(str(error))
