@@ -35,7 +35,17 @@ from tests.mutation.reach import FLOORS, Reach, read_reach
 
 ROOT = Path(__file__).parents[2]
 _COPIED = (*FLOORS, "tests", "docs", "README.md", "CHANGELOG.md", "LICENSE", "pyproject.toml")
-_PYTEST = ("-q", "-n0", "-x", "-m", "", "-p", "no:cacheprovider", "--tb=no", "--no-header")
+_PYTEST = (
+    "-q",
+    "-n0",
+    "-x",
+    "-m",
+    "not campaign",
+    "-p",
+    "no:cacheprovider",
+    "--tb=no",
+    "--no-header",
+)
 _LOADED = (
     "asyncio",
     "httpx",
