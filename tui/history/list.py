@@ -40,13 +40,13 @@ from tui.work import start_work
 _MARGIN = 8
 """Rows that are read beyond those in sight."""
 
-_REST_SECONDS = 0.15
+_REST_SECONDS = 0.25
 """How long nothing more is typed before what is found is drawn with its thumbnails."""
 
-_READING_REST_SECONDS = 0.3
+_READING_REST_SECONDS = 0.5
 """How long a list stays open before the rest of its numbers is read: seconds where it is long."""
 
-_TELL_SECONDS = 0.25
+_TELL_SECONDS = 1.0
 """How often the length is shown while it grows: each time the whole screen is laid out."""
 
 
@@ -148,10 +148,12 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         """
         before = self.image
         pages = HistoryPages(self.pages.darkroom)
+        self._resting_until = time.monotonic() + _REST_SECONDS if is_typed else 0.0
         await pages.open(search, sort)
         # What comes into sight is there when the list is drawn; the rest comes after that.
-        row = (pages.find_row(before.number) if before else None) or 0
-        await pages.load(row - self.page_rows, row + self.page_rows, ahead=0)
+        row = pages.find_row(before.number) if before else None
+        first = (row or 0) - self.page_rows
+        await pages.load(first, first + 2 * self.page_rows, ahead=0)
         if not self.is_attached:
             return
         self._resting_until = time.monotonic() + _REST_SECONDS if is_typed else 0.0
@@ -175,7 +177,10 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
 
     async def rest(self) -> None:
         """Return once nothing was typed for a moment: what was typed last is found first."""
-        while (seconds := self._resting_until - time.monotonic()) > 0:
+        while True:
+            seconds = self._resting_until - time.monotonic()
+            if seconds <= 0:
+                return
             await asyncio.sleep(seconds)
 
     async def _read_numbers(self) -> None:
@@ -185,6 +190,7 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         told_at = time.monotonic()
         try:
             while pages is self.pages and not pages.is_whole:
+                await self.rest()
                 boundary = len(pages.numbers)
                 added = await pages.read_more()
                 if not self.is_attached or pages is not self.pages:

@@ -29,8 +29,8 @@ PAGE = 100
 FIRST = 200
 """Numbers that are read before the list is shown."""
 
-CHUNK = 20_000
-"""Numbers that are read at a time after that: some milliseconds."""
+CHUNK = 5_000
+"""Numbers that are read at a time after that: few milliseconds, after which a search may begin."""
 
 _LAST = 2000
 """Numbers that are read from the end of a list that is not read to it yet."""
