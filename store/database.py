@@ -31,6 +31,7 @@ from store.progress import ProgressFile
 from store.search_index import LEAST_SQLITE, add_function
 from store.sqlite import (
     FILE_NAME,
+    UNLOCK_FAULTS,
     WAL,
     Found,
     JournalMode,
@@ -171,7 +172,7 @@ class Database:
             connection = session.connection()
             yield session
             session.flush()
-            self._wait(_dbapi(connection).commit)
+            self._commit(_dbapi(connection))
             session.commit()
 
     def data_version(self) -> int:
@@ -271,6 +272,16 @@ class Database:
                     raise
                 longest = 0.02 if waited < LONG_SECONDS else 0.5
                 time.sleep(random.uniform(longest / 10, longest))
+
+    def _commit(self, connection: sqlite3.Connection) -> None:
+        """Commit, and raise only where nothing was committed for sure, or where nobody knows."""
+        try:
+            self._wait(connection.commit)
+        except sqlite3.OperationalError as error:
+            # To let go of the lock is the last that SQLite does: what it wrote is committed.
+            if error.sqlite_errorcode not in UNLOCK_FAULTS or connection.in_transaction:
+                raise
+            self._renew(error)
 
     @contextlib.contextmanager
     def _occupy(self) -> Iterator[None]:

@@ -29,7 +29,7 @@ from store.concealment import (
     conceal_result,
 )
 from store.database import Database
-from store.errors import HistoryUnavailable, StoreError, Superseded, Unavailable
+from store.errors import StoreError, Superseded, Unavailable
 from store.inputs import check_inputs
 from store.known_secrets import conceal
 from store.mapping import (
@@ -66,6 +66,7 @@ from store.serving import (
     read_token,
     take_over,
 )
+from store.sqlite import is_busy
 from store.tables import (
     ImageRow,
     JobRow,
@@ -76,6 +77,9 @@ from store.tables import (
 )
 from store.thinning import restore_file
 from store.vault import suffix_of
+
+LOOK_AGAIN_SECONDS = (0.1, 0.5, 2.0)
+"""How long to wait before it is looked again whether what was queued is there."""
 
 ATTEMPTS = 2
 """A job that ended its worker this often is set aside."""
@@ -194,18 +198,31 @@ def _put_in(db: Database) -> Iterator[tuple[Session, list[Job]]]:
     try:
         with db.write() as write:
             yield write, jobs
-    except HistoryUnavailable:
-        if not jobs or not _are_queued(db, jobs):
+    except StoreError as error:
+        # What only waited in vain was not committed.
+        if not jobs or (error.__cause__ is not None and is_busy(error.__cause__)):
+            raise
+        is_queued = _are_queued(db, jobs)
+        if is_queued is None:
+            names = ", ".join(job.id[:8] for job in jobs)
+            raise StoreError(
+                f"{error.message} Whether it was queued cannot be seen now; it would be {names}.",
+                "`safelight jobs` tells as soon as the history can be read.",
+            ) from error
+        if not is_queued:
             raise
 
 
-def _are_queued(db: Database, jobs: Sequence[Job]) -> bool:
+def _are_queued(db: Database, jobs: Sequence[Job]) -> bool | None:
+    """Whether these jobs are there; None where that could not be read for some seconds."""
     wanted = col(JobRow.id).in_([job.id for job in jobs])
-    try:
-        with db.read() as read:
-            return read.exec(select(func.count()).where(wanted)).one() == len(jobs)
-    except Unavailable:
-        return False
+    for pause in (*LOOK_AGAIN_SECONDS, 0.0):
+        try:
+            with db.read() as read:
+                return read.exec(select(func.count()).where(wanted)).one() == len(jobs)
+        except StoreError:
+            time.sleep(pause)
+    return None
 
 
 def enqueue_comparison(

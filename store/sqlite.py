@@ -135,10 +135,12 @@ NO_LOCKS = (
 )
 """What is said, and what to do, where a file system cannot lock."""
 
+UNLOCK_FAULTS = (sqlite3.SQLITE_IOERR_UNLOCK, sqlite3.SQLITE_IOERR_RDLOCK)
+"""What SQLite says at a commit when it cannot let go of the lock, wholly or but for reading."""
+
 _LOCK_FAULTS = (
+    *UNLOCK_FAULTS,
     sqlite3.SQLITE_IOERR_LOCK,
-    sqlite3.SQLITE_IOERR_RDLOCK,
-    sqlite3.SQLITE_IOERR_UNLOCK,
     sqlite3.SQLITE_IOERR_CHECKRESERVEDLOCK,
 )
 

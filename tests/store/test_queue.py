@@ -609,3 +609,33 @@ def test_what_is_queued_is_never_called_not_queued(
         with pytest.raises(HistoryUnavailable):
             queue.enqueue(db, [make_request()])
         assert queue.list_jobs(db) == []
+
+
+def test_where_nobody_can_see_whether_it_was_queued_that_is_said(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, read = Database.write, Database.read
+
+    @contextlib.contextmanager
+    def write_and_fail(database: Database) -> Iterator[Session]:
+        with write(database) as session:
+            yield session
+        raise HistoryUnavailable("Reading or writing failed.")
+
+    @contextlib.contextmanager
+    def refuse(_: Database) -> Iterator[Session]:
+        raise StoreError("It cannot be read.")
+        yield
+
+    monkeypatch.setattr(queue, "LOOK_AGAIN_SECONDS", (0.0,))
+    monkeypatch.setattr(Database, "write", write_and_fail)
+    monkeypatch.setattr(Database, "read", refuse)
+    with pytest.raises(StoreError) as caught:
+        queue.enqueue(db, [make_request()])
+    monkeypatch.setattr(Database, "read", read)
+    (job,) = queue.list_jobs(db)
+    assert caught.value.message == (
+        f"Reading or writing failed. Whether it was queued cannot be seen now; "
+        f"it would be {job.id[:8]}."
+    )
+    assert "safelight jobs" in caught.value.hint

@@ -5,6 +5,7 @@ import threading
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlmodel import select
@@ -327,6 +328,35 @@ def test_a_commit_is_tried_again_while_a_reader_holds_the_file(
         assert len(waits) >= tries
         assert [each.id for each in history.list_images(db)] == [image.id]
         assert queue.get_job(db, job.id).image_id == image.id
+
+
+class Connection:
+    """One whose commit says, when it is done, that the lock could not be let go of."""
+
+    def __init__(self, connection: sqlite3.Connection, code: int) -> None:
+        self._connection = connection
+        self._code = code
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def commit(self) -> None:
+        self._connection.commit()
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = self._code
+        raise error
+
+
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_IOERR_UNLOCK, sqlite3.SQLITE_IOERR_RDLOCK])
+def test_a_lock_that_cannot_be_let_go_of_does_not_hide_what_was_committed(
+    db: Database, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    find: Any = database._dbapi
+    monkeypatch.setattr(database, "_dbapi", lambda found: Connection(find(found), code))
+    (job,) = queue.enqueue(db, [make_request()])
+    monkeypatch.setattr(database, "_dbapi", find)
+    assert [each.id for each in queue.list_jobs(db)] == [job.id]
+    assert len(queue.enqueue(db, [make_request(seed=2)])) == 1
 
 
 def test_a_commit_that_stays_in_the_way_records_nothing(
