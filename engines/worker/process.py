@@ -94,6 +94,22 @@ def _check_files(directory: Path) -> None:
     os.close(_open_log(directory / LOG_NAME))
 
 
+def list_faults(directory: Path) -> list[str]:
+    """What is wrong with the files of the worker that are there, a text each. Makes nothing."""
+    faults = []
+    for name in (LOCK_NAME, STARTUP_NAME, TURN_NAME, LOG_NAME):
+        path = directory / name
+        if not os.path.lexists(path):
+            continue
+        try:
+            os.close(open_private(path, os.O_RDWR))
+        except StoreError as error:
+            faults.append(str(error))
+        except OSError as error:
+            faults.append(f"{path} cannot be opened: {error.strerror or error}.")
+    return faults
+
+
 def _lock(descriptor: int, how: int, directory: Path) -> None:
     """Lock an open file in `directory`. Raises `BlockingIOError` where another one holds it and is
     not waited for, `StoreError` where the file system cannot lock.

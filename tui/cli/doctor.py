@@ -160,7 +160,7 @@ async def _examine_history(
     directory: Path, settings: Settings, facts: dict[str, Any], problems: list[str]
 ) -> None:
     """Raises `SafelightError` where there is none that can be opened."""
-    from engines.worker.process import check_locks
+    from engines.worker.process import check_locks, list_faults
     from store.database import find_form
     from store.integrity import check_database
     from store.migrations import VERSION
@@ -178,6 +178,7 @@ async def _examine_history(
         )
         return
     check_locks(directory)
+    problems.extend(list_faults(directory))
     darkroom = Darkroom(directory, settings)
     await darkroom.open()
     try:

@@ -114,3 +114,15 @@ def test_an_older_copy_is_told_where_it_is_read(tmp_path: Path) -> None:
     assert done.exit_code == 2
     assert "is older than the one that was here" in done.stderr
     assert "is older than the one that was here" in invoke(["doctor"]).stderr
+
+
+@pytest.mark.parametrize("name", ["worker.lock", "startup.lock", "turn.lock", "worker.log"])
+def test_what_stands_in_the_way_of_a_worker_is_told_by_the_doctor(name: str) -> None:
+    with Database.open(find_data_directory()):
+        pass
+    path = find_data_directory() / name
+    path.unlink(missing_ok=True)
+    path.mkdir()
+    doctor = invoke(["doctor"])
+    assert doctor.exit_code == 1
+    assert f"problem: {path} is not a file" in doctor.stderr
