@@ -62,6 +62,7 @@ def test_images_of_one_call_equal_those_made_alone(program: Program) -> None:
     assert alone["pixels_sha256"] == together[2]["pixels_sha256"]
 
 
+@pytest.mark.exhaustive
 def test_every_parameter_counts(program: Program) -> None:
     base = ("night sky", "clouds::-1", *QUICK, "-S", "7")
     variants = (

@@ -80,6 +80,7 @@ def test_what_differs_is_in_the_report_and_in_the_status(program: Program, home:
     assert sample["run"]["search"] == "sample 1 of all, sample seed 5"
 
 
+@pytest.mark.exhaustive
 def test_what_is_other_now_is_told_before_anything_is_made(program: Program, home: Path) -> None:
     program.run("generate", "a castle", *QUICK)
     made = len(program.list_jobs())

@@ -192,7 +192,7 @@ def killed(gallery: Gallery, tmp_path_factory: pytest.TempPathFactory) -> Callab
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not here")
 @pytest.mark.parametrize(
     ("gallery", "name", "point"),
-    keep([(FEW, "thin", 18), (FEW, "restore", 9)], lambda each: each[1] == "restore")
+    keep([(FEW, "thin", 18), (FEW, "restore", 9)], lambda _: False)
     + keep(
         [
             (MANY, name, point)

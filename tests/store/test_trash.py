@@ -15,6 +15,7 @@ from store.inputs import read_input, store_input
 from store.records import Comparison, Emptying, Image, Mark, Purpose, Relation, Verdict
 from store.trash import empty_trash, plan_emptying, remove_noted_files
 from tests.factories import make_request, make_result
+from tests.repeats import mark
 from tests.store.helpers import execute
 
 TABLES = ("image", "stage", "thumbnail", "annotation", "tag", "verification", "job", "request")
@@ -212,7 +213,7 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("place", ["_unlink", "_delete", "_strip", "_delete_request", "sync"])
-@pytest.mark.parametrize("call", [1, 3])
+@pytest.mark.parametrize("call", [mark(1), 3])
 def test_wherever_it_ends_all_is_whole_and_the_next_one_goes_on(
     db: Database, monkeypatch: pytest.MonkeyPatch, place: str, call: int
 ) -> None:

@@ -249,6 +249,7 @@ SDXL_SIZES = SIZES[SDXL].only
 
 
 @needs_sdk
+@pytest.mark.exhaustive
 def test_the_sizes_of_sdxl_are_those_of_generate(
     served: Served, program: Program, tmp_path: Path
 ) -> None:

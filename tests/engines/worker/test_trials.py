@@ -22,7 +22,7 @@ from tests.engines.worker.trials import PRICE, Experimenter, Outcome, Trial
 AT_ONCE = 20
 """How many trials are one test."""
 
-FEW = 20
+FEW = 10
 LASTING_SECONDS = 0.3
 MEMORY = Path("/dev/shm")
 

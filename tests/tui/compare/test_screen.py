@@ -12,6 +12,7 @@ from PIL import Image as Pillow
 
 from store.records import Draft, Image
 from tests.factories import make_request
+from tests.repeats import mark
 from tests.screens import join_lines, read_screen, wait_in_app
 from tests.tui.compare.opening import SIDE, add_image, open_comparison
 from tests.tui.desk_darkroom import DeskDarkroom
@@ -208,11 +209,11 @@ TERMINALS: Mapping[str, Mapping[str, str]] = {
     ("terminal", "size"),
     [
         ("truecolor", (20, 5)),
-        ("truecolor", (200, 60)),
+        mark(("truecolor", (200, 60))),
         ("256", (60, 40)),
-        ("16", (80, 24)),
+        mark(("16", (80, 24))),
         ("ascii", (80, 24)),
-        ("none", (60, 40)),
+        mark(("none", (60, 40))),
     ],
 )
 async def test_every_view_in_every_terminal(

@@ -11,6 +11,7 @@ from textual.pilot import Pilot
 
 from store.records import Draft, DraftPrompt, Image, Imported, Purpose, Relation, Verdict
 from tests.factories import make_request
+from tests.repeats import mark
 from tests.screens import read_screen
 from tests.tui.desk_darkroom import DeskDarkroom, with_place
 from tests.tui.pilot import read_message, running
@@ -21,7 +22,7 @@ from tui.lineage.screen import LineageScreen
 from tui.lineage.tree import CHILDREN_READ
 
 START = with_place(Draft(prompts=(DraftPrompt(text="night sky"),), seed=5))
-SIZES = [(60, 40), (80, 24), (120, 40), (200, 60)]
+SIZES = [mark(((60, 40),)), (80, 24), mark(((120, 40),)), (200, 60)]
 
 
 def make_family(tmp_path: Path) -> tuple[DeskDarkroom, list[Image]]:
