@@ -23,7 +23,7 @@ from tests.factories import make_hosted_request, make_request
 REQUEST = make_hosted_request()
 DEAR = make_hosted_request("dear-1")
 UNPRICED = make_hosted_request("nobody-knows")
-NOW = datetime.datetime(2026, 3, 14, 15, 30)
+NOW = datetime.datetime(2026, 3, 14, 15, 30, 0, 250_000)
 
 
 class Clock(datetime.datetime):
@@ -67,7 +67,7 @@ def spend(database: Database, price: float, ago: float = 0.0) -> None:
 
 
 HOUR = 3600.0
-SINCE_MIDNIGHT = 15.5 * HOUR
+SINCE_MIDNIGHT = 15.5 * HOUR + 0.25
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
+from pathlib import Path
+
 import pytest
 
+from engines.base import EngineError
 from engines.keys import Secret
-from engines.remote import TEXT_LIMIT, clean_text
+from engines.remote import TEXT_LIMIT, clean_text, explain_certificates, find_target
 
 KEY = "sk-CANARYc4n4ry0123456789abcdef"
 
@@ -31,4 +37,18 @@ def test_a_short_key_of_a_server_of_ones_own_is_taken_out_of_its_words() -> None
     assert (
         clean_text("Bearer cat is wrong; concatenate it.")
         == "Bearer [key] is wrong; concatenate it."
+    )
+
+
+@pytest.mark.parametrize(("port", "is_one"), [(0, False), (1, True), (65535, True), (65536, False)])
+def test_a_port_is_a_number_up_to_65535(port: int, is_one: bool) -> None:
+    with contextlib.nullcontext() if is_one else pytest.raises(EngineError, match="1 to 65535"):
+        assert find_target(f"127.0.0.1:{port}").address == f"127.0.0.1:{port}"
+
+
+def test_certificates_that_cannot_be_read_are_named_with_the_reason() -> None:
+    why = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "/ca.pem")
+    error = explain_certificates(Path("/ca.pem"), why, "stability")
+    assert error.message == (
+        "The certificates in /ca.pem cannot be read: No such file or directory."
     )

@@ -130,6 +130,8 @@ def test_a_record_that_is_wrong_about_the_pixels_is_told_from_a_file_that_is(
     record = verify_result(database, wrong, result)
     assert (record.verdict, record.first_difference) == (Verdict.DIFFERENT, "pixels_sha256")
     assert "equal to what is made again" in record.detail
+    assert " at most" not in record.detail, "no pixel is another one"
+    assert record.pixels_sha256_now == result.pixels_sha256
     other = verify_result(database, wrong, make_result("red"))
     assert other.first_difference == "pixels_sha256"
     assert "equal to what is made again" not in other.detail
@@ -138,6 +140,7 @@ def test_a_record_that_is_wrong_about_the_pixels_is_told_from_a_file_that_is(
     image.path.write_bytes(make_result("red").data)
     file = verify_result(database, image, result)
     assert (file.verdict, file.first_difference) == (Verdict.DIFFERENT, "file")
+    assert file.pixels_sha256_now == result.pixels_sha256
 
 
 def test_a_lossy_copy_that_was_imported_is_no_other_image(
@@ -152,6 +155,7 @@ def test_a_lossy_copy_that_was_imported_is_no_other_image(
         found = verify_result(other, imported, make_result())
         assert found.verdict is Verdict.NOT_VERIFIABLE
         assert "lossy copy" in found.detail
+        assert found.pixels_sha256_now == image.pixels_sha256
         made = verify_result(other, imported, make_result("red"))
         assert (made.verdict, made.first_difference) == (Verdict.DIFFERENT, "pixels")
 
@@ -262,7 +266,7 @@ def test_how_far_the_pixels_are_apart_is_told(database: Database) -> None:
     near = verify_result(database, image, make_result("#010080"))
     assert near.verdict is Verdict.DIFFERENT
     assert near.psnr_db is not None
-    assert "1 at most" in near.detail
+    assert "by 0.333 of 255 on average and 1 at most, in 100 %" in near.detail
     far = verify_result(database, image, make_result("white"))
     assert "255 at most" in far.detail
     assert far.psnr_db is not None

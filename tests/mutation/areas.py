@@ -68,7 +68,10 @@ AREAS = (
             "engines/stability_rest/engine.py",
         ),
         (
+            "tests/engines/test_remote.py",
             "tests/engines/stability_rest/test_answers.py",
+            "tests/engines/stability_rest/test_connection.py",
+            "tests/engines/stability_rest/test_replies.py",
             "tests/engines/stability_rest/test_failures.py",
             "tests/engines/stability_rest/test_engine.py",
             "tests/engines/stability/test_engine.py",
@@ -82,7 +85,11 @@ AREAS = (
     Area(
         "budget",
         ("engines/cost.py", "store/charges.py"),
-        ("tests/engines/test_cost.py", "tests/engines/test_budget.py"),
+        (
+            "tests/engines/test_cost.py",
+            "tests/engines/test_budget.py",
+            "tests/engines/worker/test_life.py",
+        ),
     ),
     Area(
         "key",
@@ -97,7 +104,11 @@ AREAS = (
     Area(
         "filter",
         ("tui/text.py", "tui/terminal/filter.py"),
-        ("tests/tui/test_text.py",),
+        (
+            "tests/tui/test_text.py",
+            "tests/tui/terminal/test_filter.py",
+            "tests/tui/cli/test_damaged.py",
+        ),
         ("tests/tui/terminal/test_terminal.py",),
     ),
     Area(
@@ -116,6 +127,7 @@ AREAS = (
             "tests/tui/compose/test_draft.py",
             "tests/tui/compose/test_editor.py",
             "tests/store/test_sessions.py",
+            "tests/store/test_damaged_rows.py",
             "tests/tui/test_seeds.py",
         ),
         ("tests/tui/compose/test_restore.py", "tests/tui/compose/test_recall.py"),

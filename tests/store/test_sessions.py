@@ -235,6 +235,15 @@ def test_two_that_write_to_one_session_each_keep_their_text(db: Database) -> Non
     kept = {"main": "words of a!", "main 2": "words of b!", "main 3": "words of c"}
     assert read_texts(db) == kept
     assert [writer.find_place("main") for writer in (first, second, third)] == list(kept)
+    # Somebody may have opened the session of its own since.
+    fourth = sessions.DraftWriter(db)
+    fourth.write("main 2", fourth.load("main 2").draft)
+    fourth.write("main 2", Draft(prompts=(DraftPrompt(text="words of d"),)))
+    wait_until(lambda: "words of d" in read_texts(db).values(), what="the fourth's draft")
+    write_text(db, second, "words of b!!")
+    kept |= {"main 2": "words of d", "main 4": "words of b!!"}
+    assert read_texts(db) == kept
+    fourth.close()
     # Who opens it again goes on with what is there.
     assert second.load("main").draft.prompts[0].text == "words of a!"
     write_text(db, second, "b goes on")

@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 
 from engines.base import EngineError, Failure, Produced, Run, Warned
-from engines.remote import clean_text
+from engines.quiet_grpc import grpc
+from engines.remote import Call, clean_text, find_target
+from engines.stability.errors import explain_status
+from engines.stability.protocol import MESSAGE_LIMIT
 from store.records import FinishReason
 from tests.engines.hosted import Serve, collect, make_engine, speak
 from tests.engines.painter import paint
@@ -242,3 +245,21 @@ def test_of_a_long_text_only_the_beginning_is_gone_through() -> None:
     finally:
         tracemalloc.stop()
     assert peak < 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("details", "kind"),
+    [
+        ("Sent message larger than max (5 vs. 4)", Failure.BAD_ANSWER),
+        ("CLIENT: Sent message larger than max (5 vs. 4)", Failure.INVALID_REQUEST),
+        ("Received message larger than max (5000000 vs. 4194304)", Failure.INVALID_REQUEST),
+        (f"Received message larger than max (70000000 vs. {MESSAGE_LIMIT})", Failure.BAD_ANSWER),
+        ("CLIENT: Received message larger than max (5 vs. 4)", Failure.BAD_ANSWER),
+    ],
+)
+def test_what_is_too_large_is_the_request_or_the_answer(details: str, kind: Failure) -> None:
+    """Whether it may have been paid depends on which of both was refused."""
+    call = Call(target=find_target("127.0.0.1:1"), model="m", has_key=True, was_sent=True)
+    error = explain_status(grpc.StatusCode.RESOURCE_EXHAUSTED, details, call)
+    assert error.kind is kind
+    assert error.may_be_charged is (kind is Failure.BAD_ANSWER)

@@ -220,3 +220,13 @@ def test_the_environment_says_where_and_with_what_and_it_is_an_engine() -> None:
     assert values["sampler and steps"] == "decided by the server"
     assert values["httpx"].startswith("0.")
     assert "CANARY" not in str(values)
+
+
+async def test_an_answer_whose_image_is_cut_is_not_recovered() -> None:
+    request, spooled = make_rest_request(), list[bytes]()
+    async with RestServer() as server:
+        engine = make_engine(server.host)
+        await collect(engine, request, Run(id="run-1", spool=spooled.append))
+    answer = json.loads(spooled[0])
+    answer["image"] = base64.b64encode(base64.b64decode(answer["image"])[:-40]).decode()
+    assert engine.recover(request, [json.dumps(answer).encode()]) == []

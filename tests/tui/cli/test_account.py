@@ -15,6 +15,7 @@ from engines.stability.account import Account
 from engines.worker.process import fingerprint_files
 from store.folder import find_config_file
 from tests.tui.cli.invoking import invoke
+from tui.cli import account as commands
 
 CANARY = "sk-CANARY-" + "k" * 41
 
@@ -139,3 +140,30 @@ def test_without_a_keyring_nobody_is_asked_for_a_key(
     done = invoke(("key", "set"), b"")
     assert done.exit_code == 2
     assert "pip install 'safelight[keyring]'" in done.stderr
+
+
+def test_a_key_that_is_given_as_an_argument_is_refused_and_not_repeated(
+    config: Path, kept: dict[str, str]
+) -> None:
+    done = invoke(("key", "set", CANARY))
+    assert done.exit_code == 2
+    assert "A key is no argument" in done.stderr
+    assert CANARY not in done.output
+    assert kept == {}
+
+
+def test_in_a_terminal_a_key_is_asked_for_and_not_shown(
+    config: Path, kept: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def ask(words: str) -> str:
+        asked.append(words)
+        return f" {CANARY}\t"
+
+    monkeypatch.setattr(commands, "getpass", types.SimpleNamespace(getpass=ask))
+    terminal = types.SimpleNamespace(isatty=lambda: True)
+    monkeypatch.setattr(commands, "sys", types.SimpleNamespace(stdin=terminal))
+    run("set")
+    assert kept == {"stability": CANARY}
+    assert asked == ["Key for grpc.stability.ai:443 (not shown): "]

@@ -7,7 +7,7 @@ from rich.cells import cell_len
 from rich.segment import ControlType, Segment
 from textual.color import Color
 
-from tui.terminal.filter import ControlFilter
+from tui.terminal.filter import ControlFilter, ShapeFilter
 
 BLACK = Color(0, 0, 0)
 
@@ -45,3 +45,10 @@ def test_what_people_write_and_images_are_made_of_passes(text: str) -> None:
 def test_the_programs_own_controls_pass() -> None:
     segments = [Segment("\x1b[2J", None, [(ControlType.CLEAR,)]), Segment("x\u202e")]
     assert [one.text for one in ControlFilter().apply(segments, BLACK)] == ["\x1b[2J", "x"]
+
+
+def test_shapes_become_ascii_and_what_only_the_terminal_reads_stays() -> None:
+    title = Segment("\x1b]0;─\x07", None, [(ControlType.SET_WINDOW_TITLE, "─")])
+    shown = ShapeFilter().apply([title, Segment("│ a ─")], BLACK)
+    assert shown[0] == title
+    assert shown[1].text == "| a -"
