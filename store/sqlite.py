@@ -149,8 +149,9 @@ def explain(error: BaseException, path: Path) -> StoreError:
     """`error` of SQLite as one that a person can act on; `HistoryUnavailable` where it may pass."""
     code = primary_code(error)
     if getattr(error, "sqlite_errorcode", 0) in _LOCK_FAULTS:
+        # A history that is open had its locks a moment ago.
         message, hint = NO_LOCKS
-        return StoreError(message.format(path=path), hint)
+        return HistoryUnavailable(message.format(path=path), hint)
     if code == sqlite3.SQLITE_LOCKED:
         code = sqlite3.SQLITE_BUSY
     if code in _EXPLANATIONS:

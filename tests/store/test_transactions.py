@@ -385,6 +385,8 @@ def test_a_commit_that_stays_in_the_way_records_nothing(
         (sqlite3.SQLITE_READONLY, HistoryUnavailable),
         (sqlite3.SQLITE_IOERR_FSYNC, HistoryUnavailable),
         (sqlite3.SQLITE_CANTOPEN, HistoryUnavailable),
+        (sqlite3.SQLITE_IOERR_LOCK, HistoryUnavailable),
+        (sqlite3.SQLITE_IOERR_UNLOCK, HistoryUnavailable),
         (sqlite3.SQLITE_CORRUPT, HistoryDamaged),
         (sqlite3.SQLITE_NOTADB, StoreError),
         (sqlite3.SQLITE_CONSTRAINT, StoreError),
