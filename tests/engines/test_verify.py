@@ -73,6 +73,7 @@ def test_equal_pixels_on_another_way_are_told_apart() -> None:
     verdict = judge(change(3))
     assert verdict.verdict is Verdict.LATENTS_DRIFTED
     assert verdict.first_difference == "step 2"
+    assert verdict.pixels_sha256_now == "p"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,7 +16,7 @@ import pytest
 
 from store import database, history, integrity, queue
 from store.database import Database
-from store.errors import StoreError
+from store.errors import HistoryUnavailable, StoreError
 from store.folder import create_file
 from store.migrations import VERSION
 from store.sqlite import ROLLBACK, WAL, connect, inspect
@@ -229,7 +229,7 @@ READ_ONLY = """
     from pathlib import Path
     from store import history, integrity, queue, sessions
     from store.database import Database
-    from store.errors import StoreError
+    from store.errors import HistoryUnavailable, StoreError
     from tests.factories import make_request
     db = Database.open(Path(sys.argv[1]))
     print(db.is_read_only, len(history.list_images(db)), integrity.check_database(db))
@@ -296,3 +296,28 @@ def test_a_history_that_another_program_is_making_is_waited_for(directory: Path)
     other.join()
     with closing(connect(path)) as connection:
         assert inspect(connection, path).version == VERSION
+
+
+def test_the_form_of_a_history_is_told_and_nothing_is_touched(directory: Path) -> None:
+    assert database.find_form(directory) is None
+    assert not directory.exists()
+    with Database.open(directory) as db:
+        make_images(db, [make_request()])
+    before = read_tree(directory)
+    assert database.find_form(directory) == VERSION
+    assert read_tree(directory) == before
+
+
+def test_more_at_once_than_there_are_connections_is_told(db: Database) -> None:
+    pool: Any = db._engine.pool
+    pool._timeout = 0.01
+    with ExitStack() as stack:
+        for _ in range(16):
+            stack.enter_context(db.read()).connection()
+        with (
+            pytest.raises(HistoryUnavailable, match="too many things happen at once"),
+            db.read() as read,
+        ):
+            read.connection()
+    with db.read():
+        pass

@@ -6,8 +6,10 @@ import asyncio
 import hashlib
 import os
 import signal
+import threading
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 import pytest
@@ -109,6 +111,31 @@ async def test_leaving_puts_a_free_job_back_unharmed(
     after = look(tmp_path, job)
     assert (after.state, after.attempts, after.error) == (JobState.WAITING, 0, None)
     assert after.started_at is None
+
+
+async def test_leaving_while_the_price_is_noted_takes_it_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = use(monkeypatch, Scripted())
+    [job] = ask(tmp_path)
+    is_noting, goes_on = threading.Event(), threading.Event()
+    add = charges.add_charge
+
+    def add_slowly(*given: Any) -> None:
+        is_noting.set()
+        assert goes_on.wait(30)
+        add(*given)
+
+    monkeypatch.setattr(charges, "add_charge", add_slowly)
+    worker = Worker(tmp_path, make_settings)
+    running = asyncio.create_task(worker.run())
+    await wait_for(is_noting.is_set, "the price to be noted")
+    worker._leave()
+    goes_on.set()
+    assert await asyncio.wait_for(running, 30) == 0
+    assert look(tmp_path, job).state is JobState.WAITING
+    assert engine.calls == 0
+    assert sum_charges(tmp_path) == 0, "nothing was sent"
 
 
 # Cancelling
