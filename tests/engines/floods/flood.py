@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import socket
 import struct
+import threading
 from collections.abc import Callable, Iterator
 from functools import cache
 
@@ -15,6 +18,26 @@ from engines.base import Failure
 MEBIBYTE = 1024 * 1024
 
 Pour = Callable[[], Iterator[bytes]]
+
+
+class Listener:
+    """A port of this machine, `address`, that has each connection answered in a thread."""
+
+    def __init__(self, answer: Callable[[socket.socket], None]) -> None:
+        self._answer = answer
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self._socket.getsockname()[1]}"
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def close(self) -> None:
+        """Take no further connection."""
+        self._socket.close()
+
+    def _listen(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self._socket.accept()
+                threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
 
 
 class Flood(msgspec.Struct, frozen=True, kw_only=True):

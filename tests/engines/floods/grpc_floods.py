@@ -17,6 +17,7 @@ from engines.stability.protocol import generation
 from tests.engines.floods.flood import (
     MEBIBYTE,
     Flood,
+    Listener,
     Pour,
     later,
     make_animation,
@@ -236,19 +237,12 @@ class FrameServer:
 
     def __init__(self) -> None:
         self.flood: Flood | None = None
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.host = f"127.0.0.1:{self._listener.getsockname()[1]}"
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._listener = Listener(self._answer)
+        self.host = self._listener.address
 
     def close(self) -> None:
         """Take no further connection."""
         self._listener.close()
-
-    def _listen(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                connection, _ = self._listener.accept()
-                threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
 
     def _answer(self, connection: socket.socket) -> None:
         with connection, contextlib.suppress(OSError):

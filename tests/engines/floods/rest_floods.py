@@ -8,7 +8,6 @@ import gzip
 import json
 import re
 import socket
-import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from engines.base import Failure
 from tests.engines.floods.flood import (
     MEBIBYTE,
     Flood,
+    Listener,
     Pour,
     later,
     make_animation,
@@ -247,19 +247,12 @@ class RestService:
 
     def __init__(self) -> None:
         self.flood: Flood | None = None
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.host = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._listener = Listener(self._answer)
+        self.host = f"http://{self._listener.address}"
 
     def close(self) -> None:
         """Take no further connection."""
         self._listener.close()
-
-    def _listen(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                connection, _ = self._listener.accept()
-                threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
 
     def _answer(self, connection: socket.socket) -> None:
         with connection, contextlib.suppress(OSError, ValueError):
