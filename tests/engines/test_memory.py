@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from engines.memory import forget_frames, read_resident
+from engines.memory import collect_seldom, forget_frames, read_resident
 
 
 class Large:
@@ -47,3 +47,19 @@ def test_the_memory_of_this_process_is_told() -> None:
     for place in range(0, len(block), 4096):
         block[place] = 1
     assert read_resident() - before > 48 * 1024 * 1024
+
+
+def test_what_is_there_is_not_looked_through_again_and_new_garbage_still_goes() -> None:
+    before = gc.get_threshold()
+    try:
+        collect_seldom()
+        assert gc.get_freeze_count() > 0
+        assert gc.get_threshold()[0] > before[0] or before[0] >= 10_000
+        one, other = Large(), Large()
+        one.other, other.other = other, one  # type: ignore[attr-defined]
+        gone = weakref.ref(one)
+        del one, other
+        gc.collect()
+        assert gone() is None
+    finally:
+        gc.set_threshold(*before)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
+
+from store.records import Image
 from store.search import NEWEST_FIRST, Sort, SortKey
 from tests.factories import make_request
 from tests.screens import read_screen, wait_in_app
 from tests.tui.history.opening import NARROW, make_history, open_history
 from tests.tui.host import press
 from tests.tui.memory_darkroom import MemoryDarkroom
+from tui.history import list as lists
 from tui.history.pages import HistoryPages
 from tui.history.search import SearchField, TermSuggester, describe_sort, next_sort
 
@@ -56,6 +60,34 @@ async def test_the_line_below_says_what_can_be_typed() -> None:
         await wait_in_app(
             pilot, lambda: "identical, drifted, different" in read_screen(pilot.app), "the words"
         )
+
+
+@pytest.mark.parametrize("is_at_rest", [False, True])
+async def test_the_record_waits_until_nothing_more_is_typed(
+    monkeypatch: pytest.MonkeyPatch, is_at_rest: bool
+) -> None:
+    monkeypatch.setattr(lists, "_REST_SECONDS", 0.0 if is_at_rest else 1000.0)
+    darkroom = MemoryDarkroom()
+    found, newest = (darkroom.add_image(make_request(text)) for text in ("a boat", "a castle"))
+    asked: list[str] = []
+    check = darkroom.check_image
+
+    async def note(reference: str) -> Image:
+        asked.append(reference)
+        return await check(reference)
+
+    monkeypatch.setattr(darkroom, "check_image", note)
+    async with open_history(darkroom) as (pilot, screen):
+        await wait_in_app(pilot, lambda: newest.id in asked, "the record of the newest")
+        asked.clear()
+        await press(pilot, "slash", *"boat")
+        await wait_in_app(pilot, lambda: "1 image found" in read_screen(pilot.app), "what is found")
+        assert screen.image == found
+        assert "a boat" in read_screen(pilot.app)
+        if is_at_rest:
+            await wait_in_app(pilot, lambda: found.id in asked, "its record")
+        else:
+            assert asked == []
 
 
 async def test_keys_and_values_are_completed() -> None:
