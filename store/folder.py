@@ -23,7 +23,7 @@ FOLDERS = ("images", "spool")
 """The folders in the data folder: the image files, and answers that are not yet stored."""
 
 
-_ENDINGS = ("", "-wal", "-shm", "-journal")
+HISTORY_ENDINGS = ("", "-wal", "-shm", "-journal")
 """What SQLite appends to the name of a file for what lies beside it."""
 
 
@@ -189,6 +189,18 @@ def open_private(path: Path, flags: int) -> int:
     )
 
 
+def read_plain(path: Path, limit: int = -1) -> bytes:
+    """The first `limit` bytes of a file, all of them below 0.
+
+    Raises `IsADirectoryError` for all that is no file: a pipe would be waited for without end.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise IsADirectoryError(errno.EISDIR, "It is not a file", str(path))
+        return file.read(limit)
+
+
 def create_file(path: Path) -> None:
     """Make an empty file that only its owner can read, whatever the umask; SQLite fills it.
 
@@ -241,7 +253,7 @@ def _refuse_missing(directory: Path, create: bool, can_write: bool) -> None:
 
 def _refuse_planted(directory: Path, file_name: str) -> None:
     """Raise `StoreError` for links that somebody else put where files and folders of ours lie."""
-    names = [f"{file_name}{ending}" for ending in _ENDINGS]
+    names = [f"{file_name}{ending}" for ending in HISTORY_ENDINGS]
     for name in (*names, *FOLDERS):
         path = directory / name
         with contextlib.suppress(FileNotFoundError):
@@ -262,7 +274,7 @@ def _find_blocked(directory: Path, path: Path) -> Path | None:
         os.scandir(directory / FOLDERS[0]) as entries,
     ):
         folders += [Path(each.path) for each in entries if each.is_dir()]
-    files = [path.with_name(f"{path.name}{ending}") for ending in _ENDINGS]
+    files = [path.with_name(f"{path.name}{ending}") for ending in HISTORY_ENDINGS]
     for each in (*folders, *files):
         if not os.access(each, os.W_OK) and each.exists():
             return each

@@ -23,13 +23,18 @@ CONCEALED = "[key]"
 _SHORTEST = 3
 _STRONG_LENGTH = 8
 _LONG_WORD = 16
-_SPELLED_LENGTH = 200
-"""So many characters of a secret are looked for in any spelling; the rest follows as it is."""
-
 _KNOWN_LIMIT = 64
 
-_SPELLING = re.compile(r"[%\\=]|&#")
+_SPELLING = re.compile(r"[%\\=&]")
 """What each spelling of a character begins with that is not the character itself."""
+
+_SPELLED_LENGTH = 200
+"""So many characters of a secret are looked for in any spelling; all that stands behind is its."""
+
+_REST = r"[^\s\"'<>,;]*"
+
+_ENTITIES = {"&": ("amp",), "<": ("lt",), ">": ("gt",), '"': ("quot",), "'": ("apos",)}
+"""The names of characters in HTML and XML."""
 
 _SPELLED_BYTES = 16 * 1024 * 1024
 """More bytes than these are an image, and looked through for the usual forms alone."""
@@ -60,7 +65,8 @@ class _KnownSecret:
     def _patterns(self) -> _Patterns:
         # Few programs ever need them, and to make them takes as long as a short command.
         spelled = "".join(map(_spell, self._text[:_SPELLED_LENGTH]))
-        spelled += re.escape(self._text[_SPELLED_LENGTH:])
+        if rest := self._text[_SPELLED_LENGTH:]:
+            spelled += f"(?:{re.escape(rest)}|{_REST})"
         coded = "|".join(
             (
                 f"(?i:{self._folded[1]})",
@@ -157,6 +163,7 @@ def _spell(sign: str) -> str:
         rf"%(?:25){{0,3}}{digits}",
         rf"&#(?:[xX]0{{0,6}}{digits}|0{{0,6}}{number});",
         rf"={digits}",
+        *(f"&{name};" for name in _ENTITIES.get(sign, ())),
         *(rf"\\\\{{0,7}}{re.escape(each)}" for each in sorted({sign.lower(), sign.upper()})),
         *(re.escape(each) for each in sorted({sign.lower(), sign.upper()})),
     )

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import exists
+from sqlalchemy import exists, func, or_
 from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
 
@@ -567,6 +567,8 @@ def find_row(session: Session, table: type[_Row], reference: str) -> _Row:
     if wanted.startswith("seed:"):
         return _find_seed(session, table, wanted, what)
     if not wanted or len(wanted) > 32 or set(wanted) - set("0123456789abcdef"):
+        if (damaged := _find_damaged(session, table, reference)) is not None:
+            return damaged
         raise NotFound(
             f"{reference!r} is not the id of a {what}.".replace("a image", "an image"),
             "Give the beginning of an id (0-9, a-f), @1 for the newest, or seed:N.",
@@ -583,6 +585,14 @@ def find_row(session: Session, table: type[_Row], reference: str) -> _Row:
             _hint_at_seed(session, wanted) or "Give more of it.",
         )
     return rows[0]
+
+
+def _find_damaged(session: Session, table: type[_Row], reference: str) -> _Row | None:
+    """The row whose id was damaged, by what is shown of it; None for none."""
+    stored = col(table.id)
+    is_odd = func.typeof(stored) != "text"
+    rows = session.exec(select(table).where(or_(stored == reference, is_odd)).limit(100)).all()
+    return next((row for row in rows if as_text(row.id) == reference), None)
 
 
 def _find_place(session: Session, table: type[_Row], wanted: str, what: str) -> _Row:

@@ -6,14 +6,17 @@ drop the locks that this process holds on it.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sqlite3
+import stat
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from store.errors import HistoryDamaged, HistoryUnavailable, StoreError
+from store.folder import HISTORY_ENDINGS
 
 if TYPE_CHECKING:
     from sqlmodel import Session
@@ -40,6 +43,12 @@ def connect(
     Text that is not UTF-8 any more is read with replacement characters, so that one damaged
     row does not hide the others.
     """
+    for ending in HISTORY_ENDINGS:
+        file = path.with_name(f"{path.name}{ending}")
+        with contextlib.suppress(OSError):
+            if not stat.S_ISREG(file.stat().st_mode):
+                # SQLite would wait for who writes into a pipe.
+                raise StoreError(f"{file} is not a file, so it is not touched.", "Move it away.")
     mode = "ro" if is_read_only else "rw"
     uri = f"{path.absolute().as_uri()}?mode={mode}{'&immutable=1' if is_immutable else ''}"
     connection = sqlite3.connect(

@@ -14,7 +14,7 @@ import zlib
 from pathlib import Path
 
 from store.errors import FileUnavailable, StoreError
-from store.folder import FOLDERS, make_private_folder, open_private, sync
+from store.folder import FOLDERS, make_private_folder, open_private, read_plain, sync
 from store.known_secrets import conceal_bytes
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -99,6 +99,8 @@ class Vault:
                 f"The image file {path} is missing.",
                 "Put it back from a backup, or make the image again.",
             ) from None
+        except IsADirectoryError:
+            raise _refuse(path) from None
         except OSError as error:
             raise _explain("read", path, error) from error
         if (found := hashlib.sha256(data).hexdigest()) != sha256:
@@ -173,8 +175,7 @@ class Vault:
         except FileNotFoundError:
             return []
         except IsADirectoryError:
-            # That does not pass by itself, so nobody is to wait for it.
-            raise StoreError(f"{path} is not a file.", "Move it away.") from None
+            raise _refuse(path) from None
         except OSError as error:
             raise _explain("read", path, error) from error
 
@@ -212,6 +213,11 @@ def suffix_of(mime: str) -> str:
     return _SUFFIXES.get(mime, ".bin")
 
 
+def _refuse(path: Path) -> StoreError:
+    """What is no file does not pass by itself, so nobody is to wait for it."""
+    return StoreError(f"{path} is not a file.", "Move it away.")
+
+
 def _explain(verb: str, path: Path, error: OSError) -> FileUnavailable:
     return FileUnavailable(
         f"Cannot {verb} {path}: {error.strerror or error}.",
@@ -243,17 +249,12 @@ def _read(path: Path, limit: int = -1) -> bytes:
     """
     for seconds in READ_AGAIN_SECONDS:
         try:
-            return _read_once(path, limit)
+            return read_plain(path, limit)
         except OSError as error:
             if error.errno not in _PASSING:
                 raise
         time.sleep(seconds)
-    return _read_once(path, limit)
-
-
-def _read_once(path: Path, limit: int) -> bytes:
-    with path.open("rb") as file:
-        return file.read(limit)
+    return read_plain(path, limit)
 
 
 def _replace(path: Path, data: bytes) -> None:

@@ -291,7 +291,7 @@ def list_results(
     with db.read() as read:
         return [
             RunResult(
-                position=row.position,
+                position=mend(row)[0].position,
                 image_number=row.image_number,
                 image_id=as_text(image.id),
                 pixels_sha256=as_text(image.pixels_sha256),
@@ -394,8 +394,13 @@ def _count_images(session: Session, number: int) -> tuple[int, int]:
     looks among a million.
     """
     connection = unwrap(session)
-    last = "SELECT max(position) FROM verification_run_image WHERE run_number = ?"
-    total: int = connection.execute(last, (number,)).fetchone()[0] or 0
+    # A damaged position may be a word.
+    last = (
+        "SELECT position FROM verification_run_image"
+        " WHERE run_number = ? AND typeof(position) = 'integer' ORDER BY position DESC LIMIT 1"
+    )
+    found = connection.execute(last, (number,)).fetchone()
+    total: int = found[0] if found else 0
     low, high = 1, total + 1
     taken = total
     while low < high:

@@ -569,7 +569,11 @@ class Darkroom:
         from store.metadata.intake import import_file
 
         return await asyncio.to_thread(
-            import_file, self.database, data, file_name=file_name, session=session
+            import_file,
+            self.database,
+            data,
+            file_name=file_name,
+            session=session and self.find_draft_place(session),
         )
 
     async def read_metadata(self, data: bytes) -> Adopted:
@@ -701,7 +705,7 @@ class Darkroom:
             jobs = queue.enqueue(
                 self.database,
                 requests,
-                session=session,
+                session=session and self.find_draft_place(session),
                 parent_id=parent_id,
                 relation=relation,
                 profile=self._choose_profile(requests[0].engine),

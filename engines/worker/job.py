@@ -141,6 +141,8 @@ class JobExecution:
             return functools.partial(self._end_with, error)
         except Unavailable as error:
             return functools.partial(self._fail, Failure.STORAGE, f"{error}{self._may_be_charged}")
+        except StoreError as error:
+            return functools.partial(self._fail, Failure.STORAGE, str(error))
         except SafelightError as error:
             return functools.partial(self._fail, Failure.INVALID_REQUEST, str(error))
         except MemoryError:

@@ -39,6 +39,9 @@ STARTUP_NAME = "startup.lock"
 TURN_NAME = "turn.lock"
 LOG_NAME = "worker.log"
 START_SECONDS = 20.0
+STARTUP_SECONDS = 30.0
+"""How long the start of a worker may be held by somebody else."""
+
 STARTS = 2
 """How often a worker is started that ends at once: whatever ended the first one may have passed."""
 
@@ -140,10 +143,26 @@ def check_locks(directory: Path) -> None:
 
 @contextlib.contextmanager
 def hold_startup_lock(directory: Path) -> Iterator[None]:
-    """Wait for and hold the lock under which workers start and leave."""
-    descriptor = _open_lock(directory / STARTUP_NAME)
+    """Wait for and hold the lock under which workers start and leave.
+
+    Raises `FileUnavailable` where another program holds it for long: it may be stopped.
+    """
+    path = directory / STARTUP_NAME
+    descriptor = _open_lock(path)
+    deadline = time.monotonic() + STARTUP_SECONDS
     try:
-        _lock(descriptor, fcntl.LOCK_EX, directory)
+        while True:
+            try:
+                _lock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, directory)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise FileUnavailable(
+                        f"Another program holds {path} and does not go on.",
+                        "A Safelight may be stopped (fg lets it go on) or wait for the same "
+                        "history; end it, then try again.",
+                    ) from None
+            time.sleep(0.02)
         yield
     finally:
         os.close(descriptor)

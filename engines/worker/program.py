@@ -17,11 +17,12 @@ from engines.builtin.weights import GROUP as WEIGHTS
 from engines.installed import GROUP as ENGINES
 from engines.installed import find_installed, read_entry_points
 from store.errors import StoreError
-from store.folder import create_file, find_config_file
+from store.folder import create_file, find_config_file, read_plain
 from store.migrations import VERSION
 from store.records import Serving
 
 SALT_NAME = "settings.salt"
+SALT_LIMIT = 4096
 """Beside the database, which is copied and shown around without it."""
 
 _ROOT = Path(__file__).parents[2]
@@ -86,7 +87,7 @@ def _read_salt(directory: Path) -> bytes:
     path = directory / SALT_NAME
     try:
         with contextlib.suppress(FileNotFoundError):
-            return path.read_bytes()
+            return read_plain(path, SALT_LIMIT)
         new = path.with_name(f".{SALT_NAME}.{os.getpid()}.{secrets.token_hex(4)}.new")
         create_file(new)
         try:
@@ -95,7 +96,9 @@ def _read_salt(directory: Path) -> bytes:
                 os.link(new, path)
         finally:
             new.unlink(missing_ok=True)
-        return path.read_bytes()
+        return read_plain(path, SALT_LIMIT)
+    except IsADirectoryError:
+        raise StoreError(f"{path} is not a file.", "Remove it; it is made anew.") from None
     except OSError as error:
         raise StoreError(
             f"{path} cannot be used: {error.strerror or error}.",

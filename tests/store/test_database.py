@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, cast
@@ -321,3 +322,17 @@ def test_more_at_once_than_there_are_connections_is_told(db: Database) -> None:
             read.connection()
     with db.read():
         pass
+
+
+@pytest.mark.parametrize("ending", ["", "-journal", "-wal"])
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_a_pipe_or_a_folder_in_place_of_the_history_is_told_at_once(
+    directory: Path, ending: str, make: Callable[[Path], None]
+) -> None:
+    Database.open(directory).close()
+    path = directory / f"history.sqlite3{ending}"
+    path.unlink(missing_ok=True)
+    make(path)
+    for look in (Database.open, database.find_form):
+        with pytest.raises(StoreError, match=f"{path} is not a file"):
+            look(directory)

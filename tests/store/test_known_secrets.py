@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import urllib.parse
 from collections.abc import Callable
@@ -110,6 +111,24 @@ def test_a_very_long_key_is_known_too() -> None:
     key = "".join(chr(0x21 + place * 7 % 94) for place in range(4096))
     remember_secret(key)
     assert conceal(f"no: {key}!") == "no: [key]!"
+
+
+@pytest.mark.parametrize(
+    "spell", [str.upper, urllib.parse.quote, lambda key: key.replace("/", "\\/")]
+)
+def test_a_long_key_leaves_nothing_of_itself_in_any_spelling(spell: Callable[[str], str]) -> None:
+    key = "sk-" + "aB3/" * 60 + "+x/y=="
+    remember_secret(key)
+    assert conceal(f'{{"no": "{spell(key)}"}}') == '{"no": "[key]"}'
+    assert b"3" not in conceal_bytes(f'{{"no": "{spell(key)}"}}'.encode())
+
+
+def test_names_of_characters_in_html_are_spellings_too() -> None:
+    key = "sk-ab&cd<ef\"gh'1234>x"
+    remember_secret(key)
+    said = f"<p>{html.escape(key)}</p>"
+    assert conceal(said) == "<p>[key]</p>"
+    assert conceal_bytes(said.encode()) == b"<p>" + b"*" * len(html.escape(key)) + b"</p>"
 
 
 def test_text_that_looks_like_the_beginning_of_a_spelling_costs_no_time_worth_the_name() -> None:

@@ -4,12 +4,15 @@ import errno
 import hashlib
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from store import vault as vaults
 from store.errors import FileUnavailable, StoreError
+from store.folder import read_plain
 from store.vault import Vault
 
 JOB = "0123456789abcdef0123456789abcdef"
@@ -314,19 +317,38 @@ def test_a_fault_that_passes_is_no_finding(
     vault: Vault, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     sha256 = vault.put(b"precious", ".png")
-    read, failing = Path.open, [True, True]
+    read, failing = read_plain, [True, True]
 
-    def stumble(path: Path, *how: Any) -> Any:
+    def stumble(path: Path, limit: int) -> bytes:
         if failing:
             failing.pop()
             raise OSError(number, os.strerror(number))
-        return read(path, *how)
+        return read(path, limit)
 
-    monkeypatch.setattr(Path, "open", stumble)
+    monkeypatch.setattr(vaults, "read_plain", stumble)
     assert vault.get(sha256, ".png") == b"precious"
     failing += [True] * 10
     with pytest.raises(FileUnavailable, match=os.strerror(number)):
         vault.get(sha256, ".png")
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_a_pipe_or_a_folder_in_place_of_an_image_is_told_at_once(
+    vault: Vault, make: Callable[[Path], None]
+) -> None:
+    sha256 = vault.put(b"precious", ".png")
+    path = vault.path(sha256, ".png")
+    path.unlink()
+    make(path)
+    with pytest.raises(StoreError, match="is not a file") as caught:
+        vault.get(sha256, ".png")
+    assert not isinstance(caught.value, FileUnavailable), "nobody is to wait for it"
+    vault.spool(JOB, b"answer")
+    spool = vault.directory / "spool" / f"{JOB}.spool"
+    spool.unlink()
+    make(spool)
+    with pytest.raises(StoreError, match="is not a file"):
+        vault.read_spool(JOB)
 
 
 def test_a_data_folder_that_was_taken_away_does_not_come_again(vault: Vault) -> None:

@@ -8,9 +8,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from pathlib import Path
 from typing import Any, NoReturn, TextIO, TypeVar
 
 import msgspec
@@ -50,6 +52,26 @@ class QueuedError(Exception):
         self.error = error
         self.jobs = jobs
         self.runs = runs
+
+
+class OutputRefused(SafelightError):
+    """Standard output takes nothing: its disk is full, or fails."""
+
+
+@contextlib.contextmanager
+def _writing() -> Iterator[None]:
+    """Raises `OutputRefused` where the block cannot write to standard output."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise  # who read it has seen enough
+    except OSError as error:
+        # What is left in it would be tried once more at the end.
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+        raise OutputRefused(
+            f"Standard output cannot be written: {error.strerror or error}.",
+            "Nothing that was made is lost.",
+        ) from None
 
 
 @contextlib.asynccontextmanager
@@ -184,7 +206,8 @@ def _show_progress(jobs: list[Job]) -> Iterator[Callable[[list[Job]], None]]:
 
 def print_line(text: str = "") -> None:
     """One line on standard output, every control character made visible."""
-    typer.echo(_encode(show_safely(text), find_encoding(sys.stdout)))
+    with _writing():
+        typer.echo(_encode(show_safely(text), find_encoding(sys.stdout)))
 
 
 def print_note(text: str) -> None:
@@ -197,7 +220,8 @@ def print_command(line: str) -> None:
 
     It must be in the encoding of standard output, and show no control character.
     """
-    typer.echo(line)
+    with _writing():
+        typer.echo(line)
 
 
 def find_encoding(stream: TextIO) -> str:
@@ -227,8 +251,9 @@ def print_json(document: Any) -> None:
         else "".join(_escape(sign, encoding) for sign in line)
         for line in text.split("\n")
     )
-    sys.stdout.write("\n".join(lines) + "\n")
-    sys.stdout.flush()
+    with _writing():
+        sys.stdout.write("\n".join(lines) + "\n")
+        sys.stdout.flush()
 
 
 def _spell_halves(value: Any) -> Any:
@@ -271,7 +296,8 @@ def end_with_error(
             print_note(f"  {line}")
     if error.hint:
         print_note(f"  {error.hint}")
-    if as_json:
+    say = print_note if isinstance(error, OutputRefused) else print_line
+    if as_json and say is print_line:
         field = error.field if isinstance(error, RequestError) else None
         document: dict[str, Any] = {
             "error": {"message": error.message, "hint": error.hint, "field": field}
@@ -288,7 +314,7 @@ def end_with_error(
         for job in jobs:
             made = f"  {job.image_id[:8]}" if job.image_id else ""
             seed = job.request.parameters.seed
-            print_line(f"queued {job.id[:8]}  seed {seed}  {name_state(job.state)}{made}")
+            say(f"queued {job.id[:8]}  seed {seed}  {name_state(job.state)}{made}")
         for run in runs:
-            print_line(f"run {run.id[:8]}  begun")
+            say(f"run {run.id[:8]}  begun")
     raise typer.Exit(EXIT_ERROR)

@@ -45,6 +45,7 @@ from tui.widgets.key_line import KeyLine
 from tui.words import count_things
 
 PARTS = ("prompts", "parameters", "image", "recent")
+PLACE_SECONDS = 0.5
 RECENT = 48
 """Images that the strip can show."""
 
@@ -261,6 +262,8 @@ class ComposeScreen(ImageScreen):
         self.set_class(not get_display(self.app).has_unicode, "-ascii")
         self._show_part(PARTS[0])
         self._show_header()
+        # Drafts are written in a thread; what became of the last one comes with no key.
+        self.set_interval(PLACE_SECONDS, self._look_at_place)
         if not self.darkroom.directory.exists():
             await self._stack.edit()
 
@@ -284,6 +287,10 @@ class ComposeScreen(ImageScreen):
             self._show_losses()
         if now.prompts is not before.prompts or rest != before:
             self._compare()
+        self._look_at_place()
+
+    def _look_at_place(self) -> None:
+        """Show where the draft is written to, if it is another place or cannot be written."""
         is_moved = self._find_place() != self._draft_place
         if is_moved or self.darkroom.draft_error is not self._draft_error:
             self._show_header()

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from engines.worker import process
 from engines.worker.process import (
     LOCK_NAME,
     LOG_NAME,
+    STARTUP_NAME,
     TURN_NAME,
     WorkerLock,
     engage_worker,
@@ -25,7 +27,7 @@ from engines.worker.process import (
 )
 from store import queue
 from store.database import Database
-from store.errors import StoreError
+from store.errors import FileUnavailable, StoreError
 from store.folder import find_config_file
 from store.records import JobState, Serving
 from tests.factories import make_request
@@ -201,3 +203,18 @@ def test_a_job_that_waits_is_run_by_the_worker_that_is_started_for_it(directory:
         wait_until(lambda: queue.get_job(database, job.id).state.is_final, "its end")
         found = queue.get_job(database, job.id)
         assert (found.state, found.error_kind) == (JobState.FAILED, "unknown_engine")
+
+
+def test_a_start_that_is_held_for_long_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a program that was stopped, say: nobody waits for it without end."""
+    monkeypatch.setattr(process, "STARTUP_SECONDS", 0.05)
+    with (
+        hold_startup_lock(tmp_path),
+        pytest.raises(FileUnavailable, match=f"holds {tmp_path / STARTUP_NAME}"),
+        hold_startup_lock(tmp_path),
+    ):
+        pass
+    with hold_startup_lock(tmp_path):
+        pass

@@ -212,4 +212,4 @@ async def test_an_input_that_cannot_be_read_fails_its_job_in_words(
         await wait_for(lambda: find(tmp_path, job).state.is_final, "the job's end")
     ended = find(tmp_path, job)
     assert (ended.state, ended.error_kind) == (JobState.FAILED, Failure.STORAGE)
-    assert f"Cannot read {path}" in (ended.error or "")
+    assert f"{path} is not a file" in (ended.error or "")
