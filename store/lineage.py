@@ -15,7 +15,7 @@ from sqlmodel import Session, col, select
 
 from store.batches import divide
 from store.database import Database
-from store.mapping import find_row, to_images
+from store.mapping import as_text, find_row, to_images
 from store.records import Image
 from store.tables import ImageRow
 
@@ -129,10 +129,12 @@ def read_tree(db: Database, image_id: str, *, depth: int, breadth: int) -> Branc
     # The rows stand generation by generation: from the end, children are there before parents.
     for row in reversed(rows):
         branches[row.id] = Branch(
-            image=images[row.id],
+            image=images[as_text(row.id)],
             more=more[row.id],
             children=tuple(
-                Branch(image=images[child.id], is_again=True) if is_again else branches[child.id]
+                Branch(image=images[as_text(child.id)], is_again=True)
+                if is_again
+                else branches[child.id]
                 for child, is_again in children[row.id]
             ),
         )

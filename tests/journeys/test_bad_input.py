@@ -133,3 +133,35 @@ def test_a_read_only_mount_can_be_looked_at_but_not_added_to(program: Program) -
     refused = program.run_cold("generate", "sky", wrapper=wrapped)
     assert refused.returncode == 2
     assert "reading only" in refused.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk that is always full")
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_where_nothing_can_be_printed_what_was_made_is_told_beside_it(
+    program: Program, form: tuple[str, ...]
+) -> None:
+    full = ("sh", "-c", 'exec "$@" >/dev/full', "sh")
+    done = program.run_cold("generate", "a boat", "-s", "2", *form, wrapper=full)
+    assert done.returncode == 2
+    assert "Standard output cannot be written: No space left on device." in done.stderr
+    (job,) = program.list_jobs()
+    assert f"queued {job.id[:8]}" in done.stderr
+    assert (job.image_id or "?")[:8] in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("closed", "arguments", "status"),
+    [
+        (">&-", ("jobs", "--json"), 0),
+        ("<&-", ("generate", "-"), 2),
+        ("2>&-", ("generate", "sky::99"), 2),
+        ("<&- >&- 2>&-", ("sessions",), 0),
+    ],
+)
+def test_a_stream_that_was_closed_is_no_fault(
+    program: Program, closed: str, arguments: tuple[str, ...], status: int
+) -> None:
+    shell = ("sh", "-c", f'exec "$@" {closed}', "sh")
+    done = program.run_cold(*arguments, wrapper=shell)
+    assert (done.returncode, "Traceback" in done.stderr) == (status, False)
