@@ -184,3 +184,17 @@ def test_a_limit_of_nothing_stops_everything_that_costs(database: Database) -> N
     with pytest.raises(EngineError):
         check_budget(database, [REQUEST], make_settings(0.0))
     check_budget(database, [make_request()], make_settings(0.0))
+
+
+def test_a_charge_that_is_there_is_noted_once_and_others_are_not_counted(
+    database: Database,
+) -> None:
+    first, second = add_jobs(database, 2)
+    for job_id in (first, first, second):
+        charges.add_charge(database, job_id, 2.0, place=1)
+    charges.add_charge(database, first, 2.0, place=2)
+    assert (charges.count_charges(database, first), charges.count_charges(database, second)) == (
+        2,
+        1,
+    )
+    assert charges.sum_charges(database, 0.0) == 6.0

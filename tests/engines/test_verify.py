@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from engines.base import EngineError, Failure
+from engines.pixel_difference import PixelDifference
 from engines.registry import EngineRegistry
 from engines.settings import Settings
 from engines.verify import (
@@ -275,6 +276,20 @@ def test_how_far_the_pixels_are_apart_is_told(database: Database) -> None:
     same = verify_result(database, image, make_result())
     assert (same.verdict, same.psnr_db) == (Verdict.IDENTICAL, None)
     assert same.pixels_sha256_now == image.pixels_sha256
+
+
+def test_the_share_of_pixels_that_differ_is_told_in_percent() -> None:
+    verdict = compare(
+        pixels_then="p",
+        pixels_now="q",
+        stages_then=(),
+        stages_now=(),
+        environment_then=AROUND,
+        environment_now=AROUND,
+        psnr_db=30.0,
+        measured=PixelDifference(mean=1.5, maximum=40, share=0.025, psnr_db=30.0),
+    )
+    assert "by 1.5 of 255 on average and 40 at most, in 2.5 %" in verdict.detail
 
 
 def test_an_image_of_another_program_is_not_made_again(database: Database) -> None:
