@@ -49,6 +49,13 @@ _take_one_processor()
 
 _NAMED_BYTES = 40
 
+WORKERS_MOST = 4
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Two for each processor, up to four: many tests start programs, and wait for them."""
+    return min(WORKERS_MOST, 2 * (os.cpu_count() or 1))
+
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """The name of a value in the name of its test; None for the usual one.
