@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import stat
@@ -38,13 +39,20 @@ OWN, OTHER = Serving(program="own"), Serving(program="other")
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Iterator[Path]:
-    """A history whose worker, if one was started, is ended after the test."""
+    """A history whose workers, if any were started, are ended after the test."""
     folder = tmp_path / "data"
     Database.open(folder).close()
     yield folder
-    if process := find_worker(folder).process_id:
-        os.kill(process, signal.SIGKILL)
-        wait_until(lambda: not find_worker(folder).is_running)
+
+    def end() -> bool:
+        """A second one may wait for its turn, where the first had not said yet what it runs."""
+        found = find_worker(folder)
+        if found.process_id:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(found.process_id, signal.SIGKILL)
+        return not found.is_running and not find_worker(folder, TURN_NAME).is_running
+
+    wait_until(end, "the end of all workers")
 
 
 def read_group(process: int) -> tuple[int, int]:
