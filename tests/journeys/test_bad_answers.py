@@ -38,5 +38,6 @@ def test_each_kind_ends_in_its_state_and_gives_its_memory_back(bench: Bench) -> 
 
 
 @pytest.mark.exhaustive
+@pytest.mark.timeout(1200)  # some of them last until the deadline
 def test_all_of_them_do(bench: Bench) -> None:
     check(bench, None)
