@@ -16,6 +16,15 @@ pytestmark = pytest.mark.skipif(
 FEW = ("zeros packed twice", "30 million empty artifacts", "headers without end")
 """Unpacked, counted and never ended: one each in the default run."""
 
+OF_EACH_KIND = (
+    "20 million empty lists",
+    "a text of 60 MB",
+    "a body without end",
+    "images of 20 MiB without end",
+    "100 MiB of zeros, packed",
+    "64 megapixels",
+)
+
 
 @pytest.fixture(scope="module")
 def bench() -> Iterator[Bench]:
@@ -38,6 +47,11 @@ def test_each_kind_ends_in_its_state_and_gives_its_memory_back(bench: Bench) -> 
 
 
 @pytest.mark.exhaustive
+def test_those_of_each_kind_do(bench: Bench) -> None:
+    check(bench, OF_EACH_KIND)
+
+
+@pytest.mark.campaign
 @pytest.mark.timeout(1200)  # some of them last until the deadline
 def test_all_of_them_do(bench: Bench) -> None:
     check(bench, None)
