@@ -139,10 +139,8 @@ class JobExecution:
             return self._cancel
         except EngineError as error:
             return functools.partial(self._end_with, error)
-        except Unavailable as error:
-            return functools.partial(self._fail, Failure.STORAGE, f"{error}{self._may_be_charged}")
         except StoreError as error:
-            return functools.partial(self._fail, Failure.STORAGE, str(error))
+            return functools.partial(self._fail, Failure.STORAGE, f"{error}{self._may_be_charged}")
         except SafelightError as error:
             return functools.partial(self._fail, Failure.INVALID_REQUEST, str(error))
         except MemoryError:

@@ -102,14 +102,11 @@ def list_faults(directory: Path) -> list[str]:
     faults = []
     for name in (LOCK_NAME, STARTUP_NAME, TURN_NAME, LOG_NAME):
         path = directory / name
-        if not os.path.lexists(path):
-            continue
-        try:
-            os.close(open_private(path, os.O_RDWR))
-        except StoreError as error:
-            faults.append(str(error))
-        except OSError as error:
-            faults.append(f"{path} cannot be opened: {error.strerror or error}.")
+        if os.path.lexists(path):
+            try:
+                os.close(_open_lock(path))
+            except StoreError as error:
+                faults.append(str(error))
     return faults
 
 
@@ -126,6 +123,20 @@ def _lock(descriptor: int, how: int, directory: Path) -> None:
         raise StoreError(
             f"{message.format(path=directory)} ({error.strerror or error})", hint
         ) from None
+
+
+def _lock_within(descriptor: int, directory: Path, seconds: float) -> bool:
+    """Lock an open file in `directory` for oneself; False where another one holds it so long."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            _lock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, directory)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
+        else:
+            return True
 
 
 def check_locks(directory: Path) -> None:
@@ -149,20 +160,13 @@ def hold_startup_lock(directory: Path) -> Iterator[None]:
     """
     path = directory / STARTUP_NAME
     descriptor = _open_lock(path)
-    deadline = time.monotonic() + STARTUP_SECONDS
     try:
-        while True:
-            try:
-                _lock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, directory)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise FileUnavailable(
-                        f"Another program holds {path} and does not go on.",
-                        "A Safelight may be stopped (fg lets it go on) or wait for the same "
-                        "history; end it, then try again.",
-                    ) from None
-            time.sleep(0.02)
+        if not _lock_within(descriptor, directory, STARTUP_SECONDS):
+            raise FileUnavailable(
+                f"Another program holds {path} and does not go on.",
+                "A Safelight may be stopped (fg lets it go on) or wait for the same history; "
+                "end it, then try again.",
+            )
         yield
     finally:
         os.close(descriptor)
@@ -200,16 +204,9 @@ class WorkerLock:
         `seconds`. `serving`: what the holder runs jobs with.
         """
         descriptor = _open_lock(self._path)
-        deadline = time.monotonic() + seconds
-        while True:
-            try:
-                _lock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, self._path.parent)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    os.close(descriptor)
-                    return False
-                time.sleep(0.02)
+        if not _lock_within(descriptor, self._path.parent, seconds):
+            os.close(descriptor)
+            return False
         self._descriptor = descriptor
         self._serving = name_serving(serving)
         self.note("")

@@ -22,8 +22,10 @@ from store.migrations import VERSION
 from store.records import Serving
 
 SALT_NAME = "settings.salt"
-SALT_LIMIT = 4096
 """Beside the database, which is copied and shown around without it."""
+
+SALT_LIMIT = 4096
+"""Bytes of it that are read."""
 
 _ROOT = Path(__file__).parents[2]
 _FLOORS = ("engines", "store")

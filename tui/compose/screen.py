@@ -46,6 +46,8 @@ from tui.words import count_things
 
 PARTS = ("prompts", "parameters", "image", "recent")
 PLACE_SECONDS = 0.5
+"""How often it is looked whether the draft is written elsewhere, or cannot be written."""
+
 RECENT = 48
 """Images that the strip can show."""
 

@@ -148,7 +148,7 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         """
         before = self.image
         pages = HistoryPages(self.pages.darkroom)
-        self._resting_until = time.monotonic() + _REST_SECONDS if is_typed else 0.0
+        self._begin_rest(is_typed)
         await pages.open(search, sort)
         # What comes into sight is there when the list is drawn; the rest comes after that.
         row = pages.find_row(before.number) if before else None
@@ -156,7 +156,7 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
         await pages.load(first, first + 2 * self.page_rows, ahead=0)
         if not self.is_attached:
             return
-        self._resting_until = time.monotonic() + _REST_SECONDS if is_typed else 0.0
+        self._begin_rest(is_typed)
         self.asked = (search, sort)
         if search != self.pages.search:
             self.clear_marks()
@@ -174,6 +174,9 @@ class HistoryList(ScrollView, can_focus=True, inherit_bindings=False):
     async def _load_more(self) -> None:
         await self.rest()
         await self._load()
+
+    def _begin_rest(self, is_typed: bool) -> None:
+        self._resting_until = time.monotonic() + _REST_SECONDS if is_typed else 0.0
 
     async def rest(self) -> None:
         """Return once nothing was typed for a moment: what was typed last is found first."""
