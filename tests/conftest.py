@@ -15,6 +15,7 @@ import pytest
 
 from store import known_secrets
 from tests.journeys.program import Program
+from tests.repeats import list_left_out
 
 for name in ("STABILITY_HOST", "STABILITY_REST_HOST", "STABILITY_KEY"):
     os.environ.pop(name, None)
@@ -73,6 +74,20 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave what `samples` does not name to the exhaustive run."""
+    values: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("samples") and not item.get_closest_marker("exhaustive"):
+            values.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    for found in values.values():
+        mark = found[0].get_closest_marker("samples")
+        assert mark is not None
+        for place in list_left_out(len(found), *mark.args):
+            found[place].add_marker("exhaustive")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -25,6 +25,15 @@ def mark(value: Any) -> Any:
     return pytest.param(*values, marks=pytest.mark.exhaustive)
 
 
+def list_left_out(count: int, kept: int) -> list[int]:
+    """The places below `count` that are left when `kept` are taken, as evenly as can be.
+
+    What the mark `samples` does: each value is in the exhaustive run, a few are in the default one.
+    """
+    taken = {place * count // kept for place in range(kept)}
+    return [place for place in range(count) if place not in taken]
+
+
 def draw(count: int, exhaustive: int) -> list[Any]:
     """The numbers below `count` for `parametrize`, each of which is a seed.
 

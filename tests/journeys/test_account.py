@@ -125,6 +125,7 @@ def keep_in_keyring(program: Program, config: Path) -> None:
         mark(keep_in_keyring),
     ],
 )
+@pytest.mark.samples(1)
 def test_the_key_is_used_and_nowhere_to_be_found(
     program: Program, home: Path, config: Path, keep: Any
 ) -> None:
@@ -176,6 +177,7 @@ def test_without_the_package_the_keyring_says_how_to_get_it(program: Program, ho
     assert "pip install 'safelight[keyring]'" in done.stderr
 
 
+@pytest.mark.exhaustive
 def test_a_job_goes_to_the_host_that_it_was_asked_for(program: Program, config: Path) -> None:
     with serve() as one, serve() as other:
         config.write_text(
@@ -237,6 +239,7 @@ def test_the_budget_of_a_day_stops(program: Program, config: Path) -> None:
         assert program.run_json("balance")["spent_today"] == 3.0
 
 
+@pytest.mark.exhaustive
 def test_the_worker_holds_the_budget_too(program: Program, config: Path) -> None:
     ask = ("generate", "sky", *SIZE, "-e", "stability", "--no-wait")
     with serve("--behaviour", "silence") as program.environ["STABILITY_HOST"]:

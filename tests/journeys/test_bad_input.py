@@ -36,6 +36,7 @@ from tests.journeys.program import Program
         (("cancel", "beef"), "beef"),
     ],
 )
+@pytest.mark.samples(6)
 def test_a_sentence_names_what_is_wrong(
     program: Program, arguments: tuple[str, ...], words: str
 ) -> None:
@@ -58,6 +59,7 @@ def test_a_sentence_names_what_is_wrong(
         ("generate", "--steps"),
     ],
 )
+@pytest.mark.samples(2)
 def test_a_usage_error_shows_no_argument_raw(program: Program, arguments: tuple[str, ...]) -> None:
     done = program.run_cold(*arguments)
     assert done.returncode == 2

@@ -269,6 +269,7 @@ def test_a_crash_of_a_command_tells_no_key_and_sends_no_controls(
         assert b"\x1b[2J Bearer" not in said
 
 
+@pytest.mark.exhaustive
 def test_what_an_earlier_version_stored_is_not_shown(program: Program, config: Path) -> None:
     program.run("generate", "sky", "-s", "1")
     with closing(sqlite3.connect(program.directory / "history.sqlite3")) as connection:

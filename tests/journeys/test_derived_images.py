@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import pytest
 from PIL import Image as Pillow
 
 from tests.journeys.program import Program
@@ -38,6 +39,7 @@ def repeat(program: Program, command: str) -> Any:
     return job
 
 
+@pytest.mark.exhaustive
 def test_everything_about_an_initial_image_is_recorded(program: Program, home: Path) -> None:
     start, mask = draw(home / "start.png", (128, 128)), draw(home / "mask.png", (128, 128), "white")
     image = make(

@@ -54,6 +54,7 @@ def test_the_same_request_gives_the_same_pixels_anywhere(program: Program, tmp_p
     assert again["id"] != image["id"]
 
 
+@pytest.mark.exhaustive
 def test_images_of_one_call_equal_those_made_alone(program: Program) -> None:
     together = make(program, "a cat on a beach", *QUICK, "-S", "7", "-n", "3")
     assert [image["seed"] for image in together] == [7, 8, 9]
@@ -115,6 +116,7 @@ def change_row(program: Program, statement: str) -> None:
         ("UPDATE request SET cfg_scale = 9.0", "cfg_scale"),
     ],
 )
+@pytest.mark.samples(1)
 def test_a_changed_record_is_noticed_and_named(
     program: Program, statement: str, named: str
 ) -> None:
@@ -201,6 +203,7 @@ def test_cancel_stops_a_job(program: Program) -> None:
     assert program.run_json("history")["images"] == []
 
 
+@pytest.mark.exhaustive
 def test_a_worker_leaves_when_its_folder_is_taken_away(program: Program) -> None:
     make(program, "a cat", "-s", "2")
     left = find_worker(program.directory).process_id
@@ -218,6 +221,7 @@ def is_alive(process_id: int) -> bool:
     return state != "Z"
 
 
+@pytest.mark.exhaustive
 def test_a_backup_is_a_history_of_its_own(program: Program, tmp_path: Path) -> None:
     (image,) = make(program, "a cat", "-s", "2")
     copy = tmp_path / "copy" / "safelight" / "data"
@@ -254,6 +258,7 @@ def list_states(program: Program) -> list[str]:
     return [job["state"] for job in program.run_json("jobs")["jobs"]]
 
 
+@pytest.mark.exhaustive
 def test_one_worker_for_two_callers_at_once(program: Program) -> None:
     command = [sys.executable, "-m", "tui", "generate", "a cat", *QUICK, "--json"]
     both = [

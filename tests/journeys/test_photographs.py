@@ -39,6 +39,7 @@ def list_notes(errors: str) -> list[str]:
     return [line.removeprefix("note: ") for line in errors.splitlines()]
 
 
+@pytest.mark.exhaustive
 def test_a_photograph_of_a_phone_is_started_from_as_it_looks(program: Program, home: Path) -> None:
     phone = write_phone(home)
     done = program.run("generate", "castle", "-i", phone, "--start-schedule", "0", *QUICK, "--json")
@@ -80,6 +81,7 @@ def test_a_photograph_is_made_larger_and_masked_as_it_looks(program: Program, ho
     assert "The mask is 192x128, the initial image 128x192." in done.stderr
 
 
+@pytest.mark.exhaustive
 def test_the_holes_of_a_mask_are_made_anew(program: Program, home: Path) -> None:
     start, mask = home / "start.png", home / "holes.png"
     draw(SIZE).save(start)
@@ -139,6 +141,7 @@ def read_initial(record: Any) -> str:
     return str(record["request"]["parameters"]["initial_image"]["sha256"])
 
 
+@pytest.mark.exhaustive
 def test_what_was_kept_sideways_can_be_made_again(program: Program, home: Path) -> None:
     phone = write_phone(home)
     past, path = make_past(program, Path(phone).read_bytes())

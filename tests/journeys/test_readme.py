@@ -17,6 +17,7 @@ README = (ROOT / "README.md").read_text()
 
 
 @pytest.mark.parametrize(("place", "picture"), [mark((0, "example-plain")), (1, "example-clouds")])
+@pytest.mark.exhaustive
 def test_the_pictures_are_made_by_the_commands_beside_them(
     program: Program, place: int, picture: str
 ) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from PIL import Image
 
 from engines.stability.protocol import generation
@@ -97,6 +98,7 @@ def test_a_filtered_image_is_kept_with_a_warning(home: Path) -> None:
         assert "filter" in program.run("show", "@1").stdout
 
 
+@pytest.mark.exhaustive
 def test_a_cancelled_image_says_that_it_may_have_been_charged(home: Path) -> None:
     with serve(home, "--engine", "painter", "--behaviour", "silence") as program:
         program.run("generate", "sky", *SIZE, "-e", "stability", "--no-wait")
@@ -111,6 +113,7 @@ KEY = "sk-CANARY-" + "k" * 41
 REST = ("-e", "stability-rest", "-m", "sd3.5-medium", "-S", "7")
 
 
+@pytest.mark.exhaustive
 def test_an_image_over_rest_starts_from_a_file(home: Path) -> None:
     file = home / "start.webp"
     Image.new("RGB", (192, 128), "navy").save(file)
@@ -167,6 +170,7 @@ def test_an_image_over_rest_is_made_recorded_and_told_what_it_lost(home: Path) -
         assert not [data for data in (*files, *map(str.encode, seen)) if KEY.encode() in data]
 
 
+@pytest.mark.exhaustive
 def test_a_blurred_image_over_rest_is_kept_with_a_warning(home: Path) -> None:
     with serve_rest(home, "--behaviour", "filtered") as program:
         done = program.run("generate", "sky", *REST, "--json")

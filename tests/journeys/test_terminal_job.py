@@ -140,6 +140,7 @@ def test_a_killed_worker_is_replaced_and_the_pixels_are_the_same(program: Progra
     assert again["pixels_sha256"] == image["pixels_sha256"]
 
 
+@pytest.mark.exhaustive
 def test_a_hang_up_leaves_nothing_behind_but_the_job(program: Program) -> None:
     write_draft(program, steps=SLOW_STEPS, seed=5, seed_locked=True)
     with open_darkroom(program) as terminal:

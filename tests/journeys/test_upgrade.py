@@ -147,6 +147,7 @@ def test_images_of_before_revisions_had_names_are_proven_and_made_again(program:
     assert varied["request"]["model"] == "safelight-128-v1@3"
 
 
+@pytest.mark.exhaustive
 def test_an_image_of_a_revision_that_is_not_on_board_cannot_run(program: Program) -> None:
     shutil.copytree(WITHOUT_REVISIONS, program.directory)
     with Database.open(program.directory) as database, database.write() as write:
@@ -192,6 +193,7 @@ def listen() -> Iterator[tuple[str, list[int]]]:
         server.shutdown(socket.SHUT_RDWR)
 
 
+@pytest.mark.exhaustive
 def test_an_old_host_is_never_called_for_a_job_of_new_settings(
     program: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -249,6 +251,7 @@ def test_what_settings_come_from_is_told_apart_and_not_told(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("purpose", [Purpose.VERIFY, Purpose.REGENERATE])
+@pytest.mark.samples(1)
 def test_a_verdict_is_the_new_programs(
     program: Program, older: tuple[subprocess.Popen[bytes], Path], purpose: Purpose
 ) -> None:

@@ -115,6 +115,7 @@ def test_what_was_changed_or_lost_is_named(program: Program, home: Path) -> None
         assert judge(program) == ("different", "verification.1.verdict")
 
 
+@pytest.mark.exhaustive
 def test_the_image_to_make_larger_is_named_when_it_is_lost(program: Program, home: Path) -> None:
     path = home / "small.png"
     Pillow.new("RGB", (64, 64), "teal").save(path)

@@ -108,6 +108,7 @@ def gallery(db: Database) -> Database:
         ("\ud800", []),
     ],
 )
+@pytest.mark.samples(8)
 def test_search_takes_words_wherever_they_stand(
     gallery: Database, search: str, expected: list[str]
 ) -> None:
@@ -228,6 +229,7 @@ def test_a_job_is_found_by_its_seed_before_and_after_it_has_an_image(db: Databas
         ("abcd", "no image whose id begins with abcd"),
     ],
 )
+@pytest.mark.samples(4)
 def test_what_names_no_image_or_several_is_an_error_that_says_so(
     db: Database, reference: str, message: str
 ) -> None:

@@ -18,6 +18,7 @@ def test_the_values_come_without_the_database() -> None:
 
 
 @pytest.mark.parametrize("module", ["queue", "history", "sessions", "progress", "vault"])
+@pytest.mark.samples(2)
 def test_importing_makes_nothing(tmp_path_factory: pytest.TempPathFactory, module: str) -> None:
     home = tmp_path_factory.mktemp("home")
     run_python(

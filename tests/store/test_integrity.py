@@ -78,6 +78,7 @@ def test_a_whole_record_has_no_findings(db: Database, image: Image) -> None:
 
 
 @pytest.mark.parametrize("field", Parameters.__struct_fields__)
+@pytest.mark.samples(5)
 def test_a_changed_column_of_any_parameter_is_named(db: Database, image: Image, field: str) -> None:
     assert field in get_type_hints(Parameters)
     then = json.loads(image.request.to_json())["parameters"][field]
@@ -144,6 +145,7 @@ def test_changed_json_is_told_from_changed_columns(db: Database, image: Image) -
         "substr(json, 1, 60)",
     ],
 )
+@pytest.mark.samples(3)
 def test_a_damaged_request_can_still_be_listed_and_named(
     db: Database, image: Image, damage: str
 ) -> None:

@@ -36,6 +36,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
 
 
 @pytest.mark.parametrize("kind", [*STRUCTS, Draft], ids=lambda kind: kind.__name__)
+@pytest.mark.samples(3)
 def test_json_keeps_every_field(kind: type[Any]) -> None:
     @QUICK
     @given(make_struct(kind))

@@ -172,6 +172,7 @@ def test_a_request_of_the_first_form_keeps_its_digest_through_the_changes(direct
 @pytest.mark.parametrize(
     "place", ["DROP TABLE", "INSERT INTO image_search", "rebuild", "CREATE TRIGGER", "COMMIT"]
 )
+@pytest.mark.samples(2)
 def test_a_history_whose_change_was_killed_is_as_before_and_opens(
     directory: Path, place: str
 ) -> None:

@@ -332,6 +332,7 @@ def test_a_whole_history_has_no_findings(gallery: Gallery) -> None:
 
 
 @pytest.mark.parametrize("table", OWNED)
+@pytest.mark.samples(4)
 def test_every_column_changed_alone_is_named(gallery: Gallery, table: str) -> None:
     missed, told = [], set()
     there = {row["id"] for row in gallery.read("SELECT id FROM image")}

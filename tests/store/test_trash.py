@@ -214,6 +214,7 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize("place", ["_unlink", "_delete", "_strip", "_delete_request", "sync"])
 @pytest.mark.parametrize("call", [mark(1), 3])
+@pytest.mark.samples(2)
 def test_wherever_it_ends_all_is_whole_and_the_next_one_goes_on(
     db: Database, monkeypatch: pytest.MonkeyPatch, place: str, call: int
 ) -> None:

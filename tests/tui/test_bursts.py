@@ -57,6 +57,7 @@ def texts(darkroom: DeskDarkroom) -> list[str]:
         ("é夜🙂\r夜", "é夜🙂\n夜"),
     ],
 )
+@pytest.mark.samples(4)
 async def test_what_comes_with_a_text_is_text(tmp_path: Path, text: str, expected: str) -> None:
     darkroom = DeskDarkroom(tmp_path, START)
     async with running(darkroom) as (app, pilot):

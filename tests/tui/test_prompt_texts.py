@@ -48,6 +48,7 @@ def test_most_texts_are_taken_and_no_control_character_is(requests: dict[str, Re
 
 @pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
 @pytest.mark.parametrize("shell", SHELLS, ids=lambda shell: shell[0])
+@pytest.mark.samples(4)
 def test_a_shell_asks_for_the_same(
     requests: dict[str, Request], shell: list[str], encoding: str
 ) -> None:

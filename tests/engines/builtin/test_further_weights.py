@@ -95,6 +95,7 @@ def test_they_are_listed_used_by_name_and_missed_when_gone(
         ("broken.inner", {"revision": 9}, "There is no package 'broken.inner' with a folder."),
     ],
 )
+@pytest.mark.samples(3)
 def test_what_cannot_be_used_is_told_by_its_package(
     packages: Path, installed: Program, point: str, changes: dict[str, object], words: str
 ) -> None:

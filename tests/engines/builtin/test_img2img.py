@@ -97,6 +97,7 @@ def test_the_picture_fades_as_the_start_rises(
         (1, 0.2, 0, 1),
     ],
 )
+@pytest.mark.samples(3)
 def test_progress_counts_the_steps_that_are_taken(
     pipeline: Pipeline, inputs: Inputs, steps: int, start: float, end: float, taken: int
 ) -> None:

@@ -34,6 +34,7 @@ def paint(pipeline: Pipeline, inputs: Inputs, **changes: Any) -> list[Any]:
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.samples(4)
 def test_kept_pixels_are_equal_and_replaced_ones_are_not(
     pipeline: Pipeline, inputs: Inputs, sampler: str
 ) -> None:

@@ -63,6 +63,7 @@ def test_golden_digests(pipeline: Pipeline) -> None:
     ],
     ids=["native", "BLAS threads", "more threads", "Haswell", "plain"],
 )
+@pytest.mark.samples(2)
 def test_other_kernels_and_threads_give_the_same_bits(
     pipeline: Pipeline, blas_threads: int, variables: dict[str, str]
 ) -> None:
@@ -109,6 +110,7 @@ def base(pipeline: Pipeline) -> NDArray[np.uint8]:
     ],
     ids=lambda c: "-".join(map(str, *c.items())),
 )
+@pytest.mark.samples(5)
 def test_each_parameter_changes_the_image(
     pipeline: Pipeline, base: NDArray[np.uint8], changes: dict[str, Any]
 ) -> None:

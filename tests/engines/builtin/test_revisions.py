@@ -77,6 +77,7 @@ def requests() -> tuple[dict[str, dict[str, Request]], Inputs]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=name_case)
+@pytest.mark.samples(24)
 def test_a_released_revision_makes_the_same_bits_for_ever(
     pipelines: dict[str, Pipeline],
     requests: tuple[dict[str, dict[str, Request]], Inputs],

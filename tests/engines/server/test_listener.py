@@ -52,6 +52,7 @@ async def test_grpc_goes_through_with_tls_and_without(certificate: Path, is_tls:
             assert len(server.messages) == 1
 
 
+@pytest.mark.exhaustive
 async def test_what_is_large_goes_through_whole(certificate: Path) -> None:
     async with listening(certificate=certificate) as (listener, server):
         address = listener.address.replace("127.0.0.1", "localhost")

@@ -322,6 +322,7 @@ async def test_beyond_this_machine_with_tls_and_key_until_a_signal(
         ]
 
 
+@pytest.mark.exhaustive
 async def test_our_client_over_a_socket(home: Path, tmp_path: Path) -> None:
     path = tmp_path / "server.sock"
     with serving(home, "--host", f"unix:{path}", SAFELIGHT_SERVE_KEY=KEY) as first:

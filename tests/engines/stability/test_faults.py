@@ -151,6 +151,7 @@ async def test_there_are_at_least_200_of_them() -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.samples(135)
 async def test_each_fault_ends_in_its_state_and_leaves_nothing(peer: Peer, case: Case) -> None:
     trace = Trace()
     peer.begin(case.script)
@@ -217,6 +218,7 @@ CUTS = [
 
 
 @pytest.mark.parametrize("cut", CUTS, ids=str)
+@pytest.mark.samples(9)
 async def test_a_connection_that_dies_after_so_many_bytes(proxy: Proxy, cut: Cut) -> None:
     trace = Trace()
     proxy.cut = cut

@@ -124,6 +124,7 @@ def make_expected(engine: Engine, name: str, shelf: Shelf) -> Request:
 
 @pytest.mark.parametrize("make_engine", ENGINES)
 @pytest.mark.parametrize("name", ["generate", "inpaint", "upscale"])
+@pytest.mark.samples(2)
 async def test_the_context_makes_images_from_images(
     serve: Serve, tmp_path: Path, make_engine: Any, name: str
 ) -> None:

@@ -42,6 +42,7 @@ def render(error: BaseException) -> str:
 
 
 @pytest.mark.parametrize("behaviour", list(Behaviour))
+@pytest.mark.samples(8)
 async def test_no_outcome_shows_the_key(
     serve: Serve,
     behaviour: Behaviour,

@@ -166,6 +166,7 @@ OUTCOMES = [kind for kind in Behaviour if kind is not Behaviour.LARGE]
 
 
 @pytest.mark.parametrize("behaviour", [*OUTCOMES, 401, 403, 422, 429, 500])
+@pytest.mark.samples(8)
 async def test_no_outcome_shows_the_key(
     behaviour: Behaviour | int,
     caplog: pytest.LogCaptureFixture,

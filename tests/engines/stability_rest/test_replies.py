@@ -62,6 +62,7 @@ def _low_limits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", FEW)
+@pytest.mark.samples(9)
 async def test_each_ends_in_its_state_and_keeps_what_can_be_read(
     service: RestService, name: str
 ) -> None:

@@ -103,6 +103,7 @@ async def test_without_a_word_of_its_own_the_engines_environment_is_recorded(
     ids=["same", "without stages", "other pixels", "drifted", "failed", "all"],
 )
 @pytest.mark.parametrize("purpose", [Purpose.VERIFY, Purpose.REGENERATE])
+@pytest.mark.samples(4)
 async def test_a_comparison_has_a_verdict_and_only_regenerating_keeps_an_image(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -42,6 +42,7 @@ def draw(mode: str) -> Pillow.Image:
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA"])
 @pytest.mark.parametrize("kind", FILE_FORMATS)
 @pytest.mark.parametrize("quality", [None, 60])
+@pytest.mark.samples(9)
 def test_every_mode_goes_into_every_format_and_says_whether_pixels_are_those(
     db: Database, mode: str, kind: FileFormat, quality: int | None
 ) -> None:

@@ -43,6 +43,7 @@ PROGRAM = "Safelight 0"
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.samples(6)
 def test_a_file_of_each_dialect_becomes_an_image_that_cannot_run(db: Database, name: str) -> None:
     texts, size, dialect, grade = EXAMPLES[name]
     data = make_png(texts, size)

@@ -162,6 +162,7 @@ TALL = "\U0001f30c'!\n"
 
 
 @pytest.mark.parametrize("shell", [["sh"], ["bash"], ["zsh", "-f"], ["mksh"], ["busybox", "sh"]])
+@pytest.mark.samples(2)
 def test_the_longest_stack_is_asked_for_too(shell: list[str]) -> None:
     if shutil.which(shell[0]) is None:
         pytest.skip(f"no {shell[0]} here")

@@ -64,6 +64,7 @@ def test_images_are_named_by_their_seeds_and_carry_their_records(
     ],
 )
 @pytest.mark.usefixtures("images")
+@pytest.mark.samples(2)
 def test_which_images_are_meant(chosen: list[str], names: list[str], tmp_path: Path) -> None:
     if "harbour" in chosen:
         with Database.open(find_data_directory()) as database:
@@ -122,6 +123,7 @@ def test_nothing_is_left_in_a_stripped_file(kind: list[str], tmp_path: Path) -> 
     ],
 )
 @pytest.mark.usefixtures("images")
+@pytest.mark.samples(5)
 def test_what_cannot_be_done_is_explained_and_nothing_is_made(
     arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

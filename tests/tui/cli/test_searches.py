@@ -50,6 +50,7 @@ def images(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Image]:
         ("--search is:trashed", ""),
     ],
 )
+@pytest.mark.samples(5)
 def test_flags_are_terms(images: list[Image], flags: str, seeds: str) -> None:
     done = invoke(["history", "--json", *flags.split()])
     assert done.exit_code == 0, done.output

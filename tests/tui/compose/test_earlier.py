@@ -81,6 +81,7 @@ async def open_search(app: SafelightApp) -> EarlierScreen:
 
 
 @pytest.mark.parametrize("size", [(60, 40), (80, 24), (120, 40)])
+@pytest.mark.samples(1)
 async def test_an_earlier_prompt_is_found_by_words_or_letters(
     tmp_path: Path, size: tuple[int, int]
 ) -> None:

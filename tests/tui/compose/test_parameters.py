@@ -76,6 +76,7 @@ async def test_digits_replace_and_enter_accepts(tmp_path: Path) -> None:
         lambda row: row[1] in ("9", "36", "3", "11", "0"),
     ),
 )
+@pytest.mark.samples(2)
 async def test_a_wrong_value_is_explained_beside_the_field_and_never_sent(
     tmp_path: Path, field: str, wrong: str, explained: str
 ) -> None:

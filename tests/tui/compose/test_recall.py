@@ -38,6 +38,7 @@ async def wait_for_image(app: SafelightApp) -> None:
 
 
 @pytest.mark.parametrize("parts", list(Parts))
+@pytest.mark.samples(2)
 async def test_parts_of_the_shown_image_are_chosen_from_a_list(tmp_path: Path, parts: str) -> None:
     darkroom, _, newer = make_darkroom(tmp_path)
     async with running(darkroom) as (app, pilot):

@@ -44,6 +44,7 @@ async def test_a_half_written_prompt_opens_at_its_cursor(tmp_path: Path) -> None
         (["tab", "down", "down", "down", "down", *"19"], "19"),
     ],
 )
+@pytest.mark.samples(1)
 async def test_a_half_typed_value_stays_open(tmp_path: Path, keys: list[str], typed: str) -> None:
     darkroom = DeskDarkroom(tmp_path, TWO)
     async with running(darkroom) as (_, pilot):

@@ -46,6 +46,7 @@ def test_nothing_slow_is_imported_before_the_first_paint() -> None:
 
 
 @pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.samples(3)
 async def test_hostile_text_is_shown_and_not_obeyed(tmp_path: Path, text: str) -> None:
     valid = clean_paste(text)
     draft = with_place(

@@ -70,6 +70,7 @@ async def test_a_key_right_after_moving_means_the_image_moved_to() -> None:
         *((("L", *["down"] * place, "enter"), parts) for place, parts in enumerate(Parts)),
     ],
 )
+@pytest.mark.samples(2)
 async def test_a_key_loads_the_image_or_a_part_of_it_and_goes_back(
     keys: tuple[str, ...], parts: str
 ) -> None:

@@ -91,6 +91,7 @@ def test_sigterm_ends_the_app_and_restores_the_terminal(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("way", ["hang-up", "SIGTERM"])
+@pytest.mark.samples(1)
 def test_the_program_itself_ends_and_keeps_what_was_typed(tmp_path: Path, way: str) -> None:
     environ = {"PYTHONPATH": str(ROOT), "SAFELIGHT_HOME": str(tmp_path)}
     argv = [sys.executable, "-m", "tui"]
@@ -243,6 +244,7 @@ def test_copying_sends_the_command_to_the_terminals_clipboard(tmp_path: Path) ->
         ({"TERM": "foot", "COLORTERM": ""}, b"\x1bP"),
     ],
 )
+@pytest.mark.samples(2)
 def test_a_picture_is_drawn_with_what_the_terminal_has(
     tmp_path: Path, environ: dict[str, str], expected: bytes
 ) -> None:

@@ -88,6 +88,7 @@ def group(prompts: Prompts) -> Iterator[ProcessGroup]:
 
 
 @pytest.mark.parametrize("processes", [1, 2, 3, 4, 9])
+@pytest.mark.samples(2)
 def test_a_prompt_is_the_same_alone_and_with_others(prompts: Prompts, processes: int) -> None:
     made = start(prompts.weights, processes)
     assert len(made.process_ids) == {1: 0, 2: 1, 3: 1, 4: 3, 9: 3}[processes]
@@ -113,6 +114,7 @@ def test_partners_that_start_late_take_part_in_the_same_image(prompts: Prompts) 
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.samples(1)
 def test_an_image_survives_the_loss_of_a_partner(
     pipeline: Pipeline, group: ProcessGroup, number: int
 ) -> None:
@@ -192,6 +194,7 @@ def test_no_room_for_processes_or_memory_is_no_error(
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.samples(1)
 def test_no_partner_outlives_the_process_that_started_it(number: int) -> None:
     script = """
 from engines.builtin.pipeline import Pipeline
