@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+import quopri
 import urllib.parse
 from collections.abc import Callable
 
@@ -52,6 +53,45 @@ def test_every_spelling_is_taken_out(name: str) -> None:
     assert masked.startswith(b"Wrong key (")
     assert masked.endswith(b"), ask us.")
     assert b"**********" in masked
+
+
+def wrap(text: str, end: str, width: int = 19) -> str:
+    return end.join(text[begin : begin + width] for begin in range(0, len(text), width))
+
+
+LINES: dict[str, Callable[[str], str]] = {
+    "MIME": lambda key: wrap(base64.b64encode(f"me:{key}".encode()).decode(), "\r\n"),
+    "MIME in JSON": lambda key: json.dumps(wrap(base64.b64encode(key.encode()).decode(), "\r\n")),
+    "base64 of a header that goes on": lambda key: wrap(
+        base64.urlsafe_b64encode(key.encode()).decode(), "\n \t"
+    ),
+    "quoted-printable": lambda key: wrap(
+        quopri.encodestring(key.encode()).decode().removesuffix("="), "=\r\n", 6
+    ),
+    "hexadecimal": lambda key: wrap(key.encode().hex(), "\n"),
+    "as it is": lambda key: wrap(key, "\n", 7),
+}
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_lines_that_end_inside_a_secret_do_not_hide_it(name: str) -> None:
+    remember_secret(KEY)
+    said = f"Wrong key.\r\nIt was:\n({LINES[name](KEY)}),\nask us."
+    shown = conceal(said)
+    for left in ("Wrong key.\r\nIt was:\n(", "[key]", "),\nask us."):
+        assert left in shown
+    # Of base64, up to three characters before and behind are left.
+    assert len(shown) <= len("Wrong key.\r\nIt was:\n([key]),\nask us.") + 8
+    masked = conceal_bytes(said.encode())
+    assert len(masked) == len(said.encode())
+    assert masked.startswith(b"Wrong key.\r\nIt was:\n(")
+    assert masked.endswith(b"),\nask us.")
+    assert masked.count(b"*") >= len(KEY)
+
+
+def test_lines_around_a_secret_stay_lines() -> None:
+    remember_secret(KEY)
+    assert conceal(f"one\n{KEY}\ntwo\n{KEY}\n\nthree") == "one\n[key]\ntwo\n[key]\n\nthree"
 
 
 @pytest.mark.parametrize("before", ["", "u:", "us:", "user:", "somebody:"])
@@ -133,6 +173,7 @@ def test_names_of_characters_in_html_are_spellings_too() -> None:
 
 def test_text_that_looks_like_the_beginning_of_a_spelling_costs_no_time_worth_the_name() -> None:
     remember_secret("\\" * 20)
+    remember_secret("sk-" + "\\" * 40 + "n" + "\\" * 9)
     remember_secret("%25" * 10)
     for sign in ("\\", "%25", "&#x0", "=5c"):
         conceal(sign * 20_000)
