@@ -331,6 +331,10 @@ def engage_worker(
         # Whoever may not write here hears that better from what is tried in the block.
         yield None
         return
+    # All who wait for a history that somebody holds wait here, side by side, and not one behind
+    # the other for the lock.
+    with database.write():
+        pass
     with hold_startup_lock(directory):
         _check_files(directory)
         wanted = read_serving(directory)

@@ -61,6 +61,19 @@ def test_a_file_that_cannot_be_opened_is_named_before_anything_is_queued(
     assert queue.list_jobs(database) == []
 
 
+def test_who_waits_for_the_history_does_not_stand_in_line_for_the_start(tmp_path: Path) -> None:
+    with (
+        Database.open(tmp_path) as holder,
+        Database.open(tmp_path, busy_seconds=0.1) as other,
+        process.hold_startup_lock(tmp_path),
+        holder.write(),
+        pytest.raises(StoreError, match="history") as caught,
+        engage_worker(other, ["builtin"]),
+    ):
+        pytest.fail("nothing can be queued")
+    assert STARTUP_NAME not in caught.value.message
+
+
 def test_a_worker_that_does_not_come_up_is_told_and_what_was_queued_stays(
     database: Database, starts: list[Path]
 ) -> None:
