@@ -16,19 +16,27 @@ from store.errors import StoreError
 from store.folder import sync
 from store.vault import Vault, suffix_of
 
-_USERS = """
+OF_FILE = (
+    "substr(image.file_sha256, 1, 16) = substr(:sha256, 1, 16) AND +image.file_sha256 = :sha256"
+)
+"""True of images of the file `:sha256`, by index.
+
+Without the plus SQLite puts the digest in the place of the column, and the index is not used.
+"""
+
+_USERS = f"""
     SELECT (
-        SELECT count(*) FROM image WHERE file_sha256 = ?1
+        SELECT count(*) FROM image WHERE {OF_FILE}
         AND NOT EXISTS (SELECT 1 FROM thinned WHERE image_number = image.number)
         AND NOT EXISTS (SELECT 1 FROM annotation
             WHERE image_number = image.number AND emptied_at IS NOT NULL)
-    ) + (SELECT count(*) FROM input WHERE sha256 = ?1)
+    ) + (SELECT count(*) FROM input WHERE sha256 = :sha256)
 """
 
 
 def count_users(connection: sqlite3.Connection, sha256: str) -> int:
     """How many images and inputs need the file of this digest. One that was thinned needs none."""
-    (count,) = connection.execute(_USERS, (sha256,)).fetchone()
+    (count,) = connection.execute(_USERS, {"sha256": sha256}).fetchone()
     return int(count)
 
 

@@ -96,7 +96,8 @@ _PLAN_FILES = f"""
     WHERE NOT EXISTS (
         SELECT 1 FROM image AS other
         LEFT JOIN annotation AS said ON said.image_number = other.number
-        WHERE other.file_sha256 = file.sha256 AND (said.trashed_at IS NULL OR other.id IN held)
+        WHERE substr(other.file_sha256, 1, 16) = substr(file.sha256, 1, 16)
+        AND other.file_sha256 = file.sha256 AND (said.trashed_at IS NULL OR other.id IN held)
     ) AND NOT EXISTS (SELECT 1 FROM input WHERE sha256 = file.sha256)
 """
 

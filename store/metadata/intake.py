@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 from PIL import Image as Pillow
+from sqlalchemy import text
 from sqlmodel import Session, col, select
 
 from store.errors import StoreError
 from store.history import get_image
+from store.leftovers import OF_FILE
 from store.limits import SIZE_MAXIMUM, SIZE_MINIMUM, SIZE_MULTIPLE
 from store.mapping import store_environment, store_verification, to_images
 from store.metadata import files
@@ -398,6 +400,6 @@ def _find(db: Database, session: Session, sha256: str) -> ImageRow | None:
     statement = (
         select(ImageRow)
         .join(ImportedRow, col(ImportedRow.image_number) == col(ImageRow.number))
-        .where(col(ImageRow.file_sha256) == sha256)
+        .where(text(OF_FILE).bindparams(sha256=sha256))
     )
     return session.exec(statement).first()

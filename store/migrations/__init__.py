@@ -25,6 +25,7 @@ from store.migrations import (
     m0007_annotations,
     m0008_search_index,
     m0009_emptied_trash,
+    m0010_smaller_indexes,
 )
 from store.search_index import rebuild
 from store.sqlite import APPLICATION_ID, explain
@@ -35,7 +36,8 @@ class Migration(NamedTuple):
 
     `keeps_rows`: it adds tables, columns and indexes, or changes what can be made anew from the
     rows, and changes no row. Then no copy is made before it and no reference is checked after it,
-    which takes as much room again and minutes with a million images.
+    which takes as much room again and minutes with a million images. `keeps_search`: it changes
+    nothing that the search index follows from, and rebuilds no table, so its triggers are left.
     """
 
     number: int
@@ -43,6 +45,7 @@ class Migration(NamedTuple):
     min_reader_version: int
     apply: Callable[[sqlite3.Connection], None]
     keeps_rows: bool = False
+    keeps_search: bool = False
 
 
 MIGRATIONS = (
@@ -77,6 +80,14 @@ MIGRATIONS = (
         m0009_emptied_trash.MIN_READER_VERSION,
         m0009_emptied_trash.migrate,
         keeps_rows=True,
+    ),
+    Migration(
+        10,
+        "smaller indexes",
+        m0010_smaller_indexes.MIN_READER_VERSION,
+        m0010_smaller_indexes.migrate,
+        keeps_rows=True,
+        keeps_search=True,
     ),
 )
 
@@ -155,7 +166,8 @@ def _apply(connection: sqlite3.Connection, migrations: Sequence[Migration]) -> N
             _record(connection, migration)
             if not migration.keeps_rows:
                 _check_references(connection, migration)
-        if later and later[-1].number >= _INDEXED_FROM:
+        is_kept = all(migration.keeps_search for migration in later)
+        if later and later[-1].number >= _INDEXED_FROM and not is_kept:
             rebuild(connection)
         connection.execute("COMMIT")
     except BaseException:

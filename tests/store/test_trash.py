@@ -317,3 +317,10 @@ def test_it_can_be_ended_between_two_parts(db: Database, monkeypatch: pytest.Mon
     assert empty_trash(db, lambda done: done < 4).images == 4
     assert integrity.check_database(db) == []
     assert empty(db).images == 1
+
+
+def test_who_needs_a_file_is_found_by_index(db: Database) -> None:
+    of_file = leftovers.OF_FILE.replace(":sha256", f"'{'a' * 64}'")
+    statement = f"EXPLAIN QUERY PLAN SELECT count(*) FROM image WHERE {of_file}"
+    [plan] = execute(db.vault.directory, statement)
+    assert "USING INDEX ix_image_file_sha256" in plan[-1]
