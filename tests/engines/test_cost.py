@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from engines.cost import describe_cost, estimate_cost
+from engines.cost import describe_cost, estimate_cost, spent_today
 from engines.settings import BudgetSettings, Settings
 from engines.stability.models import StabilitySettings, estimate_credits
+from store import charges, queue
+from store.database import Database
 from store.request import Request
 from tests.factories import make_request
+from tests.store.helpers import execute
 
 
 def ask(model: str, width: int = 512, height: int = 512, steps: int = 30) -> Request:
@@ -65,3 +70,14 @@ def test_it_is_told_in_words() -> None:
     assert describe_cost(12.0) == "about 12 credits"
     assert describe_cost(1.0) == "about 1 credit"
     assert describe_cost(None) == "an unknown number of credits"
+
+
+def test_a_day_begins_at_midnight_to_the_second(tmp_path: Path) -> None:
+    today = datetime.date.today()
+    midnight = datetime.datetime.combine(today, datetime.time()).timestamp()
+    with Database.open(tmp_path) as database:
+        [job] = queue.enqueue(database, [make_request()])
+        charges.add_charge(database, job.id, 1.5)
+        for time, spent in ((midnight, 1.5), (midnight - 0.001, 0.0)):
+            execute(tmp_path, "UPDATE charge SET created_at = ?", time)
+            assert spent_today(database) == spent or datetime.date.today() != today

@@ -348,3 +348,12 @@ def test_whether_the_file_or_the_record_is_wrong_decides_what_is_said(database: 
     found = verify_result(database, image, make_result())
     assert found.first_difference == "file"
     assert "Made again: Every pixel" in found.detail
+
+
+def test_a_file_with_other_pixels_than_the_record_is_said_to_be_wrong(database: Database) -> None:
+    [image] = make_images(database, [make_request()])
+    digest = database.vault.put(make_result("red").data, ".png")
+    planted = msgspec.structs.replace(image, file_sha256=digest)
+    found = verify_result(database, planted, make_result())
+    assert (found.verdict, found.first_difference) == (Verdict.DIFFERENT, "file")
+    assert "The pixels in the stored file are not those of the record." in found.detail

@@ -230,6 +230,15 @@ def test_what_is_no_request_is_told_and_nothing_is_queued(
     assert list_jobs() == []
 
 
+def test_a_request_file_may_have_as_many_bytes_as_standard_input(tmp_path: Path) -> None:
+    path = tmp_path / "request.json"
+    for size, said in ((REQUEST_LIMIT, "Not a request in JSON"), (REQUEST_LIMIT + 1, "more than")):
+        path.write_bytes(b"x" * size)
+        for words in (["--request", str(path)], ["--request", "-"]):
+            done = invoke(["generate", *words, "--no-wait"], path.read_bytes())
+            assert said in " ".join(done.stderr.split())
+
+
 def test_a_request_whose_input_is_not_kept_says_so() -> None:
     start = InitialImage(sha256="ab" * 32, start_schedule=0.6, end_schedule=0)
     request = make_quick_request(initial_image=start)

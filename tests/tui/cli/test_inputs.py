@@ -6,12 +6,14 @@ import asyncio
 import hashlib
 import io
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from engines.settings import PROFILE_VARIABLE
 from store.decoding import DecodedInput
 from store.errors import RequestError
 from store.limits import SEED_MAXIMUM
@@ -29,7 +31,7 @@ from tui.cli.inputs import (
     read_number,
     read_prompts,
 )
-from tui.cli.options import RESULT
+from tui.cli.options import GUIDANCE, RESULT
 
 
 @pytest.mark.parametrize(("text", "strength"), [(None, 0.2), ("0", 0.0), ("0.7", 0.7), ("1", 1.0)])
@@ -203,12 +205,39 @@ def test_what_names_no_image_is_told(tmp_path: Path) -> None:
         assert caught.value.field == "image"
 
 
+def read_help(command: str) -> dict[str, set[str]]:
+    """The options of a command by the title under which its help lists them."""
+    groups: dict[str, set[str]] = {}
+    for line in invoke([command, "--help"]).stdout.splitlines():
+        if line.endswith(":") and not line.startswith(" "):
+            names = groups.setdefault(line.rstrip(":"), set())
+        elif line.startswith("  -"):
+            names.update(re.findall(r"--[a-z-]+", line.strip().partition("  ")[0]))
+    return groups
+
+
 def test_help_lists_what_a_command_needs_first_and_its_files_last() -> None:
-    lines = invoke(["generate", "--help"]).stdout.splitlines()
-    titles = [line.rstrip(":") for line in lines if line and not line.startswith(" ")]
-    groups = [title for title in titles if title in ("Arguments", "Options", RESULT)]
-    assert groups == ["Arguments", "Options", RESULT]
+    titles = list(read_help("generate"))
+    assert titles[:2] == ["Arguments", "Options"]
     assert titles[-1] == RESULT
+
+
+def test_help_lists_together_what_belongs_together() -> None:
+    groups = read_help("generate")
+    files = {"--output", "--json", "--no-wait", "--session"}
+    for title, names in groups.items():
+        guidance = {name for name in names if name.startswith("--guidance")}
+        assert guidance == (names if title == GUIDANCE else set())
+        assert not names & files or title == RESULT
+    assert files <= groups[RESULT]
+    assert len(groups[GUIDANCE]) == 5
+
+
+def test_a_profile_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(PROFILE_VARIABLE, "")  # and what the command sets is undone
+    done = invoke(["generate", "sky", "--profile", "third", "--no-wait"])
+    assert done.exit_code == 2
+    assert "no profile 'third'" in done.stderr
 
 
 @pytest.mark.parametrize("is_terminal", [True, False])
