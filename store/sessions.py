@@ -41,7 +41,6 @@ def load_session(db: Database, name: str) -> Session:
         row = _find(write, name) or _make(name, encode_draft(Draft(), ""))
         row.used = _next_use(write)
         write.add(row)
-        write.flush()
         return _to_session(row)
 
 

@@ -174,6 +174,15 @@ def test_spooled_answers_come_back_in_order(vault: Vault) -> None:
     assert vault.read_spool(JOB) == []
 
 
+def test_many_answers_leave_no_file_open(vault: Vault) -> None:
+    vault.spool(JOB, b"first")
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(100):
+        vault.spool(JOB, b"answer")
+        vault.read_spool(JOB)
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before
+
+
 def test_a_spooled_answer_is_on_disk_when_the_call_returns(
     vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,12 +12,12 @@ from engines.base import EngineError, Failure, Produced, Run, Warned
 from engines.quiet_grpc import grpc
 from engines.remote import Call, clean_text, find_target
 from engines.stability.errors import explain_status
-from engines.stability.protocol import MESSAGE_LIMIT
+from engines.stability.protocol import MESSAGE_LIMIT, generation
 from store.records import FinishReason
 from tests.engines.hosted import Serve, collect, make_engine, speak
 from tests.engines.painter import paint
 from tests.engines.stability.server import Behaviour as B
-from tests.factories import make_hosted_request
+from tests.factories import make_hosted_request, make_plain
 
 CASES = [
     (B.UNAUTHENTICATED, Failure.WRONG_KEY, False, "does not accept this key"),
@@ -147,6 +147,20 @@ async def test_an_answer_that_differs_from_the_request_is_recorded(
     assert isinstance(produced, Produced)
     assert produced.seed == seed
     assert produced.meta["answer id"].startswith("run-1-")
+
+
+@pytest.mark.parametrize("stated", [{"received": 1_700_000_000_123}, {"created": 7}, {}])
+def test_what_the_service_says_of_an_image_is_kept_and_no_more(stated: dict[str, int]) -> None:
+    artifact = generation.Artifact(
+        type=generation.ARTIFACT_IMAGE, mime="image/png", binary=make_plain(), seed=41
+    )
+    answer = generation.Answer(answer_id="a-1", artifacts=[artifact], **stated)
+    engine = make_engine("localhost:1")
+    produced = engine.recover(make_hosted_request(seed=41), [answer.SerializeToString()])[-1]
+    assert isinstance(produced, Produced)
+    said = {"answer id": "a-1", "artifact index": "0", "seed": "41", "mime": "image/png"}
+    told = {name: str(number) for name, number in stated.items()}
+    assert produced.meta | {"finish reason": ""} == {**said, **told, "finish reason": ""}
 
 
 async def test_unreadable_bytes_are_spooled_all_the_same(serve: Serve) -> None:

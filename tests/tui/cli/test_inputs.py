@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from PIL import Image as Pillow
 
 from engines.settings import PROFILE_VARIABLE
 from store.decoding import DecodedInput
@@ -214,6 +215,19 @@ def read_help(command: str) -> dict[str, set[str]]:
         elif line.startswith("  -"):
             names.update(re.findall(r"--[a-z-]+", line.strip().partition("  ")[0]))
     return groups
+
+
+def test_a_mask_with_holes_counts_as_what_it_is_said_to_replace(tmp_path: Path) -> None:
+    path, kept = tmp_path / "holes.png", tmp_path / "kept.png"
+    kept.write_bytes(make_plain())
+    holes = Pillow.new("LA", (64, 64), (255, 255))
+    holes.paste((255, 0), (0, 0, 64, 32))
+    holes.save(path)
+    for replaces, said in (("white", "count as black"), ("black", "made anew")):
+        given = asyncio.run(
+            read_image(Kept(kept), str(path), "mask", "image", replaces=replaces)  # type: ignore[arg-type]
+        )
+        assert said in " ".join(given.file.notes)
 
 
 def test_help_lists_what_a_command_needs_first_and_its_files_last() -> None:
