@@ -24,14 +24,21 @@ PROFILE_VARIABLE = "SAFELIGHT_PROFILE"
 _PROFILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 Images = Literal["auto", "kitty", "sixel", "cells", "none"]
+Colours = Literal["auto", "truecolor", "256", "16", "none"]
 Credits = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
 _Own = TypeVar("_Own")
 
 
 class InterfaceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The interface: how images reach the terminal, and whether the mouse is used."""
+    """The interface.
+
+    How images reach the terminal, how many colours it gets, whether the mouse is used, and whether
+    the terminal is asked what it can show.
+    """
 
     images: Images = "auto"
+    colours: Colours = "auto"
+    ask_terminal: bool = True
     mouse: bool = True
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
+import msgspec
 from textual import events, on, work
 from textual.actions import parse
 from textual.app import App, SystemCommand
@@ -26,17 +27,21 @@ from tui.compose.screen import ComposeScreen
 from tui.darkroom import Darkroom
 from tui.image_screen import ImageScreen
 from tui.keys import KeyQueue, Reasoned, Released, Said, list_places, split_keys
-from tui.terminal.detect import read_display
+from tui.terminal.detect import Surroundings, explain_colours, note_colours, read_display
 from tui.terminal.filter import ControlFilter, ShapeFilter
+from tui.terminal.probe import Opening, Probe
+from tui.terminal.remembered import recall_answers, remember_answers
 from tui.text import show_safely
 from tui.themes import ROLES, THEMES, choose_theme, name_following
 from tui.widgets.key_line import KeyLine
+from tui.widgets.picture import Picture
 from tui.work import start_work
 
 if TYPE_CHECKING:
     from engines.settings import Settings
     from tui.compare.screen import CompareScreen
     from tui.lineage.screen import LineageScreen
+    from tui.terminal.driver import TerminalAnswered
 
 NO_ANIMATION: AnimationLevel = "none"
 WIDTHS = [(0, "-tiny"), (72, "-narrow"), (100, "-wide")]
@@ -60,7 +65,7 @@ class SafelightApp(Reasoned, App[None]):
     """Safelight in a terminal.
 
     `darkroom` is opened after the first paint and closed at the end. `session` names the
-    session, None for the last one. `environ` tells what the terminal can show. `keymap` holds
+    session, None for the last one. `around` tells what the terminal can show. `keymap` holds
     keys by binding id, where they are not the default ones.
     """
 
@@ -121,9 +126,10 @@ class SafelightApp(Reasoned, App[None]):
         darkroom: Darkroom,
         *,
         session: str | None = None,
-        environ: Mapping[str, str] = os.environ,
+        around: Surroundings | None = None,
         keymap: Mapping[str, str] | None = None,
     ) -> None:
+        around = around or Surroundings()
         super().__init__()
         self.animation_level = NO_ANIMATION
         self.darkroom = darkroom
@@ -131,7 +137,9 @@ class SafelightApp(Reasoned, App[None]):
         self._is_closed = False
         self._is_saying = False
         self._keymap_given = dict(keymap or {})
-        self.terminal_display = read_display(environ, darkroom.settings.interface.images)
+        self.terminal_opening = Opening()
+        self._around = around
+        self.terminal_display = read_display(around)
         has_pictures = self.terminal_display.has_unicode
         self._gates: list[LineFilter] = [ControlFilter(has_pictures=has_pictures)]
         if not has_pictures:
@@ -140,12 +148,25 @@ class SafelightApp(Reasoned, App[None]):
             self.register_theme(theme)
         for name in set(self.available_themes) - {theme.name for theme in THEMES}:
             self.unregister_theme(name)
-        self.theme = choose_theme(environ)
+        self.theme = choose_theme(around)
         self.key_queue = KeyQueue(self)
         quit_keys = split_keys(self._keymap_given.get("quit.always", "ctrl+q"))
         self.key_queue.passing = frozenset(quit_keys)
         self.set_keymap({name: ",".join(split_keys(keys)) for name, keys in self.keymap.items()})
         self.compose_screen = ComposeScreen(darkroom, session, self.keymap)
+
+    def on_terminal_answered(self, event: TerminalAnswered) -> None:
+        """Show images as the terminal turns out to show them, and know all of it the next time."""
+        remember_answers(self.darkroom.directory, self._around.environ, event.answers)
+        self._around = msgspec.structs.replace(self._around, answers=event.answers)
+        found, before = read_display(self._around), self.terminal_display
+        if found.colours != before.colours:
+            # Rich keeps what it has made of a style.
+            self.notify("The terminal answered late. The next start uses all its colours.")
+        self.terminal_display = msgspec.structs.replace(found, colours=before.colours)
+        if self.terminal_display != before:
+            for picture in self.screen.query(Picture):
+                picture.refresh(layout=True)
 
     @property
     def keymap(self) -> Mapping[str, str]:
@@ -388,13 +409,27 @@ class SafelightApp(Reasoned, App[None]):
         self._close_messages_no_wait()
 
 
-def run_app(directory: Path, settings: Settings, session: str | None = None) -> int:
-    """Run the app on the data folder `directory`; the exit status of the program."""
+def run_app(
+    directory: Path, settings: Settings, session: str | None, probe: Probe, around: Surroundings
+) -> int:
+    """Run the app on the data folder `directory`; the exit status of the program.
+
+    `probe` has asked the terminal, and `around` is what is known beside its answers.
+    """
     from engines.memory import collect_seldom
     from tui.terminal.hangup import watch_hangup
 
     darkroom = Darkroom(directory, settings)
-    app = SafelightApp(darkroom, session=session, keymap=settings.keys)
+    answers, opening = probe.finish()
+    if answers.is_whole:
+        remember_answers(directory, around.environ, answers)
+    elif answers.asked:
+        answers = recall_answers(directory, around.environ) or answers
+    around = msgspec.structs.replace(around, answers=answers, tmux=probe.tmux)
+    # Textual's console looks at the environment as it is now.
+    note_colours(os.environ, explain_colours(around)[0])
+    app = SafelightApp(darkroom, session=session, around=around, keymap=settings.keys)
+    app.terminal_opening = opening
     watch_hangup(app)
     collect_seldom()
     app.run(mouse=settings.interface.mouse)

@@ -9,11 +9,14 @@ from collections.abc import Mapping
 EXIT_ERROR = 2
 
 
-def open_darkroom(session: str | None = None) -> int:
+def open_darkroom(
+    session: str | None = None, *, images: str | None = None, colours: str | None = None
+) -> int:
     """Open the darkroom of this user's data directory; the exit status of the program.
 
-    `session` names the session, None for the last one. Without a terminal, or with a
-    configuration that cannot be read, it says so on standard error and returns 2.
+    `session` names the session, None for the last one. `images` and `colours` go before the
+    settings of these names. Without a terminal, or with a configuration that cannot be read, it
+    says so on standard error and returns 2.
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         return _explain(
@@ -23,20 +26,36 @@ def open_darkroom(session: str | None = None) -> int:
     from engines.settings import load_user_settings
     from store.errors import SafelightError
     from store.folder import find_data_directory
-    from tui.terminal.detect import choose_image_protocol, prepare_environment
+    from tui.terminal.detect import (
+        COLOUR_SETTINGS,
+        IMAGE_SETTINGS,
+        Surroundings,
+        prepare_environment,
+    )
+    from tui.terminal.probe import Probe
 
     try:
         settings = load_user_settings()
         directory = find_data_directory()
     except SafelightError as error:
         return _explain(error.message, error.hint)
+    interface = settings.interface
+    for name, given, known in (
+        ("images", images, IMAGE_SETTINGS),
+        ("colours", colours, COLOUR_SETTINGS),
+    ):
+        if given is not None and given not in known:
+            return _explain(f"--{name} {given} is not known.", f"Known: {', '.join(known)}.")
+    around = Surroundings(images=images or interface.images, colours=colours or interface.colours)
     # Textual reads its own settings when it is imported.
-    prepare_environment(os.environ, choose_image_protocol(os.environ, settings.interface.images))
+    prepare_environment(os.environ, around)
     if settings.keys and (faults := _find_key_faults(settings.keys)):
         return _explain("\n  ".join(faults), "`safelight keys` lists what has a key.")
-    from tui.app import run_app
+    # Asked now, answered while the rest is imported.
+    with Probe(sys.stdin.fileno(), os.environ, is_wanted=interface.ask_terminal) as probe:
+        from tui.app import run_app
 
-    return run_app(directory, settings, session)
+        return run_app(directory, settings, session, probe, around)
 
 
 def _find_key_faults(keymap: Mapping[str, str]) -> list[str]:

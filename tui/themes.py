@@ -6,11 +6,10 @@ and danger only, `role-proven` for a proven identity only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
+import msgspec
 from textual.theme import Theme
 
-from tui.terminal.detect import find_colours
+from tui.terminal.detect import Surroundings, explain_colours
 
 DARK = "darkroom"
 ANSI = "terminal colours"
@@ -136,13 +135,14 @@ ROLES = {name: value for name, value in THEMES[0].variables.items() if name.star
 """The roles and their colours in the dark theme, for themes that are not ours."""
 
 
-def choose_theme(environ: Mapping[str, str]) -> str:
+def choose_theme(around: Surroundings) -> str:
     """The theme to begin with: the terminal's own colours where it has no more than 16.
 
     NO_COLOR takes the colours out of any theme, and decides about none.
     """
-    coloured = {name: value for name, value in environ.items() if name != "NO_COLOR"}
-    return ANSI if find_colours(coloured) in ("16", "none") else DARK
+    coloured = {name: value for name, value in around.environ.items() if name != "NO_COLOR"}
+    around = msgspec.structs.replace(around, environ=coloured)
+    return ANSI if explain_colours(around)[0] in ("16", "none") else DARK
 
 
 def name_following(name: str) -> str:

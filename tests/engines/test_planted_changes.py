@@ -204,6 +204,7 @@ def check_others(gallery: Gallery, place: int) -> None:
 
 
 @pytest.mark.parametrize("planted", ROWS)
+@pytest.mark.samples(12)
 def test_a_change_in_the_history_is_named(gallery: Gallery, planted: str) -> None:
     row = ROWS[planted]
     image = gallery.images[row.place]

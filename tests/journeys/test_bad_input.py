@@ -139,6 +139,7 @@ def test_a_read_only_mount_can_be_looked_at_but_not_added_to(program: Program) -
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk that is always full")
 @pytest.mark.parametrize("form", [(), ("--json",)])
+@pytest.mark.samples(1)
 def test_where_nothing_can_be_printed_what_was_made_is_told_beside_it(
     program: Program, form: tuple[str, ...]
 ) -> None:
@@ -161,6 +162,7 @@ def test_where_nothing_can_be_printed_what_was_made_is_told_beside_it(
         ("<&- >&- 2>&-", ("sessions",), 0),
     ],
 )
+@pytest.mark.samples(1)
 def test_a_stream_that_was_closed_is_no_fault(
     program: Program, closed: str, arguments: tuple[str, ...], status: int
 ) -> None:

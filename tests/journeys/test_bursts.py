@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
+import pytest
 from textual import events
 
 from engines.settings import Settings
@@ -102,6 +103,7 @@ async def press_one_by_one(directory: Path, scripts: Sequence[Sequence[str]]) ->
     return drafts
 
 
+@pytest.mark.exhaustive
 async def test_bursts_give_the_draft_that_the_same_keys_give_one_by_one(
     tmp_path: Path, program: Program
 ) -> None:

@@ -134,6 +134,7 @@ import written
 """
 
 
+@pytest.mark.exhaustive
 def test_whatever_a_service_repeats_the_key_is_found_nowhere(
     program: Program, config: Path
 ) -> None:

@@ -241,6 +241,7 @@ def test_sessions_are_listed_with_what_is_in_them(program: Program) -> None:
     assert "town  a town" in program.run("sessions").stdout
 
 
+@pytest.mark.exhaustive
 def test_ctrl_c_cancels_what_was_asked_for(program: Program) -> None:
     command = [sys.executable, "-m", "tui", "generate", "a cat", *LONG, "-n", "3"]
     with subprocess.Popen(command, env=program.environ, cwd=program.home) as process:

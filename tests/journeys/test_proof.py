@@ -146,6 +146,7 @@ def test_a_stripped_file_and_no_file_are_told(made: Path, tmp_path: Path) -> Non
     assert "not both" in both.stderr
 
 
+@pytest.mark.exhaustive
 def test_a_bundle_is_proven_as_its_images_are(made: Path, tmp_path: Path) -> None:
     assert (made / "one.zip").read_bytes() == (made / "two.zip").read_bytes()
     signers = tmp_path / "signers"

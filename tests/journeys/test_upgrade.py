@@ -121,6 +121,7 @@ def test_the_job_that_an_old_worker_runs_ends_and_the_next_is_the_new_ones(
     assert codes == ["older code", digest_code(), digest_code()]
 
 
+@pytest.mark.exhaustive
 def test_images_of_before_revisions_had_names_are_proven_and_made_again(program: Program) -> None:
     shutil.copytree(WITHOUT_REVISIONS, program.directory)
     assert program.run_json("doctor")["problems"] == []
@@ -252,6 +253,7 @@ def test_what_settings_come_from_is_told_apart_and_not_told(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("purpose", [Purpose.VERIFY, Purpose.REGENERATE])
 @pytest.mark.samples(1)
+@pytest.mark.exhaustive
 def test_a_verdict_is_the_new_programs(
     program: Program, older: tuple[subprocess.Popen[bytes], Path], purpose: Purpose
 ) -> None:

@@ -249,6 +249,7 @@ READ_ONLY = """
 
 
 @pytest.mark.parametrize("mode", [ROLLBACK, WAL], ids=["truncate", "wal"])
+@pytest.mark.samples(1)
 def test_a_history_on_a_read_only_disk_can_still_be_read(
     directory: Path, monkeypatch: pytest.MonkeyPatch, mode: object
 ) -> None:

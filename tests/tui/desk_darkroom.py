@@ -19,6 +19,7 @@ from tests.factories import CAPABILITIES, HOSTED
 from tests.tui.memory_darkroom import MemoryDarkroom
 from tui.app import SafelightApp
 from tui.darkroom import OPENING, WorkerStatus
+from tui.terminal.detect import Surroundings
 
 UTF8 = {"TERM": "xterm-256color", "LANG": "C.UTF-8", "COLORTERM": "truecolor"}
 
@@ -115,7 +116,7 @@ class DeskDarkroom(MemoryDarkroom):
 
 def make_app(darkroom: DeskDarkroom, session: str | None = None, **environ: str) -> SafelightApp:
     """The app on `darkroom` in a terminal with colours and UTF-8."""
-    return SafelightApp(darkroom, session=session, environ=UTF8 | environ)
+    return SafelightApp(darkroom, session=session, around=Surroundings(environ=UTF8 | environ))
 
 
 def with_place(draft: Draft, **place: str | int | bool | None) -> Draft:

@@ -24,7 +24,7 @@ from tui.darkroom import Darkroom
 from tui.dialogs import HelpScreen
 from tui.image_screen import ImageScreen
 from tui.keys import KeyQueue, Reasoned, Released, Said, list_places
-from tui.terminal.detect import read_display
+from tui.terminal.detect import Surroundings, read_display
 from tui.terminal.filter import ControlFilter
 from tui.themes import DARK, ROLES, THEMES
 from tui.widgets.key_line import KeyLine
@@ -56,7 +56,9 @@ class Host(App[None]):
     ) -> None:
         super().__init__()
         self.animation_level = "none"
-        self.terminal_display = read_display(os.environ if environ is None else environ, "cells")
+        self.terminal_display = read_display(
+            Surroundings(environ=os.environ if environ is None else environ, images="cells")
+        )
         self.key_queue = KeyQueue(self)
         self._make_screen = make_screen
         self._darkroom = darkroom

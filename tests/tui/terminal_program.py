@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path, PurePath
 from typing import ClassVar
 
-from tui.terminal.detect import choose_image_protocol, prepare_environment
+from tui.terminal.detect import Surroundings, note_colours, prepare_environment, read_display
 
 PAYLOADS = (
     "\x1b]52;c;cGF5bG9hZA==\x1b\\",
@@ -24,7 +24,8 @@ PAYLOADS = (
 )
 """What a text from outside might hold."""
 
-prepare_environment(os.environ, choose_image_protocol(os.environ))
+prepare_environment(os.environ, Surroundings())
+note_colours(os.environ, read_display().colours)
 
 # Textual reads the environment when it is imported.
 from textual.app import App, ComposeResult  # noqa: E402

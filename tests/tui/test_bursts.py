@@ -72,6 +72,7 @@ async def test_what_comes_with_a_text_is_text(tmp_path: Path, text: str, expecte
 
 
 @pytest.mark.parametrize("key", ["\r", "\x1b"])
+@pytest.mark.samples(1)
 async def test_a_key_at_the_end_of_one_line_was_pressed(tmp_path: Path, key: str) -> None:
     darkroom = DeskDarkroom(tmp_path, START)
     async with running(darkroom) as (app, pilot):
@@ -81,6 +82,7 @@ async def test_a_key_at_the_end_of_one_line_was_pressed(tmp_path: Path, key: str
         assert not app.compose_screen.is_typing
 
 
+@pytest.mark.exhaustive
 async def test_a_line_end_where_a_long_paste_was_cut_is_text(tmp_path: Path) -> None:
     darkroom = DeskDarkroom(tmp_path, START)
     async with running(darkroom) as (app, pilot):
@@ -153,6 +155,7 @@ async def test_a_file_that_is_dropped_where_pastes_are_not_marked_is_offered(
         assert not read_message(app)
 
 
+@pytest.mark.exhaustive
 async def test_what_comes_right_behind_a_marked_paste_is_no_command(tmp_path: Path) -> None:
     darkroom = DeskDarkroom(tmp_path, START)
     async with running(darkroom) as (app, pilot):

@@ -18,6 +18,7 @@ from tests.waiting import wait_for
 from tui.app import SafelightApp
 from tui.dialogs import HelpScreen
 from tui.keymap import describe_faults, find_line
+from tui.terminal.detect import Surroundings
 
 START = with_place(Draft(prompts=(DraftPrompt(text="night sky"),), seed=5))
 FILE = """
@@ -80,7 +81,7 @@ def test_only_the_section_is_looked_at_for_the_line() -> None:
 async def test_a_changed_key_acts_and_stands_everywhere(tmp_path: Path) -> None:
     darkroom = DeskDarkroom(tmp_path, START)
     keymap = {"prompt.add": "b,ctrl+n", "help": "f2", "quit.always": "ctrl+w"}
-    app = SafelightApp(darkroom, environ=UTF8, keymap=keymap)
+    app = SafelightApp(darkroom, around=Surroundings(environ=UTF8), keymap=keymap)
     async with app.run_test(size=(120, 120)) as pilot:
         await wait_for(lambda: app.compose_screen.is_ready, "the session")
         hands = Hands(pilot)

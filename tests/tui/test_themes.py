@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tui.terminal.detect import Surroundings
 from tui.themes import ANSI, DARK, THEMES, choose_theme, name_following
 
 
@@ -24,7 +25,7 @@ from tui.themes import ANSI, DARK, THEMES, choose_theme, name_following
 def test_a_terminal_with_few_colours_begins_with_its_own(
     environ: dict[str, str], theme: str
 ) -> None:
-    assert choose_theme(environ) == theme
+    assert choose_theme(Surroundings(environ=environ)) == theme
 
 
 def test_themes_follow_each_other_round() -> None:

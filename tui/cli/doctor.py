@@ -28,7 +28,9 @@ from tui.cli.run import (
     print_note,
     run_command,
 )
-from tui.terminal.detect import describe_terminal
+from tui.terminal.answers import NO_ANSWERS
+from tui.terminal.detect import Surroundings, describe_terminal
+from tui.terminal.probe import Probe
 from tui.words import count_things
 
 if TYPE_CHECKING:
@@ -47,6 +49,9 @@ PACKAGES = (
     "textual-image",
 )
 
+
+ANSWER_SECONDS = 1.0
+"""How long the terminal is waited for: it may be far away."""
 
 OPTIONAL = ("stability-sdk",)
 """What is missing with newer versions of Python, and nothing here needs."""
@@ -106,11 +111,12 @@ async def diagnose() -> tuple[dict[str, dict[str, Any]], list[str]]:
     problems: list[str] = []
     facts: dict[str, dict[str, Any]] = {
         "program": _describe_program(problems),
-        "terminal": dict(describe_terminal(os.environ)),
+        "terminal": {},
         "history": {},
         "engines": {},
     }
     settings = _read_settings(problems)
+    facts["terminal"] = await asyncio.to_thread(_describe_terminal, settings)
     with _noting(problems):
         directory = find_data_directory()
         facts["history"]["folder"] = str(directory)
@@ -136,6 +142,19 @@ def _read_settings(problems: list[str]) -> Settings:
     with _noting(problems):
         return load_user_settings()
     return Settings()
+
+
+def _describe_terminal(settings: Settings) -> dict[str, Any]:
+    interface = settings.interface
+    answers, tmux = NO_ANSWERS, None
+    if interface.ask_terminal and os.isatty(0) and os.isatty(1):
+        with Probe(0, os.environ) as probe:
+            answers, _ = probe.finish(ANSWER_SECONDS)
+            tmux = probe.tmux
+    around = Surroundings(
+        images=interface.images, colours=interface.colours, answers=answers, tmux=tmux
+    )
+    return dict(describe_terminal(around))
 
 
 def _describe_program(problems: list[str]) -> dict[str, Any]:

@@ -52,6 +52,22 @@ def open_darkroom(
         str | None,
         typer.Option("--profile", help="The host of this name in config.toml, for every command."),
     ] = None,
+    images: Annotated[
+        str | None,
+        typer.Option(
+            "--images",
+            metavar="HOW",
+            help="How the darkroom shows images: kitty, sixel, cells, none; auto finds out.",
+        ),
+    ] = None,
+    colours: Annotated[
+        str | None,
+        typer.Option(
+            "--colours",
+            metavar="COUNT",
+            help="How many colours it sends: truecolor, 256, 16, none; auto finds out.",
+        ),
+    ] = None,
     version: Annotated[
         bool,
         typer.Option(
@@ -65,12 +81,15 @@ def open_darkroom(
 
         os.environ[PROFILE_VARIABLE] = profile
     if context.invoked_subcommand is not None:
+        for name, value in (("images", images), ("colours", colours)):
+            if value is not None:
+                _refuse(name, value, f"--{name} is of the darkroom, which no command opens.")
         if session is not None:
             _check_session(context, context.invoked_subcommand)
         return
     from tui import start
 
-    raise typer.Exit(start.open_darkroom(session))
+    raise typer.Exit(start.open_darkroom(session, images=images, colours=colours))
 
 
 def _check_session(context: typer.Context, name: str) -> None:
@@ -82,11 +101,14 @@ def _check_session(context: typer.Context, name: str) -> None:
         if any(parameter.name == "session" for parameter in command.params)
     ]
     if name not in takers:
-        from store.errors import RequestError
-
         has = f"These have one: {', '.join(takers)}."
-        error = RequestError("session", name, f"The command '{name}' has no --session.", has)
-        end_with_error(error, as_json="--json" in sys.argv)
+        _refuse("session", name, f"The command '{name}' has no --session.", has)
+
+
+def _refuse(field: str, value: str, message: str, hint: str = "") -> None:
+    from store.errors import RequestError
+
+    end_with_error(RequestError(field, value, message, hint), as_json="--json" in sys.argv)
 
 
 def register_all() -> None:

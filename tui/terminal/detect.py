@@ -1,15 +1,15 @@
-"""What the terminal can show, told by its environment alone.
+"""What the terminal can show, told by its environment and by what it answers.
 
 A widget asks the app that it is in: `get_display(self.app)` gives a `Display` with
 `glyphs`, `has_unicode`, `colours` and `image_protocol`. There is an app from `compose` and
 `on_mount` on, not yet in `__init__`, so ask where something is drawn, or on mount. The app
-settles it once, in its own `__init__`: `self.terminal_display = read_display(environ, images)`
-with `images` the setting `[interface] images`. An app without that attribute (the bare hosts
-of tests) counts as one in the terminal of `os.environ`. No widget reads the environment.
+settles it, first in its own `__init__`: `self.terminal_display = read_display(…)`. An app without
+that attribute (the bare hosts of tests) counts as one in the terminal of `os.environ`. No widget
+reads the environment.
 
-Nothing is asked of the terminal: a question that crosses a slow link is answered late, and
-the answer lands in the text that the person types. Nothing here imports Textual, so it can
-run before Textual reads its own settings at import.
+What the person has set wins, then what the terminal answered (`tui.terminal.probe`), then what its
+environment tells. Nothing here imports Textual, so it can run before Textual reads its own
+settings at import.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Literal, cast
 
 import msgspec
 
+from tui.terminal.answers import NO_ANSWERS, Answers
 from tui.terminal.glyphs import ASCII, UNICODE, Glyphs
 
 ImageProtocol = Literal["kitty", "sixel", "cells", "none"]
@@ -31,23 +32,45 @@ Colours = Literal["truecolor", "256", "16", "none"]
 IMAGE_SETTINGS: tuple[str, ...] = ("auto", "kitty", "sixel", "cells", "none")
 """Values of `[interface] images`."""
 
+COLOUR_SETTINGS: tuple[str, ...] = ("auto", "truecolor", "256", "16", "none")
+"""Values of `[interface] colours`."""
+
 _KITTY_TERMS = ("xterm-kitty", "xterm-ghostty")
 _KITTY_PROGRAMS = ("ghostty",)
+_PLACEHOLDER_NAMES = ("kitty", "ghostty")
+"""How terminals name themselves that show images in the place of characters.
+
+Others answer that they have the protocol and lack that part, without which an image stays where
+it was put when the screen changes around it.
+"""
+
+_TRUECOLOR_NAMES = (
+    *_PLACEHOLDER_NAMES,
+    *("wezterm", "foot", "iterm2", "vte", "konsole", "contour", "mintty", "windows terminal"),
+)
+_CELL = (10, 20)
 _SIXEL_TERMS = ("foot", "foot-extra", "mlterm", "contour", "contour-latest")
 _SIXEL_PROGRAMS = ("WezTerm", "iTerm.app", "mintty")
 _TRUECOLOR_TERMS = (*_KITTY_TERMS, *_SIXEL_TERMS, "alacritty", "wezterm", "tmux-direct")
 _TRUECOLOR_PROGRAMS = (*_KITTY_PROGRAMS, *_SIXEL_PROGRAMS, "vscode", "Hyper")
 _TEXT_TERMS = ("linux", "dumb", "vt100", "vt102", "vt220", "ansi")
 _COLOUR_SYSTEMS: dict[str, Colours] = {"truecolor": "truecolor", "256": "256", "standard": "16"}
+_TEXTUAL_SYSTEMS = {own: textual for textual, own in _COLOUR_SYSTEMS.items()}
 _COERCED_CTYPES = ("C.UTF-8", "C.utf8", "UTF-8")
 
 
 class Display(msgspec.Struct, frozen=True, kw_only=True):
-    """What one terminal can show: signs, colours, images."""
+    """What one terminal can show: signs, colours, images.
+
+    `cell`: width and height of a cell in pixels. `is_wrapped`: what tmux does not know has to be
+    wrapped for it.
+    """
 
     glyphs: Glyphs
     colours: Colours
     image_protocol: ImageProtocol
+    cell: tuple[int, int] = _CELL
+    is_wrapped: bool = False
 
     @property
     def has_unicode(self) -> bool:
@@ -55,12 +78,39 @@ class Display(msgspec.Struct, frozen=True, kw_only=True):
         return self.glyphs.has_unicode
 
 
-def read_display(environ: Mapping[str, str] = os.environ, images: str = "auto") -> Display:
-    """What the terminal of `environ` can show; `images` is the setting of that name."""
+class Tmux(msgspec.Struct, frozen=True, kw_only=True):
+    """The tmux around us: whether it passes on what it does not know, and its own terminal."""
+
+    has_passthrough: bool = False
+    features: tuple[str, ...] = ()
+    term: str = ""
+
+
+class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
+    """All by which it is decided what to show: settings, answers, environment."""
+
+    environ: Mapping[str, str] = os.environ
+    images: str = "auto"
+    colours: str = "auto"
+    answers: Answers = NO_ANSWERS
+    tmux: Tmux | None = None
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the terminal is at the far end of a link."""
+        return bool(self.environ.get("SSH_CONNECTION") or self.environ.get("SSH_TTY"))
+
+
+def read_display(surroundings: Surroundings | None = None) -> Display:
+    """What the terminal can show; by `os.environ` alone if nothing else is known."""
+    around = surroundings or Surroundings()
+    protocol = explain_image_protocol(around)[0]
     return Display(
-        glyphs=choose_glyphs(environ),
-        colours=find_colours(environ),
-        image_protocol=choose_image_protocol(environ, images),
+        glyphs=choose_glyphs(around.environ),
+        colours=explain_colours(around)[0],
+        image_protocol=protocol,
+        cell=around.answers.cell or _CELL,
+        is_wrapped=protocol == "kitty" and bool(around.environ.get("TMUX")),
     )
 
 
@@ -75,36 +125,47 @@ def choose_glyphs(environ: Mapping[str, str]) -> Glyphs:
     return UNICODE if has_unicode(environ) else ASCII
 
 
-def choose_image_protocol(environ: Mapping[str, str], setting: str = "auto") -> ImageProtocol:
-    """How to show images in this terminal; see `explain_image_protocol`."""
-    return explain_image_protocol(environ, setting)[0]
-
-
-def explain_image_protocol(
-    environ: Mapping[str, str], setting: str = "auto"
-) -> tuple[ImageProtocol, str]:
+def explain_image_protocol(around: Surroundings) -> tuple[ImageProtocol, str]:
     """How to show images in this terminal, and why so, in words.
 
-    `setting` other than `auto` wins. Otherwise a pixel protocol is used only where the
-    terminal is known to have it, is not reached through tmux or screen, and is not at the
-    far end of a link, where one image in pixels weighs about 1 MB against 0.1 MB in cells.
+    A setting other than `auto` wins. A pixel protocol is used only where the terminal is known to
+    have all of it. Over a link that is kitty's alone: it takes a small image as it is, where the
+    others want each pixel of the screen.
     """
+    environ, answers = around.environ, around.answers
     term, program = environ.get("TERM", ""), environ.get("TERM_PROGRAM", "")
-    if setting in IMAGE_SETTINGS and setting != "auto":
-        return cast(ImageProtocol, setting), "the setting interface.images says so"
+    if around.images in IMAGE_SETTINGS and around.images != "auto":
+        return cast(ImageProtocol, around.images), "the setting interface.images says so"
     if term in ("", "dumb"):
         return "none", f"TERM is {term or 'not set'}"
-    if multiplexer := find_multiplexer(environ):
-        return "cells", f"inside {multiplexer}, which may not pass pixels on"
-    if environ.get("SSH_CONNECTION") or environ.get("SSH_TTY"):
-        return "cells", "over SSH an image in pixels is ten times larger"
     if not has_unicode(environ):
         return "cells", "the locale is not UTF-8"
+    if multiplexer := find_multiplexer(environ):
+        return _explain_multiplexed(multiplexer, around)
+    if answers.is_whole:
+        named = f"{answers.name or 'the terminal'} answers"
+        if answers.has_kitty and answers.name.lower().startswith(_PLACEHOLDER_NAMES):
+            return "kitty", f"{named} that it has kitty graphics"
+        if answers.has_sixel and around.is_remote:
+            return "cells", "over SSH an image in sixels is ten times larger"
+        if answers.has_sixel:
+            return "sixel", f"{named} that it has sixel graphics"
+        return "cells", f"{named} that it has no pixel protocol that is known here"
     if term in _KITTY_TERMS or program in _KITTY_PROGRAMS:
         return "kitty", f"{program or term} has the kitty graphics protocol"
+    if around.is_remote:
+        return "cells", "over SSH an image in pixels is ten times larger"
     if term in _SIXEL_TERMS or program in _SIXEL_PROGRAMS:
         return "sixel", f"{program or term} has sixel graphics"
     return "cells", "no pixel protocol is known for this terminal"
+
+
+def _explain_multiplexed(name: str, around: Surroundings) -> tuple[ImageProtocol, str]:
+    if around.tmux is None or around.tmux.term not in _KITTY_TERMS:
+        return "cells", f"inside {name}, which may not pass pixels on"
+    if not around.tmux.has_passthrough:
+        return "cells", "tmux passes no pixels on: `set -g allow-passthrough on` lets it"
+    return "kitty", f"tmux passes pixels on to {around.tmux.term}"
 
 
 def find_multiplexer(environ: Mapping[str, str]) -> str:
@@ -117,23 +178,42 @@ def find_multiplexer(environ: Mapping[str, str]) -> str:
     return ""
 
 
-def find_colours(environ: Mapping[str, str]) -> Colours:
-    """How many colours may be sent: by NO_COLOR, COLORTERM, TERM_PROGRAM and TERM.
+def explain_colours(around: Surroundings) -> tuple[Colours, str]:
+    """How many colours may be sent, and why so, in words.
 
-    TEXTUAL_COLOR_SYSTEM, by which Textual itself decides, wins over all but the first.
+    By NO_COLOR, the setting, TEXTUAL_COLOR_SYSTEM (by which Textual itself decides), what the
+    terminal or its tmux says, COLORTERM, TERM_PROGRAM and TERM.
     """
+    environ, answers = around.environ, around.answers
     term, program = environ.get("TERM", ""), environ.get("TERM_PROGRAM", "")
-    if "NO_COLOR" in environ or term in ("", "dumb", "vt100", "vt102", "vt220"):
-        return "none"
+    if "NO_COLOR" in environ:
+        return "none", "NO_COLOR is set"
+    if around.colours in COLOUR_SETTINGS and around.colours != "auto":
+        return cast(Colours, around.colours), "the setting interface.colours says so"
+    if term in ("", "dumb", "vt100", "vt102", "vt220"):
+        return "none", f"TERM is {term or 'not set'}"
     if chosen := _COLOUR_SYSTEMS.get(environ.get("TEXTUAL_COLOR_SYSTEM", "")):
-        return chosen
+        return chosen, f"TEXTUAL_COLOR_SYSTEM is {environ['TEXTUAL_COLOR_SYSTEM']}"
+    if answers.has_truecolor:
+        return "truecolor", f"{answers.name or 'the terminal'} answers that it keeps any colour"
+    if around.tmux is not None and "RGB" in around.tmux.features:
+        return "truecolor", "tmux says that its terminal has any colour"
+    if answers.name.lower().startswith(_TRUECOLOR_NAMES):
+        return "truecolor", f"{answers.name} has any colour"
     if environ.get("COLORTERM", "").strip().lower() in ("truecolor", "24bit"):
-        return "truecolor"
+        return "truecolor", f"COLORTERM is {environ['COLORTERM']}"
+    by_term: Colours = "256" if "256" in term else "16"
+    told = "told by TERM (COLORTERM is not set)"
     if find_multiplexer(environ):
-        return "256" if "256" in term else "16"
+        return by_term, told
     if term in _TRUECOLOR_TERMS or program in _TRUECOLOR_PROGRAMS or term.endswith("-direct"):
-        return "truecolor"
-    return "256" if "256" in term else "16"
+        return "truecolor", f"{program or term} has any colour"
+    return by_term, told
+
+
+def is_text_terminal(environ: Mapping[str, str]) -> bool:
+    """Whether the terminal is one of those that may show what they do not understand."""
+    return environ.get("TERM", "") in ("", *_TEXT_TERMS)
 
 
 def has_unicode(environ: Mapping[str, str] = os.environ) -> bool:
@@ -153,49 +233,65 @@ def has_unicode(environ: Mapping[str, str] = os.environ) -> bool:
     return not chosen or "utf-8" in chosen.lower() or "utf8" in chosen.lower()
 
 
-def prepare_environment(environ: MutableMapping[str, str], protocol: ImageProtocol) -> None:
+def prepare_environment(environ: MutableMapping[str, str], around: Surroundings) -> None:
     """Set what Textual reads at import, where the person has not. Call before that import.
 
     COLORTERM does not cross SSH, so that a terminal known for 16 million colours would get
-    256; the kitty protocol even carries the image's number in a colour and shows nothing
-    when that is rounded. Over SSH nothing moves by itself.
+    256. Over SSH nothing moves by itself.
     """
-    colours = find_colours(environ)
-    if protocol == "kitty" or colours == "truecolor":
-        environ.setdefault("TEXTUAL_COLOR_SYSTEM", "truecolor")
-    if environ.get("SSH_CONNECTION") or environ.get("SSH_TTY"):
+    if around.colours in _TEXTUAL_SYSTEMS:
+        environ["TEXTUAL_COLOR_SYSTEM"] = _TEXTUAL_SYSTEMS[around.colours]
+    elif around.colours == "none":
+        environ["NO_COLOR"] = "1"
+    if around.is_remote:
         environ.setdefault("TEXTUAL_ANIMATIONS", "none")
         environ.setdefault("TEXTUAL_FPS", "30")
 
 
-def describe_terminal(
-    environ: Mapping[str, str] = os.environ, setting: str = "auto"
-) -> dict[str, str]:
+def note_colours(environ: MutableMapping[str, str], colours: Colours) -> None:
+    """Let Textual's console and programs that are started here know of any colour."""
+    if colours == "truecolor":
+        environ["COLORTERM"] = "truecolor"
+
+
+def describe_terminal(around: Surroundings) -> dict[str, str]:
     """Facts about the terminal, by name, each one line, for a report."""
-    protocol, why = explain_image_protocol(environ, setting)
+    environ, answers = around.environ, around.answers
     locale = [
         f"{name}={environ[name]}" for name in ("LC_ALL", "LC_CTYPE", "LANG") if environ.get(name)
     ]
     program = f"{environ.get('TERM_PROGRAM', '')} {environ.get('TERM_PROGRAM_VERSION', '')}"
-    over_ssh = bool(environ.get("SSH_CONNECTION") or environ.get("SSH_TTY"))
     return {
         "terminal": environ.get("TERM", "") or "TERM is not set",
         "program": program.strip() or "not told",
-        "colours": _explain_colours(environ),
-        "pictures": f"{protocol}: {why}",
+        "asked": ", ".join(answers.asked) or "nothing",
+        "answered": describe_answers(answers),
+        "colours": ": ".join(explain_colours(around)),
+        "pictures": ": ".join(explain_image_protocol(around)),
         "glyphs": "Unicode" if has_unicode(environ) else "ASCII",
         "locale": ", ".join(locale) or "none set",
-        "multiplexer": find_multiplexer(environ) or "none",
-        "link": "SSH" if over_ssh else "local",
+        "multiplexer": _describe_multiplexer(around),
+        "link": "SSH" if around.is_remote else "local",
     }
 
 
-def _explain_colours(environ: Mapping[str, str]) -> str:
-    colours = find_colours(environ)
-    if "NO_COLOR" in environ:
-        return f"{colours}: NO_COLOR is set"
-    if environ.get("TEXTUAL_COLOR_SYSTEM") in _COLOUR_SYSTEMS:
-        return f"{colours}: TEXTUAL_COLOR_SYSTEM is {environ['TEXTUAL_COLOR_SYSTEM']}"
-    if environ.get("COLORTERM"):
-        return f"{colours}: COLORTERM is {environ['COLORTERM']}"
-    return f"{colours}: told by TERM (COLORTERM is not set)"
+def describe_answers(answers: Answers) -> str:
+    """What the terminal answered, in one line."""
+    said = [answers.name] if answers.name else []
+    if answers.has_truecolor is not None:
+        said.append("any colour" if answers.has_truecolor else "a palette of colours")
+    said += ["kitty graphics"] * answers.has_kitty + ["sixel graphics"] * answers.has_sixel
+    if answers.cell is not None:
+        said.append(f"cells of {answers.cell[0]}x{answers.cell[1]} pixels")
+    if not answers.is_whole:
+        said.append("no end of its answers" if said else "nothing")
+    when = " (remembered)" if answers.is_remembered else ""
+    return f"{', '.join(said) or 'nothing that is known here'}{when}"
+
+
+def _describe_multiplexer(around: Surroundings) -> str:
+    name = find_multiplexer(around.environ) or "none"
+    if around.tmux is None:
+        return name
+    passes = "passes on" if around.tmux.has_passthrough else "does not pass on"
+    return f"{name} in {around.tmux.term or 'no terminal'}, {passes} what it does not know"

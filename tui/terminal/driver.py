@@ -31,7 +31,9 @@ from textual.message import Message
 from textual.messages import InBandWindowResize
 
 from tui.bursts import Burst, Input
+from tui.terminal.answers import Answers
 from tui.terminal.encoding import open_output
+from tui.terminal.probe import Opening
 from tui.terminal.sequences import Part, Splitter, choose_encoding
 
 READ_BYTES = 1 << 14
@@ -54,6 +56,14 @@ KEYBOARD_MODE = (
     KITTY_DISAMBIGUATE_ESCAPE_CODES | KITTY_REPORT_ALL_KEYS | KITTY_REPORT_ASSOCIATED_TEXT
 )
 """What Textual asks of a terminal with the kitty keyboard protocol."""
+
+
+class TerminalAnswered(Message):
+    """The terminal has said what it can show, later than it was waited for."""
+
+    def __init__(self, answers: Answers) -> None:
+        super().__init__()
+        self.answers = answers
 
 
 class Keyboard:
@@ -127,6 +137,7 @@ class TerminalDriver(LinuxDriver):
         if self._file is not None:
             self._file = open_output(self._file)
         self._is_stopped = False
+        self._opening: Opening = getattr(app, "terminal_opening", None) or Opening()
 
     # Input
 
@@ -135,12 +146,16 @@ class TerminalDriver(LinuxDriver):
         splitter = Splitter(choose_encoding(sys.__stdin__.encoding if sys.__stdin__ else None))
         keyboard = Keyboard()
         gone_since = 0.0
+        if self._opening.typed:
+            self._take(self._opening.typed, splitter, keyboard)
         while not self.exit_event.is_set():
             now = time.monotonic()
             is_ready, data = self._read(LOOK_SECONDS)
             if data:
                 gone_since = 0.0
                 self._take(data, splitter, keyboard)
+                if answers := self._opening.listen(data):
+                    self.send_message(TerminalAnswered(answers))
             elif is_ready:
                 gone_since = gone_since or now
                 if now - gone_since >= GONE_SECONDS:

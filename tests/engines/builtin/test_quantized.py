@@ -62,6 +62,7 @@ def checked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return CHECKED
 
 
+@pytest.mark.exhaustive
 def test_every_product_of_an_image_keeps_its_bound(checked: list[Any]) -> None:
     made = Pipeline(load_weights(), 1)
     run(made, make_quick_request(steps=3, cfg_scale=30.0))

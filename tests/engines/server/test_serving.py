@@ -152,6 +152,7 @@ def test_a_program_of_the_documentation_gets_the_pixels_of_generate(
 
 
 @needs_sdk
+@pytest.mark.exhaustive
 async def test_the_sdks_own_command_saves_what_the_engine_makes(
     served: Served, tmp_path: Path
 ) -> None:
@@ -213,6 +214,7 @@ def find_sdk_port() -> int:
 
 
 @needs_sdk
+@pytest.mark.exhaustive
 def test_the_sdk_uses_tls_and_its_key_where_the_port_ends_in_443(
     home: Path, certificate: Path, key_file: Path, tmp_path: Path
 ) -> None:
@@ -231,6 +233,7 @@ def test_the_sdk_uses_tls_and_its_key_where_the_port_ends_in_443(
 
 
 @needs_sdk
+@pytest.mark.exhaustive
 def test_the_sdk_at_a_port_of_tls_that_does_not_end_in_443_is_told_what_to_set(
     home: Path, certificate: Path, tmp_path: Path
 ) -> None:

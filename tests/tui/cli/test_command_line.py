@@ -138,6 +138,7 @@ def settle(request: Request, files: dict[str, str], *, is_plain: bool) -> Reques
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
+@pytest.mark.exhaustive
 def test_the_line_asks_for_the_same_request(
     request: Request, is_plain: bool, form: int, files: dict[str, str]
 ) -> None:

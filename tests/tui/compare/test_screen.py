@@ -216,6 +216,7 @@ TERMINALS: Mapping[str, Mapping[str, str]] = {
         mark(("none", (60, 40))),
     ],
 )
+@pytest.mark.samples(2)
 async def test_every_view_in_every_terminal(
     darkroom: MemoryDarkroom, terminal: str, size: tuple[int, int]
 ) -> None:
@@ -230,6 +231,7 @@ async def test_every_view_in_every_terminal(
 
 
 @pytest.mark.parametrize("protocol", ["kitty", "sixel"])
+@pytest.mark.samples(1)
 async def test_every_view_in_real_pixels(darkroom: MemoryDarkroom, protocol: ImageProtocol) -> None:
     one, other, _ = darkroom.images
     async with open_comparison(darkroom, one, other) as (pilot, screen):
@@ -260,6 +262,7 @@ async def test_without_images_the_words_are_left(darkroom: MemoryDarkroom) -> No
 # From the other screens
 
 
+@pytest.mark.exhaustive
 async def test_from_compose_and_history_and_back_into_the_editor(tmp_path: Path) -> None:
     darkroom = DeskDarkroom(tmp_path, Draft())
     for number in (1, 2, 3):

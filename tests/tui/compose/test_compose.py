@@ -78,6 +78,7 @@ def test_every_binding_has_an_action_behind_it() -> None:
         lambda size: size in ((120, 40), (60, 24), (80, 16)),
     ),
 )
+@pytest.mark.samples(2)
 async def test_everything_is_in_reach_at_every_size(
     tmp_path: Path, columns: int, rows: int
 ) -> None:
@@ -100,6 +101,7 @@ async def test_everything_is_in_reach_at_every_size(
         assert "ctrl+j generate" in last
 
 
+@pytest.mark.exhaustive
 async def test_turning_the_terminal_keeps_an_open_editor(tmp_path: Path) -> None:
     darkroom = DeskDarkroom(tmp_path, START)
     async with running(darkroom) as (app, pilot):
@@ -147,6 +149,7 @@ async def test_the_palette_runs_the_same_actions(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("theme", [theme.name for theme in THEMES])
+@pytest.mark.samples(1)
 async def test_every_look_defines_every_role_and_is_kept(tmp_path: Path, theme: str) -> None:
     definition = next(each for each in THEMES if each.name == theme)
     assert {name for name in definition.variables if name.startswith("role-")} == set(ROLES)

@@ -107,6 +107,7 @@ async def test_an_earlier_prompt_is_found_by_words_or_letters(
         assert app.screen is app.compose_screen
 
 
+@pytest.mark.exhaustive
 async def test_it_is_searched_for_while_typing_too(tmp_path: Path) -> None:
     darkroom = make_darkroom(tmp_path)
     async with running(darkroom) as (app, pilot):

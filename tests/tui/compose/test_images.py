@@ -86,6 +86,7 @@ def test_a_model_that_starts_from_no_image_says_so_where_others_of_its_engine_do
         assert explain_start({"stability": known}, "stability", model) == reason
 
 
+@pytest.mark.exhaustive
 async def test_schedules_step_and_stay_in_order(tmp_path: Path) -> None:
     darkroom = DeskDarkroom(tmp_path, START)
     darkroom.add_image()
@@ -146,6 +147,7 @@ async def test_a_file_is_asked_for_until_it_is_an_image(tmp_path: Path) -> None:
         assert darkroom.draft.parent_id is None
 
 
+@pytest.mark.exhaustive
 async def test_a_mask_must_have_the_size_of_the_image(tmp_path: Path) -> None:
     (tmp_path / "small.png").write_bytes(make_png(3, 32))
     (tmp_path / "right.png").write_bytes(make_png(4, 128))
@@ -227,6 +229,7 @@ async def test_a_photograph_is_taken_as_it_looks(tmp_path: Path) -> None:
         await wait_for(lambda: "50% is made anew" in read_screen(app), "the share")
 
 
+@pytest.mark.exhaustive
 async def test_what_was_lost_of_an_image_is_told_again_in_the_next_session(tmp_path: Path) -> None:
     darkroom = DeskDarkroom(tmp_path, START)
     found = await darkroom.add_input(make_photograph(6, size=(128, 192)))
@@ -319,6 +322,7 @@ async def test_what_was_said_of_a_verification_ends_with_it(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("size", [(120, 40), (80, 24), (60, 18)])
+@pytest.mark.samples(1)
 async def test_every_row_is_whole_at_any_size(tmp_path: Path, size: tuple[int, int]) -> None:
     draft = with_place(START, part="parameters")
     darkroom = DeskDarkroom(tmp_path, draft)

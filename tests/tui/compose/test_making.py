@@ -139,6 +139,7 @@ async def test_verify_shows_the_verdict_in_words(
         await wait_for(lambda: words in get_panel(app).said, words)
 
 
+@pytest.mark.exhaustive
 async def test_a_terminal_without_glyphs_gets_ascii_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,6 +182,7 @@ async def test_regenerate_says_what_came_out_and_marks_the_child(tmp_path: Path)
         assert seeds.index("✓") < seeds.index("· ")
 
 
+@pytest.mark.exhaustive
 async def test_an_older_image_can_be_chosen_from_the_strip(tmp_path: Path) -> None:
     darkroom = DeskDarkroom(tmp_path, START)
     older = darkroom.add_image(make_request(seed=11))

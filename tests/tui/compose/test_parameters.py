@@ -185,6 +185,7 @@ async def test_several_images_take_the_seeds_that_follow(tmp_path: Path) -> None
         assert [job.request.parameters.seed for job in darkroom.jobs] == [5, 6, 7]
 
 
+@pytest.mark.exhaustive
 async def test_a_long_model_keeps_its_revision_where_there_is_little_room(tmp_path: Path) -> None:
     model = "safelight-128-v1@3"
     darkroom = DeskDarkroom(tmp_path, msgspec.structs.replace(START, model=model))

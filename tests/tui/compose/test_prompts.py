@@ -58,6 +58,7 @@ async def test_add_edit_and_leave_write_every_character(tmp_path: Path) -> None:
         assert "moving" in read_screen(app)
 
 
+@pytest.mark.exhaustive
 async def test_a_long_text_keeps_its_lines_from_the_first_key_on(tmp_path: Path) -> None:
     """An arrow key goes where it would once the field has the height of its lines."""
     text = "K1uJkl7Jau7+jq0+d-y==0jqKdujq+a 1hK7q"
@@ -147,6 +148,7 @@ async def test_typing_after_the_equals_sign_replaces_the_weight(tmp_path: Path) 
 @pytest.mark.parametrize(
     "wrong", keep(["11", "abc", "-10.5", "1e", "nan"], {"11", "nan"}.__contains__)
 )
+@pytest.mark.samples(1)
 async def test_a_wrong_weight_is_explained_and_not_accepted(tmp_path: Path, wrong: str) -> None:
     darkroom = DeskDarkroom(tmp_path, THREE)
     async with running(darkroom) as (app, pilot):
@@ -181,6 +183,7 @@ async def test_words_beyond_the_limit_are_counted_and_struck(tmp_path: Path) -> 
         assert "5 words fall off after 77 tokens" in read_screen(app)
 
 
+@pytest.mark.exhaustive
 async def test_a_text_without_spaces_is_struck_where_its_tokens_end(tmp_path: Path) -> None:
     text = "城堡在山上，月光，湖水，" * 12
     draft = with_place(Draft(prompts=(DraftPrompt(text=text),), seed=5))
@@ -200,6 +203,7 @@ async def test_a_paste_keeps_its_control_characters_visible_and_harmless(tmp_pat
         assert texts(darkroom.draft)[1] == "x␛]52;c;aGk=␇y\nz"
 
 
+@pytest.mark.exhaustive
 async def test_sixty_four_prompts_are_the_most(tmp_path: Path) -> None:
     draft = with_place(Draft(prompts=(DraftPrompt(text="x"),) * 64, seed=5))
     darkroom = DeskDarkroom(tmp_path, draft)
@@ -225,6 +229,7 @@ def weights(draft: Draft) -> list[tuple[str, float]]:
 
 
 @pytest.mark.parametrize("key", ["enter", "escape", "tab"])
+@pytest.mark.samples(1)
 async def test_several_prompts_in_one_text_become_rows(tmp_path: Path, key: str) -> None:
     darkroom = DeskDarkroom(tmp_path, THREE)
     async with running(darkroom) as (app, pilot):
@@ -276,6 +281,7 @@ async def test_a_text_that_was_not_touched_is_not_read_again(tmp_path: Path) -> 
         assert weights(darkroom.draft) == [("A::2 B", 1)]
 
 
+@pytest.mark.exhaustive
 async def test_more_prompts_than_the_stack_takes_stay_one_text(tmp_path: Path) -> None:
     draft = with_place(Draft(prompts=(DraftPrompt(text="x"),) * 63, seed=5))
     darkroom = DeskDarkroom(tmp_path, draft)

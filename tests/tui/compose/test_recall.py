@@ -95,6 +95,7 @@ async def test_without_an_image_the_reason_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("key", ["ctrl+y", "ctrl+shift+z", "U"])
+@pytest.mark.samples(1)
 async def test_what_was_undone_is_made_again_until_something_else_is_changed(
     tmp_path: Path, key: str
 ) -> None:
@@ -115,6 +116,7 @@ async def test_what_was_undone_is_made_again_until_something_else_is_changed(
         assert len(darkroom.draft.prompts) == 2
 
 
+@pytest.mark.exhaustive
 async def test_the_seed_field_takes_the_seed_of_an_image_before(tmp_path: Path) -> None:
     darkroom, _, _ = make_darkroom(tmp_path)
     async with running(darkroom) as (app, pilot):
@@ -159,6 +161,7 @@ async def test_the_title_says_what_differs_between_image_and_stack(tmp_path: Pat
         assert newer.id == app.compose_screen.making.image.id  # type: ignore[union-attr]
 
 
+@pytest.mark.exhaustive
 async def test_what_is_made_of_the_stack_has_no_mark_and_another_image_has(tmp_path: Path) -> None:
     darkroom, older, _ = make_darkroom(tmp_path)
     async with running(darkroom) as (app, pilot):

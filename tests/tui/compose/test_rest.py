@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from engines.capabilities import Capabilities
 from engines.stability_rest.models import CAPABILITIES
 from store.records import Draft, DraftPrompt
@@ -31,6 +33,7 @@ def make_draft(field: str, **changes: object) -> Draft:
     return with_place(Draft(**values), part="parameters", field=field)  # type: ignore[arg-type]
 
 
+@pytest.mark.exhaustive
 async def test_what_is_lost_stands_under_the_image_while_the_engine_is_chosen(
     tmp_path: Path,
 ) -> None:

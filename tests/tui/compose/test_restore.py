@@ -123,6 +123,7 @@ async def test_the_key_that_sends_waits_for_the_history_and_no_letter_is_lost(
         assert read_message(app) == ""
 
 
+@pytest.mark.exhaustive
 async def test_keys_in_one_burst_do_what_they_would_one_by_one(tmp_path: Path) -> None:
     darkroom = DeskDarkroom(tmp_path, TWO)
     async with running(darkroom) as (app, _):

@@ -150,6 +150,7 @@ async def test_keys_go_on_when_the_history_cannot_be_read_and_it_is_read_when_it
 
 
 @pytest.mark.parametrize("burst", [("down", "j", "v"), ("j", "j", "enter")])
+@pytest.mark.samples(1)
 async def test_keys_pressed_right_after_h_act_on_the_history(
     tmp_path: Path, burst: tuple[str, ...]
 ) -> None:

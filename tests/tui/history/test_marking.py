@@ -210,6 +210,7 @@ class FailingDarkroom(MemoryDarkroom):
 
 
 @pytest.mark.parametrize("keys", [["3"], ["space", "3"]])
+@pytest.mark.samples(1)
 async def test_what_cannot_be_written_is_said(keys: list[str]) -> None:
     darkroom = FailingDarkroom()
     source = make_history(2)

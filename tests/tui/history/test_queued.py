@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from store.records import JobState, Purpose, Relation, Verdict
 from tests.factories import make_request
 from tests.screens import read_screen, wait_in_app
@@ -57,6 +59,7 @@ async def test_regenerate_queues_a_child_which_appears_without_losing_the_place(
         assert "made again" in read_screen(pilot.app)
 
 
+@pytest.mark.exhaustive
 async def test_an_image_is_varied_and_made_larger_and_that_is_said_until_it_is_done() -> None:
     darkroom = make_history(1)
     (image,) = darkroom.images

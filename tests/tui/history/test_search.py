@@ -36,6 +36,7 @@ async def test_what_is_wrong_is_marked_below_it_and_the_list_stays() -> None:
         assert screen.history_list.has_focus
 
 
+@pytest.mark.exhaustive
 async def test_a_narrow_terminal_says_what_is_wrong_too() -> None:
     async with open_history(make_history(1), NARROW) as (pilot, _):
         await press(pilot, "slash", *"night sky castle mountain river since:nonsense")

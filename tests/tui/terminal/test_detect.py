@@ -1,21 +1,39 @@
-"""What is told of a terminal by its environment."""
+"""What a terminal can show, by its environment and its answers."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from tui.terminal.answers import Answers
 from tui.terminal.detect import (
-    choose_image_protocol,
+    Surroundings,
+    Tmux,
     describe_terminal,
-    find_colours,
+    explain_colours,
+    explain_image_protocol,
     get_display,
     has_unicode,
+    note_colours,
     prepare_environment,
     read_display,
 )
 from tui.terminal.glyphs import ASCII
 
 UTF8 = {"LANG": "en_US.UTF-8"}
+REMOTE = {"SSH_CONNECTION": "::1 1 ::1 22"}
+XTERM = {**UTF8, "TERM": "xterm-256color"}
+KITTY = Answers(name="kitty(0.42.1)", has_kitty=True, is_whole=True)
+SIXEL = Answers(name="XTerm(390)", has_sixel=True, is_whole=True)
+
+
+def choose(environ: dict[str, str], **known: Any) -> str:
+    return explain_image_protocol(Surroundings(environ=environ, **known))[0]
+
+
+def count(environ: dict[str, str], **known: Any) -> str:
+    return explain_colours(Surroundings(environ=environ, **known))[0]
 
 
 @pytest.mark.parametrize(
@@ -29,7 +47,8 @@ UTF8 = {"LANG": "en_US.UTF-8"}
         ({"TERM": "tmux-256color", "TERM_PROGRAM": "ghostty"}, "cells"),
         ({"TERM": "xterm-kitty", "TMUX": "/tmp/tmux"}, "cells"),
         ({"TERM": "screen.xterm-kitty"}, "cells"),
-        ({"TERM": "xterm-kitty", "SSH_CONNECTION": "::1 1 ::1 22"}, "cells"),
+        ({"TERM": "xterm-kitty", "SSH_CONNECTION": "::1 1 ::1 22"}, "kitty"),
+        ({"TERM": "foot", "SSH_CONNECTION": "::1 1 ::1 22"}, "cells"),
         ({"TERM": "xterm-kitty", "LANG": "C"}, "cells"),
         ({"TERM": "dumb"}, "none"),
         ({}, "none"),
@@ -38,12 +57,12 @@ UTF8 = {"LANG": "en_US.UTF-8"}
 def test_pixels_only_where_the_terminal_is_known_to_have_them(
     environ: dict[str, str], protocol: str
 ) -> None:
-    assert choose_image_protocol({**UTF8, **environ}, "auto") == protocol
+    assert choose({**UTF8, **environ}) == protocol
 
 
 @pytest.mark.parametrize("setting", ["kitty", "sixel", "cells", "none"])
 def test_the_setting_wins(setting: str) -> None:
-    assert choose_image_protocol({"TERM": "tmux-256color", "TMUX": "x"}, setting) == setting
+    assert choose({"TERM": "tmux-256color", "TMUX": "x"}, images=setting) == setting
 
 
 @pytest.mark.parametrize(
@@ -60,7 +79,7 @@ def test_the_setting_wins(setting: str) -> None:
     ],
 )
 def test_colours(environ: dict[str, str], colours: str) -> None:
-    assert find_colours(environ) == colours
+    assert count(environ) == colours
 
 
 @pytest.mark.parametrize(
@@ -82,34 +101,103 @@ def test_signs_beyond_ascii_need_a_utf8_locale(environ: dict[str, str], expected
     assert has_unicode(environ) is expected
 
 
-def test_kitty_pictures_force_all_colours_because_the_number_of_the_picture_is_a_colour() -> None:
-    environ = {"TERM": "xterm-kitty"}
-    prepare_environment(environ, "kitty")
-    assert environ["TEXTUAL_COLOR_SYSTEM"] == "truecolor"
+@pytest.mark.parametrize(
+    ("answers", "here", "over_ssh"),
+    [
+        (KITTY, "kitty", "kitty"),
+        (Answers(name="ghostty 1.2", has_kitty=True, is_whole=True), "kitty", "kitty"),
+        # These have the protocol without its characters that stand for an image.
+        (
+            Answers(name="WezTerm", has_kitty=True, has_sixel=True, is_whole=True),
+            "sixel",
+            "cells",
+        ),
+        (Answers(name="Konsole 24", has_kitty=True, is_whole=True), "cells", "cells"),
+        (SIXEL, "sixel", "cells"),
+        (Answers(name="VTE(7600)", is_whole=True), "cells", "cells"),
+        (Answers(), "cells", "cells"),
+    ],
+)
+def test_what_the_terminal_answers_decides_about_pixels(
+    answers: Answers, here: str, over_ssh: str
+) -> None:
+    assert choose(XTERM, answers=answers) == here
+    assert choose(XTERM | REMOTE, answers=answers) == over_ssh
+    assert choose(XTERM | {"LANG": "C"}, answers=answers) == "cells"
+    assert choose(XTERM | {"TERM": "screen"}, answers=answers) == "cells"
+
+
+def test_inside_tmux_pixels_need_its_leave_and_a_terminal_that_has_them() -> None:
+    environ = {**UTF8, "TERM": "tmux-256color", "TMUX": "x"}
+    allowed = Tmux(has_passthrough=True, term="xterm-kitty")
+    display = read_display(Surroundings(environ=environ, tmux=allowed))
+    assert (display.image_protocol, display.is_wrapped) == ("kitty", True)
+    for tmux in (
+        Tmux(has_passthrough=False, term="xterm-kitty"),
+        Tmux(has_passthrough=True, term="xterm-256color"),
+        None,
+    ):
+        assert choose(environ, tmux=tmux) == "cells"
+    forbidden = Surroundings(environ=environ, tmux=Tmux(term="xterm-kitty"))
+    assert "allow-passthrough on" in describe_terminal(forbidden)["pictures"]
+
+
+def test_colours_are_those_that_the_terminal_keeps() -> None:
+    assert count(XTERM, answers=Answers(has_truecolor=True)) == "truecolor"
+    assert count(XTERM, answers=Answers(has_truecolor=False)) == "256"
+    assert count(XTERM, answers=Answers(name="foot(1.16)")) == "truecolor"
+    assert count(XTERM, tmux=Tmux(features=("clipboard", "RGB"))) == "truecolor"
+    assert count(XTERM, tmux=Tmux(features=("clipboard",))) == "256"
+    assert count(XTERM, answers=KITTY, colours="16") == "16"
+    assert count(XTERM | {"NO_COLOR": "1"}, answers=KITTY, colours="16") == "none"
+
+
+def test_textual_and_what_is_started_here_hear_of_the_colours() -> None:
+    environ = dict(XTERM)
+    note_colours(environ, "256")
+    assert environ == XTERM
+    note_colours(environ, "truecolor")
+    assert environ["COLORTERM"] == "truecolor"
+    for setting, system in (("16", "standard"), ("256", "256"), ("truecolor", "truecolor")):
+        environ = dict(XTERM)
+        prepare_environment(environ, Surroundings(environ=environ, colours=setting))
+        assert environ["TEXTUAL_COLOR_SYSTEM"] == system
+    prepare_environment(environ, Surroundings(environ=environ, colours="none"))
+    assert "NO_COLOR" in environ
 
 
 def test_what_the_person_set_stays() -> None:
     environ = {"TERM": "xterm-kitty", "TEXTUAL_COLOR_SYSTEM": "256", "SSH_TTY": "/dev/pts/0"}
-    prepare_environment(environ, "kitty")
+    prepare_environment(environ, Surroundings(environ=environ))
     assert environ["TEXTUAL_COLOR_SYSTEM"] == "256"
     assert environ["TEXTUAL_ANIMATIONS"] == "none"
 
 
 def test_the_facts_say_what_was_chosen_and_why() -> None:
-    facts = describe_terminal({"TERM": "tmux-256color", "TMUX": "x", "LANG": "C.UTF-8"}, "auto")
+    facts = describe_terminal(
+        Surroundings(environ={"TERM": "tmux-256color", "TMUX": "x", "LANG": "C.UTF-8"})
+    )
     assert facts["terminal"] == "tmux-256color"
     assert facts["pictures"].startswith("cells: inside tmux")
     assert facts["colours"].startswith("256")
     assert facts["multiplexer"] == "tmux"
     assert facts["locale"] == "LANG=C.UTF-8"
     assert facts["glyphs"] == "Unicode"
-    assert "kitty" in describe_terminal({"TERM": "dumb"}, "kitty")["pictures"]
+    assert (
+        "kitty"
+        in describe_terminal(Surroundings(environ={"TERM": "dumb"}, images="kitty"))["pictures"]
+    )
+    facts = describe_terminal(Surroundings(environ=XTERM, answers=SIXEL))
+    assert facts["answered"] == "XTerm(390), sixel graphics"
+    assert facts["pictures"] == "sixel: XTerm(390) answers that it has sixel graphics"
 
 
 class Settled:
     """An app that knows what its terminal shows."""
 
-    terminal_display = read_display({"TERM": "vt100", "LANG": "C.UTF-8"}, "none")
+    terminal_display = read_display(
+        Surroundings(environ={"TERM": "vt100", "LANG": "C.UTF-8"}, images="none")
+    )
 
 
 def test_what_the_app_has_settled_on_holds_for_every_widget(
@@ -126,6 +214,6 @@ def test_what_the_app_has_settled_on_holds_for_every_widget(
 
 def test_textuals_own_setting_decides_the_colours_unless_there_shall_be_none() -> None:
     environ = {"TERM": "xterm-kitty", "TEXTUAL_COLOR_SYSTEM": "256"}
-    assert find_colours(environ) == "256"
-    assert "TEXTUAL_COLOR_SYSTEM" in describe_terminal(environ)["colours"]
-    assert find_colours(environ | {"NO_COLOR": "1"}) == "none"
+    assert count(environ) == "256"
+    assert "TEXTUAL_COLOR_SYSTEM" in describe_terminal(Surroundings(environ=environ))["colours"]
+    assert count(environ | {"NO_COLOR": "1"}) == "none"

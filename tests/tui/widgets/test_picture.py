@@ -7,7 +7,7 @@ from textual.pilot import Pilot
 
 from tests.factories import make_plain, make_png
 from tests.screens import read_screen, wait_in_app
-from tui.terminal.detect import Display, read_display
+from tui.terminal.detect import Display, Surroundings, read_display
 from tui.widgets.picture import Picture
 
 
@@ -92,7 +92,7 @@ async def test_a_damaged_image_is_explained_in_its_place() -> None:
 
 async def test_where_pictures_are_off_the_words_stand_there() -> None:
     app = Shower()
-    app.terminal_display = read_display({"TERM": "dumb"})
+    app.terminal_display = read_display(Surroundings(environ={"TERM": "dumb"}))
     async with app.run_test(size=(80, 24)) as pilot:
         picture = await show(pilot, make_png(1), "a fish\nin a pond")
         await wait_in_app(pilot, lambda: "in a pond" in read_screen(app), "the words")
