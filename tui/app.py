@@ -27,6 +27,7 @@ from tui.compose.screen import ComposeScreen
 from tui.darkroom import Darkroom
 from tui.image_screen import ImageScreen
 from tui.keys import KeyQueue, Reasoned, Released, Said, list_places, split_keys
+from tui.terminal.answers import Answers
 from tui.terminal.detect import Surroundings, explain_colours, note_colours, read_display
 from tui.terminal.filter import ControlFilter, ShapeFilter
 from tui.terminal.probe import Opening, Probe
@@ -155,14 +156,18 @@ class SafelightApp(Reasoned, App[None]):
         self.set_keymap({name: ",".join(split_keys(keys)) for name, keys in self.keymap.items()})
         self.compose_screen = ComposeScreen(darkroom, session, self.keymap)
 
+    @property
+    def answers(self) -> Answers:
+        """What the terminal has said of itself."""
+        return self._around.answers
+
     def on_terminal_answered(self, event: TerminalAnswered) -> None:
         """Show images as the terminal turns out to show them, and know all of it the next time."""
-        remember_answers(self.darkroom.directory, self._around.environ, event.answers)
         self._around = msgspec.structs.replace(self._around, answers=event.answers)
         found, before = read_display(self._around), self.terminal_display
         if found.colours != before.colours:
             # Rich keeps what it has made of a style.
-            self.notify("The terminal answered late. The next start uses all its colours.")
+            self.say("The terminal answered late. The next start uses all its colours.")
         self.terminal_display = msgspec.structs.replace(found, colours=before.colours)
         if self.terminal_display != before:
             for picture in self.screen.query(Picture):
@@ -421,9 +426,7 @@ def run_app(
 
     darkroom = Darkroom(directory, settings)
     answers, opening = probe.finish()
-    if answers.is_whole:
-        remember_answers(directory, around.environ, answers)
-    elif answers.asked:
+    if answers.asked and not answers.is_whole:
         answers = recall_answers(directory, around.environ) or answers
     around = msgspec.structs.replace(around, answers=answers, tmux=probe.tmux)
     # Textual's console looks at the environment as it is now.
@@ -433,4 +436,7 @@ def run_app(
     watch_hangup(app)
     collect_seldom()
     app.run(mouse=settings.interface.mouse)
+    # Not before: the first start makes the folder.
+    if app.answers.is_whole and not app.answers.is_remembered:
+        remember_answers(directory, around.environ, app.answers)
     return app.return_code or 0

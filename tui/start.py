@@ -46,7 +46,12 @@ def open_darkroom(
     ):
         if given is not None and given not in known:
             return _explain(f"--{name} {given} is not known.", f"Known: {', '.join(known)}.")
-    around = Surroundings(images=images or interface.images, colours=colours or interface.colours)
+    # As it is now: Textual and others change it.
+    around = Surroundings(
+        environ=dict(os.environ),
+        images=images or interface.images,
+        colours=colours or interface.colours,
+    )
     # Textual reads its own settings when it is imported.
     prepare_environment(os.environ, around)
     if settings.keys and (faults := _find_key_faults(settings.keys)):
