@@ -169,6 +169,10 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gallery]:
     directory: Path = tmp_path_factory.mktemp("gallery") / "data"
     with Database.open(directory) as db:
         fill(db)
+        for table in ("image", "verification", "input"):
+            statement = f"SELECT count(*) FROM {table} WHERE seal IS NULL"
+            with db.raw() as connection:
+                assert connection.execute(statement).fetchone() == (0,)
         with (
             closing(sqlite3.connect(":memory:")) as whole,
             closing(sqlite3.connect(db.path, isolation_level=None)) as connection,

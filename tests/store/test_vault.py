@@ -211,6 +211,15 @@ def test_a_torn_answer_is_ignored_and_does_not_hide_the_next(vault: Vault, kept:
     assert vault.read_spool(JOB) == [b"whole", b"next"]
 
 
+def test_an_answer_that_was_changed_on_the_disk_does_not_hide_the_next(vault: Vault) -> None:
+    vault.spool(JOB, b"whole")
+    path = next(vault.directory.glob("spool/*"))
+    vault.spool(JOB, b"changed")
+    path.write_bytes(path.read_bytes()[:-1] + b"D")
+    vault.spool(JOB, b"next")
+    assert vault.read_spool(JOB) == [b"whole", b"next"]
+
+
 def test_an_answer_of_which_only_the_length_reached_the_disk_is_ignored(vault: Vault) -> None:
     vault.spool(JOB, b"whole")
     path = next(vault.directory.glob("spool/*"))

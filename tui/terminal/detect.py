@@ -49,6 +49,10 @@ _TRUECOLOR_NAMES = (
     *("wezterm", "foot", "iterm2", "vte", "konsole", "contour", "mintty", "windows terminal"),
 )
 _CELL = (10, 20)
+
+IMAGE_BYTES = 4 * 1024 * 1024
+REMOTE_IMAGE_BYTES = 96 * 1024
+"""How large an image may be that is sent in pixels, here and over a link."""
 _SIXEL_TERMS = ("foot", "foot-extra", "mlterm", "contour", "contour-latest")
 _SIXEL_PROGRAMS = ("WezTerm", "iTerm.app", "mintty")
 _TRUECOLOR_TERMS = (*_KITTY_TERMS, *_SIXEL_TERMS, "alacritty", "wezterm", "tmux-direct")
@@ -63,7 +67,7 @@ class Display(msgspec.Struct, frozen=True, kw_only=True):
     """What one terminal can show: signs, colours, images.
 
     `cell`: width and height of a cell in pixels. `is_wrapped`: what tmux does not know has to be
-    wrapped for it.
+    wrapped for it. `image_bytes`: how large an image may be that is sent in pixels.
     """
 
     glyphs: Glyphs
@@ -71,6 +75,7 @@ class Display(msgspec.Struct, frozen=True, kw_only=True):
     image_protocol: ImageProtocol
     cell: tuple[int, int] = _CELL
     is_wrapped: bool = False
+    image_bytes: int = IMAGE_BYTES
 
     @property
     def has_unicode(self) -> bool:
@@ -111,6 +116,7 @@ def read_display(surroundings: Surroundings | None = None) -> Display:
         image_protocol=protocol,
         cell=around.answers.cell or _CELL,
         is_wrapped=protocol == "kitty" and bool(around.environ.get("TMUX")),
+        image_bytes=REMOTE_IMAGE_BYTES if around.is_remote else IMAGE_BYTES,
     )
 
 
@@ -140,6 +146,8 @@ def explain_image_protocol(around: Surroundings) -> tuple[ImageProtocol, str]:
         return "none", f"TERM is {term or 'not set'}"
     if not has_unicode(environ):
         return "cells", "the locale is not UTF-8"
+    if (colours := explain_colours(around)[0]) in ("16", "none"):
+        return "cells", f"pixels need 256 colours, and there are {colours}"
     if multiplexer := find_multiplexer(environ):
         return _explain_multiplexed(multiplexer, around)
     if answers.is_whole:

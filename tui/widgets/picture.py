@@ -1,6 +1,6 @@
 """One image in the terminal: in cells, in real pixels (kitty, sixel), or in words.
 
-Nothing is asked of the terminal, not even by the package that draws real pixels.
+Nothing is asked of the terminal, not even by the package that draws sixels.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import io
 import sys
 import threading
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from rich.segment import Segment
 from rich.style import Style
@@ -25,6 +25,14 @@ from store.errors import SafelightError
 from tui.terminal.cells import Row, draw_cells, fit_cells
 from tui.terminal.detect import Colours, Display, ImageProtocol, get_display
 from tui.terminal.filter import ControlFilter
+from tui.terminal.kitty import (
+    count_images,
+    list_diacritics,
+    make_png,
+    place_image,
+    remove_image,
+    send_image,
+)
 from tui.text import show_safely
 from tui.work import start_work
 
@@ -77,6 +85,7 @@ class Picture(Widget):
         self._strips: dict[tuple[int, int, int, Style], Strip] = {}
         self._drawn_for: tuple[object, ...] | None = None
         self._child: Widget | None = None
+        self._sent: _Sent | None = None
 
     def show_image(self, data: bytes | None, *, caption: str = "") -> None:
         """Show the image in `data` (PNG, JPEG or WebP), or none.
@@ -111,7 +120,12 @@ class Picture(Widget):
 
     def on_mount(self) -> None:
         """Draw what was given before there was a place for it."""
+        self.app.app_resume_signal.subscribe(self, self._send_again)
         self._start_drawing()
+
+    def on_unmount(self) -> None:
+        """Leave nothing in the terminal."""
+        self._replace_sent(None)
 
     def on_resize(self, event: events.Resize) -> None:
         """Draw again for the new size."""
@@ -138,19 +152,42 @@ class Picture(Widget):
         try:
             if data is None or protocol == "none":
                 await self._replace_child(None)
+                self._replace_sent(None)
                 self._rows = []
+            elif protocol == "kitty":
+                sent, rows = await asyncio.to_thread(_prepare_kitty, data, size, display)
+                await self._replace_child(None)
+                self._replace_sent(sent)
+                self._rows = rows
             elif protocol == "cells":
                 rows = await asyncio.to_thread(_draw_data, data, size, display)
                 await self._replace_child(None)
+                self._replace_sent(None)
                 self._rows = rows
             else:
                 self._rows = []
-                await self._replace_child(await _make_pixel_widget(protocol, data, size))
+                self._replace_sent(None)
+                await self._replace_child(await _make_sixel_widget(data, size))
         except SafelightError as error:
             self._rows, self._fault = [], show_safely(str(error))
         self._drawn_for = wanted
         self._strips.clear()
         self.refresh()
+
+    def _replace_sent(self, sent: _Sent | None) -> None:
+        """Send an image in the place of the last one, which the terminal forgets."""
+        before, self._sent = self._sent, sent
+        self._write("" if sent is None else sent.messages)
+        self._write("" if before is None else before.removal)
+
+    def _send_again(self, _: object = None) -> None:
+        """The program was stopped, and another may have cleared the terminal."""
+        if self._sent is not None:
+            self._write(self._sent.messages)
+
+    def _write(self, data: str) -> None:
+        if data and (driver := self.app._driver) is not None:
+            driver.write(data)
 
     async def _replace_child(self, child: Widget | None) -> None:
         if self._child is not None:
@@ -162,6 +199,11 @@ class Picture(Widget):
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Without the filter that turns palette colours into others: they are chosen here."""
         filters = super().get_line_filters()
+        if self._sent is not None:
+            # Its characters belong to nobody, and the number of the image is their colour.
+            return [
+                kept for kept in filters if not isinstance(kept, ControlFilter | ANSIToTruecolor)
+            ]
         if not self._rows or get_display(self.app).colours == "truecolor":
             return filters
         return [kept for kept in filters if not isinstance(kept, ANSIToTruecolor)]
@@ -182,7 +224,7 @@ class Picture(Widget):
         if not 0 <= row < len(self._rows):
             return Strip.blank(width, style)
         line = self._rows[row]
-        length = sum([len(segment.text) for segment in line])
+        length = sum([segment.cell_length for segment in line])
         left = (width - length) // 2
         drawn = [Segment(text, own or style) for text, own, _ in line]
         return Strip(
@@ -212,6 +254,29 @@ def _draw_data(data: bytes, size: Size, display: Display) -> list[Row]:
     return draw_cells(image, columns, rows, display.colours, has_blocks=display.has_unicode)
 
 
+class _Sent(NamedTuple):
+    """An image that the terminal holds: what sends it, and what makes the terminal forget it."""
+
+    messages: str
+    removal: str
+
+
+def _prepare_kitty(data: bytes, size: Size, display: Display) -> tuple[_Sent, list[Row]]:
+    image = open_for_display(data)
+    most = len(list_diacritics())
+    columns, rows = fit_cells(
+        image.width, image.height, min(size.width, most), min(size.height, most)
+    )
+    number = next(count_images())
+    png = make_png(image, columns, rows, display.cell, display.image_bytes)
+    wrap = display.is_wrapped
+    sent = _Sent(
+        send_image(png, number, columns, rows, is_wrapped=wrap),
+        remove_image(number, is_wrapped=wrap),
+    )
+    return sent, place_image(number, columns, rows)
+
+
 def open_for_display(data: bytes) -> PillowImage:
     """The decoded image, as it looks; call it in a thread.
 
@@ -225,27 +290,27 @@ def open_for_display(data: bytes) -> PillowImage:
 # Real pixels
 
 
-async def _make_pixel_widget(protocol: ImageProtocol, data: bytes, size: Size) -> Widget:
+async def _make_sixel_widget(data: bytes, size: Size) -> Widget:
     """A widget that shows the image in `data` within `size` cells.
 
     Raises `StoreError` when the image cannot be decoded.
     """
-    make, image = await asyncio.to_thread(_prepare, protocol, data)
+    make, image = await asyncio.to_thread(_prepare_sixel, data)
     columns, rows = fit_cells(image.width, image.height, size.width, size.height)
     widget: Widget = make(image)
     widget.styles.width, widget.styles.height = columns, rows
     return widget
 
 
-def _prepare(protocol: ImageProtocol, data: bytes) -> tuple[Any, PillowImage]:
+def _prepare_sixel(data: bytes) -> tuple[Any, PillowImage]:
     image = open_for_display(data).convert("RGB")
     image.thumbnail((_PIXELS_AT_MOST, _PIXELS_AT_MOST))
     with _importing:
-        return _load_widget_class(protocol), image
+        return _load_sixel_class(), image
 
 
 @cache
-def _load_widget_class(protocol: ImageProtocol) -> Any:
+def _load_sixel_class() -> Any:
     """textual-image's widget, imported without asking the terminal anything.
 
     The package asks at import, in the middle of the person's typing, and waits 0.1 s for an
@@ -256,11 +321,11 @@ def _load_widget_class(protocol: ImageProtocol) -> Any:
     sys.__stdout__ = io.TextIOWrapper(io.BytesIO())  # type: ignore[misc]
     try:
         from textual_image._terminal import CellSize, get_cell_size
-        from textual_image.widget import SixelImage, TGPImage
+        from textual_image.widget import SixelImage
     finally:
         sys.__stdout__ = real  # type: ignore[misc]
     get_cell_size._result = CellSize(*_read_cell_size())  # type: ignore[attr-defined]
-    return TGPImage if protocol == "kitty" else _make_sixel_class(SixelImage)
+    return _make_sixel_class(SixelImage)
 
 
 def _read_cell_size() -> tuple[int, int]:

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
 import msgspec
 import pytest
 
-from engines.base import EngineError, Event, Failure, Produced, Progressed, StageReached, Warned
+from engines.base import (
+    EngineError,
+    Event,
+    Failure,
+    Produced,
+    Progressed,
+    Run,
+    StageReached,
+    Warned,
+)
 from engines.registry import EngineRegistry
 from engines.worker.job import JobExecution, check_produced
 from engines.worker.worker import Worker
 from store import history, queue
 from store.database import Database
+from store.errors import FileUnavailable
 from store.records import EnvironmentRecord, FinishReason, Image, Job, JobState, Purpose, Verdict
+from store.request import Request
 from tests.engines.worker.scripted import IMAGE, Scripted, make_settings, use
 from tests.factories import SEED, make_hosted_request, make_plain, make_quick_request
 from tests.store.helpers import execute
@@ -75,6 +86,32 @@ async def test_the_record_holds_all_that_was_told(
     assert (image.width, image.height, image.seed) == (128, 128, SEED)
     assert (image.session, image.finish_reason) == ("evening", FinishReason.SUCCESS)
     assert 0 <= image.seconds < 30
+
+
+class Interrupted(Scripted):
+    """One whose first image meets a disk that is away for a moment."""
+
+    async def generate(self, request: Request, run: Run) -> AsyncGenerator[Event, None]:
+        if not self.calls:
+            self.calls += 1
+            raise FileUnavailable("The disk is away.", "Wait.")
+        async for event in super().generate(request, run):
+            yield event
+
+
+@pytest.mark.parametrize("purpose", [Purpose.VERIFY, Purpose.REGENERATE])
+async def test_what_stood_in_the_way_for_a_moment_is_no_verdict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, purpose: Purpose
+) -> None:
+    image = await make(tmp_path, monkeypatch)
+    engine = use(monkeypatch, Interrupted(*STAGES, IMAGE, is_free=True))
+    with Database.open(tmp_path) as database:
+        job = queue.enqueue_comparison(database, image.id, purpose)
+        await work(tmp_path)
+        done = queue.get_job(database, job.id)
+        [found] = history.list_verifications(database, image.id)
+    assert (engine.calls, done.state) == (2, JobState.DONE)
+    assert found.verdict is Verdict.IDENTICAL
 
 
 async def test_without_a_word_of_its_own_the_engines_environment_is_recorded(

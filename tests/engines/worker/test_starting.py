@@ -61,6 +61,20 @@ def test_a_file_that_cannot_be_opened_is_named_before_anything_is_queued(
     assert queue.list_jobs(database) == []
 
 
+def test_what_a_worker_says_on_its_way_down_stands_in_its_log(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "python"
+    program.write_text("#!/bin/sh\necho said plainly\necho said of a fault >&2\nexit 1\n")
+    program.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(program))
+    with pytest.raises(StoreError, match="did not start"):
+        process.ensure_worker(database.directory)
+    log = (database.directory / LOG_NAME).read_text()
+    assert "said plainly" in log
+    assert "said of a fault" in log
+
+
 def test_who_waits_for_the_history_does_not_stand_in_line_for_the_start(tmp_path: Path) -> None:
     with (
         Database.open(tmp_path) as holder,
