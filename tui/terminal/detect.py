@@ -15,6 +15,7 @@ settings at import.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, MutableMapping
 from typing import Literal, cast
 
@@ -43,6 +44,10 @@ _PLACEHOLDER_NAMES = ("kitty", "ghostty")
 Others answer that they have the protocol and lack that part, without which an image stays where
 it was put when the screen changes around it.
 """
+
+_KITTY_VERSION = re.compile(r"kitty\((\d{1,6})\.(\d{1,6})")
+_PLACEHOLDERS_SINCE = (0, 28)
+"""The first kitty that has them."""
 
 _TRUECOLOR_NAMES = (
     *_PLACEHOLDER_NAMES,
@@ -152,7 +157,7 @@ def explain_image_protocol(around: Surroundings) -> tuple[ImageProtocol, str]:
         return _explain_multiplexed(multiplexer, around)
     if answers.is_whole:
         named = f"{answers.name or 'the terminal'} answers"
-        if answers.has_kitty and answers.name.lower().startswith(_PLACEHOLDER_NAMES):
+        if answers.has_kitty and _has_placeholders(answers.name):
             return "kitty", f"{named} that it has kitty graphics"
         if answers.has_sixel and around.is_remote:
             return "cells", "over SSH an image in sixels is ten times larger"
@@ -166,6 +171,13 @@ def explain_image_protocol(around: Surroundings) -> tuple[ImageProtocol, str]:
     if term in _SIXEL_TERMS or program in _SIXEL_PROGRAMS:
         return "sixel", f"{program or term} has sixel graphics"
     return "cells", "no pixel protocol is known for this terminal"
+
+
+def _has_placeholders(name: str) -> bool:
+    """Whether the terminal of this name shows images in the place of characters."""
+    if found := _KITTY_VERSION.match(name):
+        return (int(found[1]), int(found[2])) >= _PLACEHOLDERS_SINCE
+    return name.lower().startswith(_PLACEHOLDER_NAMES)
 
 
 def _explain_multiplexed(name: str, around: Surroundings) -> tuple[ImageProtocol, str]:

@@ -113,6 +113,8 @@ def test_signs_beyond_ascii_need_a_utf8_locale(environ: dict[str, str], expected
             "cells",
         ),
         (Answers(name="Konsole 24", has_kitty=True, is_whole=True), "cells", "cells"),
+        (Answers(name="kitty(0.26.5)", has_kitty=True, is_whole=True), "cells", "cells"),
+        (Answers(name="kitty(1.0.0)", has_kitty=True, is_whole=True), "kitty", "kitty"),
         (SIXEL, "sixel", "cells"),
         (Answers(name="VTE(7600)", is_whole=True), "cells", "cells"),
         (Answers(), "cells", "cells"),
