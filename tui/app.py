@@ -360,6 +360,12 @@ class SafelightApp(Reasoned, App[None]):
             LineageScreen(self.darkroom, event.image, compose.draft, compose.session, self.keymap)
         )
 
+    def on_image_screen_view_wanted(self, event: ImageScreen.ViewWanted) -> None:
+        """Show the image that is meant there on the whole screen."""
+        from tui.viewer import ViewerScreen
+
+        self.push_screen(ViewerScreen(event.screen, self.keymap))
+
     async def on_lineage_screen_image_opened(self, event: LineageScreen.ImageOpened) -> None:
         """The image of a tree is shown in the history, in the one that is open if there is one."""
         from tui.history.screen import HistoryScreen

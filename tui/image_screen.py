@@ -101,6 +101,14 @@ class ImageScreen(Reasoned, Screen[None]):
             id="image.lineage",
         ),
         Binding(
+            "z",
+            "view",
+            "whole screen",
+            tooltip="The image on the whole screen: + - zoom, arrows pan, n p the next and the one "
+            "before",
+            id="image.view",
+        ),
+        Binding(
             "y",
             "copy_command",
             "copy command",
@@ -169,6 +177,13 @@ class ImageScreen(Reasoned, Screen[None]):
             super().__init__()
             self.error = error
 
+    class ViewWanted(Message):
+        """The image of `screen` shall be shown on the whole screen."""
+
+        def __init__(self, screen: ImageScreen) -> None:
+            super().__init__()
+            self.screen = screen
+
     def __init__(self, darkroom: Darkroom, session: str | None = None) -> None:
         super().__init__()
         self.darkroom = darkroom
@@ -183,7 +198,7 @@ class ImageScreen(Reasoned, Screen[None]):
         """Why an action on the image cannot be run now."""
         image, darkroom = self.image, self.darkroom
         match action:
-            case "copy_command" | "choose_parts" | "open_lineage" | "compare":
+            case "copy_command" | "choose_parts" | "open_lineage" | "compare" | "view":
                 return "" if image is not None else NO_IMAGE
             case "verify" | "regenerate" | "start_from" | "vary" | "enlarge":
                 if reason := darkroom.explain_writing():
@@ -205,6 +220,14 @@ class ImageScreen(Reasoned, Screen[None]):
         """Ask for the lineage of the image."""
         if self.image is not None:
             self.post_message(self.LineageWanted(self.image))
+
+    def action_view(self) -> None:
+        """Ask for the image on the whole screen."""
+        self.post_message(self.ViewWanted(self))
+
+    def step(self, images: int) -> bool:
+        """Mean another image, so many further down or up; whether there is one."""
+        return False
 
     def action_choose_parts(self) -> None:
         """Let the person choose what of the image goes into the editor."""

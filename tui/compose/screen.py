@@ -515,6 +515,16 @@ class ComposeScreen(ImageScreen):
     def _choose_image(self, event: RecentStrip.ImageChosen) -> None:
         self.choose(event.image)
 
+    def step(self, images: int) -> bool:
+        """Show another image of the strip, so many further back."""
+        numbers = [image.number for image in self.images]
+        shown = self.making.image
+        place = numbers.index(shown.number) + images if shown and shown.number in numbers else 0
+        if not 0 <= place < len(numbers):
+            return False
+        self.choose(self.images[place])
+        return True
+
     def choose(self, image: Image | None) -> None:
         """Show `image` from now on; the newest one, whichever it is, when None or newest."""
         is_newest = image is not None and bool(self.images) and image.id == self.images[0].id

@@ -158,7 +158,7 @@ class HistoryScreen(ImageScreen):
             id="history.import",
         ),
         Binding(
-            "z",
+            "Z",
             "turn_thumbnails",
             "thumbnails",
             tooltip="Thumbnails in the list or one line an image; on a contact sheet their size",
@@ -274,6 +274,12 @@ class HistoryScreen(ImageScreen):
         if marked := self.history_list.count_marked():
             found = f"{marked:,} marked, {found}"
         self._left.border_subtitle = found if len(pages) else ""
+
+    def step(self, images: int) -> bool:
+        """Move the cursor so many images down the list."""
+        before = self.history_list.cursor
+        self.history_list.action_move(images)
+        return self.history_list.cursor != before
 
     def _take_image(self, image: Image | None) -> None:
         """Another image is under the cursor, or its record is another one."""

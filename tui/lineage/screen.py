@@ -169,6 +169,12 @@ class LineageScreen(ImageScreen):
         event.stop()
         self.post_message(self.ImageOpened(event.image))
 
+    def step(self, images: int) -> bool:
+        """Move the cursor so many lines down the tree."""
+        before = self.tree_view.cursor_line
+        self.tree_view.cursor_line += images
+        return self.tree_view.cursor_line != before
+
     def action_open_lineage(self) -> None:
         """Begin anew with the image under the cursor."""
         if self.image is not None:

@@ -138,7 +138,7 @@ async def test_an_empty_history_says_what_to_do_and_no_key_fails() -> None:
     async with open_history(darkroom) as (pilot, screen):
         await wait_in_app(pilot, lambda: "No image yet" in read_screen(pilot.app), "the advice")
         assert "ctrl+j" in read_screen(pilot.app)
-        await press(pilot, "enter", "v", "r", "y", "down", "end", "z", "1", "tab", "tab")
+        await press(pilot, "enter", "v", "r", "y", "down", "end", "Z", "1", "tab", "tab")
         assert pilot.app.screen is screen
         assert not darkroom.jobs
         first, image = darkroom.add_image(), darkroom.add_image()

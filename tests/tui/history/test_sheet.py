@@ -80,7 +80,7 @@ async def test_its_thumbnails_get_smaller_and_then_as_large_as_they_can_be() -> 
         view = screen.history_list
         found = [view.columns]
         while len(found) < 2 or view.columns > found[0]:
-            await press(pilot, "z")
+            await press(pilot, "Z")
             found.append(view.columns)
             assert len(found) < 9
         assert found[:-1] == sorted(found[:-1])
