@@ -10,6 +10,7 @@ from textual import work
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
+from textual.geometry import Size
 from textual.reactive import var
 
 from store.errors import SafelightError
@@ -30,6 +31,10 @@ from tui.widgets.picture import Picture
 from tui.words import PIXELS_DROPPED
 
 FILES_KEPT = 6
+_LEAST_WIDTH = 20
+_FRAME_ROWS = 2
+"""Rows within the panel beside those of the picture: a line, and the rule above it."""
+
 _TITLE_MARGIN = 2
 """Cells of the panel's inner width that its title leaves free."""
 
@@ -119,6 +124,10 @@ class ImagePanel(Vertical, can_focus=True):
     def on_mount(self) -> None:
         """Say how the first image is made."""
         self._show()
+
+    def get_content_width(self, container: Size, viewport: Size) -> int:
+        """As wide as a square image is that takes all the rows there are."""
+        return max(_LEAST_WIDTH, 2 * (container.height - _FRAME_ROWS))
 
     def on_resize(self) -> None:
         """Another form of the title fits."""
