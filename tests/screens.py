@@ -90,20 +90,23 @@ class Terminal:
         """Take what the program sends for at most `seconds`; returns after the first bytes."""
         if self._master < 0:
             time.sleep(seconds)
-            return
-        ready, _, _ = select.select([self._master], [], [], seconds)
-        if not ready:
-            return
+        elif not self._take(seconds):
+            time.sleep(0.01)
+
+    def _take(self, seconds: float) -> bool:
+        """Take what comes within `seconds`; False where nothing will come any more."""
+        if not select.select([self._master], [], [], seconds)[0]:
+            return True
         try:
             data = os.read(self._master, 65536)
         except OSError as error:
             if error.errno != errno.EIO:
                 raise
-            time.sleep(0.01)
-            return
+            return False
         self.read_at = time.perf_counter()
         self.raw += data
         self._stream.feed(data)
+        return bool(data)
 
     def wait_until(
         self, condition: Callable[[], object], seconds: float = SECONDS, what: str = "the condition"
@@ -141,6 +144,9 @@ class Terminal:
         """Wait until the program has ended; its exit status, or minus the signal."""
         self.wait_until(self._has_ended, seconds, "the end of the program")
         assert self.status is not None
+        # What it said last may lie there unread.
+        while self._master >= 0 and select.select([self._master], [], [], 0)[0] and self._take(0):
+            pass
         return self.status
 
     def _has_ended(self) -> bool:

@@ -112,6 +112,14 @@ class SafelightApp(Reasoned, App[None]):
             id="reopen",
         ),
         Binding(
+            "ctrl+z",
+            "suspend_process",
+            "to the shell",
+            tooltip="Stop the darkroom and go to the shell; fg goes on. Jobs go on meanwhile",
+            show=False,
+            id="suspend",
+        ),
+        Binding(
             "ctrl+q",
             "quit",
             "quit",

@@ -72,6 +72,7 @@ def test_a_document_holds_the_same(
             assert read_document(text).digest == request.digest
 
 
+@pytest.mark.exhaustive
 async def test_the_screen_asks_for_the_same(tmp_path: Path, requests: dict[str, Request]) -> None:
     texts = [text for text in make_texts(COUNT) if mark_controls(text) == text or "\r" in text]
     async with running(DeskDarkroom(tmp_path, Draft(seed=5))) as (app, _):

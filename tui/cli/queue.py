@@ -89,6 +89,8 @@ def cancel(
     async def work() -> None:
         async with open_darkroom() as darkroom:
             found = await darkroom.get_job(job)
+            if found.state.is_final:
+                print_note("There was nothing left to stop.")
             found = await darkroom.cancel(found.id)
         print_line(f"{found.id[:8]}  {name_state(found.state)}")
 

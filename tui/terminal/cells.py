@@ -24,10 +24,12 @@ if TYPE_CHECKING:
 
 Row = list[Segment]
 _Shade = tuple[str, int, int]
-"""A glyph, and the numbers of its ink and its paper among the sixteen colours."""
+"""A glyph, and the numbers of its ink and its paper among the colours of the terminal."""
 
 _GRAIN = 0.3
 """How much the grain of a mixture of two colours counts against it."""
+
+_Shares = tuple[tuple[str, float], ...]
 
 _BLOCK_SHADES = (("░", 0.25), ("▒", 0.5))
 _ASCII_SHADES = (("+", 0.15), ("#", 0.3))
@@ -52,6 +54,9 @@ _ANSI_16 = (
     (255, 255, 255),
 )
 """The sixteen colours as xterm shows them; a terminal's own palette may differ."""
+
+_CUBE_STEPS = (0, 95, 135, 175, 215, 255)
+"""What the levels of the 6 x 6 x 6 cube among 256 colours are; 24 greys follow it, from 8 by 10."""
 
 _SAMPLES = 8
 """Samples a side of one cell: block elements divide a cell in eighths."""
@@ -116,41 +121,41 @@ def _draw_blocks(image: PillowImage, columns: int, rows: int, colours: Colours) 
     outside = cells.sum(2, keepdims=True) - inside
     area = masks.sum(1)
     rest = _SAMPLES**2 - area
-    if colours == "16":
-        return _draw_sixteen(columns, cells, inside / area, outside / rest)
+    if colours in ("16", "256"):
+        return _draw_palette(columns, cells, inside / area, outside / rest, colours)
     best = ((inside**2).sum(1) / area + (outside**2).sum(1) / rest).argmax(1)
     every = np.arange(len(best))
-    ink = _map_colours(inside[every, :, best] / area[best, None], colours)
-    paper = _map_colours(outside[every, :, best] / rest[best, None], colours)
+    ink = _map_colours(inside[every, :, best] / area[best, None])
+    paper = _map_colours(outside[every, :, best] / rest[best, None])
     return _join_cells(columns, [glyphs[index] for index in best], ink, paper)
 
 
-def _draw_sixteen(columns: int, cells: Any, inks: Any, papers: Any) -> list[Row]:
-    """Each cell as a block of two of the sixteen colours, or as a shade that mixes two.
+def _draw_palette(columns: int, cells: Any, inks: Any, papers: Any, colours: Colours) -> list[Row]:
+    """Each cell as a block of two colours of a palette, or as a shade that mixes two.
 
     `cells` (count, 3, 64); `inks`, `papers` (count, 3, blocks): the colours that each block
-    would like to have. Mixing gives a few hundred colours in the place of sixteen; colours
-    far from each other are mixed only where it is worth the grain.
+    would like to have. Mixing gives many colours in the place of few; those far from each other
+    are mixed only where it is worth the grain.
     """
     import numpy as np
 
     glyphs, masks = _load_blocks()
-    palette, _ = _load_palette("16")
-    shades, mixed, grain = _load_mixtures(_BLOCK_SHADES)
     area = masks.sum(1)
-    ink, ink_error = _find_nearest(inks.transpose(0, 2, 1), palette)
-    paper, paper_error = _find_nearest(papers.transpose(0, 2, 1), palette)
+    find = _find_in_256 if colours == "256" else _find_in_16
+    ink, ink_error = find(inks.transpose(0, 2, 1))
+    paper, paper_error = find(papers.transpose(0, 2, 1))
     total = (cells**2).sum((1, 2))[:, None]
     spread = total - (inks**2).sum(1) * area - (papers**2).sum(1) * (_SAMPLES**2 - area)
     block_error = spread + ink_error * area + paper_error * (_SAMPLES**2 - area)
     mean = cells.mean(2)
-    far = _measure_mixtures(mean, mixed, grain)
-    shade_error = far * _SAMPLES**2 + total - (mean**2).sum(1)[:, None] * _SAMPLES**2
-    block, shade = block_error.argmin(1), shade_error.argmin(1)
+    mix = _mix_256 if colours == "256" else _mix_16
+    shades, far = mix(mean, _BLOCK_SHADES)
+    shade_error = far * _SAMPLES**2 + total[:, 0] - (mean**2).sum(1) * _SAMPLES**2
+    block = block_error.argmin(1)
     every = np.arange(len(cells))
-    is_shade = shade_error[every, shade] <= block_error[every, block]
+    is_shade = shade_error <= block_error[every, block]
     chosen = [
-        shades[shade[at]]
+        shades[at]
         if is_shade[at]
         else (glyphs[block[at]], int(ink[at, block[at]]), int(paper[at, block[at]]))
         for at in every
@@ -187,11 +192,10 @@ def _draw_spaces(image: PillowImage, columns: int, rows: int, colours: Colours) 
     import numpy as np
 
     pixels = np.asarray(_resize(image, columns, rows, 1), np.float32).reshape(-1, 3)
-    if colours == "16":
-        shades, mixed, grain = _load_mixtures(_ASCII_SHADES)
-        best = _measure_mixtures(pixels, mixed, grain).argmin(1)
-        return _join_shades(columns, [shades[index] for index in best])
-    paper = _map_colours(pixels, colours)
+    if colours in ("16", "256"):
+        mix = _mix_256 if colours == "256" else _mix_16
+        return _join_shades(columns, mix(pixels, _ASCII_SHADES)[0])
+    paper = _map_colours(pixels)
     return _join_cells(columns, [" "] * len(paper), paper, paper)
 
 
@@ -220,40 +224,40 @@ def _resize(image: PillowImage, columns: int, rows: int, samples: int) -> Pillow
 # From pixels to the colours that the terminal has
 
 
-def _map_colours(colours: Any, depth: Colours) -> list[Color]:
+def _map_colours(colours: Any) -> list[Color]:
     """Rich colours for the rows of `colours` (count, 3), values 0 to 255."""
     import numpy as np
 
-    if depth == "truecolor":
-        # To even values: nobody sees it, and one cell in six is equal to its neighbour more.
-        rounded = np.clip(np.round(colours / 2) * 2, 0, 254).astype(np.uint8)
-        return [Color.from_rgb(*map(int, row)) for row in rounded]
-    palette, first = _load_palette(depth)
-    nearest, _ = _find_nearest(colours, palette)
-    return [_get_color(first + int(index)) for index in nearest]
+    # To even values: nobody sees it, and one cell in six is equal to its neighbour more.
+    rounded = np.clip(np.round(colours / 2) * 2, 0, 254).astype(np.uint8)
+    return [Color.from_rgb(*map(int, row)) for row in rounded]
 
 
-def _find_nearest(colours: Any, palette: Any) -> tuple[Any, Any]:
-    """Index of the nearest of `palette` (count, 3) for `colours` (…, 3), and how far squared."""
+def _find_in_16(colours: Any) -> tuple[Any, Any]:
+    """Number of the nearest of the sixteen for `colours` (…, 3), and how far squared."""
+    import numpy as np
+
+    palette = np.array(_ANSI_16, np.float32)
     square = (colours**2).sum(-1)[..., None]
     distances = square - 2 * colours @ palette.T + (palette**2).sum(1)
     return distances.argmin(-1), distances.min(-1)
 
 
-@cache
-def _load_palette(depth: Colours) -> tuple[Any, int]:
-    """The palette (count, 3) and the number of its first colour.
+def _find_in_256(colours: Any) -> tuple[Any, Any]:
+    """Number of the nearest of 256 for `colours` (…, 3), and how far squared.
 
-    Of 256 the lowest sixteen are left out: each terminal has its own.
+    It is one of the cube or one of the greys. The lowest sixteen are left out: each terminal has
+    its own.
     """
     import numpy as np
 
-    if depth == "16":
-        return np.array(_ANSI_16, np.float32), 0
-    steps = (0, 95, 135, 175, 215, 255)
-    cube = [(red, green, blue) for red in steps for green in steps for blue in steps]
-    greys = [(8 + 10 * level,) * 3 for level in range(24)]
-    return np.array(cube + greys, np.float32), 16
+    steps = np.array(_CUBE_STEPS, np.float32)
+    place = np.abs(colours[..., None] - steps).argmin(-1)
+    grey = np.clip(np.round((colours.mean(-1) - 8) / 10), 0, 23).astype(np.int64)
+    far = ((steps[place] - colours) ** 2).sum(-1)
+    grey_far = ((8 + 10 * grey[..., None] - colours) ** 2).sum(-1)
+    number = 16 + 36 * place[..., 0] + 6 * place[..., 1] + place[..., 2]
+    return np.where(grey_far < far, 232 + grey, number), np.minimum(far, grey_far)
 
 
 @cache
@@ -262,20 +266,70 @@ def _get_color(number: int) -> Color:
     return Color.from_ansi(number)
 
 
-def _measure_mixtures(colours: Any, mixed: Any, grain: Any) -> Any:
-    """How far each of `colours` (count, 3) is from each mixture, grain included."""
-    return ((colours[:, None] - mixed[None]) ** 2).sum(2) + grain
+def _mix_16(colours: Any, shares: _Shares) -> tuple[list[_Shade], Any]:
+    """The best shade for each of `colours` (count, 3), and how far it is, grain included."""
+    import numpy as np
+
+    shades, mixed, grain = _load_mixtures(shares)
+    far = ((colours[:, None] - mixed[None]) ** 2).sum(2) + grain
+    best = far.argmin(1)
+    return [shades[index] for index in best], far[np.arange(len(best)), best]
+
+
+def _mix_256(colours: Any, shares: _Shares) -> tuple[list[_Shade], Any]:
+    """The same of 256: the corners of the cube around each colour, and the greys beside it."""
+    import numpy as np
+
+    steps = np.array(_CUBE_STEPS, np.float32)
+    low = np.clip(np.searchsorted(steps, colours, side="right") - 1, 0, len(steps) - 2)
+    corners = np.array([[n >> 2 & 1, n >> 1 & 1, n & 1] for n in range(8)])
+    places = low[:, None] + corners[None]
+    grey = np.clip(np.floor((colours.mean(1) - 8) / 10), 0, 22).astype(np.int64)
+    greys = grey[:, None] + np.array([0, 1])
+    numbers = np.concatenate((16 + places @ np.array([36, 6, 1]), 232 + greys), 1)
+    near = np.concatenate(
+        (steps[places], np.repeat((8 + 10 * greys)[..., None], 3, 2)), 1, dtype=np.float32
+    )
+    one, other, share, glyphs = _list_pairs(near.shape[1], shares)
+    mixed = near[:, one] * share[:, None] + near[:, other] * (1 - share[:, None])
+    grain = _GRAIN * share * (1 - share) * ((near[:, one] - near[:, other]) ** 2).sum(2)
+    far = ((colours[:, None] - mixed) ** 2).sum(2) + grain
+    best = far.argmin(1)
+    every = np.arange(len(best))
+    inks, papers = numbers[every, one[best]], numbers[every, other[best]]
+    chosen = [
+        (glyphs[at], int(ink), int(paper))
+        for at, ink, paper in zip(best, inks, papers, strict=True)
+    ]
+    return chosen, far[every, best]
 
 
 @cache
-def _load_mixtures(shares: tuple[tuple[str, float], ...]) -> tuple[list[_Shade], Any, Any]:
+def _list_pairs(count: int, shares: _Shares) -> tuple[Any, Any, Any, str]:
+    """All mixtures of two of `count` colours: both, how much of the first, and the glyphs."""
+    import numpy as np
+
+    pairs = [(one, one, 1.0, " ") for one in range(count)]
+    for glyph, share in shares:
+        pairs += [
+            (one, other, share, glyph)
+            for one in range(count)
+            for other in range(count)
+            if one != other and (share < 0.5 or one < other)
+        ]
+    ones, others, amounts, glyphs = zip(*pairs, strict=True)
+    return np.array(ones), np.array(others), np.array(amounts, np.float32), "".join(glyphs)
+
+
+@cache
+def _load_mixtures(shares: _Shares) -> tuple[list[_Shade], Any, Any]:
     """Shades, the colour that each looks like, and its grain.
 
     `shares`: glyphs and how much of a cell each covers.
     """
     import numpy as np
 
-    palette, _ = _load_palette("16")
+    palette = np.array(_ANSI_16, np.float32)
     shades: list[_Shade] = [(" ", number, number) for number in range(16)]
     amounts = [1.0] * 16
     for glyph, amount in shares:

@@ -103,6 +103,7 @@ def requests(draw: Any) -> Request:
 
 @given(requests())
 @settings(max_examples=150, deadline=None)
+@pytest.mark.exhaustive
 def test_every_field_comes_back(request: Request) -> None:
     run = SHELF.make_run("run-7")
     data = serialize(build_message(request, run))

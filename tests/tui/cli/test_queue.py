@@ -32,6 +32,16 @@ def test_a_job_that_waits_for_other_settings_says_so(home: Path) -> None:
     assert [job["is_for_others"] for job in found] == [False, True]
 
 
+def test_of_a_job_that_has_ended_there_is_nothing_left_to_stop(home: Path) -> None:
+    directory = home / "safelight" / "data"
+    with Database.open(directory) as database:
+        (job,) = queue.enqueue(database, [make_request()])
+    first, second = invoke(["cancel", job.id]), invoke(["cancel", job.id])
+    assert (first.stdout, first.stderr) == (f"{job.id[:8]}  cancelled\n", "")
+    assert (second.exit_code, second.stdout) == (0, first.stdout)
+    assert "nothing left to stop" in second.stderr
+
+
 def test_a_job_that_was_left_running_waits_and_says_for_what(home: Path) -> None:
     """As after kill -9 of its worker, or the end of the machine."""
     directory = home / "safelight" / "data"

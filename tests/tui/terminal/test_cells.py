@@ -12,6 +12,9 @@ from rich.color import ColorType
 
 from tui.terminal.cells import Row, draw_cells, fit_cells
 
+SHADES = {"░": 0.25, "▒": 0.5, "+": 0.15, "#": 0.3}
+"""How much of a cell each covers."""
+
 
 def make_image(width: int = 64, height: int = 64) -> Image.Image:
     """A dark green hill below a blue sky with a bright disc."""
@@ -35,8 +38,13 @@ def replay(rows: Sequence[Row], columns: int) -> np.ndarray:
             paper = style.bgcolor.get_truecolor()
             ink = style.color.get_truecolor() if style.color else paper
             for glyph in segment.text:
-                mask = get_mask(glyph)[..., None]
-                cell = np.where(mask, np.array(ink), np.array(paper))
+                if glyph in SHADES:
+                    # From where one sits it is one colour.
+                    part = SHADES[glyph]
+                    cell = np.round(part * np.array(ink) + (1 - part) * np.array(paper))
+                else:
+                    mask = get_mask(glyph)[..., None]
+                    cell = np.where(mask, np.array(ink), np.array(paper))
                 canvas[top * 8 : top * 8 + 8, left * 8 : left * 8 + 8] = cell
                 left += 1
         assert left == columns
@@ -98,7 +106,21 @@ def test_few_colours_are_chosen_nearest_to_the_picture() -> None:
     colours = [colour for style in styles for colour in (style.color, style.bgcolor) if colour]
     assert {colour.type for colour in colours} == {ColorType.EIGHT_BIT}
     assert all(colour.number is not None and colour.number >= 16 for colour in colours)
-    assert measure(image, replay(rows, 40)) > 20
+    assert measure(image, replay(rows, 40)) > 23
+
+
+def test_the_colours_of_a_sky_are_mixed_where_the_palette_lacks_them() -> None:
+    image = Image.linear_gradient("L").resize((64, 64))
+    sky = Image.merge("RGB", [image.point(lambda n, k=k: 60 + n // k) for k in (4, 3, 2)])
+    palette = Image.new("P", (1, 1))
+    steps = (0, 95, 135, 175, 215, 255)
+    cube = [
+        level for red in steps for green in steps for blue in steps for level in (red, green, blue)
+    ]
+    palette.putpalette(cube + [level for n in range(24) for level in (8 + 10 * n,) * 3])
+    nearest = sky.resize((320, 160)).quantize(palette=palette, dither=Image.Dither.NONE)
+    mixed = measure(sky, replay(draw_cells(sky, 40, 20, "256"), 40))
+    assert mixed > measure(sky, np.asarray(nearest.convert("RGB"))) + 3
 
 
 def test_sixteen_colours_are_the_terminals_own() -> None:

@@ -262,6 +262,7 @@ def test_answers_that_come_late_are_no_keys_and_are_known_the_next_time(tmp_path
         leave(terminal)
 
 
+@pytest.mark.exhaustive
 def test_the_flags_go_before_what_the_terminal_answers(tmp_path: Path) -> None:
     with open_darkroom(tmp_path, "--colours", "256", "--images", "cells") as terminal:
         terminal.wait_until(lambda: QUESTIONS["attributes"] in terminal.raw)

@@ -182,6 +182,26 @@ def test_after_a_stop_the_screen_is_drawn_again_and_nothing_starts_twice(tmp_pat
         assert terminal.raw.count(b"\x1b[>25u") == terminal.raw.count(b"\x1b[<u") == 3
 
 
+def test_ctrl_z_goes_to_the_shell_and_comes_back_whole(tmp_path: Path) -> None:
+    environ = {"SAFELIGHT_HOME": str(tmp_path), "HOME": str(tmp_path)}
+    with run_program("guarded", tmp_path, columns=100, rows=30, environ=environ) as terminal:
+        terminal.wait_for_text("worker")
+        terminal.send("a fish")
+        terminal.wait_for_text("a fish")
+        terminal.send("\x1b")
+        terminal.wait_for_text("moving")
+        terminal.wait_for_silence()
+        expected = terminal.text
+        terminal.send("\x1a")
+        terminal.wait_until(lambda: is_stopped(terminal.process_id), what="the stop")
+        terminal.wait_for_silence()
+        assert terminal.is_echoing()
+        go_on(terminal, expected)
+        (tmp_path / "end").touch()
+        terminal.send("\x11")
+        assert terminal.wait_for_end() == 0
+
+
 def test_a_child_process_can_be_ended_by_the_signals_that_the_app_blocks(tmp_path: Path) -> None:
     with run_program("parent", tmp_path) as terminal:
         terminal.wait_for_text("child started")
