@@ -192,10 +192,13 @@ async def run(repeats: int) -> dict[str, list[Figures]]:
     from engines.settings import load_user_settings
     from tui.app import SafelightApp
     from tui.darkroom import Darkroom
+    from tui.terminal.detect import Surroundings
 
     directory = find_data_directory()
     environ = {"TERM": "xterm-256color", "LANG": "C.UTF-8", "COLORTERM": "truecolor"}
-    app = SafelightApp(Darkroom(directory, load_user_settings()), environ=environ)
+    app = SafelightApp(
+        Darkroom(directory, load_user_settings()), around=Surroundings(environ=environ)
+    )
     async with app.run_test(size=(120, 40)) as pilot:
         await wait_for(lambda: app.compose_screen.is_ready, "the session")
         await pilot.pause()
