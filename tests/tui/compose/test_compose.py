@@ -29,7 +29,7 @@ START = with_place(
 )
 FORBIDDEN = {
     *("ctrl+m", "ctrl+i", "ctrl+h", "ctrl+left_square_bracket", "ctrl+enter", "alt+enter"),
-    *("shift+enter", "ctrl+s", "ctrl+z", "ctrl+a", "ctrl+b"),
+    *("shift+enter", "ctrl+s", "ctrl+a", "ctrl+b"),
 }
 
 
@@ -45,6 +45,17 @@ def test_no_key_is_bound_that_terminals_send_as_another_one() -> None:
         for key in split_keys(binding.key)
     }
     assert not used & FORBIDDEN
+
+
+def test_ctrl_z_does_what_it_does_everywhere() -> None:
+    acts = {
+        binding.action
+        for family in FAMILIES
+        for node in family
+        for binding in list_bindings(node)
+        if "ctrl+z" in split_keys(binding.key)
+    }
+    assert acts == {"suspend_process"}
 
 
 def test_each_binding_has_words_and_an_id_of_its_own() -> None:
