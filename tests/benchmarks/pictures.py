@@ -29,6 +29,7 @@ from engines.base import Produced, Run
 from engines.builtin.engine import BuiltinEngine
 from store.request import Prompt, PromptStack
 from tests.benchmarks.request import DEFAULT
+from tui.terminal.carried import carry_styles
 from tui.terminal.cells import draw_cells
 from tui.terminal.kitty import make_png, place_image, send_image
 
@@ -163,7 +164,7 @@ def write_ours(image: Image.Image, colours: str) -> str:
         )
         for row in rows
     ]
-    return "\r\n".join(lines)
+    return carry_styles("\r\n".join(lines))
 
 
 def write_halves(image: Image.Image, _: str) -> str:

@@ -32,6 +32,7 @@ from textual.messages import InBandWindowResize
 
 from tui.bursts import Burst, Input
 from tui.terminal.answers import Answers
+from tui.terminal.carried import carry_styles
 from tui.terminal.encoding import open_output
 from tui.terminal.probe import Opening
 from tui.terminal.sequences import Part, Splitter, choose_encoding
@@ -138,6 +139,12 @@ class TerminalDriver(LinuxDriver):
             self._file = open_output(self._file)
         self._is_stopped = False
         self._opening: Opening = getattr(app, "terminal_opening", None) or Opening()
+
+    # Output
+
+    def write(self, data: str) -> None:
+        """Send `data`, with styles carried from run to run."""
+        super().write(carry_styles(data))
 
     # Input
 
