@@ -38,6 +38,7 @@ def make(program: Program, *arguments: str) -> Any:
     return document["images"]
 
 
+@pytest.mark.exhaustive
 def test_the_same_request_gives_the_same_pixels_anywhere(program: Program, tmp_path: Path) -> None:
     (image,) = make(program, *EXAMPLE)
     assert image["seed"] == 1229080980

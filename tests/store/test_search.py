@@ -209,6 +209,7 @@ def test_folding_twice_changes_nothing_and_ascii_is_as_sqlite_has_it(text: str) 
     max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.lists(TEXTS, min_size=1, max_size=3), st.data())
+@pytest.mark.exhaustive
 def test_any_text_that_is_quoted_finds_itself(db: Database, texts: list[str], data: Any) -> None:
     stack = PromptStack(prompts=tuple(Prompt(text=text) for text in texts))
     [image] = make_images(db, [msgspec.structs.replace(make_request(), stack=stack)])

@@ -90,6 +90,7 @@ def test_no_update_is_lost_between_processes(counter: Database, directory: Path)
     assert read_counter(counter) == 90
 
 
+@pytest.mark.exhaustive
 def test_two_programs_may_make_the_history_at_once(directory: Path) -> None:
     code = """
         import sys

@@ -292,6 +292,7 @@ def key_file(home: Path) -> Path:
     return path
 
 
+@pytest.mark.exhaustive
 async def test_beyond_this_machine_with_tls_and_key_until_a_signal(
     home: Path, certificate: Path, key_file: Path
 ) -> None:

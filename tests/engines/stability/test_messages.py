@@ -58,6 +58,7 @@ requests = st.builds(
 
 @given(requests, st.text(st.characters(codec="ascii"), max_size=40))
 @settings(max_examples=150, deadline=None)
+@pytest.mark.exhaustive
 def test_what_is_sent_is_what_was_asked_for(request: Request, run_id: str) -> None:
     data = serialize(build_message(request, Run(id=run_id)))
     active = msgspec.structs.replace(request, stack=PromptStack(prompts=request.stack.active))

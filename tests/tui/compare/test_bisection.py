@@ -115,6 +115,7 @@ async def test_the_change_is_named_on_the_screen(darkroom: WorkingDarkroom) -> N
         assert "trial 1" in screen.details.text
 
 
+@pytest.mark.exhaustive
 async def test_progress_and_the_end_of_it(darkroom: WorkingDarkroom) -> None:
     one, other = darkroom.images
     darkroom.is_working = False
@@ -147,6 +148,7 @@ async def test_leaving_ends_it(darkroom: WorkingDarkroom) -> None:
         await wait_in_app(pilot, lambda: ("cancel", darkroom.jobs[0].id) in darkroom.calls, "end")
 
 
+@pytest.mark.exhaustive
 async def test_credits_are_asked_for_first(darkroom: WorkingDarkroom) -> None:
     one, other = darkroom.images
     darkroom.price = 2.5

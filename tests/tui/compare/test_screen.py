@@ -67,6 +67,7 @@ async def test_both_halves_have_the_same_size(
         assert screen.one.region.right < screen.other.region.x
 
 
+@pytest.mark.exhaustive
 async def test_flicker_shows_one_in_the_place_of_the_other(darkroom: MemoryDarkroom) -> None:
     one, other, _ = darkroom.images
     async with open_comparison(darkroom, one, other) as (pilot, screen):
@@ -96,6 +97,7 @@ async def test_it_flickers_by_itself_only_when_asked(darkroom: MemoryDarkroom) -
         assert "space shows the other" in read_screen(pilot.app)
 
 
+@pytest.mark.exhaustive
 async def test_the_line_of_the_wipe_moves(darkroom: MemoryDarkroom) -> None:
     one, other, _ = darkroom.images
     async with open_comparison(darkroom, one, other) as (pilot, screen):

@@ -120,6 +120,7 @@ async def test_an_initial_image_is_taken_out_and_brought_back(tmp_path: Path) ->
         assert image.id[:8] in read_screen(app)
 
 
+@pytest.mark.exhaustive
 async def test_a_file_is_asked_for_until_it_is_an_image(tmp_path: Path) -> None:
     (tmp_path / "harbour.png").write_bytes(make_png(3, 128))
     (tmp_path / "notes.png").write_text("no image")
@@ -258,6 +259,7 @@ async def test_varying_makes_as_many_children_as_images_says(tmp_path: Path) -> 
         await wait_for(lambda: read_message(app) == "", "the end of the message")
 
 
+@pytest.mark.exhaustive
 async def test_an_image_is_made_larger_by_the_chosen_model(tmp_path: Path) -> None:
     darkroom = DeskDarkroom(tmp_path, START)
     image = darkroom.add_image(data=make_png(1, 128))

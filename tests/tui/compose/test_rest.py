@@ -59,6 +59,7 @@ async def test_it_goes_with_what_caused_it_and_stays_beside_a_job(tmp_path: Path
         assert LOST not in read_screen(app)
 
 
+@pytest.mark.exhaustive
 async def test_what_the_server_decides_stands_beside_the_fields(tmp_path: Path) -> None:
     darkroom = RestDarkroom(tmp_path, make_draft("model", engine="stability-rest"))
     async with running(darkroom) as (app, pilot):
@@ -74,6 +75,7 @@ async def test_what_the_server_decides_stands_beside_the_fields(tmp_path: Path) 
         assert "size 1024 × 1024 9 to choose from" in shown
 
 
+@pytest.mark.exhaustive
 async def test_a_model_with_other_sizes_takes_its_default_and_says_so(tmp_path: Path) -> None:
     start = make_draft("model", engine="stability-rest", width=2304, height=960)
     async with running(RestDarkroom(tmp_path, start)) as (app, pilot):

@@ -45,6 +45,7 @@ def count_found(darkroom: Darkroom, search: str = "") -> int:
     return len(history.list_image_numbers(darkroom.database, search=search))
 
 
+@pytest.mark.exhaustive
 async def test_all_that_a_search_finds_are_rated_and_undone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

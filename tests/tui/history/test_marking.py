@@ -96,6 +96,7 @@ async def test_tags_are_typed_with_completion_and_a_wrong_one_is_explained() -> 
         assert darkroom.images[2].tags == ("art",)
 
 
+@pytest.mark.exhaustive
 async def test_a_note_of_two_lines_is_written_and_changed() -> None:
     darkroom = make_history(1)
     async with open_history(darkroom) as (pilot, screen):

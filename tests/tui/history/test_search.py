@@ -53,6 +53,7 @@ async def test_advice_that_has_no_room_is_left_out_whole() -> None:
         assert "Put it" not in read_screen(pilot.app)
 
 
+@pytest.mark.exhaustive
 async def test_the_line_below_says_what_can_be_typed() -> None:
     async with open_history(make_history(1)) as (pilot, _):
         await press(pilot, "slash")
@@ -119,6 +120,7 @@ async def test_keys_and_values_are_completed() -> None:
         assert field.value == "session:"
 
 
+@pytest.mark.exhaustive
 async def test_the_list_is_sorted_by_a_key_and_says_so() -> None:
     darkroom = MemoryDarkroom()
     for text, seed in (("castle", 3), ("apple", 1), ("bridge", 2)):
