@@ -35,7 +35,6 @@ from tui.terminal.remembered import recall_answers, remember_answers
 from tui.text import show_safely
 from tui.themes import ROLES, THEMES, choose_theme, name_following
 from tui.widgets.key_line import KeyLine
-from tui.widgets.picture import Picture
 from tui.work import start_work
 
 if TYPE_CHECKING:
@@ -170,16 +169,10 @@ class SafelightApp(Reasoned, App[None]):
         return self._around.answers
 
     def on_terminal_answered(self, event: TerminalAnswered) -> None:
-        """Show images as the terminal turns out to show them, and know all of it the next time."""
+        """Know it the next time: Rich keeps what it has made of a style, so nothing changes now."""
         self._around = msgspec.structs.replace(self._around, answers=event.answers)
-        found, before = read_display(self._around), self.terminal_display
-        if found.colours != before.colours:
-            # Rich keeps what it has made of a style.
-            self.say("The terminal answered late. The next start uses all its colours.")
-        self.terminal_display = msgspec.structs.replace(found, colours=before.colours)
-        if self.terminal_display != before:
-            for picture in self.screen.query(Picture):
-                picture.refresh(layout=True)
+        if read_display(self._around) != self.terminal_display:
+            self.say("The terminal answered late. The next start uses all that it can show.")
 
     @property
     def keymap(self) -> Mapping[str, str]:

@@ -65,7 +65,7 @@ class Probe:
         self, descriptor: int, environ: Mapping[str, str], *, is_wanted: bool = True
     ) -> None:
         self._descriptor = descriptor
-        self.tmux = find_tmux(environ) if environ.get("TMUX") else None
+        self.tmux = find_tmux(environ) if is_wanted and environ.get("TMUX") else None
         questions = list_questions(environ) if is_wanted else {}
         self._asked = tuple(questions)
         self._attributes: list[Any] | None = None

@@ -120,9 +120,14 @@ def test_a_terminal_that_might_show_the_questions_is_asked_nothing(line: Line, t
         assert probe.finish()[0] == Answers()
 
 
-def test_nothing_is_asked_where_the_person_wants_that(line: Line) -> None:
-    with Probe(line.near, XTERM, is_wanted=False):
+def test_nothing_is_asked_where_the_person_wants_that(line: Line, tmp_path: Path) -> None:
+    program = tmp_path / "tmux"
+    program.write_text(f"#!/bin/sh\ntouch {tmp_path}/asked\n")
+    program.chmod(0o700)
+    environ = XTERM | {"TMUX": "x", "PATH": f"{tmp_path}:/usr/bin:/bin"}
+    with Probe(line.near, environ, is_wanted=False):
         assert line.read_questions() == b""
+    assert not (tmp_path / "asked").exists()
 
 
 def test_tmux_and_screen_are_not_asked_what_their_terminal_has() -> None:
@@ -252,7 +257,7 @@ def test_answers_that_come_late_are_no_keys_and_are_known_the_next_time(tmp_path
         terminal.send("sky above")
         terminal.wait_for_text("sky above")
         terminal.send(ANSWERS)
-        terminal.wait_for_text("The next start uses all its colours")
+        terminal.wait_for_text("The next start uses all that it can show.")
         assert "XTerm" not in terminal.text
         assert b"48;2;" not in terminal.raw[terminal.raw.index(b"?1049h") :]
         leave(terminal)
