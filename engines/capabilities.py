@@ -9,6 +9,7 @@ import msgspec
 
 from store.errors import RequestError
 from store.limits import SIZE_MAXIMUM, SIZE_MINIMUM, SIZE_MULTIPLE, UPSCALED_MAXIMUM, suggest
+from store.metadata.sampler_names import find_sampler, guess_sampler, is_usual
 from store.request import Parameters, Request
 
 REVISION_MARK = "@"
@@ -176,6 +177,25 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
             takes=self.takes_by_model.get(name, self.takes),
             takes_by_model={},
         )
+
+    def find_sampler(self, name: str) -> str:
+        """The engine's own name of the sampler `name`, also as other programs write it.
+
+        `DPM++ 2M Karras`, `Euler a`. Raises `RequestError` for an unknown one, and for one with a
+        schedule that it does not have here.
+        """
+        if name in self.samplers:
+            return name
+        found, schedule = find_sampler(name)
+        if found in self.samplers and found is not None:
+            if is_usual(found, schedule):
+                return found
+            said = f"{found} has no schedule {schedule!r} to choose here."
+            raise RequestError("parameters.sampler", name, said, f"Give {found!r} for its own.")
+        hint = f"Known: {', '.join(self.samplers)}."
+        if (near := guess_sampler(name)) in self.samplers:
+            hint += f" Did you mean {near!r}?"
+        raise RequestError("parameters.sampler", name, f"Unknown sampler {name!r}.", hint)
 
     def list_left_to_server(self, model: str) -> tuple[str, ...]:
         """The parameters that the server decides for `model`, whatever stands in a request."""

@@ -27,9 +27,6 @@ from store.request import (
 IMAGES_MAXIMUM = 100
 """Most images that one call queues."""
 
-_SAMPLERS = {"plms": "ddpm"}
-"""Samplers by the names that the API's own package has for them."""
-
 
 def resolve_draft(draft: Draft, capabilities: Capabilities) -> list[Request]:
     """The requests of `draft`, one an image, every parameter resolved.
@@ -57,7 +54,7 @@ def resolve_draft(draft: Draft, capabilities: Capabilities) -> list[Request]:
     steps = int(own.steps.default) if draft.steps is None else draft.steps
     cfg_scale = own.cfg_scale.default if draft.cfg_scale is None else draft.cfg_scale
     own.check_numbers(steps, cfg_scale)
-    sampler = _SAMPLERS.get(draft.sampler or "", draft.sampler)
+    sampler = capabilities.find_sampler(draft.sampler or capabilities.default_sampler)
     extras: dict[str, Any] = {name: getattr(draft, name) for name in EXTRAS}
     extras = {name: value for name, value in extras.items() if value is not None}
     requests = [
@@ -69,7 +66,7 @@ def resolve_draft(draft: Draft, capabilities: Capabilities) -> list[Request]:
                 seed=following_seed(seed, offset),
                 steps=steps,
                 cfg_scale=cfg_scale,
-                sampler=sampler or capabilities.default_sampler,
+                sampler=sampler,
                 width=width,
                 height=height,
                 style_preset=draft.style_preset,
@@ -149,6 +146,8 @@ def resolve_upscale(
         "style_preset": own.style_preset if own else None,
     }
     chosen = {name: getattr(choices, name) for name in defaults}
+    if choices.sampler is not None:
+        chosen["sampler"] = capabilities.find_sampler(choices.sampler)
     stack = made_by.stack if made_by is not None else PromptStack(prompts=())
     request = Request(
         engine=capabilities.engine,

@@ -25,6 +25,7 @@ _PROFILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 Images = Literal["auto", "kitty", "sixel", "cells", "none"]
 Colours = Literal["auto", "truecolor", "256", "16", "none"]
+Notify = Literal["auto", "bell", "osc9", "osc777", "osc99", "none"]
 Credits = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
 _Own = TypeVar("_Own")
 
@@ -32,14 +33,20 @@ _Own = TypeVar("_Own")
 class InterfaceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The interface.
 
-    How images reach the terminal, how many colours it gets, whether the mouse is used, and whether
-    the terminal is asked what it can show.
+    How images reach the terminal, how many colours it gets, whether the mouse is used, whether
+    the terminal is asked what it can show, and the theme to begin with. `notify`: how it is told
+    that jobs have ended that took `notify_after` seconds or more. `title`: whether the terminal's
+    title says what is made.
     """
 
     images: Images = "auto"
     colours: Colours = "auto"
     ask_terminal: bool = True
     mouse: bool = True
+    theme: str = "auto"
+    notify: Notify = "auto"
+    notify_after: Annotated[float, msgspec.Meta(ge=0, le=24 * 60 * 60)] = 10.0
+    title: bool = True
 
 
 class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

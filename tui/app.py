@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import os
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
@@ -23,22 +23,25 @@ from textual.types import AnimationLevel
 
 from store.errors import SafelightError
 from store.records import Draft
+from tui.announcer import Announcer
 from tui.compose.screen import ComposeScreen
 from tui.darkroom import Darkroom
 from tui.image_screen import ImageScreen
-from tui.keys import KeyQueue, Reasoned, Released, Said, list_places, split_keys
+from tui.keys import KeyQueue, Reasoned, Released, Said, is_bound, list_places, split_keys
 from tui.terminal.answers import Answers
+from tui.terminal.clipboard import hand_to_tmux, write_copy
 from tui.terminal.detect import Surroundings, explain_colours, note_colours, read_display
 from tui.terminal.filter import ControlFilter, ShapeFilter
 from tui.terminal.probe import Opening, Probe
 from tui.terminal.remembered import recall_answers, remember_answers
 from tui.text import show_safely
-from tui.themes import ROLES, THEMES, choose_theme, name_following
+from tui.theme_files import ThemeChoice
+from tui.themes import ROLES, THEMES, choose_theme, make_theme
 from tui.widgets.key_line import KeyLine
 from tui.work import start_work
 
 if TYPE_CHECKING:
-    from engines.settings import Settings
+    from engines.settings import InterfaceSettings, Settings
     from tui.compare.screen import CompareScreen
     from tui.lineage.screen import LineageScreen
     from tui.terminal.driver import TerminalAnswered
@@ -66,7 +69,8 @@ class SafelightApp(Reasoned, App[None]):
 
     `darkroom` is opened after the first paint and closed at the end. `session` names the
     session, None for the last one. `around` tells what the terminal can show. `keymap` holds
-    keys by binding id, where they are not the default ones.
+    keys by binding id, where they are not the default ones. `themes`: the one to begin with, and
+    those that the person has written. `interface`: how to tell that jobs have ended.
     """
 
     TITLE = "safelight"
@@ -96,9 +100,9 @@ class SafelightApp(Reasoned, App[None]):
         ),
         Binding(
             "T",
-            "turn_theme",
-            "look",
-            tooltip=f"Change the look: {', '.join(theme.name for theme in THEMES)}",
+            "choose_theme",
+            "theme",
+            tooltip="Choose the theme: light, dark, high contrast, your own; each is shown at once",
             show=False,
             id="theme",
         ),
@@ -136,14 +140,17 @@ class SafelightApp(Reasoned, App[None]):
         session: str | None = None,
         around: Surroundings | None = None,
         keymap: Mapping[str, str] | None = None,
+        themes: ThemeChoice | None = None,
+        interface: InterfaceSettings | None = None,
     ) -> None:
-        around = around or Surroundings()
+        around, themes = around or Surroundings(), themes or ThemeChoice()
         super().__init__()
         self.animation_level = NO_ANIMATION
         self.darkroom = darkroom
         self._session = session
         self._is_closed = False
         self._is_saying = False
+        self._has_focus_told = False
         self._keymap_given = dict(keymap or {})
         self.terminal_opening = Opening()
         self._around = around
@@ -152,11 +159,13 @@ class SafelightApp(Reasoned, App[None]):
         self._gates: list[LineFilter] = [ControlFilter(has_pictures=has_pictures)]
         if not has_pictures:
             self._gates.append(ShapeFilter())
-        for theme in THEMES:
-            self.register_theme(theme)
-        for name in set(self.available_themes) - {theme.name for theme in THEMES}:
+        own = [make_theme(name, written) for name, written in themes.own.items()]
+        for name in set(self.available_themes):
             self.unregister_theme(name)
-        self.theme = choose_theme(around)
+        for theme in (*THEMES, *own):
+            self.register_theme(theme)
+        self.theme = choose_theme(around, themes.name)
+        self._announcer = Announcer(darkroom, around, interface)
         self.key_queue = KeyQueue(self)
         quit_keys = split_keys(self._keymap_given.get("quit.always", "ctrl+q"))
         self.key_queue.passing = frozenset(quit_keys)
@@ -206,6 +215,8 @@ class SafelightApp(Reasoned, App[None]):
     def _draw_again(self, _: object) -> None:
         """Draw the whole screen: what stood on it is gone after a stop."""
         self.refresh(layout=True)
+        if self._driver is not None:
+            self._driver.write(self._announcer.repeat_title())
 
     # Keys
 
@@ -229,11 +240,29 @@ class SafelightApp(Reasoned, App[None]):
             return True
         return await super().run_action(action, default_namespace, namespaces)
 
+    def on_key(self, event: events.Key) -> None:
+        """Say that a letter that does nothing is no text, for who thinks that it is typed."""
+        if event.is_printable and not is_bound(self.screen, event.key, self.keymap):
+            how = getattr(self.screen, "HOW_TO_TYPE", "")
+            self.say(f"{event.character} is no key here: {how}? shows the keys.")
+
     def say(self, text: str) -> None:
         """Show `text` in the last line of the screen until the next key; "" ends it."""
         self._is_saying = bool(text)
         for line in self.screen.query(KeyLine):
             line.say(text)
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """Hand `text` to the clipboard of the terminal; nobody tells whether it took it."""
+        self._clipboard = text
+        environ = self._around.environ
+        if self._driver is not None and (sequence := write_copy(text, environ)):
+            self._driver.write(sequence)
+        if environ.get("TMUX"):
+            start_work(self, partial(self._hand_to_tmux, text), "clipboard")
+
+    async def _hand_to_tmux(self, text: str) -> None:
+        await asyncio.to_thread(hand_to_tmux, text, self._around.environ)
 
     @on(Said)
     def _show_said(self, event: Said) -> None:
@@ -256,10 +285,18 @@ class SafelightApp(Reasoned, App[None]):
         places = list_places(self.screen, self.keymap)
         self.push_screen(HelpScreen(places, self.terminal_display.glyphs))
 
-    def action_turn_theme(self) -> None:
-        """The next look; it is kept with the session."""
-        self.theme = name_following(self.theme)
-        self.compose_screen.editor.set_place(theme=self.theme)
+    def action_choose_theme(self) -> None:
+        """Let the person choose a theme, seeing each; it is kept with the session."""
+        from tui.dialogs import ThemeScreen
+
+        before = self.theme
+
+        def take(chosen: str | None) -> None:
+            self.theme = chosen or before
+            if chosen is not None:
+                self.compose_screen.editor.set_place(theme=chosen)
+
+        self.push_screen(ThemeScreen(tuple(self.available_themes), before), take)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """What can be done on the screen; what cannot be done now says why."""
@@ -269,7 +306,7 @@ class SafelightApp(Reasoned, App[None]):
                     yield SystemCommand(
                         hint.words.partition(";")[0],
                         f"not now: {hint.reason}" if hint.reason else f"key: {hint.written}",
-                        functools.partial(self.run_action, hint.binding.action, hint.node),
+                        partial(self.run_action, hint.binding.action, hint.node),
                     )
 
     # The darkroom
@@ -314,9 +351,28 @@ class SafelightApp(Reasoned, App[None]):
                     for screen in self.screen_stack:
                         if isinstance(screen, Follower):
                             await screen.update()
+                    await self._announce()
             except SafelightError as error:
                 await self.compose_screen.fail(error)
             await asyncio.sleep(WATCH_AGAIN_SECONDS)
+
+    async def _announce(self) -> None:
+        """Tell the terminal how far the jobs are, and that the last one has ended."""
+        compose = self.compose_screen
+        said = await self._announcer.follow(
+            compose.making.jobs, compose.session or "", is_seen=self._is_seen
+        )
+        if said and self._driver is not None:
+            self._driver.write(said)
+
+    def on_app_blur(self) -> None:
+        """The terminal has told that it is not looked at, so it will tell when it is."""
+        self._has_focus_told = True
+
+    @property
+    def _is_seen(self) -> bool:
+        """Whether the terminal is known to be looked at."""
+        return self._has_focus_told and self.app_focus
 
     # Screens
 
@@ -422,11 +478,17 @@ class SafelightApp(Reasoned, App[None]):
 
 
 def run_app(
-    directory: Path, settings: Settings, session: str | None, probe: Probe, around: Surroundings
+    directory: Path,
+    settings: Settings,
+    session: str | None,
+    probe: Probe,
+    around: Surroundings,
+    themes: ThemeChoice,
 ) -> int:
     """Run the app on the data folder `directory`; the exit status of the program.
 
-    `probe` has asked the terminal, and `around` is what is known beside its answers.
+    `probe` has asked the terminal, and `around` is what is known beside its answers; `themes`: the
+    one to begin with, and the person's own.
     """
     from engines.memory import collect_seldom
     from tui.terminal.hangup import watch_hangup
@@ -438,7 +500,14 @@ def run_app(
     around = msgspec.structs.replace(around, answers=answers, tmux=probe.tmux)
     # Textual's console looks at the environment as it is now.
     note_colours(os.environ, explain_colours(around)[0])
-    app = SafelightApp(darkroom, session=session, around=around, keymap=settings.keys)
+    app = SafelightApp(
+        darkroom,
+        session=session,
+        around=around,
+        keymap=settings.keys,
+        themes=themes,
+        interface=settings.interface,
+    )
     app.terminal_opening = opening
     watch_hangup(app)
     collect_seldom()

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
+from rich.cells import cell_len
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
+from textual.reactive import reactive
 from textual.screen import ModalScreen
 from textual.suggester import Suggester
 from textual.widgets import Input, OptionList, Static
@@ -23,7 +25,7 @@ from tui.keys import Hint
 from tui.paths import complete_path, parse_path
 from tui.terminal.detect import get_display
 from tui.terminal.glyphs import Glyphs
-from tui.text import show_safely
+from tui.text import clean_paste, show_safely
 from tui.widgets.cell import Cell
 from tui.widgets.text_lines import hang
 
@@ -31,45 +33,177 @@ Take = Callable[[Path], Awaitable[None]]
 """Takes the file; raises `SafelightError` with what is wrong with it."""
 
 KEYS_WIDTH = 14
+CHOICES_FEW = 5
+"""Up to so many choices are seen at a glance: it is not said that letters find them."""
+
+TYPED_MAXIMUM = 40
 _FORMATS = f"A {INPUT_KINDS} file."
 
 
+class Choice(NamedTuple):
+    """One of several values: the value itself, and what it is, in a few words or none."""
+
+    value: str
+    words: str = ""
+
+
+def fits(choice: Choice, typed: str) -> bool:
+    """Whether each word that was typed stands in the choice or its words, small or capital."""
+    text = f"{choice.value} {choice.words}".casefold()
+    return all(word in text for word in typed.casefold().split())
+
+
+class ChoiceList(OptionList):
+    """Choices, of which letters leave those that fit them: `2m` leaves `k_dpmpp_2m`."""
+
+    def check_consume_key(self, key: str, character: str | None) -> bool:
+        """Plain keys are letters of what is looked for."""
+        return character is not None and character.isprintable()
+
+
 class ChoiceScreen(ModalScreen[str | None]):
-    """A list to choose one value from; gives it, or None when it was left."""
+    """A list to choose one value from; gives it, or None when it was left.
+
+    What is typed leaves the choices that fit it. The one in effect (`now`) is marked, and the
+    one that is taken where nothing is chosen (`default`) says so.
+    """
 
     BINDING_GROUP_TITLE = "in a list of choices"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "choose", "choose", tooltip="Choose this one", id="choice.take"),
-        Binding("escape", "leave", "leave", tooltip="Leave it as it is", id="choice.leave"),
+        Binding(
+            "escape",
+            "leave",
+            "leave",
+            tooltip="Leave it as it is; take back first what was typed to find one",
+            id="choice.leave",
+        ),
+        Binding(
+            "backspace",
+            "unsay",
+            "letter back",
+            tooltip="Take back the last letter of what is looked for",
+            show=False,
+            id="choice.unsay",
+        ),
     ]
 
-    def __init__(self, title: str, choices: Sequence[str], now: str = "") -> None:
+    typed = reactive("")
+
+    def __init__(
+        self,
+        title: str,
+        choices: Sequence[str | Choice],
+        now: str = "",
+        default: str = "",
+    ) -> None:
         super().__init__()
         self._title = title
-        self._choices = choices
+        self._choices = [Choice(each) if isinstance(each, str) else each for each in choices]
         self._now = now
+        self._default = default
+        self._found = self._choices
+        self._list = ChoiceList(id="choices", markup=False)
 
     def compose(self) -> ComposeResult:
         """The list, the cursor on the value in effect."""
-        choices = [Option(Content(show_safely(choice))) for choice in self._choices]
-        view = OptionList(*choices, id="choices", markup=False)
-        view.border_title = Content(self._title)
         dot = get_display(self.app).glyphs.dot
-        view.border_subtitle = Content(f"enter chooses {dot} esc leaves")
-        view.highlighted = self._choices.index(self._now) if self._now in self._choices else 0
-        yield view
+        finds = f"letters find {dot} " if len(self._choices) > CHOICES_FEW else ""
+        self._list.border_subtitle = Content(f"{finds}enter chooses {dot} esc leaves")
+        yield self._list
+
+    def on_mount(self) -> None:
+        """Show them all."""
+        self._show()
+
+    def watch_typed(self) -> None:
+        """Leave what fits the letters."""
+        if self.is_mounted:
+            self._show()
+
+    def _show(self) -> None:
+        chosen = self._now
+        if self.typed and self._list.highlighted is not None:
+            chosen = self._found[self._list.highlighted].value
+        self._found = [each for each in self._choices if fits(each, self.typed)]
+        width = max(cell_len(show_safely(each.value)) for each in self._choices)
+        self._list.clear_options()
+        self._list.add_options([Option(self._describe(each, width)) for each in self._found])
+        values = [each.value for each in self._found]
+        self._list.highlighted = values.index(chosen) if chosen in values else 0
+        looked = f": {show_safely(self.typed)}" if self.typed else ""
+        self._list.border_title = Content(f"{self._title}{looked}")
+
+    def _describe(self, choice: Choice, width: int) -> Content:
+        """A mark before the one in effect, the value, what it is, and whether it is the default."""
+        glyphs = get_display(self.app).glyphs
+        value = show_safely(choice.value)
+        words = [choice.words] if choice.words else []
+        words += ["the default"] if choice.value == self._default else []
+        parts: list[str | tuple[str, str]] = [value]
+        if self._now:
+            parts.insert(0, f"{glyphs.chosen if choice.value == self._now else ' '} ")
+        if words:
+            said = f" {glyphs.dot} ".join(words)
+            parts.append((f"{' ' * (width - cell_len(value))}  {said}", "$role-quiet"))
+        return Content.assemble(*parts)
+
+    def on_key(self, event: events.Key) -> None:
+        """A letter looks for the choices that it stands in."""
+        if event.character is not None and event.is_printable:
+            event.stop()
+            event.prevent_default()
+            self._look_for(self.typed + event.character)
+
+    def on_paste(self, event: events.Paste) -> None:
+        """Look for what was pasted."""
+        event.stop()
+        self._look_for(self.typed + clean_paste(event.text).partition("\n")[0])
+
+    def _look_for(self, text: str) -> None:
+        """Look for `text`, where something fits it; say so where nothing does."""
+        text = text[:TYPED_MAXIMUM].lstrip()
+        if any(fits(each, text) for each in self._choices):
+            self.typed = text
+        elif text:
+            self._list.border_title = Content(f"{self._title}: none has {show_safely(text)!r}")
+
+    @property
+    def highlighted(self) -> str | None:
+        """The value under the cursor."""
+        place = self._list.highlighted
+        return None if place is None else self._found[place].value
 
     @on(OptionList.OptionSelected)
     def _take(self, event: OptionList.OptionSelected) -> None:
-        self.dismiss(self._choices[event.option_index])
+        self.dismiss(self._found[event.option_index].value)
 
     def action_choose(self) -> None:
         """Take the value under the cursor."""
-        self.query_one(OptionList).action_select()
+        self._list.action_select()
+
+    def action_unsay(self) -> None:
+        """Take the last letter back."""
+        self.typed = self.typed[:-1]
 
     def action_leave(self) -> None:
-        """Leave everything as it is."""
-        self.dismiss(None)
+        """Look for nothing any more, else leave everything as it is."""
+        if self.typed:
+            self.typed = ""
+        else:
+            self.dismiss(None)
+
+
+class ThemeScreen(ChoiceScreen):
+    """The themes: the screen shows the one under the cursor; gives one, or None when left."""
+
+    def __init__(self, names: Sequence[str], now: str) -> None:
+        super().__init__("theme", names, now)
+
+    def on_option_list_option_highlighted(self) -> None:
+        """Show the theme under the cursor, to choose by."""
+        if (chosen := self.highlighted) is not None:
+            self.app.theme = chosen
 
 
 class PathSuggester(Suggester):

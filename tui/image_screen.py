@@ -22,13 +22,16 @@ from store.records import Draft, Image, Job, Purpose
 from tui.abilities import FACTOR, Upscaler
 from tui.compose.draft import Parts
 from tui.darkroom import Darkroom
-from tui.dialogs import ChoiceScreen, PathScreen
+from tui.dialogs import Choice, ChoiceScreen, PathScreen
 from tui.keys import Reasoned, Said
+from tui.paths import show_path
 from tui.saving import make_folder, save_image
-from tui.shell_command import write_command
+from tui.shell_command import show_prompt, write_command
+from tui.terminal.clipboard import keep_copy
 from tui.terminal.detect import get_display
+from tui.text import clean_copy
 from tui.widgets.key_line import KeyLine
-from tui.words import count_things, find_certainty
+from tui.words import count_things, find_certainty, write_seed
 from tui.work import start_work
 
 FOREIGN = "Another program made this image: enter loads what is known of it into the editor."
@@ -116,6 +119,14 @@ class ImageScreen(Reasoned, Screen[None]):
             id="image.copy",
         ),
         Binding(
+            "Y",
+            "copy",
+            "copy",
+            tooltip="Copy the prompt, the seed, the id or the path of this image",
+            show=False,
+            id="image.copy_part",
+        ),
+        Binding(
             "s",
             "save",
             "save",
@@ -130,6 +141,9 @@ class ImageScreen(Reasoned, Screen[None]):
             id="image.save_to",
         ),
     ]
+
+    TAKES_BACK: ClassVar[str] = ""
+    """What takes queued jobs back on this screen, in words; "" where nothing does."""
 
     image: var[Image | None] = var(None)
     draft: var[Draft] = var(Draft)
@@ -198,7 +212,7 @@ class ImageScreen(Reasoned, Screen[None]):
         """Why an action on the image cannot be run now."""
         image, darkroom = self.image, self.darkroom
         match action:
-            case "copy_command" | "choose_parts" | "open_lineage" | "compare" | "view":
+            case "copy" | "copy_command" | "choose_parts" | "open_lineage" | "compare" | "view":
                 return "" if image is not None else NO_IMAGE
             case "verify" | "regenerate" | "start_from" | "vary" | "enlarge":
                 if reason := darkroom.explain_writing():
@@ -326,8 +340,40 @@ class ImageScreen(Reasoned, Screen[None]):
         except SafelightError as error:
             self.say(str(error))
             return
-        self.app.copy_to_clipboard(command)
-        self.say(f"Sent to the terminal's clipboard: {command}")
+        await self._copy("the command", command)
+
+    async def action_copy(self) -> None:
+        """Let the person choose what of the image is copied."""
+        if (image := self.image) is None:
+            return
+        texts = {
+            Choice("prompts", "a line each, with weights"): "\n".join(
+                clean_copy(show_prompt(prompt)) for prompt in image.request.stack.active
+            ),
+            Choice("seed", write_seed(image)): write_seed(image),
+            Choice("id", image.id): image.id,
+            Choice("path", "of the image file"): clean_copy(str(image.path)),
+            Choice("command", "that makes the image again"): "",
+        }
+
+        async def copy(chosen: str | None) -> None:
+            if chosen == "command":
+                await self.action_copy_command()
+            elif chosen is not None:
+                found = next(text for choice, text in texts.items() if choice.value == chosen)
+                await self._copy(f"the {chosen}", found)
+
+        self.app.push_screen(ChoiceScreen(f"copy of {image.id[:4]}", tuple(texts)), copy)
+
+    async def _copy(self, what: str, text: str) -> None:
+        """To the clipboard of the terminal, and to a file, as nobody knows whether it has one."""
+        self.app.copy_to_clipboard(text)
+        try:
+            path = await asyncio.to_thread(keep_copy, text, self.darkroom.directory)
+        except SafelightError as error:
+            self.say(f"Sent {what} to the terminal's clipboard only: {error}")
+            return
+        self.say(f"Sent {what} to the terminal's clipboard, and to {show_path(path)}")
 
     async def action_save(self) -> None:
         """Save what is meant where the last one was saved, else ask where."""
@@ -420,6 +466,8 @@ class ImageScreen(Reasoned, Screen[None]):
         except SafelightError as error:
             self.post_message(self.QueuingFailed(error))
             return
+        if self.TAKES_BACK:
+            said = f"{said.rstrip('.')}; {self.TAKES_BACK}."
         jobs = queued if isinstance(queued, list) else [queued] if queued is not None else []
         for job in jobs:
             self.tell(job, said)

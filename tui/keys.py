@@ -172,6 +172,18 @@ def is_typing(widget: Widget | None) -> bool:
     return widget is not None and widget.check_consume_key("a", "a")
 
 
+def is_bound(screen: Screen[Any], key: str, keymap: Mapping[str, str]) -> bool:
+    """Whether `key` runs something along the focus chain, or is text for the focused widget."""
+    return is_typing(screen.focused) or any(
+        key in _list_keys(type(node))
+        or any(
+            key in split_keys(keymap.get(binding.id or "") or binding.key)
+            for binding in list_bindings(type(node))
+        )
+        for node in list_chain(screen)
+    )
+
+
 def list_active(screen: Screen[Any], keymap: Mapping[str, str]) -> list[Hint]:
     """The keys that hold now, along the focus chain.
 

@@ -35,6 +35,14 @@ def parse_path(text: str) -> Path:
         raise StoreError(f"There is no home folder {text.partition('/')[0]!r}.") from None
 
 
+def show_path(path: Path) -> str:
+    """The path as a person writes it: `~` for the home folder."""
+    home = os.environ.get("HOME", "")
+    text = str(path)
+    is_within = len(home) > 1 and text.startswith(home + os.sep)
+    return f"~{text[len(home) :]}" if is_within else text
+
+
 def parse_dropped(text: str) -> list[Path]:
     """The image files that a terminal pastes where files were dropped on it; [] for other text.
 

@@ -169,7 +169,7 @@ def _list_words(request: Request, names: Mapping[str, str]) -> list[str]:
         if not prompt.enabled:
             words += ["--off", str(place)]
     words += ["-e", request.engine, "--model", request.model]
-    prompts = [_show_prompt(prompt) for prompt in request.stack.prompts]
+    prompts = [show_prompt(prompt) for prompt in request.stack.prompts]
     if parameters.upscale is None:
         return [*words, "--", *prompts]
     words += ["--upscaler", parameters.upscale.upscaler]
@@ -186,7 +186,7 @@ def _is_read_back(request: Request) -> bool:
         return False
     for prompt in request.stack.prompts:
         try:
-            (read,) = parse_prompts(_show_prompt(prompt))
+            (read,) = parse_prompts(show_prompt(prompt))
         except ValueError:  # It is several, or none that is clear.
             return False
         if (read.text, read.weight) != (prompt.text, prompt.weight):
@@ -283,6 +283,7 @@ def _list_extras(parameters: Parameters, names: Mapping[str, str]) -> list[str]:
     return words
 
 
-def _show_prompt(prompt: Prompt) -> str:
+def show_prompt(prompt: Prompt) -> str:
+    """The prompt as the command line and a prompt field read it: `clouds::-1`."""
     weight = _show_number(prompt.weight).removesuffix(".0")
     return f"{prompt.text}::{weight}"

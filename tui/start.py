@@ -10,13 +10,17 @@ EXIT_ERROR = 2
 
 
 def open_darkroom(
-    session: str | None = None, *, images: str | None = None, colours: str | None = None
+    session: str | None = None,
+    *,
+    images: str | None = None,
+    colours: str | None = None,
+    theme: str | None = None,
 ) -> int:
     """Open the darkroom of this user's data directory; the exit status of the program.
 
-    `session` names the session, None for the last one. `images` and `colours` go before the
-    settings of these names. Without a terminal, or with a configuration that cannot be read, it
-    says so on standard error and returns 2.
+    `session` names the session, None for the last one. `images`, `colours` and `theme` go before
+    the settings of these names. Without a terminal, or with a configuration that cannot be read,
+    it says so on standard error and returns 2.
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         return _explain(
@@ -25,7 +29,7 @@ def open_darkroom(
         )
     from engines.settings import load_user_settings
     from store.errors import SafelightError
-    from store.folder import find_data_directory
+    from store.folder import find_config_file, find_data_directory
     from tui.terminal.detect import (
         COLOUR_SETTINGS,
         IMAGE_SETTINGS,
@@ -33,10 +37,14 @@ def open_darkroom(
         prepare_environment,
     )
     from tui.terminal.probe import Probe
+    from tui.theme_files import ThemeChoice, check_theme, read_theme_files
 
     try:
         settings = load_user_settings()
         directory = find_data_directory()
+        themes = read_theme_files(find_config_file().parent / "themes")
+        theme = theme or settings.interface.theme
+        check_theme(theme, themes)
     except SafelightError as error:
         return _explain(error.message, error.hint)
     interface = settings.interface
@@ -60,7 +68,8 @@ def open_darkroom(
     with Probe(sys.stdin.fileno(), os.environ, is_wanted=interface.ask_terminal) as probe:
         from tui.app import run_app
 
-        return run_app(directory, settings, session, probe, around)
+        chosen = ThemeChoice(name=theme, own=themes)
+        return run_app(directory, settings, session, probe, around, chosen)
 
 
 def _find_key_faults(keymap: Mapping[str, str]) -> list[str]:

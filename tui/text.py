@@ -49,6 +49,11 @@ def clean_paste(text: str) -> str:
     return mark_controls(clean_text(text))
 
 
+def clean_copy(text: str) -> str:
+    """Text that is copied: lines stay, what a shell or an editor would act on is shown."""
+    return show_safely(text, lines=True)
+
+
 def shorten_middle(text: str, length: int, ellipsis: str = "…") -> str:
     """`text` in at most `length` characters, its middle left out: a file's name keeps its end."""
     if len(text) <= length:

@@ -1,4 +1,4 @@
-"""The looks of the darkroom. Every colour is a role, every role a theme variable.
+"""The themes of the darkroom. Every colour is a role, every role a theme variable.
 
 `role-focus` is the one accent: what has the focus. `role-negative` is for negative weights
 and danger only, `role-proven` for a proven identity only.
@@ -10,9 +10,8 @@ import msgspec
 from textual.theme import Theme
 
 from tui.terminal.detect import Surroundings, explain_colours
-
-DARK = "darkroom"
-ANSI = "terminal colours"
+from tui.theme_files import ANSI, AUTO, CONTRAST, DARK, LIGHT, ThemeFile
+from tui.theme_files import ROLES as ROLE_NAMES
 
 
 def _make_theme(name: str, roles: dict[str, str], *, dark: bool, ansi: bool = False) -> Theme:
@@ -78,7 +77,7 @@ THEMES = (
         dark=True,
     ),
     _make_theme(
-        "daylight",
+        LIGHT,
         {
             "background": "#f6f1e9",
             "text": "#2b2520",
@@ -95,7 +94,7 @@ THEMES = (
         dark=False,
     ),
     _make_theme(
-        "high contrast",
+        CONTRAST,
         {
             "background": "#000000",
             "text": "#ffffff",
@@ -135,17 +134,22 @@ ROLES = {name: value for name, value in THEMES[0].variables.items() if name.star
 """The roles and their colours in the dark theme, for themes that are not ours."""
 
 
-def choose_theme(around: Surroundings) -> str:
-    """The theme to begin with: the terminal's own colours where it has no more than 16.
+def make_theme(name: str, written: ThemeFile) -> Theme:
+    """The theme that the person has written."""
+    base = THEMES[0 if written.dark else 1]
+    roles = {role: base.variables[f"role-{role}"] for role in ROLE_NAMES} | written.roles
+    is_ansi = any(colour.startswith("ansi_") for colour in written.roles.values())
+    return _make_theme(name, roles, dark=written.dark, ansi=is_ansi)
 
-    NO_COLOR takes the colours out of any theme, and decides about none.
+
+def choose_theme(around: Surroundings, wanted: str = AUTO) -> str:
+    """The theme to begin with: the one that is `wanted`, else what the terminal can show.
+
+    Its own colours where it has no more than 16. NO_COLOR takes the colours out of any theme, and
+    decides about none.
     """
+    if wanted != AUTO:
+        return wanted
     coloured = {name: value for name, value in around.environ.items() if name != "NO_COLOR"}
     around = msgspec.structs.replace(around, environ=coloured)
     return ANSI if explain_colours(around)[0] in ("16", "none") else DARK
-
-
-def name_following(name: str) -> str:
-    """The theme after `name`, round and round."""
-    names = [theme.name for theme in THEMES]
-    return names[(names.index(name) + 1) % len(names)] if name in names else names[0]

@@ -348,6 +348,26 @@ LABELS: Mapping[str, str] = {
 }
 """How a field of a request or draft is called before its value: at most 9 characters."""
 
+_SAMPLER_WORDS = {
+    "ddim": "DDIM: one prediction a step, no fresh noise",
+    "ddpm": "DDPM, PLMS: one prediction a step, fresh noise at each",
+    "k_euler": "Euler: one prediction a step, no fresh noise",
+    "k_euler_ancestral": "Euler a: one prediction a step, fresh noise at each",
+    "k_heun": "Heun: two predictions a step, no fresh noise",
+    "k_dpm_2": "DPM2: two predictions a step, no fresh noise",
+    "k_dpm_2_ancestral": "DPM2 a: two predictions a step, fresh noise at each",
+    "k_dpmpp_2s_ancestral": "DPM++ 2S a: two predictions a step, fresh noise at each",
+    "k_dpmpp_2m": "DPM++ 2M: one prediction a step, the last one reused",
+    "k_dpmpp_sde": "DPM++ SDE: two predictions a step, fresh noise at each",
+    "k_lms": "LMS: one prediction a step, the last three reused",
+}
+
+
+def describe_sampler(name: str) -> str:
+    """What a sampler is: as other programs call it, and what a step of it takes; or ""."""
+    return _SAMPLER_WORDS.get(name, "")
+
+
 _NAMES = {
     "initial_image": "initial image",
     "replaces": "mask replaces",

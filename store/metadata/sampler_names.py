@@ -6,6 +6,7 @@ sampler's name (`DPM++ 2M Karras`, `dpmpp_2m_k`, `k_dpmpp_2m`), or as a value of
 
 from __future__ import annotations
 
+import difflib
 import re
 
 _SAMPLERS = {
@@ -43,6 +44,13 @@ def find_sampler(name: str) -> tuple[str | None, str]:
     if plain.endswith(" k"):
         return _BY_NAME.get(plain.removesuffix(" k")), "karras"
     return None, ""
+
+
+def guess_sampler(name: str) -> str | None:
+    """The API's name of the sampler whose name, here or elsewhere, is nearest; None without one."""
+    known = {_simplify(api): api for api in _SAMPLERS} | _BY_NAME
+    near = difflib.get_close_matches(_simplify(name), known, n=1)
+    return known[near[0]] if near else None
 
 
 def is_usual(sampler: str | None, schedule: str) -> bool:

@@ -39,6 +39,44 @@ def test_a_sampler_may_have_the_name_that_the_apis_package_gives_it() -> None:
     assert request.parameters.sampler == "ddpm"
 
 
+SAMPLERS = msgspec.structs.replace(
+    CAPABILITIES, samplers=("k_euler", "k_euler_ancestral", "k_dpmpp_2m", "ddim")
+)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("DPM++ 2M Karras", "k_dpmpp_2m"),
+        ("dpmpp_2m", "k_dpmpp_2m"),
+        ("DPM++ 2M", "k_dpmpp_2m"),
+        ("Euler a", "k_euler_ancestral"),
+        ("euler_ancestral", "k_euler_ancestral"),
+        ("Euler", "k_euler"),
+        ("DDIM", "ddim"),
+    ],
+)
+def test_a_sampler_is_known_by_the_name_that_other_programs_have(written: str, meant: str) -> None:
+    (request,) = resolve_draft(Draft(prompts=(SKY,), sampler=written), SAMPLERS)
+    assert request.parameters.sampler == meant
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("Euler Exponential", "k_euler has no schedule 'exponential' to choose here."),
+        ("Eulr", "Did you mean 'k_euler'?"),
+        ("DPM++ 2M SDE Karras", "Unknown sampler 'DPM++ 2M SDE Karras'."),
+        ("", "Unknown sampler ''."),
+    ],
+)
+def test_a_sampler_that_is_none_is_told_with_what_may_be_meant(written: str, said: str) -> None:
+    with pytest.raises(RequestError) as raised:
+        SAMPLERS.find_sampler(written)
+    assert said in str(raised.value)
+    assert raised.value.field == "parameters.sampler"
+
+
 def test_images_get_the_seeds_that_follow_and_the_last_seed_wraps_to_one() -> None:
     draft = Draft(prompts=(SKY,), seed=SEED_MAXIMUM, images=3)
     seeds = [request.parameters.seed for request in resolve_draft(draft, CAPABILITIES)]

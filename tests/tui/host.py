@@ -26,7 +26,8 @@ from tui.image_screen import ImageScreen
 from tui.keys import KeyQueue, Reasoned, Released, Said, list_places
 from tui.terminal.detect import Surroundings, read_display
 from tui.terminal.filter import ControlFilter
-from tui.themes import DARK, ROLES, THEMES
+from tui.theme_files import DARK
+from tui.themes import ROLES, THEMES
 from tui.widgets.key_line import KeyLine
 from tui.work import start_work
 

@@ -12,15 +12,17 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.widgets import Input, Static
 
+from engines.builtin.samplers import FORMULAS
 from store.errors import StoreError
 from store.records import Draft
 from tests.screens import join_lines, read_screen, wait_in_app
 from tests.tui.desk_darkroom import DeskDarkroom, with_place
 from tests.tui.host import Host, press
 from tests.tui.pilot import running
-from tui.dialogs import ChoiceScreen, HelpScreen, PathScreen
+from tui.dialogs import Choice, ChoiceScreen, HelpScreen, PathScreen
 from tui.keys import Reasoned, list_bindings, list_hints
 from tui.terminal.glyphs import ASCII, UNICODE
+from tui.words import describe_sampler
 
 
 def get(screen: Screen[Any]) -> Screen[Any]:
@@ -52,6 +54,44 @@ async def test_a_choice_begins_at_the_value_in_effect(
         assert "enter chooses · esc leaves" in read_screen(app)
         await press(pilot, *keys)
         assert app.answers == [answer]
+
+
+SAMPLERS = [Choice(name, describe_sampler(name)) for name in FORMULAS]
+
+
+@pytest.mark.parametrize(
+    ("keys", "answer"),
+    [
+        ("dpm++ 2m", "k_dpmpp_2m"),
+        ("Euler A", "k_euler_ancestral"),
+        ("kk", "k_euler"),  # none has it: the second k is not taken
+        ("plms", "ddpm"),
+    ],
+)
+async def test_letters_leave_the_choices_that_they_stand_in(keys: str, answer: str) -> None:
+    app = Host(lambda: ChoiceScreen("sampler", SAMPLERS, "k_heun", "k_dpmpp_2m"))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await wait_in_app(pilot, lambda: "letters find" in read_screen(app), "the list")
+        seen = join_lines(read_screen(app))
+        assert "● k_heun" in seen
+        assert "the last one reused · the default" in seen
+        for letter in keys:
+            await press(pilot, "space" if letter == " " else letter)
+        assert (f"sampler: {keys}" in read_screen(app)) == (keys != "kk")
+        await press(pilot, "home" if keys == "kk" else "up", "enter")
+        assert app.answers == [answer if keys != "kk" else "k_euler"]
+
+
+async def test_escape_takes_back_what_was_looked_for_before_it_leaves() -> None:
+    app = Host(lambda: ChoiceScreen("sampler", SAMPLERS, "k_heun"))
+    async with app.run_test() as pilot:
+        await wait_in_app(pilot, lambda: "k_lms" in read_screen(app), "the list")
+        await press(pilot, "l", "m", "backspace", "m")
+        assert "k_heun" not in read_screen(app)
+        await press(pilot, "escape")
+        assert "k_heun" in read_screen(app)
+        await press(pilot, "escape")
+        assert app.answers == [None]
 
 
 async def test_a_terminal_without_unicode_gets_none_from_dialogs() -> None:

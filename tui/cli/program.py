@@ -68,6 +68,14 @@ def open_darkroom(
             help="How many colours it sends: truecolor, 256, 16, none; auto finds out.",
         ),
     ] = None,
+    theme: Annotated[
+        str | None,
+        typer.Option(
+            "--theme",
+            metavar="NAME",
+            help="The theme that it begins with: darkroom, daylight, high contrast …",
+        ),
+    ] = None,
     version: Annotated[
         bool,
         typer.Option(
@@ -81,7 +89,7 @@ def open_darkroom(
 
         os.environ[PROFILE_VARIABLE] = profile
     if context.invoked_subcommand is not None:
-        for name, value in (("images", images), ("colours", colours)):
+        for name, value in (("images", images), ("colours", colours), ("theme", theme)):
             if value is not None:
                 _refuse(name, value, f"--{name} is of the darkroom, which no command opens.")
         if session is not None:
@@ -89,7 +97,7 @@ def open_darkroom(
         return
     from tui import start
 
-    raise typer.Exit(start.open_darkroom(session, images=images, colours=colours))
+    raise typer.Exit(start.open_darkroom(session, images=images, colours=colours, theme=theme))
 
 
 def _check_session(context: typer.Context, name: str) -> None:

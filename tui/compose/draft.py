@@ -30,6 +30,14 @@ class DraftOwner(Protocol):
     draft: Draft
 
 
+class Undoable(msgspec.Struct, frozen=True):
+    """What can be taken back: a change, by the draft before it, or jobs that were queued."""
+
+    label: str
+    before: Draft | None = None
+    jobs: tuple[str, ...] = ()
+
+
 class DraftEditor:
     """Changes the draft of its owner, at once, with undo and redo, and writes each one through.
 
@@ -39,8 +47,8 @@ class DraftEditor:
     def __init__(self, owner: DraftOwner, darkroom: Darkroom) -> None:
         self._owner = owner
         self._darkroom = darkroom
-        self._undo: list[tuple[str, Draft]] = []
-        self._redo: list[tuple[str, Draft]] = []
+        self._undo: list[Undoable] = []
+        self._redo: list[Undoable] = []
         self.session: str | None = None
 
     @property
@@ -50,7 +58,7 @@ class DraftEditor:
 
     @property
     def has_undo(self) -> bool:
-        """Whether there is a change to take back."""
+        """Whether there is a change or a job to take back."""
         return bool(self._undo)
 
     @property
@@ -71,7 +79,7 @@ class DraftEditor:
 
     def change_on(self, draft: Draft, label: str) -> None:
         """Like `change`, but changes of the same label in a row are taken back at once."""
-        self.change(draft, "" if self._undo and self._undo[-1][0] == label else label)
+        self.change(draft, "" if self._undo and self._undo[-1].label == label else label)
 
     def note_text(self, row: int, text: str, line: int, column: int) -> None:
         """Keep what is typed in the prompt in `row`, and where the cursor is in it."""
@@ -83,8 +91,16 @@ class DraftEditor:
 
     def remember(self, label: str, before: Draft) -> None:
         """Note that what was just changed can be taken back to `before`; it ends the redo."""
-        self._undo = [*self._undo, (label, before)][-UNDO_KEPT:]
+        self._undo = [*self._undo, Undoable(label, before)][-UNDO_KEPT:]
         self._redo = []
+
+    def remember_jobs(self, label: str, jobs: Sequence[str]) -> None:
+        """Note that the jobs with these ids were queued, as the newest thing to take back."""
+        self._undo = [*self._undo, Undoable(label, jobs=tuple(jobs))][-UNDO_KEPT:]
+
+    def take_jobs(self) -> Undoable | None:
+        """The jobs that are the newest thing to take back, and are so no more; else None."""
+        return self._undo.pop() if self._undo and self._undo[-1].before is None else None
 
     def undo(self) -> str | None:
         """Take back the last remembered change; its label, or None when there is none.
@@ -97,14 +113,14 @@ class DraftEditor:
         """Make the change again that was taken back last, as `undo` does the other way."""
         return self._go(self._redo, self._undo)
 
-    def _go(self, source: list[tuple[str, Draft]], target: list[tuple[str, Draft]]) -> str | None:
+    def _go(self, source: list[Undoable], target: list[Undoable]) -> str | None:
         """Go to the newest draft of `source` that is another one; `target` leads back."""
         while source:
-            label, other = source.pop()
+            label, other = source[-1].label, source.pop().before
             now = self.draft
-            if has_same_content(other, now):
+            if other is None or has_same_content(other, now):
                 continue
-            target.append((label, now))
+            target.append(Undoable(label, now))
             self.change(
                 msgspec.structs.replace(
                     other,

@@ -32,6 +32,7 @@ from store.limits import (
 from store.records import Draft
 from store.request import Parameters
 from tui.compose.draft import name_input, remove_initial_image
+from tui.words import describe_sampler
 
 NO_STYLE = "none"
 NO_MASK = "none"
@@ -110,6 +111,10 @@ class Field:
         """The values that the field offers, as they are shown; empty for a plain number."""
         return ()
 
+    def describe(self, choice: str) -> str:
+        """What one of the choices is, in a few words; "" where its name says it."""
+        return ""
+
     def parse(self, text: str, context: Context) -> Changes:
         """What `text`, typed into the field, changes in the draft. Raises `RequestError`."""
         return self.change(self.parse_value(text.strip(), context), context.draft)
@@ -160,13 +165,13 @@ class Field:
 # Kinds of fields
 
 
-class Choice(Field):
+class ChoiceField(Field):
     """A value that is chosen from a list."""
 
     is_choice = True
 
 
-class MaskChoice(Choice):
+class MaskChoice(ChoiceField):
     """How a mask is meant: one of `values`. Resetting goes back to the first."""
 
     owner = "mask"
@@ -315,7 +320,7 @@ class CfgScale(Number):
         return f"{value:.10g}" if value % 1 else f"{value:.1f}"
 
 
-class Sampler(Choice):
+class Sampler(ChoiceField):
     """The sampler."""
 
     name = "sampler"
@@ -336,6 +341,14 @@ class Sampler(Choice):
     def choices(self, context: Context) -> tuple[str, ...]:
         """The engine's samplers."""
         return context.capabilities.samplers
+
+    def describe(self, choice: str) -> str:
+        """What the sampler is."""
+        return describe_sampler(choice)
+
+    def parse_value(self, text: str, context: Context) -> Any:
+        """The engine's name of it, also for the names that other programs have."""
+        return context.capabilities.find_sampler(text)
 
 
 class Size(Field):
@@ -394,7 +407,7 @@ class Images(Number):
         return self.change(1, draft)
 
 
-class Style(Choice):
+class Style(ChoiceField):
     """The style preset, or none."""
 
     name = "style"
@@ -412,7 +425,7 @@ class Style(Choice):
         return None if style == NO_STYLE else style
 
 
-class Engine(Choice):
+class Engine(ChoiceField):
     """The engine."""
 
     name = "engine"
@@ -428,7 +441,7 @@ class Engine(Choice):
         return {"engine": value, "model": None}
 
 
-class Model(Choice):
+class Model(ChoiceField):
     """The model."""
 
     name = "model"

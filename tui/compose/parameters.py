@@ -34,7 +34,7 @@ from tui.compose.fields import (
 )
 from tui.compose.parameter_row import ParameterRow
 from tui.darkroom import Darkroom
-from tui.dialogs import ChoiceScreen
+from tui.dialogs import Choice, ChoiceScreen
 from tui.keys import Reasoned, Said, bind_cursor, bind_steps
 from tui.seeds import find_seed, parse_seed
 from tui.widgets.cell import Cell
@@ -259,8 +259,9 @@ class ParameterList(Reasoned, VerticalScroll, can_focus=True, inherit_bindings=F
         if field.is_file:
             self.post_message(self.FileWanted(field))
         elif field.is_choice:
-            now = field.show(context)
-            dialog = ChoiceScreen(field.label, field.choices(context), now)
+            choices = [Choice(each, field.describe(each)) for each in field.choices(context)]
+            default = str(field.get_default(context)) if field.follows_engine else ""
+            dialog = ChoiceScreen(field.label, choices, field.show(context), default)
             self.app.push_screen(dialog, self._choose)
         else:
             await self.open(digit or field.show(context), is_old=not digit)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -19,7 +19,7 @@ from textual.widget import Widget
 
 from engines.base import EngineError
 from engines.capabilities import Capabilities
-from store.errors import RequestError, SafelightError
+from store.errors import NotFound, RequestError, SafelightError
 from store.records import Draft, DraftPrompt, Image, Job, JobState, Purpose, Session
 from tui.compose import draft as drafts
 from tui.compose.derive import InitialImages
@@ -42,7 +42,7 @@ from tui.paths import list_files, parse_dropped
 from tui.terminal.detect import get_display
 from tui.text import shorten_middle
 from tui.widgets.key_line import KeyLine
-from tui.words import count_things
+from tui.words import count_things, describe_purpose
 
 PARTS = ("prompts", "parameters", "image", "recent")
 PLACE_SECONDS = 0.5
@@ -66,6 +66,8 @@ class ComposeScreen(ImageScreen):
     """
 
     AUTO_FOCUS = ""
+    TAKES_BACK = "u takes it back"
+    HOW_TO_TYPE = "enter types in the prompt, "
     BINDING_GROUP_TITLE = "on this screen"
     LEADING: ClassVar[tuple[str, ...]] = ("generate", "help", "part", "quit")
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -115,7 +117,7 @@ class ComposeScreen(ImageScreen):
             "u",
             "undo",
             "undo",
-            tooltip="Undo the last change of stack or parameters",
+            tooltip="Undo the last change of stack or parameters; take back jobs queued after it",
             id="undo",
         ),
         Binding(
@@ -399,6 +401,7 @@ class ComposeScreen(ImageScreen):
             draft = drafts.merge_typed_ahead(draft, self.draft)
         self.session = session.name
         self.making = Making()
+        await self._pass_over_past()
         await self._stack.close_fields()
         await self._parameters.close_fields()
         self.editor.session = session.name
@@ -420,6 +423,12 @@ class ComposeScreen(ImageScreen):
                 await self._parameters.open(value)
         self.is_ready = True
         self._compare()
+
+    async def _pass_over_past(self) -> None:
+        """Let what failed before stand in the list of jobs: the last image is shown."""
+        newest = await self.darkroom.list_jobs(limit=1, has_runs=False)
+        if newest and newest[0].state.is_final:
+            self._seen_job = newest[0].number
 
     async def fail_opening(self, error: SafelightError) -> None:
         """Explain why the history is not open; the draft can be edited all the same."""
@@ -553,6 +562,9 @@ class ComposeScreen(ImageScreen):
     @on(ImageScreen.JobsQueued)
     async def _follow_jobs(self, event: ImageScreen.JobsQueued) -> None:
         self._dismiss()
+        if event.jobs:
+            label = describe_purpose(event.jobs[0].purpose)
+            self.editor.remember_jobs(f"{label} {event.image.id[:4]}", [j.id for j in event.jobs])
         if event.jobs and event.jobs[0].purpose not in (Purpose.VERIFY, Purpose.RESTORE):
             self.choose(None)
         await self._update_now()
@@ -616,7 +628,8 @@ class ComposeScreen(ImageScreen):
             return
         self.editor.change(drafts.set_seed(self.draft, image.seed))
         if await self._generate():
-            self.say(f"Again with the seed {image.seed} of {image.id[:4]}.")
+            seed, shown = image.seed, image.id[:4]
+            self.say(f"Again with the seed {seed} of {shown}; u takes it back.")
 
     async def _generate(self) -> bool:
         """Queue what the draft stands for; whether that was done."""
@@ -635,12 +648,13 @@ class ComposeScreen(ImageScreen):
         after = self.draft.seed
         self.editor.set_place(image=None)
         try:
-            await self.darkroom.generate(sent, self.session)
+            jobs = await self.darkroom.generate(sent, self.session)
         except SafelightError as error:
             if self.draft.seed == after and sent.seed is not None:
                 self.editor.change(drafts.set_seed(self.draft, sent.seed))
             await self.fail(error)
             return False
+        self.editor.remember_jobs("generating", [job.id for job in jobs])
         await self._update_now()
         return True
 
@@ -655,16 +669,20 @@ class ComposeScreen(ImageScreen):
     async def action_retry(self) -> None:
         """Run the job that made nothing once more."""
         if (job := self.making.ended) is not None:
-            await self._change_job(self.darkroom.retry(job.id), "It is in the queue again.")
+            said = "It is in the queue again; u takes it back."
+            if await self._change_job(self.darkroom.retry(job.id), said):
+                self.editor.remember_jobs("trying again", [job.id])
 
-    async def _change_job(self, work: Awaitable[Job], said: str) -> None:
+    async def _change_job(self, work: Awaitable[Job], said: str) -> bool:
+        """Do `work` and say so; whether it was done."""
         try:
             job = await work
         except SafelightError as error:
             await self.fail(error)
-            return
+            return False
         self.tell(job, said)
         await self._update_now()
+        return True
 
     def action_open_history(self) -> None:
         """Ask for the history."""
@@ -674,10 +692,32 @@ class ComposeScreen(ImageScreen):
         """Ask for the jobs."""
         self.post_message(self.JobsWanted())
 
-    def action_undo(self) -> None:
-        """Take the last change back."""
+    async def action_undo(self) -> None:
+        """Take the last change back, or the jobs that were queued since."""
+        while (queued := self.editor.take_jobs()) is not None:
+            if await self._take_back(queued.jobs):
+                self.say(f"Taken back: {queued.label}.")
+                return
         if (label := self.editor.undo()) is not None:
             self.say(f"Undone: {label}.")
+        else:
+            self.say("There is nothing to undo any more: the jobs have ended.")
+            self.refresh_bindings()
+
+    async def _take_back(self, job_ids: Sequence[str]) -> bool:
+        """Cancel the jobs that have not ended; whether there was one."""
+        is_taken = False
+        try:
+            for job_id in job_ids:
+                if not (await self.darkroom.get_job(job_id)).state.is_final:
+                    await self.darkroom.cancel(job_id)
+                    is_taken = True
+        except NotFound:
+            pass  # It was removed: that takes it back too.
+        except SafelightError as error:
+            await self.fail(error)
+        await self._update_now()
+        return is_taken
 
     def action_redo(self) -> None:
         """Make the change again that was taken back last."""

@@ -34,6 +34,7 @@ from tui.bursts import Burst, Input
 from tui.terminal.answers import Answers
 from tui.terminal.carried import carry_styles
 from tui.terminal.encoding import open_output
+from tui.terminal.notices import BRING_TITLE_BACK, KEEP_TITLE
 from tui.terminal.probe import Opening
 from tui.terminal.sequences import Part, Splitter, choose_encoding
 
@@ -141,6 +142,16 @@ class TerminalDriver(LinuxDriver):
         self._opening: Opening = getattr(app, "terminal_opening", None) or Opening()
 
     # Output
+
+    def start_application_mode(self) -> None:
+        """Take the terminal, its title too."""
+        super().start_application_mode()  # type: ignore[no-untyped-call]
+        self.write(KEEP_TITLE)
+
+    def stop_application_mode(self) -> None:
+        """Give the terminal back, with the title that it had."""
+        self.write(BRING_TITLE_BACK)
+        super().stop_application_mode()
 
     def write(self, data: str) -> None:
         """Send `data`, with styles carried from run to run."""

@@ -25,6 +25,7 @@ class Glyphs(msgspec.Struct, frozen=True, kw_only=True):
     ellipsis: str = "…"
     warning: str = "!"
     times: str = "×"
+    chosen: str = "●"
     keys: Mapping[str, str] = msgspec.field(
         default_factory=lambda: {"left": "←", "right": "→", "up": "↑", "down": "↓"}
     )
@@ -46,6 +47,7 @@ ASCII = Glyphs(
     beyond_right=">",
     ellipsis="~",
     times="x",
+    chosen="*",
     keys={},
 )
 

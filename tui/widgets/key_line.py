@@ -69,15 +69,15 @@ class KeyLine(Cell):
             return
         has_text = is_typing(self.screen.focused)
         state = " typing " if has_text else " moving "
-        style = "bold $role-on-focus on $role-focus" if has_text else "bold $role-quiet"
-        parts: list[str | tuple[str, str]] = [(state, style)]
+        colours = "$role-on-focus on $role-focus" if has_text else "$role-text on $role-raised"
+        parts: list[str | tuple[str, str]] = [(state, f"bold {colours}")]
         if self._message:
             parts.append(f"  {show_safely(self._message)}")
         else:
             for keys, label, is_enabled in self._choose_keys(self.size.width - len(state)):
                 parts.append(" " * self._gap)
-                parts.append((keys, "$role-focus" if is_enabled else "$role-quiet"))
-                parts.append((f" {label}", "" if is_enabled else "strike $role-quiet"))
+                parts.append((keys, "$role-focus" if is_enabled else "dim $role-quiet"))
+                parts.append((f" {label}", "" if is_enabled else "dim $role-quiet"))
         self.put(Content.assemble(*parts))
 
     def _choose_keys(self, width: int) -> list[tuple[str, str, bool]]:

@@ -161,14 +161,14 @@ async def test_the_palette_runs_the_same_actions(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("theme", [theme.name for theme in THEMES])
 @pytest.mark.samples(1)
-async def test_every_look_defines_every_role_and_is_kept(tmp_path: Path, theme: str) -> None:
+async def test_every_theme_defines_every_role_and_is_kept(tmp_path: Path, theme: str) -> None:
     definition = next(each for each in THEMES if each.name == theme)
     assert {name for name in definition.variables if name.startswith("role-")} == set(ROLES)
     darkroom = DeskDarkroom(tmp_path, with_place(START, theme=theme))
     async with running(darkroom) as (app, pilot):
         assert app.theme == theme
         assert "−1.0" in read_screen(app)
-        await pilot.press("T")
+        await pilot.press("T", "down", "enter")
         assert darkroom.draft.place["theme"] == app.theme != theme
 
 

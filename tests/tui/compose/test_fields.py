@@ -292,7 +292,7 @@ def test_the_end_comes_down_with_the_start() -> None:
         ("cfg", "35.5", "35.5 is out of range. Give 0 to 35."),
         ("cfg", "nan", "'nan' is not a number."),
         ("cfg", "high", "'high' is not a number."),
-        ("sampler", "euler", "Known: k_dpmpp_2m, k_euler, ddim."),
+        ("sampler", "eular", "Known: k_dpmpp_2m, k_euler, ddim."),
         ("size", "3", "Write it like 192x128."),
         ("size", "200x128", "200 does not fit. Sides are 128 to 256 in steps of 64."),
         ("size", "320x128", "320 does not fit."),

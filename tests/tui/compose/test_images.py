@@ -247,7 +247,7 @@ async def test_varying_makes_as_many_children_as_images_says(tmp_path: Path) -> 
         await wait_for(lambda: app.compose_screen.making.image, "the image")
         await pilot.press("V")
         await wait_for(lambda: len(darkroom.jobs) == 2, "the jobs")
-        assert f"Varying {image.id[:4]}, 2 times." in read_message(app)
+        assert f"Varying {image.id[:4]}, 2 times; u takes it back." in read_message(app)
         variations = [job.request.parameters.variation for job in darkroom.jobs]
         assert all(isinstance(each, Variation) and each.strength == 0.2 for each in variations)
         assert variations[0] != variations[1]

@@ -90,6 +90,64 @@ async def test_a_failed_job_says_why_and_can_be_run_again(tmp_path: Path) -> Non
         await wait_for(lambda: darkroom.jobs[0].state is JobState.WAITING, "the retry")
 
 
+async def test_u_takes_back_the_jobs_that_were_queued_last_before_any_change(
+    tmp_path: Path,
+) -> None:
+    darkroom = DeskDarkroom(tmp_path, with_place(msgspec.structs.replace(START, images=2)))
+    async with running(darkroom) as (app, pilot):
+        await pilot.press("right")
+        assert darkroom.draft.prompts[0].weight == 1.1
+        await pilot.press("ctrl+j")
+        await wait_for(lambda: len(darkroom.jobs) == 2, "the jobs")
+        await pilot.press("u")
+        await wait_for(lambda: all(job.cancel_requested for job in darkroom.jobs), "the end")
+        assert read_message(app) == "Taken back: generating."
+        assert darkroom.draft.prompts[0].weight == 1.1
+        await pilot.press("u")
+        assert darkroom.draft.prompts[0].weight == 1.0
+
+
+async def test_a_letter_that_fires_work_says_how_it_is_taken_back(tmp_path: Path) -> None:
+    darkroom = DeskDarkroom(tmp_path, START)
+    image = darkroom.add_image()
+    async with running(darkroom) as (app, pilot):
+        await wait_for(lambda: app.compose_screen.image, "the image")
+        await pilot.press("v")
+        await wait_for(lambda: darkroom.jobs, "the verification")
+        assert read_message(app) == f"Verifying {image.id[:4]}; u takes it back."
+        await pilot.press("u")
+        await wait_for(lambda: darkroom.jobs[0].cancel_requested, "the end")
+        assert read_message(app) == f"Taken back: verifying {image.id[:4]}."
+
+
+async def test_jobs_that_have_ended_are_no_more_to_be_taken_back(tmp_path: Path) -> None:
+    darkroom = DeskDarkroom(tmp_path, START)
+    async with running(darkroom) as (app, pilot):
+        await pilot.press("right", "ctrl+j")
+        await wait_for(lambda: darkroom.jobs, "the job")
+        darkroom.finish(darkroom.jobs[0])
+        await wait_for(lambda: app.compose_screen.making.image, "the image")
+        await pilot.press("u")
+        await wait_for(lambda: darkroom.draft.prompts[0].weight == 1.0, "the weight before")
+        assert not darkroom.jobs[0].cancel_requested
+
+
+async def test_after_a_restart_the_last_image_is_shown_and_not_what_failed(tmp_path: Path) -> None:
+    darkroom = DeskDarkroom(tmp_path, START)
+    image = darkroom.add_image()
+    job = darkroom.add_job()
+    darkroom.replace_job(job.id, state=JobState.FAILED, error_kind="x", error="No answer.")
+    async with running(darkroom) as (app, _):
+        await wait_for(lambda: image.id[:4] in get_panel(app).said, "the image")
+        assert "failed" not in get_panel(app).said
+
+
+async def test_a_letter_that_is_no_key_says_how_to_type(tmp_path: Path) -> None:
+    async with running(DeskDarkroom(tmp_path, START)) as (app, pilot):
+        await pilot.press("f")
+        assert read_message(app) == "f is no key here: enter types in the prompt, ? shows the keys."
+
+
 async def test_a_job_that_may_have_been_paid_for_is_never_sent_by_itself(tmp_path: Path) -> None:
     darkroom = DeskDarkroom(tmp_path, START)
     async with running(darkroom) as (app, pilot):

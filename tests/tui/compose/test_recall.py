@@ -80,7 +80,7 @@ async def test_again_takes_the_seed_of_the_image_and_the_stack_as_it_is(tmp_path
         (job,) = darkroom.jobs
         assert (job.request.parameters.seed, job.request.parameters.steps) == (72, 20)
         assert [prompt.weight for prompt in job.request.stack.prompts] == [1.2]
-        assert f"Again with the seed 72 of {newer.id[:4]}." in read_message(app)
+        assert f"Again with the seed 72 of {newer.id[:4]}; u takes it back." in read_message(app)
         assert darkroom.draft.previous_seeds == (5,)
 
 

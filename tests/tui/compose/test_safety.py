@@ -62,10 +62,10 @@ async def test_hostile_text_is_shown_and_not_obeyed(tmp_path: Path, text: str) -
     darkroom.sessions = {"main": draft}
     darkroom.add_image(make_request(f"sky {valid}"), warning=text, first_difference=text)
     darkroom.add_image(make_request(f"sea {valid}"), warning=text)
-    darkroom.add_job(JobState.FAILED, error=text)
     app = make_app(darkroom)
     async with app.run_test(size=(120, 40)) as pilot:
         await wait_for(lambda: app.compose_screen.is_ready, "the session")
+        darkroom.add_job(JobState.FAILED, error=text)
         await wait_for(lambda: "failed" in read_screen(app), "the job")
         await pilot.press("enter", "x", "escape")
         app.compose_screen.say(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from tests.tui.memory_darkroom import MemoryDarkroom
 from tui.compose.draft import Parts
 from tui.image_screen import ImageScreen
 from tui.keys import list_active, list_places
-from tui.shell_command import make_command
+from tui.shell_command import make_command, show_prompt
 from tui.widgets.picture import Picture
 
 
@@ -120,6 +121,27 @@ async def test_the_command_goes_to_the_clipboard() -> None:
     async with open_history(darkroom) as (pilot, _):
         await press(pilot, "y")
         assert pilot.app.clipboard == make_command(darkroom.images[0].request)
+
+
+@pytest.mark.parametrize(
+    ("letters", "what"), [("seed", "seed"), ("path", "path"), ("line", "prompts")]
+)
+async def test_parts_of_an_image_are_copied_by_choice(
+    letters: str, what: str, tmp_path: Path
+) -> None:
+    darkroom = make_history(1)
+    darkroom.directory = tmp_path
+    image = darkroom.images[0]
+    texts = {
+        "seed": str(image.seed),
+        "path": str(image.path),
+        "prompts": "\n".join(show_prompt(prompt) for prompt in image.request.stack.active),
+    }
+    async with open_history(darkroom) as (pilot, _):
+        await press(pilot, "Y", *letters, "enter")
+        await wait_in_app(pilot, lambda: "Sent the" in read_screen(pilot.app), "the message")
+        assert pilot.app.clipboard == texts[what]
+        assert (tmp_path / "copied.txt").read_text() == texts[what] + "\n"
 
 
 async def test_the_copied_command_names_files_and_holds_no_control_character() -> None:

@@ -247,7 +247,7 @@ def test_copying_sends_the_command_to_the_terminals_clipboard(tmp_path: Path) ->
         terminal.wait_for_text("[/x]")
         terminal.send("jjy")
         terminal.wait_until(lambda: b"\x1b]52;c;" in terminal.raw, what="the clipboard")
-        terminal.wait_for_text("Sent to the terminal's clipboard")
+        terminal.wait_for_text("Sent the command to the terminal's clipboard")
         copied = terminal.raw.split(b"\x1b]52;c;")[1].split(b"\x07")[0].split(b"\x1b")[0]
         command = base64.b64decode(copied).decode()
         assert command.startswith("safelight generate ")
