@@ -22,6 +22,7 @@ import msgspec
 from sqlalchemy import exists, func, or_, update
 from sqlmodel import Session, col, select
 
+from store.batches import divide
 from store.concealment import (
     check_prompts,
     conceal_comparison,
@@ -29,7 +30,7 @@ from store.concealment import (
     conceal_result,
 )
 from store.database import Database
-from store.errors import StoreError, Superseded, Unavailable
+from store.errors import NotFound, StoreError, Superseded, Unavailable
 from store.inputs import check_inputs
 from store.known_secrets import conceal
 from store.mapping import (
@@ -503,6 +504,31 @@ def request_cancel(db: Database, job_id: str) -> Job:
         return to_jobs(write, [row], db.progress.read([row.id]))[0]
 
 
+def request_cancels(db: Database, job_ids: Sequence[str]) -> int:
+    """As `request_cancel`, for many jobs at once; how many of them had not ended."""
+    found = 0
+    with db.write() as write:
+        for some in divide(job_ids):
+            found += _cancel(write, col(JobRow.id).in_(some))
+    return found
+
+
+def _cancel(write: Session, *conditions: Any) -> int:
+    """Cancel what waits of the jobs that fit, ask for the end of what runs; of how many."""
+    ended = {"state": JobState.CANCELLED.value, "finished_at": time.time()}
+    connection = write.connection()
+    total = 0
+    for state, values in (
+        (JobState.WAITING, ended),
+        (JobState.RUNNING, {"cancel_requested": True}),
+    ):
+        fit = col(JobRow.state) == state.value
+        total += connection.execute(
+            update(JobRow).where(fit, *conditions).values(**values)
+        ).rowcount
+    return total
+
+
 def is_cancel_requested(db: Database, job_id: str) -> bool:
     """Whether somebody asked for the end of this job, or it is no longer running at all."""
     with db.read() as read:
@@ -551,6 +577,32 @@ def get_job(db: Database, reference: str) -> Job:
     with db.read() as read:
         row = find_row(read, JobRow, reference)
         return to_jobs(read, [row], db.progress.read([row.id]))[0]
+
+
+def follow(db: Database, jobs: Sequence[Job]) -> list[Job]:
+    """The same jobs as they are now, in their order.
+
+    What has ended is not read again, and of what waits only whether it still does. Raises
+    `NotFound` where one is gone.
+    """
+    now = {job.id: job for job in jobs}
+    waiting = JobState.WAITING
+    with db.read() as read:
+        for some in divide([job for job in jobs if not job.state.is_final]):
+            ids = [job.id for job in some]
+            states = select(JobRow.id, JobRow.state).where(col(JobRow.id).in_(ids))
+            found = dict(read.exec(states).all())
+            changed = [
+                job.id
+                for job in some
+                if not (job.state is waiting and found.get(job.id) == waiting.value)
+            ]
+            rows = read.exec(select(JobRow).where(col(JobRow.id).in_(changed))).all()
+            running = [row.id for row in rows if row.state == JobState.RUNNING.value]
+            now |= {job.id: job for job in to_jobs(read, rows, db.progress.read(running))}
+            if gone := next((job_id for job_id in ids if job_id not in found), None):
+                raise NotFound(f"There is no job {gone[:8]}.", "'jobs' lists them.")
+    return [now[job.id] for job in jobs]
 
 
 def list_jobs(

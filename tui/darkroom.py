@@ -11,7 +11,7 @@ import asyncio
 from array import array
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
-from itertools import chain
+from itertools import chain, groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,7 @@ from engines.resolve import (
 )
 from engines.worker.process import engage_worker, find_worker
 from engines.worker.program import read_serving
+from store.batches import divide
 from store.errors import NotFound, SafelightError, StoreError, Unavailable
 from store.limits import suggest
 from store.records import (
@@ -670,6 +671,34 @@ class Darkroom:
             self._enqueue, requests, session, draft.parent_id, draft.relation
         )
 
+    async def generate_all(self, drafts: Sequence[Draft], session: str | None = None) -> list[Job]:
+        """Queue the jobs of several drafts, in their order. Raises before any is queued.
+
+        Those that go together are queued in one go; what was queued before another could not be is
+        in `queued`.
+        """
+        found = [(draft, self.resolve(draft)) for draft in drafts]
+        return await asyncio.to_thread(self._enqueue_all, found, session)
+
+    def _enqueue_all(
+        self, found: list[tuple[Draft, list[Request]]], session: str | None
+    ) -> list[Job]:
+        from engines.cost import check_budget
+
+        check_budget(self.database, [each for _, part in found for each in part], self.settings)
+
+        def name_group(pair: tuple[Draft, list[Request]]) -> object:
+            return pair[0].engine, pair[0].parent_id, pair[0].relation
+
+        jobs: list[Job] = []
+        for _, group in groupby(found, key=name_group):
+            pairs = list(group)
+            for some in divide(pairs):
+                requests = [each for _, part in some for each in part]
+                draft = some[0][0]
+                jobs += self._enqueue(requests, session, draft.parent_id, draft.relation)
+        return jobs
+
     async def generate_request(
         self, request: Request, session: str | None = None, parent: Image | None = None
     ) -> Job:
@@ -1038,6 +1067,12 @@ class Darkroom:
 
         return await asyncio.to_thread(queue.request_cancel, self.database, job_id)
 
+    async def cancel_jobs(self, job_ids: Sequence[str]) -> int:
+        """Ask that these jobs stop; how many of them had not ended."""
+        from store import queue
+
+        return await asyncio.to_thread(queue.request_cancels, self.database, job_ids)
+
     async def retry(self, job_id: str) -> Job:
         """Queue an ended job again, with the same id and seed."""
         return await asyncio.to_thread(self._retry, job_id)
@@ -1074,6 +1109,12 @@ class Darkroom:
         from store import queue
 
         return await asyncio.to_thread(queue.get_job, self.database, job_id)
+
+    async def follow(self, jobs: Sequence[Job]) -> list[Job]:
+        """The same jobs as they are now; what has ended or only waits is not read again."""
+        from store import queue
+
+        return await asyncio.to_thread(queue.follow, self.database, jobs)
 
     async def list_jobs(
         self,

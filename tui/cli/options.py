@@ -117,6 +117,15 @@ RequestOption = Annotated[
         help="Instead of prompts and parameters: a whole request in JSON, as 'show --json' has it.",
     ),
 ]
+FromOption = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="FILE|-",
+        help="A list instead of prompts, a stack a line (or JSON, with flags as keys); flags and "
+        "prompts given here hold for each line.",
+    ),
+]
 SeedOption = Annotated[
     str | None,
     typer.Option(

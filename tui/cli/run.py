@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, TextIO, TypeVar
+from typing import Any, NamedTuple, NoReturn, TextIO, TypeVar
 
 import msgspec
 import typer
@@ -26,7 +26,7 @@ from store.search import SearchError
 from tui.cli.searches import mark_place
 from tui.darkroom import Darkroom
 from tui.text import show_safely
-from tui.words import name_state
+from tui.words import count_things, name_state
 
 T = TypeVar("T")
 
@@ -52,6 +52,27 @@ class QueuedError(Exception):
         self.error = error
         self.jobs = jobs
         self.runs = runs
+
+
+class WrongLine(NamedTuple):
+    """What is wrong with a line of a list, counted from 1."""
+
+    number: int
+    error: SafelightError
+
+
+class WrongLinesError(RequestError):
+    """Lines of a list that cannot be used, each with what is wrong. Nothing of it was queued."""
+
+    def __init__(self, lines: Sequence[WrongLine], total: int) -> None:
+        super().__init__(
+            "from",
+            [line.number for line in lines],
+            f"{len(lines):,} of {count_things(total, 'line')} cannot be used, and nothing was "
+            "queued.",
+            "Mend them, then give the list again.",
+        )
+        self.lines = lines
 
 
 class OutputRefused(SafelightError):
@@ -159,7 +180,7 @@ async def wait_for_jobs(darkroom: Darkroom, jobs: list[Job]) -> list[Job]:
     waiting = Waiting(darkroom)
 
     async def look() -> list[Job]:
-        return [job if job.state.is_final else await darkroom.get_job(job.id) for job in jobs]
+        return await darkroom.follow(jobs)
 
     try:
         with _show_progress(jobs) as update:
@@ -169,9 +190,7 @@ async def wait_for_jobs(darkroom: Darkroom, jobs: list[Job]) -> list[Job]:
                 if all(job.state.is_final for job in jobs):
                     break
     except asyncio.CancelledError:
-        for job in jobs:
-            if not job.state.is_final:
-                await darkroom.cancel(job.id)
+        await darkroom.cancel_jobs([job.id for job in jobs if not job.state.is_final])
         raise
     return jobs
 
@@ -279,6 +298,17 @@ def describe_queued(job: Job) -> dict[str, Any]:
     return {"id": job.id, "request_id": job.request_digest, "seed": job.request.parameters.seed}
 
 
+def _describe_wrong(line: WrongLine) -> dict[str, Any]:
+    error = line.error
+    field = error.field if isinstance(error, RequestError) else None
+    return {
+        "line": line.number,
+        "message": error.message,
+        "hint": error.hint,
+        "field": field,
+    }
+
+
 def end_with_error(
     error: SafelightError,
     *,
@@ -294,6 +324,9 @@ def end_with_error(
     if isinstance(error, SearchError):
         for line in mark_place(error):
             print_note(f"  {line}")
+    if isinstance(error, WrongLinesError):
+        for wrong in error.lines:
+            print_note(f"  line {wrong.number}: {wrong.error}")
     if error.hint:
         print_note(f"  {error.hint}")
     say = print_note if isinstance(error, OutputRefused) else print_line
@@ -302,6 +335,8 @@ def end_with_error(
         document: dict[str, Any] = {
             "error": {"message": error.message, "hint": error.hint, "field": field}
         }
+        if isinstance(error, WrongLinesError):
+            document["lines"] = [_describe_wrong(line) for line in error.lines]
         if jobs:
             document["jobs"] = [
                 describe_queued(job) | {"state": job.state.value, "image_id": job.image_id}

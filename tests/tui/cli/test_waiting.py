@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,17 +71,17 @@ def test_a_history_that_cannot_be_read_for_a_while_ends_no_wait(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is made meanwhile; to look after it is refused at first."""
-    get, refused = Darkroom.get_job, [True, True]
+    follow, refused = Darkroom.follow, [True, True]
     monkeypatch.setattr(run, "LOOK_AGAIN_SECONDS", 0.01)
     monkeypatch.setattr(Keeper, "look", make)
 
-    async def stumble(darkroom: Darkroom, job_id: str) -> Job:
+    async def stumble(darkroom: Darkroom, jobs: Sequence[Job]) -> list[Job]:
         if refused:
             refused.pop()
             raise HistoryUnavailable("The history is busy.", "Try again.")
-        return await get(darkroom, job_id)
+        return await follow(darkroom, jobs)
 
-    monkeypatch.setattr(Darkroom, "get_job", stumble)
+    monkeypatch.setattr(Darkroom, "follow", stumble)
     done = invoke(["generate", "a cat", "-S", "7"])
     assert done.exit_code == 0
     assert done.stderr.splitlines() == ["waiting: The history is busy. Try again."]
