@@ -21,12 +21,14 @@ from store.limits import (
     parse_number,
     parse_whole,
 )
+from store.records import Turn
 from store.request import MASK_COLORS, UPSCALERS, WEIGHT_METHODS, Prompt, Request
 from tui.cli import options
 from tui.cli.image_choices import ImageChoices, list_notes, plan_images, read_choices
 from tui.cli.inputs import (
     GivenImage,
     read_choice,
+    read_count,
     read_image,
     read_number,
     read_prompts,
@@ -102,6 +104,8 @@ def generate(
     strip: StripOption = False,
     sidecar: SidecarOption = None,
     sign: SignOption = None,
+    is_next: options.NextOption = False,
+    priority: options.PriorityOption = "0",
     as_json: options.JsonOption = False,
     no_wait: options.NoWaitOption = False,
 ) -> None:
@@ -109,7 +113,7 @@ def generate(
     from engines.installed import find_installed
     from tui.cli.prompt_list import ListReader, plan_list, read_lines
 
-    async def repeat(given: str, target: Output | None) -> int:
+    async def repeat(given: str, target: Output | None, turn: Turn) -> int:
         _refuse_more(context)
         whole = read_request(given)
         async with open_darkroom() as darkroom:
@@ -117,7 +121,7 @@ def generate(
             print_cost(darkroom, [whole])
             if target is not None:
                 make_folder(target.folder)
-            job = await darkroom.generate_request(whole, session)
+            job = await darkroom.generate_request(whole, session, turn=turn)
             return await finish_jobs(darkroom, [job], target, no_wait=no_wait, as_json=as_json)
 
     async def work() -> int:
@@ -129,8 +133,9 @@ def generate(
             sidecars=sidecar,
             sign=sign,
         )
+        turn = Turn(priority=read_count("--priority", priority, -100, 100), is_next=is_next)
         if request is not None:
-            return await repeat(request, target)
+            return await repeat(request, target, turn)
         if not prompts and from_list is None:
             raise RequestError(
                 "prompts",
@@ -193,9 +198,10 @@ def generate(
             for each in [file for plan in planned for file in plan.given]:
                 await darkroom.keep_input(each)
             if from_list is None:
-                jobs = await darkroom.generate(planned[0].draft, session)
+                jobs = await darkroom.generate(planned[0].draft, session, turn)
             else:
-                jobs = await darkroom.generate_all([plan.draft for plan in planned], session)
+                drafts = [plan.draft for plan in planned]
+                jobs = await darkroom.generate_all(drafts, session, turn)
             return await finish_jobs(
                 darkroom, jobs, target, no_wait=no_wait, as_json=as_json, losses=losses
             )
@@ -204,7 +210,7 @@ def generate(
 
 
 _BESIDE_REQUEST = (
-    *("request", "profile", "session", "as_json", "no_wait"),
+    *("request", "profile", "session", "as_json", "no_wait", "is_next", "priority"),
     *("output", "name", "file_format", "strip", "sidecar", "sign"),
 )
 """What may be given beside a whole request: none of it is in one."""

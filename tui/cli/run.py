@@ -39,6 +39,8 @@ EXIT_ERROR = 2
 PATIENCE_SECONDS = 30.0
 """How long a command waits while nothing can go on: then it says so, and its jobs stay queued."""
 
+HELD = "the queue is paused; 'safelight resume' goes on with it"
+
 STAYS_QUEUED = "What was queued stays queued, and is made as soon as that can be done."
 
 
@@ -157,6 +159,12 @@ class Waiting:
                 self.hear(self._darkroom.worker_trouble)
                 return found
 
+    def note(self, text: str) -> None:
+        """Tell once what is waited for, however long that takes; "" for nothing."""
+        if text and text not in self._told:
+            self._told.add(text)
+            print_note(f"waiting: {text}")
+
     def hear(self, trouble: str) -> None:
         """Tell `trouble`, "" for none. Raises `StoreError` when there was some for too long."""
         if not trouble:
@@ -189,6 +197,8 @@ async def wait_for_jobs(darkroom: Darkroom, jobs: list[Job]) -> list[Job]:
                 update(jobs)
                 if all(job.state.is_final for job in jobs):
                     break
+                if await waiting.read(darkroom.is_queue_paused):
+                    waiting.note(HELD)
     except asyncio.CancelledError:
         await darkroom.cancel_jobs([job.id for job in jobs if not job.state.is_final])
         raise

@@ -14,6 +14,7 @@ from store import queue
 from store.database import Database
 from store.errors import HistoryUnavailable, StoreError
 from store.records import Job, JobState
+from store.turns import resume_queue
 from tests.factories import make_result
 from tests.tui.cli.invoking import invoke
 from tui.cli import run
@@ -130,3 +131,25 @@ def test_a_worker_that_does_not_come_up_is_a_note_where_nobody_waits(
     assert (done.exit_code, job.state) == (0, JobState.WAITING)
     assert [row["id"] for row in json.loads(done.stdout)["jobs"]] == [job.id]
     assert done.stderr == f"{NO_WORKER_YET} The worker did not start.\n"
+
+
+def test_a_command_says_that_it_waits_for_a_paused_queue(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long that takes it is no error; it ends when somebody goes on with the queue."""
+    monkeypatch.setattr(run, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(Keeper, "look", lambda keeper: None)
+    is_paused, looks = Darkroom.is_queue_paused, []
+
+    async def look_and_go_on(darkroom: Darkroom) -> bool:
+        looks.append(await is_paused(darkroom))
+        resume_queue(darkroom.database)
+        make(Keeper(darkroom.directory, darkroom.database))
+        return looks[-1]
+
+    invoke(["pause"])
+    monkeypatch.setattr(Darkroom, "is_queue_paused", look_and_go_on)
+    done = invoke(["generate", "a cat", "-S", "7"])
+    assert (done.exit_code, looks) == (0, [True])
+    assert done.stderr.splitlines() == [f"waiting: {run.HELD}"]
+    assert done.stdout.count("seed 7") == 1
