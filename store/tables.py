@@ -119,6 +119,7 @@ class JobRow(SQLModel, table=True):
             "ix_job_parent_id", "parent_id", sqlite_where=text("verification_number IS NOT NULL")
         ),
         Index("ix_job_state", "state", "rank"),
+        Index("ix_job_finished_at", "finished_at", sqlite_where=text("finished_at IS NOT NULL")),
         _NUMBERED,
     )
     __mapper_args__: ClassVar[Any] = {"properties": {"wire": deferred(_WIRE)}}

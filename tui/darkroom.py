@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from store.metadata.choices import FileChoices, MadeFile
     from store.metadata.intake import Adopted, Arrival
     from store.metadata.signature import SigningKey
+    from store.outcomes import Ended, Outcome
     from store.selection import Chunk, Place
     from store.sessions import DraftWriter
     from store.texts import TextPage
@@ -1202,6 +1203,21 @@ class Darkroom:
         from store import queue
 
         return self._explain_waiting(queue.list_queue(self.database, limit))
+
+    async def count_ended(self, since: float) -> Ended:
+        """How many jobs ended since a moment (seconds of 1970), and how. Cheap."""
+        from store import outcomes
+
+        return await asyncio.to_thread(outcomes.count_ended, self.database, since)
+
+    async def read_outcome(self, since: float, *, images: int = 0) -> Outcome:
+        """What became of the jobs that ended since a moment (seconds of 1970), and why.
+
+        With the ids of up to `images` of the newest images.
+        """
+        from store import outcomes
+
+        return await asyncio.to_thread(outcomes.read_outcome, self.database, since, images=images)
 
     async def follow(self, jobs: Sequence[Job]) -> list[Job]:
         """The same jobs as they are now; what has ended or only waits is not read again."""

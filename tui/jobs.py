@@ -250,7 +250,7 @@ class JobsScreen(Reasoned, Screen[None]):
         """Say at the list's edge how many jobs there are, and whether they go on."""
         facts = ["queue paused: p goes on"] if self.is_paused else []
         if unfinished > shown:
-            facts.append(f"the first {shown:,} of {unfinished:,} that wait")
+            facts.append(f"the first {shown:,} of {unfinished:,} in the queue")
         elif unfinished:
             facts.append(f"{unfinished:,} in the queue")
         dot = f" {get_display(self.app).glyphs.dot} "

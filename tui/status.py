@@ -171,7 +171,8 @@ def describe_trouble(message: str, hint: str, glyphs: Glyphs) -> Content:
 
 def describe_job(job: Job, *, has_blocks: bool = True) -> Content:
     """One job in one line: sign and state, what for, progress or when, seed, first prompt."""
-    sign = _SIGNS[job.state][0 if has_blocks else 1]
+    signs = _RUN_SIGNS[RunState.PAUSED] if job.is_paused else _SIGNS[job.state]
+    sign = signs[0 if has_blocks else 1]
     style = _STYLES.get(job.state, "")
     is_stopping = job.cancel_requested and not job.state.is_final
     state = STOPPING if is_stopping else name_state(job.state)
@@ -192,8 +193,7 @@ def _show_place(job: Job) -> str:
     """`next`, `2nd` … for a job whose place in the queue is known."""
     if job.place is None:
         return ""
-    said = "next" if job.place == 1 else f"{write_ordinal(job.place)} to come"
-    return f"{said}, paused" if job.is_paused else said
+    return "next" if job.place == 1 else f"{write_ordinal(job.place)} to come"
 
 
 def _show_progress(job: Job, has_blocks: bool) -> str:

@@ -547,3 +547,16 @@ def describe_cancelled(jobs: int, runs: int) -> str:
         return "nothing waits or runs"
     said = f"{count_things(jobs, 'job')} {'is' if jobs == 1 else 'are'} stopped"
     return said + (f", and {count_things(runs, 'run')} of verifications" if runs else "")
+
+
+def name_kind(kind: str) -> str:
+    """Why a job failed, in a word or two: `over budget`, `unreachable`, `unknown` …"""
+    return kind.replace("_", " ")
+
+
+def write_duration(seconds: float) -> str:
+    """How long something took in all: `45 s`, `12 min`, `3 h 20 min`."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours:,} h {minutes} min" if hours else f"{minutes} min"

@@ -186,7 +186,8 @@ def test_a_history_whose_change_was_killed_is_as_before_and_opens(
             connection.execute(f"DROP TABLE {table}")
         for (name,) in connection.execute(
             "SELECT name FROM sqlite_master WHERE name IN ('ix_image_file_sha256',"
-            " 'ix_job_state', 'ix_job_request_digest', 'ix_verification_job_id',"
+            " 'ix_job_state', 'ix_job_finished_at',"
+            " 'ix_job_request_digest', 'ix_verification_job_id',"
             " 'ix_verification_regenerated_id',"
             " 'ix_thinned_verification_number', 'ix_verification_run_image_job_id',"
             " 'ix_verification_run_image_verification_number')"

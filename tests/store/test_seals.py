@@ -497,6 +497,7 @@ def test_rows_that_are_there_before_the_seals_are_sealed_as_they_are(tmp_path: P
         "ix_job_parent_id",
         "ix_job_request_digest",
         "ix_job_state",
+        "ix_job_finished_at",
         "ix_image_file_sha256",
         "ix_verification_job_id",
         "ix_verification_regenerated_id",

@@ -217,6 +217,7 @@ def undo(directory: Path) -> None:
     before = next(each.number for each in MIGRATIONS if each.name == "ranks") - 1
     statements: Sequence[str] = (
         "DROP INDEX ix_job_state",
+        "DROP INDEX ix_job_finished_at",
         "ALTER TABLE job DROP COLUMN rank",
         "CREATE INDEX ix_job_state ON job (state)",
         f"DELETE FROM migration WHERE number > {before}",

@@ -228,7 +228,7 @@ async def test_p_pauses_the_queue_and_goes_on_with_it() -> None:
             pilot, lambda: "jobs · queue paused: p goes on" in read_screen(pilot.app), "the pause"
         )
         text = join_lines(read_screen(pilot.app))
-        assert "next, paused" in text
+        assert "‖ waiting generate next" in text
         assert "what runs is ended, nothing else is begun until p" in text
         assert darkroom.is_paused
         await press(pilot, "p")
