@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
@@ -13,21 +13,23 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 import msgspec
 from textual import events, on, work
 from textual.actions import parse
-from textual.app import App, SystemCommand
+from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.command import CommandPalette, Provider
 from textual.dom import DOMNode
 from textual.driver import Driver
 from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.types import AnimationLevel
 
-from store.errors import SafelightError
+from store.errors import RequestError, SafelightError
 from store.records import Draft
 from tui.announcer import Announcer
 from tui.compose.screen import ComposeScreen
 from tui.darkroom import Darkroom
 from tui.image_screen import ImageScreen
 from tui.keys import KeyQueue, Reasoned, Released, Said, is_bound, list_places, split_keys
+from tui.palette import EVERYDAY, Command, Commanded, CommandProvider
 from tui.terminal.answers import Answers
 from tui.terminal.clipboard import hand_to_tmux, write_copy
 from tui.terminal.detect import Surroundings, explain_colours, note_colours, read_display
@@ -79,6 +81,7 @@ class SafelightApp(Reasoned, App[None]):
     HORIZONTAL_BREAKPOINTS = WIDTHS
     VERTICAL_BREAKPOINTS = HEIGHTS
     ENABLE_COMMAND_PALETTE = True
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {CommandProvider}
     SUSPENDED_SCREEN_CLASS = "-covered"
     BINDING_GROUP_TITLE = "everywhere"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -113,6 +116,14 @@ class SafelightApp(Reasoned, App[None]):
             tooltip="Try again to open the history",
             show=False,
             id="reopen",
+        ),
+        Binding(
+            "f10",
+            "edit_settings",
+            "settings",
+            tooltip="Settings: edit config.toml in your own editor; it is checked at once",
+            show=False,
+            id="settings",
         ),
         Binding(
             "ctrl+z",
@@ -298,16 +309,44 @@ class SafelightApp(Reasoned, App[None]):
 
         self.push_screen(ThemeScreen(tuple(self.available_themes), before), take)
 
-    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """What can be done on the screen; what cannot be done now says why."""
-        for _, hints in list_places(screen, self.keymap):
-            for hint in hints:
-                if not hint.binding.system:
-                    yield SystemCommand(
-                        hint.words.partition(";")[0],
-                        f"not now: {hint.reason}" if hint.reason else f"key: {hint.written}",
-                        partial(self.run_action, hint.binding.action, hint.node),
-                    )
+    def action_edit_settings(self) -> None:
+        """Hand the configuration to the person's editor; it holds from the next start."""
+        from engines.settings import begin_config, load_settings
+        from store.folder import find_config_file
+        from tui.external_editor import edit_file
+        from tui.start import find_key_faults
+
+        try:
+            path = find_config_file()
+            begin_config(path)
+            edit_file(self, path)
+            settings = load_settings(os.environ, path)
+            if faults := find_key_faults(settings.keys):
+                raise RequestError("keys", None, faults[0])
+        except SafelightError as error:
+            self.say(f"{error} f10 opens it again.")
+        else:
+            self.say("The settings hold from the next start: q, then safelight again.")
+
+    def list_commands(self) -> Sequence[Command]:
+        """What can be done on the screen that the palette is called on; its order is of the help.
+
+        What cannot be done now says why.
+        """
+        screen = self.screen_stack[-2] if isinstance(self.screen, CommandPalette) else self.screen
+        found = [
+            Command(
+                hint.words.partition(";")[0],
+                hint.written,
+                hint.reason,
+                EVERYDAY.get(hint.binding.id or "", ""),
+                partial(self.run_action, hint.binding.action, hint.node),
+            )
+            for _, hints in list_places(screen, self.keymap)
+            for hint in hints
+            if not hint.binding.system
+        ]
+        return [*found, *screen.list_commands()] if isinstance(screen, Commanded) else found
 
     # The darkroom
 

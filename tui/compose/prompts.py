@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import ClassVar
 
+import msgspec
 from textual import events, on, work
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
@@ -23,9 +24,12 @@ from tui.compose.earlier import EarlierScreen, Walk
 from tui.compose.editors import Accepted, Left, OtherWanted
 from tui.compose.fields import parse_weight
 from tui.compose.prompt_row import PromptReader, PromptRow
+from tui.compose.stack_text import read_stack, write_stack
 from tui.darkroom import Darkroom
+from tui.external_editor import edit_text
 from tui.keys import Reasoned, Said, bind_cursor, bind_steps
 from tui.terminal.detect import get_display
+from tui.text import clean_paste
 from tui.words import write_weight
 
 PROMPTS_MAXIMUM = 64
@@ -87,6 +91,22 @@ class PromptStack(Reasoned, VerticalScroll, can_focus=True, inherit_bindings=Fal
             show=False,
             id="prompt.earlier",
         ),
+        Binding(
+            "f4",
+            "edit_outside",
+            "editor",
+            tooltip="Edit the prompt in your own editor, $VISUAL or $EDITOR; while typing too",
+            show=False,
+            id="prompt.editor",
+        ),
+        Binding(
+            "E",
+            "edit_stack",
+            "stack in editor",
+            tooltip="Edit the whole stack with its weights in your own editor",
+            show=False,
+            id="prompt.stack_editor",
+        ),
         Binding("D", "duplicate", "duplicate", tooltip="Duplicate the prompt", id="prompt.copy"),
         Binding(
             "equals_sign",
@@ -119,6 +139,7 @@ class PromptStack(Reasoned, VerticalScroll, can_focus=True, inherit_bindings=Fal
         self._opened_text: str | None = None
         self._walk: Walk | None = None
         self._typed_for: str | None = None
+        self._refused = ""
         self._lock = asyncio.Lock()
 
     async def on_mount(self) -> None:
@@ -300,6 +321,47 @@ class PromptStack(Reasoned, VerticalScroll, can_focus=True, inherit_bindings=Fal
     async def action_edit(self) -> None:
         """Type in the prompt under the cursor."""
         await self.edit()
+
+    async def action_edit_outside(self) -> None:
+        """Hand the prompt, or what is typed in it, to the person's editor."""
+        row = self.open_row
+        if row is not None and row.editor is None:
+            await self.settle()
+            row = None
+        index = self.row
+        before = self.prompts[index].text if row is None or not row.editor else row.editor.text
+        try:
+            text = clean_paste(edit_text(self.app, before, "prompt.txt"))
+        except RequestError as error:
+            self.post_message(Said(str(error)))
+            return
+        if row is not None and row.editor is not None:
+            row.editor.put_text(text)
+        elif text != before:
+            changed = drafts.change_prompt(self._editor.draft, index, text=text)
+            self._editor.change(changed, f"editing prompt {index + 1}")
+
+    async def action_edit_stack(self) -> None:
+        """Hand the whole stack to the person's editor; what is wrong there is given back to it."""
+        await self.settle()
+        known = self.capabilities
+        limit = PROMPTS_MAXIMUM if known is None else known.prompt_limit
+        before = self._refused or write_stack(self.prompts)
+        try:
+            text = edit_text(self.app, before, "stack.txt")
+            self._refused = text
+            prompts = read_stack(text, limit)
+        except RequestError as error:
+            again = " E goes on with it." if self._refused else ""
+            self.post_message(Said(f"{error}{again}"))
+            return
+        self._refused = ""
+        prompts = tuple(
+            msgspec.structs.replace(prompt, text=clean_paste(prompt.text)) for prompt in prompts
+        )
+        draft = self._editor.draft
+        self._editor.change(msgspec.structs.replace(draft, prompts=prompts), "editing the stack")
+        self.choose_row(self.row)
 
     # Earlier prompts
 

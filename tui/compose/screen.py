@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -38,6 +39,7 @@ from tui.darkroom import Darkroom
 from tui.dialogs import ChoiceScreen, PathScreen
 from tui.image_screen import NO_IMAGE, ImageScreen
 from tui.keys import is_typing, list_active
+from tui.palette import Command
 from tui.paths import list_files, parse_dropped
 from tui.terminal.detect import get_display
 from tui.text import shorten_middle
@@ -576,6 +578,24 @@ class ComposeScreen(ImageScreen):
             await self.fail(error)
 
     # Reasons and acts
+
+    def list_commands(self) -> list[Command]:
+        """Each parameter, by its name."""
+        return [
+            Command(
+                f"Set {field.label}: {field.meaning}",
+                "",
+                "",
+                f"change {field.name}",
+                partial(self._set_field, field),
+            )
+            for field in FIELDS
+        ]
+
+    async def _set_field(self, field: Field) -> None:
+        self.focus_part("parameters")
+        self._parameters.choose_field(field)
+        await self._parameters.action_edit()
 
     def why_not(self, action: str) -> str:
         """Why something cannot be done now."""

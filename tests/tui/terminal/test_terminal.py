@@ -202,6 +202,43 @@ def test_ctrl_z_goes_to_the_shell_and_comes_back_whole(tmp_path: Path) -> None:
         assert terminal.wait_for_end() == 0
 
 
+EDITOR = """
+import pathlib, sys
+path = pathlib.Path(sys.argv[1])
+sys.stdout.write("in the editor")
+sys.stdout.flush()
+sys.stdin.readline()
+path.write_text(path.read_text() + "[-1]\\nclouds\\n")
+"""
+
+
+def test_the_stack_goes_to_the_persons_editor_and_comes_back(tmp_path: Path) -> None:
+    editor = tmp_path / "editor.py"
+    editor.write_text(EDITOR)
+    environ = {
+        "SAFELIGHT_HOME": str(tmp_path),
+        "HOME": str(tmp_path),
+        "TMPDIR": str(tmp_path),
+        "VISUAL": f"{sys.executable} {editor}",
+    }
+    with run_program("guarded", tmp_path, columns=100, rows=30, environ=environ) as terminal:
+        terminal.wait_for_text("worker")
+        terminal.send("a fish")
+        terminal.wait_for_text("a fish")
+        terminal.send("\x1b")
+        terminal.wait_for_text("moving")
+        terminal.send("E")
+        terminal.wait_for_text("in the editor")
+        terminal.wait_until(terminal.is_echoing, what="the terminal as a shell has it")
+        terminal.send("\n")
+        terminal.wait_for_text("clouds")
+        assert "a fish" in terminal.text
+        (tmp_path / "end").touch()
+        terminal.send("\x11")
+        assert terminal.wait_for_end() == 0
+    assert not list(tmp_path.glob("safelight-*"))
+
+
 def test_a_child_process_can_be_ended_by_the_signals_that_the_app_blocks(tmp_path: Path) -> None:
     with run_program("parent", tmp_path) as terminal:
         terminal.wait_for_text("child started")
