@@ -19,12 +19,13 @@ from textual.command import CommandPalette, Provider
 from textual.dom import DOMNode
 from textual.driver import Driver
 from textual.filter import LineFilter
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
 from textual.types import AnimationLevel
 
-from store.errors import RequestError, SafelightError
+from store.errors import SafelightError
 from store.records import Draft
 from tui.announcer import Announcer
+from tui.compose.fields import ALL_FIELDS
 from tui.compose.screen import ComposeScreen
 from tui.darkroom import Darkroom
 from tui.image_screen import ImageScreen
@@ -32,7 +33,14 @@ from tui.keys import KeyQueue, Reasoned, Released, Said, is_bound, list_places, 
 from tui.palette import EVERYDAY, Command, Commanded, CommandProvider
 from tui.terminal.answers import Answers
 from tui.terminal.clipboard import hand_to_tmux, write_copy
-from tui.terminal.detect import Surroundings, explain_colours, note_colours, read_display
+from tui.terminal.detect import (
+    IMAGE_SETTINGS,
+    Surroundings,
+    explain_colours,
+    explain_image_protocol,
+    note_colours,
+    read_display,
+)
 from tui.terminal.filter import ControlFilter, ShapeFilter
 from tui.terminal.probe import Opening, Probe
 from tui.terminal.remembered import recall_answers, remember_answers
@@ -40,6 +48,8 @@ from tui.text import show_safely
 from tui.theme_files import ThemeChoice
 from tui.themes import ROLES, THEMES, choose_theme, make_theme
 from tui.widgets.key_line import KeyLine
+from tui.widgets.picture import Picture
+from tui.words import TERMS
 from tui.work import start_work
 
 if TYPE_CHECKING:
@@ -100,6 +110,23 @@ class SafelightApp(Reasoned, App[None]):
             priority=True,
             system=True,
             id="palette",
+        ),
+        Binding(
+            "ctrl+o",
+            "jump",
+            "jump",
+            tooltip="Jump mode: a letter on each thing of the screen, type it to go there",
+            show=False,
+            system=True,
+            id="jump",
+        ),
+        Binding(
+            "P",
+            "choose_images",
+            "image display",
+            tooltip="Choose how images are shown here: kitty, sixel, cells, not at all",
+            show=False,
+            id="images.protocol",
         ),
         Binding(
             "T",
@@ -294,7 +321,8 @@ class SafelightApp(Reasoned, App[None]):
         from tui.dialogs import HelpScreen
 
         places = list_places(self.screen, self.keymap)
-        self.push_screen(HelpScreen(places, self.terminal_display.glyphs))
+        terms = [*TERMS, *((field.label, field.meaning) for field in ALL_FIELDS)]
+        self.push_screen(HelpScreen(places, self.terminal_display.glyphs, terms))
 
     def action_choose_theme(self) -> None:
         """Let the person choose a theme, seeing each; it is kept with the session."""
@@ -309,20 +337,51 @@ class SafelightApp(Reasoned, App[None]):
 
         self.push_screen(ThemeScreen(tuple(self.available_themes), before), take)
 
+    def action_jump(self) -> None:
+        """Let the person go somewhere by a letter."""
+        from tui.jump import Jump, JumpScreen, list_jumps
+
+        def go(jump: Jump | None) -> None:
+            if jump is not None:
+                jump.go()
+
+        if isinstance(self.screen, ModalScreen):
+            return
+        self.push_screen(JumpScreen(list_jumps(self.screen)), go)
+
+    def action_choose_images(self) -> None:
+        """Let the person choose how images are shown, until the end of the program."""
+        from tui.dialogs import Choice, ChoiceScreen
+
+        now = explain_image_protocol(self._around)
+        words = {"auto": "what the terminal can show", "cells": "coloured characters"}
+        choices = [Choice(name, words.get(name, "")) for name in IMAGE_SETTINGS]
+
+        def take(chosen: str | None) -> None:
+            if chosen is None:
+                return
+            self._around = msgspec.structs.replace(self._around, images=chosen)
+            self.terminal_display = read_display(self._around)
+            for screen in self.screen_stack:
+                for picture in screen.query(Picture):
+                    picture.draw_again()
+            name, why = explain_image_protocol(self._around)
+            self.say(f"Images are shown as {name}: {why}. f10 keeps it: [interface] images.")
+
+        title = f"images are shown as {now[0]}"
+        self.push_screen(ChoiceScreen(title, choices, self._around.images, "auto"), take)
+
     def action_edit_settings(self) -> None:
         """Hand the configuration to the person's editor; it holds from the next start."""
         from engines.settings import begin_config, load_settings
         from store.folder import find_config_file
         from tui.external_editor import edit_file
-        from tui.start import find_key_faults
 
         try:
             path = find_config_file()
             begin_config(path)
             edit_file(self, path)
-            settings = load_settings(os.environ, path)
-            if faults := find_key_faults(settings.keys):
-                raise RequestError("keys", None, faults[0])
+            load_settings(os.environ, path)
         except SafelightError as error:
             self.say(f"{error} f10 opens it again.")
         else:

@@ -62,7 +62,7 @@ def open_darkroom(
     )
     # Textual reads its own settings when it is imported.
     prepare_environment(os.environ, around)
-    if settings.keys and (faults := find_key_faults(settings.keys)):
+    if settings.keys and (faults := _find_key_faults(settings.keys)):
         return _explain("\n  ".join(faults), "`safelight keys` lists what has a key.")
     # Asked now, answered while the rest is imported.
     with Probe(sys.stdin.fileno(), os.environ, is_wanted=interface.ask_terminal) as probe:
@@ -72,7 +72,7 @@ def open_darkroom(
         return run_app(directory, settings, session, probe, around, chosen)
 
 
-def find_key_faults(keymap: Mapping[str, str]) -> list[str]:
+def _find_key_faults(keymap: Mapping[str, str]) -> list[str]:
     """What is wrong with [keys] in `config.toml`, a sentence with its line each."""
     from store.folder import find_config_file
     from tui.keymap import describe_faults

@@ -174,10 +174,28 @@ async def test_help_says_what_a_key_does_where_and_why_not(glyphs: Any, arrow: s
         await wait_in_app(pilot, lambda: is_shown(app, "It does not run."), "the help")
         lines = [line.strip(" │") for line in read_screen(app).splitlines()]
         assert "at the machine" in lines
-        place = lines.index(f"{arrow:<13} Go on until the very end of this")
-        assert lines[place + 1] == "line"
-        assert "R             Stop [b]now[/b]  (It does not" in lines
+        place = lines.index(f"{arrow:<15} Go on until the very end of")
+        assert lines[place + 1] == "this line"
+        assert "R               Stop [b]now[/b]  (It does not" in lines
         await press(pilot, "question_mark")
+        assert app.answers == [None]
+
+
+async def test_help_is_searched_by_words_of_keys_and_terms() -> None:
+    hints = list(list_hints(Machine(), {}))
+    terms = [("seed", "the number that the noise is drawn from"), ("job", "one image to be made")]
+    app = Host(lambda: HelpScreen([("at the machine", hints)], UNICODE, terms))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await wait_in_app(pilot, lambda: is_shown(app, "It does not run."), "the help")
+        await press(pilot, "slash", *"noise")
+        await wait_in_app(pilot, lambda: "Stop [b]now" not in read_screen(app), "what was found")
+        assert is_shown(app, "the number that the noise is drawn from")
+        assert not is_shown(app, "one image to be made")
+        await press(pilot, *"xyz")
+        await wait_in_app(pilot, lambda: is_shown(app, "Nothing here has these words."), "nothing")
+        await press(pilot, "escape")
+        await wait_in_app(pilot, lambda: is_shown(app, "It does not run."), "all of it again")
+        await press(pilot, "q")
         assert app.answers == [None]
 
 

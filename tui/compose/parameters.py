@@ -11,6 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal, Vertical, VerticalScroll
 from textual.content import Content
+from textual.geometry import Region
 from textual.message import Message
 from textual.reactive import var
 from textual.widgets import Input
@@ -220,6 +221,14 @@ class ParameterList(Reasoned, VerticalScroll, can_focus=True, inherit_bindings=F
         for name, row in self._rows.items():
             if event.widget is not None and row in event.widget.ancestors_with_self:
                 self.choose_field(get_field(name))
+
+    def list_regions(self) -> list[tuple[Field, Region]]:
+        """The fields in sight, and where they are on the screen."""
+        return [
+            (row.field, row.region)
+            for row in self._rows.values()
+            if row.display and self.display and self.region.contains_region(row.region)
+        ]
 
     # What can be done
 

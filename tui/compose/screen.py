@@ -35,9 +35,11 @@ from tui.compose.mismatch import Comparator, Mismatch
 from tui.compose.parameters import ParameterList, read_field
 from tui.compose.prompts import PromptStack
 from tui.compose.recent import RecentStrip
+from tui.compose.tabs import PartTabs
 from tui.darkroom import Darkroom
 from tui.dialogs import ChoiceScreen, PathScreen
 from tui.image_screen import NO_IMAGE, ImageScreen
+from tui.jump import Jump
 from tui.keys import is_typing, list_active
 from tui.palette import Command
 from tui.paths import list_files, parse_dropped
@@ -233,6 +235,7 @@ class ComposeScreen(ImageScreen):
         self._is_field_left = False
         self._update_lock = asyncio.Lock()
         self._header = HeaderLine(id="header")
+        self._tabs = PartTabs(PARTS, id="tabs")
         self._stack = PromptStack(self.editor, darkroom, id="prompts")
         self._parameters = ParameterList(self.editor, darkroom, id="parameters")
         self._panel = ImagePanel(darkroom, id="image")
@@ -244,6 +247,7 @@ class ComposeScreen(ImageScreen):
     def compose(self) -> ComposeResult:
         """Header, desk, recent strip, keys."""
         yield self._header
+        yield self._tabs
         with Horizontal(id="desk"):
             with Vertical(id="editors"):
                 yield self._stack.data_bind(
@@ -259,7 +263,7 @@ class ComposeScreen(ImageScreen):
                     ComposeScreen.field,
                 )
             yield self._panel.data_bind(ComposeScreen.making, ComposeScreen.mismatch)
-        self._strip.data_bind(ComposeScreen.images)
+        self._strip.data_bind(ComposeScreen.images, ComposeScreen.making)
         yield self._recent
         yield self._keys
 
@@ -577,6 +581,32 @@ class ComposeScreen(ImageScreen):
         except SafelightError as error:
             await self.fail(error)
 
+    def list_jumps(self) -> list[Jump]:
+        """Each prompt and each parameter, the image and the recent ones."""
+        found = [
+            Jump(row.region, partial(self._go_to_prompt, index))
+            for index, row in enumerate(self._stack.rows)
+            if self._stack.display and self._stack.region.overlaps(row.region)
+        ]
+        found += [
+            Jump(region, partial(self._go_to_field, field))
+            for field, region in self._parameters.list_regions()
+        ]
+        found += [
+            Jump(part.region, partial(self.focus_part, name))
+            for name, part in (("image", self._panel), ("recent", self._recent))
+            if part.display and part.region.area
+        ]
+        return found
+
+    def _go_to_prompt(self, row: int) -> None:
+        self.focus_part("prompts")
+        self._stack.choose_row(row)
+
+    def _go_to_field(self, field: Field) -> None:
+        self.focus_part("parameters")
+        self._parameters.choose_field(field)
+
     # Reasons and acts
 
     def list_commands(self) -> list[Command]:
@@ -593,8 +623,7 @@ class ComposeScreen(ImageScreen):
         ]
 
     async def _set_field(self, field: Field) -> None:
-        self.focus_part("parameters")
-        self._parameters.choose_field(field)
+        self._go_to_field(field)
         await self._parameters.action_edit()
 
     def why_not(self, action: str) -> str:
@@ -675,6 +704,8 @@ class ComposeScreen(ImageScreen):
             await self.fail(error)
             return False
         self.editor.remember_jobs("generating", [job.id for job in jobs])
+        if not self._panel.region.area:
+            self.say("Generating. The image comes up in its own part: tab goes there.")
         await self._update_now()
         return True
 
@@ -919,7 +950,16 @@ class ComposeScreen(ImageScreen):
         self.set_focus(targets[part])
         self.editor.set_place(part=part)
 
+    @on(PartTabs.PartChosen)
+    def _go_to_part(self, event: PartTabs.PartChosen) -> None:
+        self.focus_part(event.part)
+
+    def watch_images(self, images: tuple[Image, ...]) -> None:
+        """The strip is higher where there are thumbnails to show."""
+        self.set_class(bool(images), "-drawn")
+
     def _show_part(self, part: str) -> None:
+        self._tabs.show(part)
         for name in PARTS:
             self.set_class(name == part, f"-part-{name}")
 

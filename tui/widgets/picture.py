@@ -132,6 +132,10 @@ class Picture(Widget):
         self._strips.clear()
         self._start_drawing()
 
+    def draw_again(self) -> None:
+        """Draw as the terminal is to show images now."""
+        self._start_drawing()
+
     def notify_style_update(self) -> None:
         """The theme changed: the caption's colours too."""
         super().notify_style_update()

@@ -36,6 +36,7 @@ class StripApp(App[None]):
 
     def on_recent_strip_image_chosen(self, message: RecentStrip.ImageChosen) -> None:
         self.chosen.append(message.image)
+        self.strip.shown_id = message.image.id
 
 
 def make_darkroom(count: int = 3) -> MemoryDarkroom:
