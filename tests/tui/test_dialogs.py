@@ -174,8 +174,8 @@ async def test_help_says_what_a_key_does_where_and_why_not(glyphs: Any, arrow: s
         await wait_in_app(pilot, lambda: is_shown(app, "It does not run."), "the help")
         lines = [line.strip(" │") for line in read_screen(app).splitlines()]
         assert "at the machine" in lines
-        place = lines.index(f"{arrow:<15} Go on until the very end of")
-        assert lines[place + 1] == "this line"
+        place = lines.index(f"{arrow:<15} Go on until the very end of this")
+        assert lines[place + 1] == "line"
         assert "R               Stop [b]now[/b]  (It does not" in lines
         await press(pilot, "question_mark")
         assert app.answers == [None]
