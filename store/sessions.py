@@ -16,8 +16,9 @@ from sqlmodel import col, select
 
 from store.damage import mend
 from store.database import Database
-from store.errors import StoreError
+from store.errors import NotFound, StoreError
 from store.mapping import as_text
+from store.preferences import ARCHIVED_SESSIONS, read_preference, write_preference
 from store.records import Draft, Session
 from store.stored_json import BROKEN_JSON
 from store.tables import SessionRow
@@ -69,18 +70,78 @@ def save_draft(db: Database, name: str, draft: Draft, known: Draft | None = None
 
 
 def list_sessions(db: Database) -> list[Session]:
-    """All sessions, the one used last first."""
+    """All sessions, the one used last first, and those that are archived behind the others."""
+    archived = _read_archived(db)
     with db.read() as read:
         rows = read.exec(select(SessionRow).order_by(*_newest_first())).all()
-        return [_to_session(row) for row in rows]
+        found = [_to_session(row) for row in rows]
+    marked = [
+        msgspec.structs.replace(session, is_archived=session.name in archived) for session in found
+    ]
+    return sorted(marked, key=lambda session: session.is_archived)
 
 
 def last_session_name(db: Database) -> str | None:
-    """The name of the session used last, None when there is none."""
+    """The name of the session used last that is not archived, None when there is none."""
+    archived = _read_archived(db)
     with db.read() as read:
-        statement = select(SessionRow.name).order_by(*_newest_first()).limit(1)
-        name = read.exec(statement).first()
-        return None if name is None else as_text(name)
+        statement = select(SessionRow.name).order_by(*_newest_first())
+        for name in read.exec(statement):
+            if (text := as_text(name)) not in archived:
+                return text
+    return None
+
+
+def make_session(db: Database, name: str, draft: Draft) -> Session:
+    """A new session with a draft to begin with. Raises `StoreError` for a name that is taken."""
+    with db.write() as write:
+        _check_free(write, name)
+        row = _make(name, encode_draft(draft, ""))
+        row.used = _next_use(write)
+        write.add(row)
+        return _to_session(row)
+
+
+def rename_session(db: Database, name: str, new: str) -> None:
+    """Give a session another name; its images keep in their records the one that it had then.
+
+    Raises `NotFound`, and `StoreError` for a name that is taken or none.
+    """
+    _check_name(new)
+    with db.write() as write:
+        if (row := _find(write, name)) is None:
+            raise NotFound(f"There is no session {name!r}.")
+        if new != name:
+            _check_free(write, new)
+            row.name = new
+            write.add(row)
+    archived = _read_archived(db)
+    if name in archived:
+        _write_archived(db, archived - {name} | {new})
+
+
+def archive_session(db: Database, name: str, is_archived: bool) -> None:
+    """Put a session behind the others, or back among them. Nothing of it is removed.
+
+    Raises `NotFound`.
+    """
+    with db.read() as read:
+        if _find(read, name) is None:
+            raise NotFound(f"There is no session {name!r}.")
+    archived = _read_archived(db)
+    _write_archived(db, archived | {name} if is_archived else archived - {name})
+
+
+def _read_archived(db: Database) -> frozenset[str]:
+    text = read_preference(db, ARCHIVED_SESSIONS)
+    try:
+        return frozenset(msgspec.json.decode(text or "[]", type=list[str]))
+    except BROKEN_JSON:
+        return frozenset()
+
+
+def _write_archived(db: Database, names: frozenset[str]) -> None:
+    write_preference(db, ARCHIVED_SESSIONS, msgspec.json.encode(sorted(names)).decode())
 
 
 class DraftWriter:
@@ -233,6 +294,11 @@ def _check_name(name: str) -> None:
             f"{name!r} cannot be the name of a session.",
             f"Give 1 to {NAME_LIMIT} printable characters.",
         )
+
+
+def _check_free(transaction: Transaction, name: str) -> None:
+    if _find(transaction, name) is not None:
+        raise StoreError(f"There is a session {name!r} already.", "Give another name.")
 
 
 def _make(name: str, draft: str) -> SessionRow:

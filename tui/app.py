@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from engines.settings import InterfaceSettings, Settings
     from tui.compare.screen import CompareScreen
     from tui.lineage.screen import LineageScreen
+    from tui.sessions import SessionsScreen
     from tui.terminal.driver import TerminalAnswered
 
 NO_ANIMATION: AnimationLevel = "none"
@@ -487,6 +488,28 @@ class SafelightApp(Reasoned, App[None]):
         from tui.jobs import JobsScreen
 
         await self.push_screen(JobsScreen(self.darkroom, self.keymap))
+
+    @on(ComposeScreen.SessionsWanted)
+    async def _open_sessions(self) -> None:
+        from tui.sessions import SessionsScreen
+
+        compose = self.compose_screen
+        screen = SessionsScreen(self.darkroom, compose.session or "", compose.draft, self.keymap)
+        await self.push_screen(screen)
+
+    async def on_sessions_screen_session_chosen(self, event: SessionsScreen.SessionChosen) -> None:
+        """Go on with another session, from where it was left."""
+        await self._go_back()
+        compose = self.compose_screen
+        compose.is_ready = False
+        try:
+            await compose.restore(await self.darkroom.load_session(event.name))
+            await compose.update()
+        except SafelightError as error:
+            await compose.fail(error)
+            compose.is_ready = True
+        self.key_queue.look_again()
+        compose.refresh_bindings()
 
     @on(ImageScreen.DraftLoaded)
     async def _load_parts(self, event: ImageScreen.DraftLoaded) -> None:

@@ -233,6 +233,24 @@ class Darkroom:
 
         return await asyncio.to_thread(sessions.list_sessions, self.database)
 
+    async def make_session(self, name: str, draft: Draft) -> Session:
+        """A new session that begins with `draft`. Raises `StoreError` where the name is taken."""
+        from store import sessions
+
+        return await asyncio.to_thread(sessions.make_session, self.database, name, draft)
+
+    async def rename_session(self, name: str, new: str) -> None:
+        """Give a session another name; what was made in it keeps the old one in its record."""
+        from store import sessions
+
+        await asyncio.to_thread(sessions.rename_session, self.database, name, new)
+
+    async def archive_session(self, name: str, *, is_archived: bool) -> None:
+        """Put a session behind the others, or back among them."""
+        from store import sessions
+
+        await asyncio.to_thread(sessions.archive_session, self.database, name, is_archived)
+
     def save_draft(self, name: str, draft: Draft) -> None:
         """Write the draft through. Returns at once; a thread writes the newest one."""
         if self._drafts is not None and not self.is_read_only:

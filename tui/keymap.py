@@ -36,6 +36,7 @@ def list_families() -> list[list[type[DOMNode]]]:
     from tui.jump import JumpScreen
     from tui.lineage.screen import LineageScreen
     from tui.lineage.tree import LineageTree
+    from tui.sessions import NameScreen, SessionsScreen
     from tui.viewer import ViewerScreen
 
     compose: tuple[type[DOMNode], ...] = (
@@ -46,10 +47,12 @@ def list_families() -> list[list[type[DOMNode]]]:
     dialogs: tuple[type[DOMNode], ...] = (
         *(ChoiceScreen, HelpScreen, PathScreen, ChargeQuestion),
         *(TagScreen, NoteScreen, EmptyingQuestion, EarlierScreen, JumpScreen),
+        *(NameScreen,),
     )
     families: list[list[type[DOMNode]]] = [[part, ComposeScreen, SafelightApp] for part in compose]
     families += [[part, MarkDesk, HistoryScreen, SafelightApp] for part in history]
     families += [[JobsScreen, SafelightApp], [MaskScreen, SafelightApp]]
+    families += [[SessionsScreen, SafelightApp]]
     families += [[DifferenceView, CompareScreen, SafelightApp]]
     families += [[LineageTree, LineageScreen, SafelightApp], [ViewerScreen, SafelightApp]]
     return families + [[dialog] for dialog in dialogs]

@@ -288,6 +288,7 @@ def sessions(as_json: JsonOption = False) -> None:
                             "name": row.name,
                             "updated_at": write_instant(row.updated_at),
                             "prompts": msgspec.to_builtins(row.draft.prompts),
+                            "archived": row.is_archived,
                         }
                         for row in rows
                     ]
@@ -296,7 +297,9 @@ def sessions(as_json: JsonOption = False) -> None:
             return
         for row in rows:
             text = " ".join(row.draft.prompts[0].text.split()) if row.draft.prompts else ""
-            print_line(f"{show_moment(row.updated_at)}  {row.name}  {text[:60]}".rstrip())
+            archived = "  (archived)" if row.is_archived else ""
+            moment = show_moment(row.updated_at)
+            print_line(f"{moment}  {row.name}{archived}  {text[:60]}".rstrip())
         if not rows:
             print_note("There is no session yet.")
 

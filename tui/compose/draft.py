@@ -51,6 +51,12 @@ class DraftEditor:
         self._redo: list[Undoable] = []
         self.session: str | None = None
 
+    def begin(self, session: str) -> None:
+        """Go on with the draft of another session: nothing of the one before can be undone."""
+        if self.session is not None and session != self.session:
+            self._undo, self._redo = [], []
+        self.session = session
+
     @property
     def draft(self) -> Draft:
         """The draft as it is now."""

@@ -118,6 +118,14 @@ class ComposeScreen(ImageScreen):
         Binding("h", "open_history", "history", tooltip="Open the history", id="history"),
         Binding("j", "open_jobs", "jobs", tooltip="Open the list of jobs", id="jobs"),
         Binding(
+            "O",
+            "open_sessions",
+            "sessions",
+            tooltip="Open another session, or begin, rename, duplicate, archive one",
+            show=False,
+            id="sessions",
+        ),
+        Binding(
             "u",
             "undo",
             "undo",
@@ -209,6 +217,9 @@ class ComposeScreen(ImageScreen):
 
     class HistoryWanted(Message):
         """The history shall be shown."""
+
+    class SessionsWanted(Message):
+        """The sessions shall be shown."""
 
     class JobsWanted(Message):
         """The jobs shall be shown."""
@@ -410,7 +421,7 @@ class ComposeScreen(ImageScreen):
         await self._pass_over_past()
         await self._stack.close_fields()
         await self._parameters.close_fields()
-        self.editor.session = session.name
+        self.editor.begin(session.name)
         self.editor.change(drafts.show_seed(draft))
         self.show_capabilities()
         draft = self.draft
@@ -637,7 +648,7 @@ class ComposeScreen(ImageScreen):
             case "retry":
                 reason = "" if making.ended is not None else "The last job did not fail."
                 return darkroom.explain_writing() or reason
-            case "open_history" | "open_jobs":
+            case "open_history" | "open_jobs" | "open_sessions":
                 return darkroom.trouble
             case "undo" if not self.editor.has_undo:
                 return "There is nothing to undo."
@@ -738,6 +749,11 @@ class ComposeScreen(ImageScreen):
     def action_open_history(self) -> None:
         """Ask for the history."""
         self.post_message(self.HistoryWanted())
+
+    async def action_open_sessions(self) -> None:
+        """Ask for the sessions; what is half typed stays in this one."""
+        await self._settle()
+        self.post_message(self.SessionsWanted())
 
     def action_open_jobs(self) -> None:
         """Ask for the jobs."""
