@@ -317,6 +317,10 @@ class SafelightApp(Reasoned, App[None]):
             return "The history is open."
         return ""
 
+    def action_help_quit(self) -> None:
+        """What ctrl+c says where nothing is selected that it could copy."""
+        self.say("ctrl+c copies what is selected. ctrl+q quits: all is saved, jobs go on.")
+
     def action_help(self) -> None:
         """Show every key of this screen."""
         from tui.dialogs import HelpScreen

@@ -715,6 +715,8 @@ class Darkroom:
         from engines.cost import check_budget
         from store import history, queue
 
+        for engine in {request.engine for request in requests}:
+            self._registry.check_ready(engine)
         check_budget(self.database, requests, self.settings)
         if parent_id is not None and not history.has_image(self.database, parent_id):
             # A draft may outlive the image that it came from.
