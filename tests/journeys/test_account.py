@@ -79,9 +79,8 @@ def keep_in_environment(program: Program, _: Path) -> None:
 
 
 def keep_in_file(program: Program, config: Path) -> None:
-    early = program.run("generate", "sky", *SIZE, "-e", "stability", "-n", "4", status=2)
-    assert early.stderr.count("needs a key and none is set") == 1
-    assert program.run("jobs").stdout == ""
+    early = program.run("generate", "sky", *SIZE, "-e", "stability", status=1)
+    assert "needs a key and none is set" in early.stderr
     done = feed(program, f"{CANARY}\n", "key", "set", "--file")
     assert done.returncode == 0, done.stderr
     path = config.parent / "keys" / "stability"
@@ -149,6 +148,13 @@ def test_the_key_is_used_and_nowhere_to_be_found(
     assert b"SQLite format 3" in everything
     assert b"painter-1" in everything
     assert CANARY.encode() not in everything
+
+
+@pytest.mark.parametrize("engine", ["stability", "stability-rest"])
+def test_a_missing_key_is_told_before_anything_is_queued(program: Program, engine: str) -> None:
+    early = program.run("generate", "sky", "-e", engine, "-n", "4", status=2)
+    assert early.stderr.count("needs a key and none is set") == 1
+    assert program.run("jobs").stdout == ""
 
 
 def test_a_wrong_key_is_told_and_a_forgotten_one_is_gone(program: Program, config: Path) -> None:
