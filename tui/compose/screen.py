@@ -46,7 +46,7 @@ from tui.paths import list_files, parse_dropped
 from tui.terminal.detect import get_display
 from tui.text import shorten_middle
 from tui.widgets.key_line import KeyLine
-from tui.words import count_things, describe_purpose
+from tui.words import count_things, describe_purpose, find_certainty
 
 PARTS = ("prompts", "parameters", "image", "recent")
 PLACE_SECONDS = 0.5
@@ -592,6 +592,22 @@ class ComposeScreen(ImageScreen):
         except SafelightError as error:
             await self.fail(error)
 
+    def list_leading(self) -> list[str]:
+        """What a person wants next with the shown image, beside making one."""
+        image = self.making.image
+        always = ["generate", "help"]
+        if image is None or self.making.jobs or not self.is_ready:
+            return always
+        if self.mismatch.change:
+            return [*always, "seed.again", "prompt.less", "image.save"]
+        wanted = [] if find_certainty(image).verdict else ["image.verify"]
+        wanted += ["image.compare"] if len(self.images) > 1 else []
+        return [*always, *wanted, "image.save", "prompt.less"]
+
+    def watch_mismatch(self) -> None:
+        """Other keys are wanted next."""
+        self.refresh_bindings()
+
     def list_jumps(self) -> list[Jump]:
         """Each prompt and each parameter, the image and the recent ones."""
         found = [
@@ -687,14 +703,14 @@ class ComposeScreen(ImageScreen):
         if (image := self.image) is None:
             return
         self.editor.change(drafts.set_seed(self.draft, image.seed))
-        if await self._generate():
-            seed, shown = image.seed, image.id[:4]
-            self.say(f"Again with the seed {seed} of {shown}; u takes it back.")
+        seed, shown = image.seed, image.id[:4]
+        for job in await self._generate():
+            self.tell(job, f"Again with the seed {seed} of {shown}; u takes it back.")
 
-    async def _generate(self) -> bool:
-        """Queue what the draft stands for; whether that was done."""
+    async def _generate(self) -> list[Job]:
+        """Queue what the draft stands for; none where that was not done."""
         if not (await self._stack.accept() and await self._parameters.accept()):
-            return False
+            return []
         if self.is_typing:
             self.focus_part(self.get_part())
         self._dismiss()
@@ -703,7 +719,7 @@ class ComposeScreen(ImageScreen):
             self.darkroom.resolve(sent)
         except SafelightError as error:
             await self.fail(error)
-            return False
+            return []
         self.editor.change(drafts.advance_seed(sent))
         after = self.draft.seed
         self.editor.set_place(image=None)
@@ -713,12 +729,12 @@ class ComposeScreen(ImageScreen):
             if self.draft.seed == after and sent.seed is not None:
                 self.editor.change(drafts.set_seed(self.draft, sent.seed))
             await self.fail(error)
-            return False
+            return []
         self.editor.remember_jobs("generating", [job.id for job in jobs])
         if not self._panel.region.area:
             self.say("Generating. The image comes up in its own part: tab goes there.")
         await self._update_now()
-        return True
+        return jobs
 
     async def action_cancel(self) -> None:
         """Cancel the job that runs, else the next one that waits."""
