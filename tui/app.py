@@ -257,6 +257,11 @@ class SafelightApp(Reasoned, App[None]):
         if self._driver is not None:
             self._driver.write(self._announcer.repeat_title())
 
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """No cursor blinks: over a line each blink is sent, and nothing comes to rest."""
+        if getattr(event.widget, "cursor_blink", False):
+            event.widget.cursor_blink = False  # type: ignore[attr-defined]
+
     # Keys
 
     async def on_event(self, event: events.Event) -> None:
