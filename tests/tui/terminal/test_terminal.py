@@ -15,10 +15,13 @@ from pathlib import Path
 
 import pytest
 
+from store.database import Database
+from store.sessions import load_session
 from tests.repeats import draw
 from tests.screens import Terminal, open_terminal
 from tests.tui.terminal.hostile_input import make_input
 from tests.tui.terminal_program import PAYLOADS
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[3]
 INPUTS_EACH = 100
@@ -59,7 +62,7 @@ def test_closing_the_terminal_ends_the_app_cleanly(tmp_path: Path) -> None:
 
 
 def test_a_terminal_that_stalls_and_is_then_closed_leaves_no_process(tmp_path: Path) -> None:
-    with run_program("ticking", tmp_path) as terminal:
+    with run_program("stuck", tmp_path) as terminal:
         terminal.wait_for_text("line 15")
         _wait_until_stuck(tmp_path / "ticks")
         terminal.hang_up()
@@ -110,6 +113,48 @@ def test_the_program_itself_ends_and_keeps_what_was_typed(tmp_path: Path, way: s
         assert way == "hang-up" or terminal.is_echoing()
     with open_terminal(argv, columns=100, rows=30, environ=environ, cwd=ROOT) as terminal:
         terminal.wait_for_text("a fish")
+
+
+BLIND = "so that nobody sees what is typed here while nothing is read from this terminal; " * 30
+
+
+def test_what_is_typed_while_the_line_stands_still_is_kept_and_then_seen(tmp_path: Path) -> None:
+    environ = {"SAFELIGHT_HOME": str(tmp_path), "HOME": str(tmp_path)}
+    with run_program("guarded", tmp_path, columns=100, rows=30, environ=environ) as terminal:
+        terminal.wait_for_text("worker")
+        for sign in BLIND:
+            terminal.send(sign)
+        wait_until(lambda: read_text(tmp_path / "data") == BLIND, "the whole text")
+        sent = len(terminal.raw)
+        terminal.wait_for_text("words fall off")
+        terminal.wait_for_silence()
+        # What was left out is drawn once, and not each letter of it.
+        assert len(terminal.raw) - sent < 100 * len(BLIND)
+        # The screen is what it is when all is drawn again.
+        go_on(terminal, terminal.text)
+
+
+def test_a_terminal_that_is_closed_while_it_stands_still_keeps_what_was_typed(
+    tmp_path: Path,
+) -> None:
+    environ = {"SAFELIGHT_HOME": str(tmp_path), "HOME": str(tmp_path)}
+    with run_program("guarded", tmp_path, columns=100, rows=30, environ=environ) as terminal:
+        terminal.wait_for_text("worker")
+        for sign in BLIND:
+            terminal.send(sign)
+        wait_until(lambda: len(read_text(tmp_path / "data")) > len(BLIND) // 2, "half the text")
+        kept = read_text(tmp_path / "data")
+        terminal.hang_up()
+        assert terminal.wait_for_end() in (128 + signal.SIGHUP, 120)
+    text = read_text(tmp_path / "data")
+    assert BLIND.startswith(text)
+    assert text.startswith(kept)
+
+
+def read_text(directory: Path) -> str:
+    """What stands in the first prompt of the draft on disk."""
+    with Database.open(directory) as database:
+        return load_session(database, "main").draft.prompts[0].text
 
 
 @pytest.mark.parametrize("seed", draw(40, exhaustive=2))
