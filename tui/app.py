@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 import msgspec
 from textual import events, on, work
@@ -44,6 +44,7 @@ from tui.terminal.detect import (
 from tui.terminal.filter import ControlFilter, ShapeFilter
 from tui.terminal.probe import Opening, Probe
 from tui.terminal.remembered import recall_answers, remember_answers
+from tui.terminal.writer import is_behind
 from tui.text import show_safely
 from tui.theme_files import ThemeChoice
 from tui.themes import ROLES, THEMES, choose_theme, make_theme
@@ -53,6 +54,8 @@ from tui.words import TERMS
 from tui.work import start_work
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from engines.settings import InterfaceSettings, Settings
     from tui.compare.screen import CompareScreen
     from tui.lineage.screen import LineageScreen
@@ -251,11 +254,21 @@ class SafelightApp(Reasoned, App[None]):
         start_work(self, self.key_queue.run, "keys")
         self.call_after_refresh(self.open_darkroom)
 
+    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
+        """Leave frames out while the terminal takes none; then all is drawn again."""
+        if not is_behind(self._driver):
+            super()._display(screen, renderable)
+
     def _draw_again(self, _: object) -> None:
-        """Draw the whole screen: what stood on it is gone after a stop."""
+        """Draw the whole screen: what stood on it is gone after a stop, or was left out."""
         self.refresh(layout=True)
         if self._driver is not None:
             self._driver.write(self._announcer.repeat_title())
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """No cursor blinks: over a line each blink is sent, and nothing comes to rest."""
+        if getattr(event.widget, "cursor_blink", False):
+            event.widget.cursor_blink = False  # type: ignore[attr-defined]
 
     # Keys
 

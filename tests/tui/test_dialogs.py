@@ -14,13 +14,14 @@ from textual.widgets import Input, Static
 
 from engines.builtin.samplers import FORMULAS
 from store.errors import StoreError
-from store.records import Draft
+from store.records import Draft, DraftPrompt
 from tests.screens import join_lines, read_screen, wait_in_app
 from tests.tui.desk_darkroom import DeskDarkroom, with_place
 from tests.tui.host import Host, press
 from tests.tui.pilot import running
+from tests.waiting import wait_for
 from tui.dialogs import Choice, ChoiceScreen, HelpScreen, PathScreen
-from tui.keys import Reasoned, list_bindings, list_hints
+from tui.keys import Reasoned, is_typing, list_bindings, list_hints
 from tui.terminal.glyphs import ASCII, UNICODE
 from tui.words import describe_sampler
 
@@ -218,3 +219,13 @@ async def test_the_last_line_names_no_keys_of_the_screen_behind_a_dialog(tmp_pat
         await wait_in_app(pilot, lambda: "q quit" not in read_screen(app), "no other keys")
         await pilot.press("escape")
         await wait_in_app(pilot, lambda: "q quit" in read_screen(app), "the keys again")
+
+
+@pytest.mark.parametrize("keys", [("enter",), ("ctrl+p",), ("h", "slash")])
+async def test_no_cursor_blinks(tmp_path: Path, keys: tuple[str, ...]) -> None:
+    """Over a line each blink is sent."""
+    draft = with_place(Draft(prompts=(DraftPrompt(text="fog"),)))
+    async with running(DeskDarkroom(tmp_path, draft)) as (app, pilot):
+        await pilot.press(*keys)
+        await wait_for(lambda: is_typing(app.focused), "a field")
+        await wait_for(lambda: not getattr(app.focused, "cursor_blink", True), "a still cursor")
