@@ -28,7 +28,7 @@ import msgspec
 from store.sqlite import unwrap
 
 if TYPE_CHECKING:
-    from sqlmodel import Session
+    from store.transactions import Session
 
 FORM = 1
 HEAD = 1 + hashlib.sha256().digest_size

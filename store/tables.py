@@ -6,15 +6,7 @@ matters it follows `number`, which grows with each row, never a clock.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
-
-from sqlalchemy import Column, Index, LargeBinary, text
-from sqlalchemy.orm import deferred
-from sqlmodel import Field, SQLModel
-
-_NUMBERED: dict[str, Any] = {"sqlite_autoincrement": True}
-"""Numbers are never given twice, even when the newest row was deleted."""
-
+from store.rows import Field, Index, Row
 
 MARKS_KEY = "marks"
 """The key in `meta` of a number that grows with each transaction that says something of images,
@@ -25,17 +17,17 @@ REMOVED_KEY = "removed verification"
 """The key in `meta` of the highest number of a verification that was removed with its image."""
 
 
-class RequestRow(SQLModel, table=True):
+class RequestRow(Row):
     """One request. `json` is the truth, over which the digest is taken; the rest is for search.
 
     NULL in a column after `style_preset` means that the parameter is absent; groups of values
     are JSON.
     """
 
-    __tablename__: ClassVar[Any] = "request"
+    table = "request"
 
     digest: str = Field(primary_key=True)
-    json_text: str = Field(sa_column_kwargs={"name": "json"})
+    json_text: str = Field(name="json")
     engine: str
     model: str
     seed: int
@@ -57,10 +49,10 @@ class RequestRow(SQLModel, table=True):
     upscale: str | None = None
 
 
-class PromptRow(SQLModel, table=True):
+class PromptRow(Row):
     """One prompt of a request; `position` counts from 1."""
 
-    __tablename__: ClassVar[Any] = "prompt"
+    table = "prompt"
 
     request_digest: str = Field(primary_key=True, foreign_key="request.digest")
     position: int = Field(primary_key=True)
@@ -69,13 +61,13 @@ class PromptRow(SQLModel, table=True):
     enabled: bool
 
 
-class InputRow(SQLModel, table=True):
+class InputRow(Row):
     """The file of an image that requests start from: initial image, mask, image to enlarge.
 
     `notes`: what was changed or lost when it came in, a JSON list of sentences, NULL for nothing.
     """
 
-    __tablename__: ClassVar[Any] = "input"
+    table = "input"
 
     sha256: str = Field(primary_key=True)
     mime: str
@@ -87,19 +79,16 @@ class InputRow(SQLModel, table=True):
     seal: bytes | None = None
 
 
-class EnvironmentRow(SQLModel, table=True):
+class EnvironmentRow(Row):
     """What else decided the pixels, shared by digest."""
 
-    __tablename__: ClassVar[Any] = "environment"
+    table = "environment"
 
     digest: str = Field(primary_key=True)
-    json_text: str = Field(sa_column_kwargs={"name": "json"})
+    json_text: str = Field(name="json")
 
 
-_WIRE: Column[bytes] = Column("wire", LargeBinary, nullable=True)
-
-
-class JobRow(SQLModel, table=True):
+class JobRow(Row):
     """One image to be made. `wire` is the exact message that was about to be sent.
 
     It has megabytes where images are sent along, so it is read only where somebody asks for it.
@@ -108,14 +97,9 @@ class JobRow(SQLModel, table=True):
     the number of the program that queued it, None where that was not recorded.
     """
 
-    __tablename__: ClassVar[Any] = "job"
-    __table_args__ = (
-        Index(
-            "ix_job_parent_id", "parent_id", sqlite_where=text("verification_number IS NOT NULL")
-        ),
-        _NUMBERED,
-    )
-    __mapper_args__: ClassVar[Any] = {"properties": {"wire": deferred(_WIRE)}}
+    table = "job"
+    is_numbered = True
+    indexes = (Index("ix_job_parent_id", "parent_id", where="verification_number IS NOT NULL"),)
 
     number: int | None = Field(default=None, primary_key=True)
     id: str = Field(unique=True)
@@ -131,7 +115,7 @@ class JobRow(SQLModel, table=True):
     session: str | None = None
     parent_id: str | None = None
     relation: str | None = None
-    wire: bytes | None = Field(default=None, sa_column=_WIRE)
+    wire: bytes | None = Field(default=None, is_deferred=True)
     wire_sha256: str | None = None
     error_kind: str | None = None
     error: str | None = None
@@ -142,22 +126,22 @@ class JobRow(SQLModel, table=True):
     program: int | None = None
 
 
-class ProgramRow(SQLModel, table=True):
+class ProgramRow(Row):
     """A program that queued or ran jobs; a higher `number` is newer here. `digest`: of its code."""
 
-    __tablename__: ClassVar[Any] = "program"
-    __table_args__ = _NUMBERED
+    table = "program"
+    is_numbered = True
 
     number: int | None = Field(default=None, primary_key=True)
     digest: str = Field(unique=True)
     created_at: float
 
 
-class ChargeRow(SQLModel, table=True):
+class ChargeRow(Row):
     """What one sending of a job cost or may have cost, in credits; 0 when it cost nothing."""
 
-    __tablename__: ClassVar[Any] = "charge"
-    __table_args__ = _NUMBERED
+    table = "charge"
+    is_numbered = True
 
     number: int | None = Field(default=None, primary_key=True)
     job_id: str = Field(foreign_key="job.id", index=True)
@@ -165,15 +149,15 @@ class ChargeRow(SQLModel, table=True):
     created_at: float = Field(index=True)
 
 
-class ImageRow(SQLModel, table=True):
+class ImageRow(Row):
     """One result. `prompt_text` is all its prompts, one a line, for the full-text index."""
 
-    __tablename__: ClassVar[Any] = "image"
-    __table_args__ = (
-        Index("ix_image_parent_id", "parent_id", sqlite_where=text("parent_id IS NOT NULL")),
+    table = "image"
+    is_numbered = True
+    indexes = (
+        Index("ix_image_parent_id", "parent_id", where="parent_id IS NOT NULL"),
         # A part of a digest tells files apart as well, in a third of the room.
-        Index("ix_image_file_sha256", text("substr(file_sha256, 1, 16)")),
-        _NUMBERED,
+        Index("ix_image_file_sha256", "substr(file_sha256, 1, 16)"),
     )
 
     number: int | None = Field(default=None, primary_key=True)
@@ -201,10 +185,10 @@ class ImageRow(SQLModel, table=True):
     seal: bytes | None = None
 
 
-class StageRow(SQLModel, table=True):
+class StageRow(Row):
     """The digest of one intermediate result; `position` counts from 1."""
 
-    __tablename__: ClassVar[Any] = "stage"
+    table = "stage"
 
     image_number: int = Field(primary_key=True, foreign_key="image.number")
     position: int = Field(primary_key=True)
@@ -213,27 +197,27 @@ class StageRow(SQLModel, table=True):
     sha256: str
 
 
-class ThumbnailRow(SQLModel, table=True):
+class ThumbnailRow(Row):
     """A thumbnail of an image (PNG or WebP)."""
 
-    __tablename__: ClassVar[Any] = "thumbnail"
+    table = "thumbnail"
 
     image_number: int = Field(primary_key=True, foreign_key="image.number")
     data: bytes
 
 
-class VerificationRow(SQLModel, table=True):
+class VerificationRow(Row):
     """One comparison. Rows are added, never changed."""
 
-    __tablename__: ClassVar[Any] = "verification"
-    __table_args__ = (
-        Index("ix_verification_job_id", "job_id", sqlite_where=text("job_id IS NOT NULL")),
+    table = "verification"
+    is_numbered = True
+    indexes = (
+        Index("ix_verification_job_id", "job_id", where="job_id IS NOT NULL"),
         Index(
             "ix_verification_regenerated_id",
             "regenerated_id",
-            sqlite_where=text("regenerated_id IS NOT NULL"),
+            where="regenerated_id IS NOT NULL",
         ),
-        _NUMBERED,
     )
 
     number: int | None = Field(default=None, primary_key=True)
@@ -251,7 +235,7 @@ class VerificationRow(SQLModel, table=True):
     seal: bytes | None = None
 
 
-class AnnotationRow(SQLModel, table=True):
+class AnnotationRow(Row):
     """What a person said about an image. No row is as one that says nothing.
 
     `rating` is 0 to 5, NULL for none. `trashed_at`: when it was put in the trash, NULL while it
@@ -259,13 +243,11 @@ class AnnotationRow(SQLModel, table=True):
     record is left then, because something refers to it.
     """
 
-    __tablename__: ClassVar[Any] = "annotation"
-    __table_args__ = (
-        Index("ix_annotation_rating", "rating", sqlite_where=text("rating IS NOT NULL")),
-        Index("ix_annotation_is_favourite", "is_favourite", sqlite_where=text("is_favourite")),
-        Index(
-            "ix_annotation_trashed_at", "trashed_at", sqlite_where=text("trashed_at IS NOT NULL")
-        ),
+    table = "annotation"
+    indexes = (
+        Index("ix_annotation_rating", "rating", where="rating IS NOT NULL"),
+        Index("ix_annotation_is_favourite", "is_favourite", where="is_favourite"),
+        Index("ix_annotation_trashed_at", "trashed_at", where="trashed_at IS NOT NULL"),
     )
 
     image_number: int = Field(primary_key=True, foreign_key="image.number")
@@ -276,39 +258,39 @@ class AnnotationRow(SQLModel, table=True):
     emptied_at: float | None = None
 
 
-class RemovalRow(SQLModel, table=True):
+class RemovalRow(Row):
     """The file of an image that was removed: it goes too, unless something else uses it."""
 
-    __tablename__: ClassVar[Any] = "removal"
+    table = "removal"
 
     file_sha256: str = Field(primary_key=True)
     mime: str
 
 
-class TagRow(SQLModel, table=True):
+class TagRow(Row):
     """A word that a person gave to an image."""
 
-    __tablename__: ClassVar[Any] = "tag"
+    table = "tag"
 
     name: str = Field(primary_key=True)
     image_number: int = Field(primary_key=True, foreign_key="image.number", index=True)
 
 
-class ThinnedRow(SQLModel, table=True):
+class ThinnedRow(Row):
     """An image whose file was dropped, and the verification that found it identical before."""
 
-    __tablename__: ClassVar[Any] = "thinned"
+    table = "thinned"
 
     image_number: int = Field(primary_key=True, foreign_key="image.number")
     verification_number: int = Field(foreign_key="verification.number", index=True)
     thinned_at: float
 
 
-class VerificationRunRow(SQLModel, table=True):
+class VerificationRunRow(Row):
     """Many images that are verified one after the other. `search`: what chose them, as typed."""
 
-    __tablename__: ClassVar[Any] = "verification_run"
-    __table_args__ = _NUMBERED
+    table = "verification_run"
+    is_numbered = True
 
     number: int | None = Field(default=None, primary_key=True)
     id: str = Field(unique=True)
@@ -318,22 +300,20 @@ class VerificationRunRow(SQLModel, table=True):
     finished_at: float | None = None
 
 
-class VerificationRunImageRow(SQLModel, table=True):
+class VerificationRunImageRow(Row):
     """One image of a run, which are taken in the order of `position`, from 1 on.
 
     `job_id`: what verifies it, and holds the number of its verification. `verification_number`: of
     a verdict for which no job was needed. With neither it is still to come.
     """
 
-    __tablename__: ClassVar[Any] = "verification_run_image"
-    __table_args__ = (
-        Index(
-            "ix_verification_run_image_job_id", "job_id", sqlite_where=text("job_id IS NOT NULL")
-        ),
+    table = "verification_run_image"
+    indexes = (
+        Index("ix_verification_run_image_job_id", "job_id", where="job_id IS NOT NULL"),
         Index(
             "ix_verification_run_image_verification_number",
             "verification_number",
-            sqlite_where=text("verification_number IS NOT NULL"),
+            where="verification_number IS NOT NULL",
         ),
     )
 
@@ -344,7 +324,7 @@ class VerificationRunImageRow(SQLModel, table=True):
     verification_number: int | None = Field(default=None, foreign_key="verification.number")
 
 
-class ImportedRow(SQLModel, table=True):
+class ImportedRow(Row):
     """Where an imported image came from.
 
     `dialect`: whose metadata it had, `grade`: how much of it is in the request. `text` is the
@@ -352,7 +332,7 @@ class ImportedRow(SQLModel, table=True):
     of who signed the record, NULL for nobody.
     """
 
-    __tablename__: ClassVar[Any] = "imported"
+    table = "imported"
 
     image_number: int = Field(primary_key=True, foreign_key="image.number")
     dialect: str
@@ -363,10 +343,10 @@ class ImportedRow(SQLModel, table=True):
     signer: str | None = None
 
 
-class SessionRow(SQLModel, table=True):
+class SessionRow(Row):
     """A named piece of work. `used` is highest in the one used last."""
 
-    __tablename__: ClassVar[Any] = "session"
+    table = "session"
 
     number: int | None = Field(default=None, primary_key=True)
     name: str = Field(unique=True)
@@ -375,7 +355,7 @@ class SessionRow(SQLModel, table=True):
     updated_at: float
 
 
-class MetaRow(SQLModel, table=True):
+class MetaRow(Row):
     """Facts about the database itself: `schema_version`, `min_reader_version`, `epoch` …
 
     `epoch` is the newest worker's fencing token, or one higher where it was fenced off. `worker` is
@@ -383,16 +363,16 @@ class MetaRow(SQLModel, table=True):
     NAME` what is remembered of the people who use it.
     """
 
-    __tablename__: ClassVar[Any] = "meta"
+    table = "meta"
 
     key: str = Field(primary_key=True)
     value: str
 
 
-class MigrationRow(SQLModel, table=True):
+class MigrationRow(Row):
     """Which changes of the schema were applied, and when."""
 
-    __tablename__: ClassVar[Any] = "migration"
+    table = "migration"
 
     number: int = Field(primary_key=True)
     name: str

@@ -56,8 +56,6 @@ _LOADED = (
     "pytest",
     "pytest_asyncio",
     "rich.console",
-    "sqlalchemy.orm",
-    "sqlmodel",
     "textual.app",
     "textual.widgets",
     "typer",

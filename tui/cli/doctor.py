@@ -40,7 +40,6 @@ PACKAGES = (
     "safelight",
     "textual",
     "numpy",
-    "sqlmodel",
     "stability-sdk",
     "grpcio",
     "protobuf",
