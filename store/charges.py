@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from store.expressions import col, func
-from store.statements import Select, select
+from sqlalchemy import func
+from sqlmodel import col, select
+from sqlmodel.sql.expression import SelectOfScalar
+
 from store.tables import ChargeRow
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ def add_charge(db: Database, job_id: str, price: float, place: int | None = None
             write.add(ChargeRow(job_id=job_id, credits=price, created_at=time.time()))
 
 
-def _count(job_id: str) -> Select[int]:
+def _count(job_id: str) -> SelectOfScalar[int]:
     return select(func.count()).select_from(ChargeRow).where(col(ChargeRow.job_id) == job_id)
 
 

@@ -10,9 +10,12 @@ import functools
 import math
 import sqlite3
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
-from store.rows import AnyRow, Row
+from sqlalchemy import Boolean, Float, Integer, LargeBinary
+from sqlalchemy import inspect as inspect_mapper
+from sqlmodel import SQLModel
+
 from store.tables import (
     AnnotationRow,
     ChargeRow,
@@ -33,7 +36,7 @@ from store.tables import (
     VerificationRunRow,
 )
 
-TABLES: tuple[type[Row], ...] = (
+TABLES: tuple[type[SQLModel], ...] = (
     RequestRow,
     PromptRow,
     InputRow,
@@ -60,6 +63,8 @@ LAST_MOMENT = 253_402_300_799.0
 _LEAST = {"width": 1, "height": 1, "file_bytes": 0, "attempts": 0, "seconds": 0, "credits": 0}
 _MOST = {"rating": 5}
 
+_Row = TypeVar("_Row", bound=SQLModel)
+
 
 class Kind(NamedTuple):
     """What a column may hold: values of `types`, between `least` and `most` where it is a number.
@@ -82,40 +87,41 @@ class Kind(NamedTuple):
         return True
 
 
-def list_kinds(table: type[Row]) -> dict[str, Kind]:
-    """The kinds of the columns of `table`, by attribute."""
-    return _list_kinds(table.table)
-
-
 @functools.cache
-def _list_kinds(name: str) -> dict[str, Kind]:
+def list_kinds(table: type[SQLModel]) -> dict[str, Kind]:
+    """The kinds of the columns of `table`, by attribute."""
     kinds = {}
-    [columns] = [each.columns for each in Row.__subclasses__() if each.table == name]
-    for attribute, column in columns.items():
+    for attribute in inspect_mapper(table).column_attrs:
+        [column] = attribute.columns
         is_time = column.name.endswith("_at")
-        types, stand_in = _TYPES[column.kind]
+        types, stand_in = _find_types(column.type)
         least, most = (0.0, LAST_MOMENT) if is_time else (-(2.0**63), 2.0**63)
-        kinds[attribute] = Kind(
+        kinds[attribute.key] = Kind(
             name=column.name,
             types=types,
-            otherwise=None if column.is_nullable else _LEAST.get(column.name, stand_in),
+            otherwise=None if column.nullable else _LEAST.get(column.name, stand_in),
             least=_LEAST.get(column.name, least),
             most=_MOST.get(column.name, most),
         )
     return kinds
 
 
-_TYPES: dict[type[Any], tuple[tuple[type, ...], Any]] = {
-    bool: ((bool, int), False),
-    int: ((int,), 0),
-    float: ((int, float), 0.0),
-    bytes: ((bytes,), b""),
-    str: ((str,), ""),
-}
-"""By the kind of a column: the types of its values, and what stands in for another one."""
+def _find_types(kind: Any) -> tuple[tuple[type, ...], Any]:
+    """The Python types of a column's values, and what stands in for another one."""
+    match kind:
+        case Boolean():
+            return (bool, int), False
+        case Integer():
+            return (int,), 0
+        case Float():
+            return (int, float), 0.0
+        case LargeBinary():
+            return (bytes,), b""
+        case _:
+            return (str,), ""
 
 
-def mend(row: AnyRow) -> tuple[AnyRow, tuple[str, ...]]:
+def mend(row: _Row) -> tuple[_Row, tuple[str, ...]]:
     """`row` as it can be shown, and the names of its columns that were damaged.
 
     It is `row` itself while nothing is; else a copy that belongs to no session, so that nothing of
@@ -144,7 +150,7 @@ def list_damaged(connection: sqlite3.Connection) -> Iterator[str]:
     """The rows of which something is no value of its column's kind, one sentence each."""
     there = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
     for table in TABLES:
-        name = table.table
+        name: str = table.__tablename__  # type: ignore[assignment]
         if name not in there:
             continue
         conditions = {kind.name: _write_condition(kind) for kind in list_kinds(table).values()}

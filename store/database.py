@@ -15,7 +15,14 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
+
+from sqlalchemy import create_engine, event
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import QueuePool
+from sqlmodel import Session
 
 from store import migrations, witness
 from store.errors import HistoryUnavailable, StoreError
@@ -36,7 +43,6 @@ from store.sqlite import (
     is_busy,
     primary_code,
 )
-from store.transactions import Pool, Session
 from store.vault import Vault
 
 T = TypeVar("T")
@@ -113,7 +119,11 @@ class Database:
         self._watching: sqlite3.Connection | None = None
         self._last_version = 0
         self._occupied = _Occupied()
-        self._pool = Pool(self._connect)
+        self._engine = create_engine(
+            "sqlite://", creator=self._connect, poolclass=QueuePool, pool_size=4, max_overflow=12
+        )
+        event.listen(self._engine, "begin", self._begin)
+        self._writer = self._engine.execution_options(is_writer=True)
 
     @classmethod
     def open(
@@ -132,10 +142,12 @@ class Database:
     @contextlib.contextmanager
     def read(self) -> Iterator[Session]:
         """A session that sees one unchanging state and cannot write. Keep it short."""
-        with self._occupy(), self._translate(), self._pool.borrow() as connection:
-            self._begin(connection, is_writer=False)
-            with contextlib.closing(Session(connection)) as session:
-                yield session
+        with (
+            self._occupy(),
+            self._translate(),
+            Session(self._engine, expire_on_commit=False) as session,
+        ):
+            yield session
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Session]:
@@ -151,13 +163,17 @@ class Database:
         if self._occupied.depth:
             # It would wait for itself until the time is over.
             raise RuntimeError("a transaction cannot write inside another one")
-        with self._occupy(), self._translate(), self._pool.borrow() as connection:
+        with (
+            self._occupy(),
+            self._translate(),
+            Session(self._writer, expire_on_commit=False) as session,
+        ):
             # Taken at once: what the block reads must not be older than what it writes.
-            self._begin(connection, is_writer=True)
-            with contextlib.closing(Session(connection)) as session:
-                yield session
-                session.flush()
-                self._commit(connection)
+            connection = session.connection()
+            yield session
+            session.flush()
+            self._commit(_dbapi(connection))
+            session.commit()
 
     def data_version(self) -> int:
         """A number that is another one after each commit, by any connection to the file.
@@ -167,7 +183,7 @@ class Database:
         with self._watch_lock:
             try:
                 if self._watching is None:
-                    self._watching = self._file.connect(0.05)
+                    self._watching = self._connect(seconds=0.05)
                 row = self._watching.execute("PRAGMA data_version").fetchone()
                 self._last_version = int(row[0])
             except sqlite3.Error as error:
@@ -203,7 +219,7 @@ class Database:
                 contextlib.closing(self._file.connect(0.05)) as own,
             ):
                 witness.note_history(self.directory, own)
-        self._pool.dispose()
+        self._engine.dispose()
         self.progress.close()
         with self._watch_lock:
             if self._watching is not None:
@@ -221,19 +237,24 @@ class Database:
     ) -> None:
         self.close()
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, seconds: float | None = None) -> sqlite3.Connection:
+        if seconds is not None:
+            return self._file.connect(seconds)
         wait = min(self._busy_seconds, STATEMENT_SECONDS)
         return self._wait(lambda: self._file.connect(wait))
 
-    def _begin(self, connection: sqlite3.Connection, *, is_writer: bool) -> None:
-        connection.execute(f"PRAGMA query_only = {0 if is_writer else 1}")
+    def _begin(self, connection: Connection) -> None:
+        """What SQLAlchemy calls where a transaction begins."""
+        dbapi = _dbapi(connection)
+        is_writer = connection.get_execution_options().get("is_writer", False)
+        dbapi.execute(f"PRAGMA query_only = {0 if is_writer else 1}")
         if is_writer:
-            self._wait(lambda: connection.execute("BEGIN IMMEDIATE"))
+            self._wait(lambda: dbapi.execute("BEGIN IMMEDIATE"))
         else:
-            connection.execute("BEGIN")
+            dbapi.execute("BEGIN")
             # The lock is taken here, where waiting for it is ours: SQLite's own waiting
             # sleeps so long between its tries that busy writers starve a reader.
-            self._wait(lambda: connection.execute("SELECT 1 FROM meta").fetchone())
+            self._wait(lambda: dbapi.execute("SELECT 1 FROM meta").fetchone())
 
     def _wait(self, action: Callable[[], T]) -> T:
         """The result of `action`, done again while others hold the lock, until the time is over.
@@ -277,11 +298,18 @@ class Database:
         except sqlite3.Error as error:
             self._renew(error)
             raise explain(error, self.path) from error
+        except PoolTimeout as error:
+            raise HistoryUnavailable(
+                f"The history {self.path} is busy: too many things happen at once.", "Try again."
+            ) from error
+        except DBAPIError as error:
+            self._renew(error.orig or error)
+            raise explain(error.orig or error, self.path) from error
 
     def _renew(self, error: BaseException) -> None:
         """Have new connections after a fault: one opened on a disk that was read-only stays so."""
         if not is_busy(error):
-            self._pool.dispose()
+            self._engine.dispose()
 
 
 def find_form(directory: Path) -> int | None:
@@ -303,6 +331,10 @@ def find_form(directory: Path) -> int | None:
     if version == 0:
         witness.check_there(path.parent, path)
     return version
+
+
+def _dbapi(connection: Connection) -> Any:
+    return connection.connection.dbapi_connection
 
 
 def _open_history(directory: Path, create: bool, seconds: float) -> HistoryFile:

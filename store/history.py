@@ -6,11 +6,12 @@ from array import array
 from collections.abc import Collection, Iterator, Sequence
 
 import msgspec
+from sqlalchemy.orm import defer
+from sqlmodel import Session, col, select
 
 from store.damage import mend
 from store.database import Database
 from store.errors import StoreError
-from store.expressions import col
 from store.integrity import find_changes, name_changes
 from store.mapping import (
     as_text,
@@ -29,7 +30,6 @@ from store.seals import seal_verification
 from store.search import NEWEST_FIRST, Name, Search, Sort, Term, parse_search
 from store.selection import CHUNK, Chunk, Place, Selection, list_key_names
 from store.sqlite import unwrap
-from store.statements import select
 from store.stored_json import BROKEN_JSON
 from store.tables import (
     EnvironmentRow,
@@ -39,7 +39,6 @@ from store.tables import (
     ThumbnailRow,
     VerificationRow,
 )
-from store.transactions import Session
 from store.vault import suffix_of
 
 
@@ -166,7 +165,8 @@ def _read_search(search: str | Search | None, session: str | None) -> Search:
 def _load_images(db: Database, read: Session, numbers: Sequence[int]) -> list[Image]:
     statement = select(ImageRow).where(col(ImageRow.number).in_(set(numbers)))
     # Of what may be long, a list shows nothing.
-    rows = read.exec(statement.leave_out(ImageRow.meta, ImageRow.prompt_text)).all()
+    long = (defer(ImageRow.meta), defer(ImageRow.prompt_text))  # type: ignore[arg-type]
+    rows = read.exec(statement.options(*long)).all()
     by_number = {image.number: image for image in to_images(db.vault, read, rows)}
     return [by_number[number] for number in numbers if number in by_number]
 

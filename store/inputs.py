@@ -12,15 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+from sqlmodel import Session, col, select
 
 from store.decoding import DecodedInput, Input, Role, decode_input, measure_upright
 from store.errors import NotFound, RequestError, StoreError
-from store.expressions import col
 from store.seals import seal_input
-from store.statements import select
 from store.stored_json import BROKEN_JSON
 from store.tables import InputRow
-from store.transactions import Session
 from store.vault import suffix_of
 
 if TYPE_CHECKING:

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from sqlmodel import Session, col, select
 
 from store.damage import list_damaged
 from store.database import Database
 from store.errors import NotFound, RequestError, StoreError
-from store.expressions import col
 from store.mapping import (
     ABSENT,
     as_text,
@@ -48,7 +48,6 @@ from store.seals import (
 )
 from store.search_index import check_parts, list_faults, rebuild
 from store.sqlite import explain, unwrap
-from store.statements import select
 from store.stored_json import BROKEN_JSON
 from store.tables import (
     REMOVED_KEY,
@@ -61,7 +60,6 @@ from store.tables import (
     ThinnedRow,
 )
 from store.thinning import check_thinned
-from store.transactions import Session
 from store.trash import list_leftovers
 from store.vault import suffix_of
 

@@ -10,15 +10,14 @@ from collections import deque
 from collections.abc import Collection, Sequence
 
 import msgspec
+from sqlalchemy import func
+from sqlmodel import Session, col, select
 
 from store.batches import divide
 from store.database import Database
-from store.expressions import col, func
 from store.mapping import as_text, find_row, to_images
 from store.records import Image
-from store.statements import select
 from store.tables import ImageRow
-from store.transactions import Session
 
 ANCESTORS_MAXIMUM = 200
 CHILDREN_PAGE = 50

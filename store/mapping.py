@@ -12,10 +12,12 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 import msgspec
+from sqlalchemy import exists, func, or_
+from sqlalchemy.orm import defer
+from sqlmodel import Session, col, select
 
 from store.damage import mend
 from store.errors import NotFound, RequestError, StoreError
-from store.expressions import col, func, or_
 from store.limits import SEED_MAXIMUM, SEED_MINIMUM
 from store.progress import Progress
 from store.records import (
@@ -35,7 +37,6 @@ from store.records import (
 from store.request import FORMS, REQUEST_FORMAT, Parameters, Prompt, PromptStack, Request
 from store.search_index import fold_text
 from store.sqlite import unwrap
-from store.statements import exists, select
 from store.stored_json import BROKEN_JSON
 from store.tables import (
     AnnotationRow,
@@ -52,7 +53,6 @@ from store.tables import (
     VerificationRow,
     VerificationRunImageRow,
 )
-from store.transactions import Session
 from store.vault import Vault, suffix_of
 
 _Value = TypeVar("_Value")
@@ -409,10 +409,8 @@ def to_images(vault: Vault, session: Session, rows: Sequence[ImageRow]) -> list[
 def is_trashed(number: Any) -> Any:
     """The condition that the image with this number (a column) lies in the trash, or did so when
     it was emptied: lists leave it out."""
-    return exists(
-        AnnotationRow,
-        col(AnnotationRow.image_number) == number,
-        col(AnnotationRow.trashed_at).is_not(None),
+    return exists().where(
+        col(AnnotationRow.image_number) == number, col(AnnotationRow.trashed_at).is_not(None)
     )
 
 
@@ -462,7 +460,7 @@ def _load_imported(session: Session, rows: Sequence[ImageRow]) -> dict[int | Non
     statement = (
         select(ImportedRow)
         .where(col(ImportedRow.image_number).in_(wanted))
-        .leave_out(ImportedRow.text)
+        .options(defer(ImportedRow.text))  # type: ignore[arg-type]
     )
     return {
         row.image_number: Imported(

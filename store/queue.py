@@ -19,6 +19,8 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import msgspec
+from sqlalchemy import exists, func, or_, update
+from sqlmodel import Session, col, select
 
 from store.concealment import (
     check_prompts,
@@ -28,7 +30,6 @@ from store.concealment import (
 )
 from store.database import Database
 from store.errors import StoreError, Superseded, Unavailable
-from store.expressions import col, func, or_
 from store.inputs import check_inputs
 from store.known_secrets import conceal
 from store.mapping import (
@@ -66,7 +67,6 @@ from store.serving import (
     take_over,
 )
 from store.sqlite import is_busy
-from store.statements import exists, select, update
 from store.tables import (
     ImageRow,
     JobRow,
@@ -76,7 +76,6 @@ from store.tables import (
     VerificationRunImageRow,
 )
 from store.thinning import restore_file
-from store.transactions import Session
 from store.vault import suffix_of
 
 LOOK_AGAIN_SECONDS = (0.1, 0.5, 2.0)
@@ -280,27 +279,24 @@ def claim(db: Database, fencing_token: int, serving: Serving | None = None) -> J
     """
     with db.write() as write:
         check_fencing_token(write, fencing_token)
-        number = col(JobRow.number)
-        waiting = (
-            select(number)
+        oldest = (
+            select(col(JobRow.number))
             .where(col(JobRow.state) == JobState.WAITING.value, *list_conditions(write, serving))
-            .order_by(number)
+            .order_by(col(JobRow.number))
             .limit(1)
+            .scalar_subquery()
         )
-        oldest = write.exec(waiting).first()
-        if oldest is None:
-            return None
-        write.execute(
+        row = write.scalars(
             update(JobRow)
-            .where(number == oldest)
+            .where(col(JobRow.number) == oldest)
             .values(
                 state=JobState.RUNNING.value,
                 epoch=fencing_token,
                 attempts=JobRow.attempts + 1,
                 started_at=time.time(),
             )
-        )
-        row = write.exec(select(JobRow).where(number == oldest)).first()
+            .returning(JobRow)
+        ).first()
         return to_jobs(write, [row], {})[0] if row else None
 
 
@@ -573,9 +569,7 @@ def list_jobs(
         statement = statement.where(col(JobRow.state).in_([state.value for state in states]))
     if not has_runs:
         active = [state.value for state in JobState if not state.is_final]
-        of_run = exists(
-            VerificationRunImageRow, col(VerificationRunImageRow.job_id) == col(JobRow.id)
-        )
+        of_run = exists().where(col(VerificationRunImageRow.job_id) == col(JobRow.id))
         statement = statement.where(or_(col(JobRow.state).in_(active), ~of_run))
     with db.read() as read:
         rows = read.exec(statement).all()
@@ -725,4 +719,4 @@ def _forget(db: Database, job: Job) -> None:
 
 def _update(write: Session, job_id: str, values: dict[str, Any], *conditions: Any) -> bool:
     statement = update(JobRow).where(col(JobRow.id) == job_id, *conditions).values(**values)
-    return bool(write.execute(statement))
+    return bool(write.connection().execute(statement).rowcount)

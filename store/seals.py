@@ -28,7 +28,7 @@ import msgspec
 from store.sqlite import unwrap
 
 if TYPE_CHECKING:
-    from store.transactions import Session
+    from sqlmodel import Session
 
 FORM = 1
 HEAD = 1 + hashlib.sha256().digest_size

@@ -14,13 +14,12 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from sqlalchemy import func, or_
+from sqlmodel import Session, col, select
 
-from store.expressions import col, func, or_
 from store.records import JobState, Serving
-from store.statements import select
 from store.stored_json import BROKEN_JSON
 from store.tables import JobRow, MetaRow, ProgramRow, RequestRow
-from store.transactions import Session
 
 if TYPE_CHECKING:
     from store.database import Database
@@ -103,7 +102,7 @@ def list_conditions(session: Session, serving: Serving | None) -> list[Any]:
     conditions = [or_(col(JobRow.program).is_(None), col(JobRow.program) <= number)]
     if others := list_unserved(session, serving):
         theirs = select(RequestRow.digest).where(col(RequestRow.engine).in_(others))
-        conditions.append(~col(JobRow.request_digest).in_(theirs.subquery()))
+        conditions.append(col(JobRow.request_digest).not_in(theirs))
     return conditions
 
 

@@ -10,17 +10,17 @@ import time
 from typing import Any, get_type_hints
 
 import msgspec
+from sqlalchemy import func
+from sqlmodel import Session as Transaction
+from sqlmodel import col, select
 
 from store.damage import mend
 from store.database import Database
 from store.errors import StoreError
-from store.expressions import col, func
 from store.mapping import as_text
 from store.records import Draft, Session
-from store.statements import select
 from store.stored_json import BROKEN_JSON
 from store.tables import SessionRow
-from store.transactions import Session as Transaction
 
 NAME_LIMIT = 100
 CLOSE_SECONDS = 5.0

@@ -13,13 +13,13 @@ import sqlite3
 import stat
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from store.errors import HistoryDamaged, HistoryUnavailable, StoreError
 from store.folder import HISTORY_ENDINGS
 
 if TYPE_CHECKING:
-    from store.transactions import Session
+    from sqlmodel import Session
 
 APPLICATION_ID = 0x53464C54
 """`SFLT`, in the header of each of our files (`PRAGMA application_id`)."""
@@ -246,4 +246,6 @@ def find_file_system(directory: Path, mount_table: str | None = None) -> str | N
 
 def unwrap(session: Session) -> sqlite3.Connection:
     """The connection to SQLite under a session, within its transaction."""
-    return session.sqlite
+    connection: Any = session.connection().connection.dbapi_connection
+    assert isinstance(connection, sqlite3.Connection)
+    return connection

@@ -6,7 +6,15 @@ matters it follows `number`, which grows with each row, never a clock.
 
 from __future__ import annotations
 
-from store.rows import Field, Index, Row
+from typing import Any, ClassVar
+
+from sqlalchemy import Column, Index, LargeBinary, text
+from sqlalchemy.orm import deferred
+from sqlmodel import Field, SQLModel
+
+_NUMBERED: dict[str, Any] = {"sqlite_autoincrement": True}
+"""Numbers are never given twice, even when the newest row was deleted."""
+
 
 MARKS_KEY = "marks"
 """The key in `meta` of a number that grows with each transaction that says something of images,
@@ -17,17 +25,17 @@ REMOVED_KEY = "removed verification"
 """The key in `meta` of the highest number of a verification that was removed with its image."""
 
 
-class RequestRow(Row):
+class RequestRow(SQLModel, table=True):
     """One request. `json` is the truth, over which the digest is taken; the rest is for search.
 
     NULL in a column after `style_preset` means that the parameter is absent; groups of values
     are JSON.
     """
 
-    table = "request"
+    __tablename__: ClassVar[Any] = "request"
 
     digest: str = Field(primary_key=True)
-    json_text: str = Field(name="json")
+    json_text: str = Field(sa_column_kwargs={"name": "json"})
     engine: str
     model: str
     seed: int
@@ -49,10 +57,10 @@ class RequestRow(Row):
     upscale: str | None = None
 
 
-class PromptRow(Row):
+class PromptRow(SQLModel, table=True):
     """One prompt of a request; `position` counts from 1."""
 
-    table = "prompt"
+    __tablename__: ClassVar[Any] = "prompt"
 
     request_digest: str = Field(primary_key=True, foreign_key="request.digest")
     position: int = Field(primary_key=True)
@@ -61,13 +69,13 @@ class PromptRow(Row):
     enabled: bool
 
 
-class InputRow(Row):
+class InputRow(SQLModel, table=True):
     """The file of an image that requests start from: initial image, mask, image to enlarge.
 
     `notes`: what was changed or lost when it came in, a JSON list of sentences, NULL for nothing.
     """
 
-    table = "input"
+    __tablename__: ClassVar[Any] = "input"
 
     sha256: str = Field(primary_key=True)
     mime: str
@@ -79,16 +87,19 @@ class InputRow(Row):
     seal: bytes | None = None
 
 
-class EnvironmentRow(Row):
+class EnvironmentRow(SQLModel, table=True):
     """What else decided the pixels, shared by digest."""
 
-    table = "environment"
+    __tablename__: ClassVar[Any] = "environment"
 
     digest: str = Field(primary_key=True)
-    json_text: str = Field(name="json")
+    json_text: str = Field(sa_column_kwargs={"name": "json"})
 
 
-class JobRow(Row):
+_WIRE: Column[bytes] = Column("wire", LargeBinary, nullable=True)
+
+
+class JobRow(SQLModel, table=True):
     """One image to be made. `wire` is the exact message that was about to be sent.
 
     It has megabytes where images are sent along, so it is read only where somebody asks for it.
@@ -97,9 +108,14 @@ class JobRow(Row):
     the number of the program that queued it, None where that was not recorded.
     """
 
-    table = "job"
-    is_numbered = True
-    indexes = (Index("ix_job_parent_id", "parent_id", where="verification_number IS NOT NULL"),)
+    __tablename__: ClassVar[Any] = "job"
+    __table_args__ = (
+        Index(
+            "ix_job_parent_id", "parent_id", sqlite_where=text("verification_number IS NOT NULL")
+        ),
+        _NUMBERED,
+    )
+    __mapper_args__: ClassVar[Any] = {"properties": {"wire": deferred(_WIRE)}}
 
     number: int | None = Field(default=None, primary_key=True)
     id: str = Field(unique=True)
@@ -115,7 +131,7 @@ class JobRow(Row):
     session: str | None = None
     parent_id: str | None = None
     relation: str | None = None
-    wire: bytes | None = Field(default=None, is_deferred=True)
+    wire: bytes | None = Field(default=None, sa_column=_WIRE)
     wire_sha256: str | None = None
     error_kind: str | None = None
     error: str | None = None
@@ -126,22 +142,22 @@ class JobRow(Row):
     program: int | None = None
 
 
-class ProgramRow(Row):
+class ProgramRow(SQLModel, table=True):
     """A program that queued or ran jobs; a higher `number` is newer here. `digest`: of its code."""
 
-    table = "program"
-    is_numbered = True
+    __tablename__: ClassVar[Any] = "program"
+    __table_args__ = _NUMBERED
 
     number: int | None = Field(default=None, primary_key=True)
     digest: str = Field(unique=True)
     created_at: float
 
 
-class ChargeRow(Row):
+class ChargeRow(SQLModel, table=True):
     """What one sending of a job cost or may have cost, in credits; 0 when it cost nothing."""
 
-    table = "charge"
-    is_numbered = True
+    __tablename__: ClassVar[Any] = "charge"
+    __table_args__ = _NUMBERED
 
     number: int | None = Field(default=None, primary_key=True)
     job_id: str = Field(foreign_key="job.id", index=True)
@@ -149,15 +165,15 @@ class ChargeRow(Row):
     created_at: float = Field(index=True)
 
 
-class ImageRow(Row):
+class ImageRow(SQLModel, table=True):
     """One result. `prompt_text` is all its prompts, one a line, for the full-text index."""
 
-    table = "image"
-    is_numbered = True
-    indexes = (
-        Index("ix_image_parent_id", "parent_id", where="parent_id IS NOT NULL"),
+    __tablename__: ClassVar[Any] = "image"
+    __table_args__ = (
+        Index("ix_image_parent_id", "parent_id", sqlite_where=text("parent_id IS NOT NULL")),
         # A part of a digest tells files apart as well, in a third of the room.
-        Index("ix_image_file_sha256", "substr(file_sha256, 1, 16)"),
+        Index("ix_image_file_sha256", text("substr(file_sha256, 1, 16)")),
+        _NUMBERED,
     )
 
     number: int | None = Field(default=None, primary_key=True)
@@ -185,10 +201,10 @@ class ImageRow(Row):
     seal: bytes | None = None
 
 
-class StageRow(Row):
+class StageRow(SQLModel, table=True):
     """The digest of one intermediate result; `position` counts from 1."""
 
-    table = "stage"
+    __tablename__: ClassVar[Any] = "stage"
 
     image_number: int = Field(primary_key=True, foreign_key="image.number")
     position: int = Field(primary_key=True)
@@ -197,27 +213,27 @@ class StageRow(Row):
     sha256: str
 
 
-class ThumbnailRow(Row):
+class ThumbnailRow(SQLModel, table=True):
     """A thumbnail of an image (PNG or WebP)."""
 
-    table = "thumbnail"
+    __tablename__: ClassVar[Any] = "thumbnail"
 
     image_number: int = Field(primary_key=True, foreign_key="image.number")
     data: bytes
 
 
-class VerificationRow(Row):
+class VerificationRow(SQLModel, table=True):
     """One comparison. Rows are added, never changed."""
 
-    table = "verification"
-    is_numbered = True
-    indexes = (
-        Index("ix_verification_job_id", "job_id", where="job_id IS NOT NULL"),
+    __tablename__: ClassVar[Any] = "verification"
+    __table_args__ = (
+        Index("ix_verification_job_id", "job_id", sqlite_where=text("job_id IS NOT NULL")),
         Index(
             "ix_verification_regenerated_id",
             "regenerated_id",
-            where="regenerated_id IS NOT NULL",
+            sqlite_where=text("regenerated_id IS NOT NULL"),
         ),
+        _NUMBERED,
     )
 
     number: int | None = Field(default=None, primary_key=True)
@@ -235,7 +251,7 @@ class VerificationRow(Row):
     seal: bytes | None = None
 
 
-class AnnotationRow(Row):
+class AnnotationRow(SQLModel, table=True):
     """What a person said about an image. No row is as one that says nothing.
 
     `rating` is 0 to 5, NULL for none. `trashed_at`: when it was put in the trash, NULL while it
@@ -243,11 +259,13 @@ class AnnotationRow(Row):
     record is left then, because something refers to it.
     """
 
-    table = "annotation"
-    indexes = (
-        Index("ix_annotation_rating", "rating", where="rating IS NOT NULL"),
-        Index("ix_annotation_is_favourite", "is_favourite", where="is_favourite"),
-        Index("ix_annotation_trashed_at", "trashed_at", where="trashed_at IS NOT NULL"),
+    __tablename__: ClassVar[Any] = "annotation"
+    __table_args__ = (
+        Index("ix_annotation_rating", "rating", sqlite_where=text("rating IS NOT NULL")),
+        Index("ix_annotation_is_favourite", "is_favourite", sqlite_where=text("is_favourite")),
+        Index(
+            "ix_annotation_trashed_at", "trashed_at", sqlite_where=text("trashed_at IS NOT NULL")
+        ),
     )
 
     image_number: int = Field(primary_key=True, foreign_key="image.number")
@@ -258,39 +276,39 @@ class AnnotationRow(Row):
     emptied_at: float | None = None
 
 
-class RemovalRow(Row):
+class RemovalRow(SQLModel, table=True):
     """The file of an image that was removed: it goes too, unless something else uses it."""
 
-    table = "removal"
+    __tablename__: ClassVar[Any] = "removal"
 
     file_sha256: str = Field(primary_key=True)
     mime: str
 
 
-class TagRow(Row):
+class TagRow(SQLModel, table=True):
     """A word that a person gave to an image."""
 
-    table = "tag"
+    __tablename__: ClassVar[Any] = "tag"
 
     name: str = Field(primary_key=True)
     image_number: int = Field(primary_key=True, foreign_key="image.number", index=True)
 
 
-class ThinnedRow(Row):
+class ThinnedRow(SQLModel, table=True):
     """An image whose file was dropped, and the verification that found it identical before."""
 
-    table = "thinned"
+    __tablename__: ClassVar[Any] = "thinned"
 
     image_number: int = Field(primary_key=True, foreign_key="image.number")
     verification_number: int = Field(foreign_key="verification.number", index=True)
     thinned_at: float
 
 
-class VerificationRunRow(Row):
+class VerificationRunRow(SQLModel, table=True):
     """Many images that are verified one after the other. `search`: what chose them, as typed."""
 
-    table = "verification_run"
-    is_numbered = True
+    __tablename__: ClassVar[Any] = "verification_run"
+    __table_args__ = _NUMBERED
 
     number: int | None = Field(default=None, primary_key=True)
     id: str = Field(unique=True)
@@ -300,20 +318,22 @@ class VerificationRunRow(Row):
     finished_at: float | None = None
 
 
-class VerificationRunImageRow(Row):
+class VerificationRunImageRow(SQLModel, table=True):
     """One image of a run, which are taken in the order of `position`, from 1 on.
 
     `job_id`: what verifies it, and holds the number of its verification. `verification_number`: of
     a verdict for which no job was needed. With neither it is still to come.
     """
 
-    table = "verification_run_image"
-    indexes = (
-        Index("ix_verification_run_image_job_id", "job_id", where="job_id IS NOT NULL"),
+    __tablename__: ClassVar[Any] = "verification_run_image"
+    __table_args__ = (
+        Index(
+            "ix_verification_run_image_job_id", "job_id", sqlite_where=text("job_id IS NOT NULL")
+        ),
         Index(
             "ix_verification_run_image_verification_number",
             "verification_number",
-            where="verification_number IS NOT NULL",
+            sqlite_where=text("verification_number IS NOT NULL"),
         ),
     )
 
@@ -324,7 +344,7 @@ class VerificationRunImageRow(Row):
     verification_number: int | None = Field(default=None, foreign_key="verification.number")
 
 
-class ImportedRow(Row):
+class ImportedRow(SQLModel, table=True):
     """Where an imported image came from.
 
     `dialect`: whose metadata it had, `grade`: how much of it is in the request. `text` is the
@@ -332,7 +352,7 @@ class ImportedRow(Row):
     of who signed the record, NULL for nobody.
     """
 
-    table = "imported"
+    __tablename__: ClassVar[Any] = "imported"
 
     image_number: int = Field(primary_key=True, foreign_key="image.number")
     dialect: str
@@ -343,10 +363,10 @@ class ImportedRow(Row):
     signer: str | None = None
 
 
-class SessionRow(Row):
+class SessionRow(SQLModel, table=True):
     """A named piece of work. `used` is highest in the one used last."""
 
-    table = "session"
+    __tablename__: ClassVar[Any] = "session"
 
     number: int | None = Field(default=None, primary_key=True)
     name: str = Field(unique=True)
@@ -355,7 +375,7 @@ class SessionRow(Row):
     updated_at: float
 
 
-class MetaRow(Row):
+class MetaRow(SQLModel, table=True):
     """Facts about the database itself: `schema_version`, `min_reader_version`, `epoch` …
 
     `epoch` is the newest worker's fencing token, or one higher where it was fenced off. `worker` is
@@ -363,16 +383,16 @@ class MetaRow(Row):
     NAME` what is remembered of the people who use it.
     """
 
-    table = "meta"
+    __tablename__: ClassVar[Any] = "meta"
 
     key: str = Field(primary_key=True)
     value: str
 
 
-class MigrationRow(Row):
+class MigrationRow(SQLModel, table=True):
     """Which changes of the schema were applied, and when."""
 
-    table = "migration"
+    __tablename__: ClassVar[Any] = "migration"
 
     number: int = Field(primary_key=True)
     name: str

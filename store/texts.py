@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import msgspec
+from sqlmodel import col, select
 
 from store.batches import divide
 from store.database import Database
-from store.expressions import col
-from store.statements import select
 from store.tables import ImageRow, PromptRow
 
 

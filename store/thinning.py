@@ -16,19 +16,17 @@ import time
 from collections.abc import Collection, Sequence
 
 import msgspec
+from sqlmodel import Session, col, select
 
 from store.annotations import count_marks
 from store.batches import divide
 from store.database import Database
 from store.errors import StoreError
-from store.expressions import col
 from store.leftovers import count_users, find_file, remove_files
 from store.mapping import as_text, to_images, to_verification
 from store.records import Image, Verdict, Verification
 from store.sqlite import unwrap
-from store.statements import select
 from store.tables import AnnotationRow, ImageRow, ThinnedRow, VerificationRow
-from store.transactions import Session
 from store.vault import suffix_of
 
 CHUNK = 100

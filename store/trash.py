@@ -19,6 +19,8 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
+from sqlmodel import Session
+
 from store.annotations import count_marks
 from store.database import Database
 from store.leftovers import remove_files
@@ -26,7 +28,6 @@ from store.records import Emptying, JobState, Purpose
 from store.seals import is_intact, read_images, seal_image
 from store.sqlite import unwrap
 from store.tables import REMOVED_KEY
-from store.transactions import Session
 
 CHUNK = 100
 """Images that one transaction removes."""

@@ -14,19 +14,19 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
+from sqlalchemy import func, update
+from sqlmodel import Session, col, select
 
 from store import queue
 from store.batches import divide
 from store.damage import mend
 from store.database import Database
 from store.errors import NotFound, StoreError
-from store.expressions import col, func
 from store.mapping import as_text, store_verification, to_verification, to_word
 from store.records import Comparison, Job, JobState, RunResult, RunState, Serving, VerificationRun
 from store.seals import seal_verification
 from store.serving import ask, list_unserved
 from store.sqlite import unwrap
-from store.statements import select, update
 from store.tables import (
     ImageRow,
     JobRow,
@@ -35,7 +35,6 @@ from store.tables import (
     VerificationRunImageRow,
     VerificationRunRow,
 )
-from store.transactions import Session
 
 CHUNK = 20_000
 """How many images of a new run are written in one transaction."""
@@ -109,9 +108,7 @@ def _list_engines(session: Session, run_number: int) -> list[str]:
         )
         .where(col(VerificationRunImageRow.run_number) == run_number)
     )
-    engines = (
-        select(RequestRow.engine).where(col(RequestRow.digest).in_(digests.subquery())).distinct()
-    )
+    engines = select(RequestRow.engine).where(col(RequestRow.digest).in_(digests)).distinct()
     return list(session.exec(engines).all())
 
 
@@ -160,7 +157,7 @@ def _change(
                 f"The run {row.id[:8]} is {row.state}, so it cannot be {word}.",
                 f"Only one that is {' or '.join(before)} can.",
             )
-        write.forget(row)
+        write.expire(row)
         return _to_run(write, _find(write, reference))
 
 
@@ -174,7 +171,7 @@ def _set_state(write: Session, number: int, state: RunState, before: Sequence[Ru
         )
         .values(state=state.value, finished_at=time.time() if state.is_final else None)
     )
-    return bool(write.execute(statement))
+    return bool(write.connection().execute(statement).rowcount)
 
 
 def is_pending(db: Database) -> bool:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import msgspec
+from sqlalchemy import func
+from sqlmodel import col, select
 
 from store.database import Database
-from store.expressions import col, func
 from store.records import JobState
-from store.statements import select
 from store.tables import (
     MARKS_KEY,
     ImageRow,

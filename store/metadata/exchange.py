@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from PIL import Image as Pillow
+from sqlmodel import Session, col, select
 
 from store.decoding import DecodedInput
 from store.errors import NotFound, StoreError
-from store.expressions import col
 from store.history import list_verifications
 from store.inputs import get_input, keep_input
 from store.mapping import (
@@ -42,9 +42,7 @@ from store.pixels import digest_pixels, identify_image, make_thumbnail, open_ima
 from store.records import EnvironmentRecord, Image, JobState, Purpose, Stage
 from store.request import Request
 from store.seals import seal_image
-from store.statements import select
 from store.tables import ImageRow, ImportedRow, JobRow
-from store.transactions import Session
 from store.vault import suffix_of
 
 if TYPE_CHECKING:

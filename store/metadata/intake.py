@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 from PIL import Image as Pillow
+from sqlalchemy import text
+from sqlmodel import Session, col, select
 
 from store.errors import StoreError
-from store.expressions import col, text
 from store.history import get_image
 from store.leftovers import OF_FILE
 from store.limits import SIZE_MAXIMUM, SIZE_MINIMUM, SIZE_MULTIPLE
@@ -42,9 +43,7 @@ from store.records import (
 )
 from store.request import Parameters, Prompt, PromptStack, Request
 from store.seals import seal_verification
-from store.statements import select
 from store.tables import ImageRow, ImportedRow
-from store.transactions import Session
 from store.vault import suffix_of
 
 if TYPE_CHECKING:
@@ -401,6 +400,6 @@ def _find(db: Database, session: Session, sha256: str) -> ImageRow | None:
     statement = (
         select(ImageRow)
         .join(ImportedRow, col(ImportedRow.image_number) == col(ImageRow.number))
-        .where(text(OF_FILE, sha256=sha256))
+        .where(text(OF_FILE).bindparams(sha256=sha256))
     )
     return session.exec(statement).first()

@@ -152,10 +152,11 @@ def test_images_of_before_revisions_had_names_are_proven_and_made_again(program:
 def test_an_image_of_a_revision_that_is_not_on_board_cannot_run(program: Program) -> None:
     shutil.copytree(WITHOUT_REVISIONS, program.directory)
     with Database.open(program.directory) as database, database.write() as write:
+        from sqlmodel import select
+
         from store.mapping import store_environment
         from store.records import EnvironmentRecord
         from store.seals import seal_image
-        from store.statements import select
         from store.tables import ImageRow
 
         earlier = store_environment(write, EnvironmentRecord(values={"engine revision": "2"}))

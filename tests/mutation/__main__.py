@@ -56,6 +56,8 @@ _LOADED = (
     "pytest",
     "pytest_asyncio",
     "rich.console",
+    "sqlalchemy.orm",
+    "sqlmodel",
     "textual.app",
     "textual.widgets",
     "typer",

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import pytest
 
-from store import database, history, integrity, queue, transactions
+from store import database, history, integrity, queue
 from store.database import Database
 from store.errors import HistoryUnavailable, StoreError
 from store.folder import create_file
@@ -219,10 +219,10 @@ def test_each_connection_keeps_foreign_keys_and_full_flushes(db: Database) -> No
     expected = {"wal": 2, "truncate": 3}[db.journal_mode]
     for open_session in (db.read, db.write):
         with open_session() as session:
-            run = session.sqlite.execute
-            assert run("PRAGMA foreign_keys").fetchone() == (1,)
-            assert run("PRAGMA synchronous").fetchone() == (expected,)
-            assert run("PRAGMA journal_mode").fetchone() == (db.journal_mode,)
+            run = session.connection().exec_driver_sql
+            assert run("PRAGMA foreign_keys").scalar() == 1
+            assert run("PRAGMA synchronous").scalar() == expected
+            assert run("PRAGMA journal_mode").scalar() == db.journal_mode
 
 
 READ_ONLY = """
@@ -310,18 +310,17 @@ def test_the_form_of_a_history_is_told_and_nothing_is_touched(directory: Path) -
     assert read_tree(directory) == before
 
 
-def test_more_at_once_than_there_are_connections_is_told(
-    db: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(transactions, "CONNECTION_SECONDS", 0.01)
+def test_more_at_once_than_there_are_connections_is_told(db: Database) -> None:
+    pool: Any = db._engine.pool
+    pool._timeout = 0.01
     with ExitStack() as stack:
-        for _ in range(transactions.CONNECTIONS):
-            stack.enter_context(db.read())
+        for _ in range(16):
+            stack.enter_context(db.read()).connection()
         with (
             pytest.raises(HistoryUnavailable, match="too many things happen at once"),
-            db.read(),
+            db.read() as read,
         ):
-            pass
+            read.connection()
     with db.read():
         pass
 

@@ -148,8 +148,8 @@ def test_any_text_is_searched_or_what_is_wrong_is_told(gallery: Database, search
 
 def test_search_keeps_step_with_what_is_deleted(gallery: Database) -> None:
     with gallery.write() as write:
-        run = write.sqlite.execute
-        [number] = run("SELECT max(number) FROM image").fetchone()
+        run = write.connection().exec_driver_sql
+        [number] = run("SELECT max(number) FROM image").one()
         for table in ("stage", "thumbnail"):
             run(f"DELETE FROM {table} WHERE image_number = ?", (number,))
         run("DELETE FROM image WHERE number = ?", (number,))

@@ -10,13 +10,13 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlmodel import select
 
 from store import sessions
 from store.database import Database
 from store.mapping import load_prompt_rows, load_requests, salvage, store_request
 from store.records import Draft
 from store.request import Parameters, Prompt, Request
-from store.statements import select
 from store.tables import PromptRow, RequestRow
 from tests.store.strategies import STRUCTS, make_strategy, make_struct
 
@@ -69,9 +69,7 @@ def test_the_database_keeps_every_field_of_a_request(shared: Database, value: Re
         assert again.to_json() == value.to_json()
         row = read.exec(select(RequestRow).where(RequestRow.digest == digest)).one()
         # The columns and prompt rows tell the same, without the JSON.
-        row = RequestRow(
-            **{name: getattr(row, name) for name in RequestRow.columns} | {"json_text": ""}
-        )
+        row = RequestRow(**{**row.model_dump(), "json_text": ""})
         assert salvage(row, load_prompt_rows(read, digest)).to_json() == value.to_json()
 
 
@@ -87,8 +85,8 @@ def test_the_database_keeps_every_field_of_a_draft(
 
 
 def test_every_parameter_and_prompt_field_has_a_column() -> None:
-    assert set(Parameters.__struct_fields__) <= set(RequestRow.columns)
-    assert set(Prompt.__struct_fields__) <= set(PromptRow.columns)
+    assert set(Parameters.__struct_fields__) <= set(RequestRow.model_fields)
+    assert set(Prompt.__struct_fields__) <= set(PromptRow.model_fields)
 
 
 def test_a_type_without_values_is_not_passed_over() -> None:

@@ -2,20 +2,20 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import create_engine
+from sqlmodel import SQLModel
 
-from store import history, integrity, migrations, search_index
+from store import history, integrity, migrations, search_index, tables
 from store.database import Database
 from store.errors import StoreError
 from store.folder import create_file, sync
 from store.mapping import load_requests
 from store.migrations import MIGRATIONS, VERSION, Migration, migrate
-from store.rows import Row
 from store.sqlite import connect
 from tests.factories import make_request
 from tests.store.helpers import execute, make_images, start_python
@@ -53,43 +53,18 @@ def describe(connection: sqlite3.Connection) -> dict[str, Any]:
     return found
 
 
-KINDS = {str: "VARCHAR", int: "INTEGER", float: "FLOAT", bool: "BOOLEAN", bytes: "BLOB"}
-
-
-def write_schema(row: type[Row]) -> Iterator[str]:
-    """The table of a class of rows, and its indexes, as they are declared."""
-    parts = []
-    for name, column in row.columns.items():
-        own = row.declared[name]
-        part = f'"{column.name}" {KINDS[column.kind]}{"" if column.is_nullable else " NOT NULL"}'
-        if row.is_numbered and own.primary_key:
-            part += " PRIMARY KEY AUTOINCREMENT"
-        parts.append(part + (" UNIQUE" if own.unique else ""))
-        if own.foreign_key:
-            table, _, there = own.foreign_key.partition(".")
-            parts.append(f'FOREIGN KEY("{column.name}") REFERENCES "{table}" ("{there}")')
-    if not row.is_numbered:
-        parts.append(f"PRIMARY KEY ({', '.join(column.name for column in row.keys)})")
-    # What belongs to a column stands with it, what belongs to the table behind all of them.
-    parts.sort(key=lambda part: part.startswith(("FOREIGN", "PRIMARY")))
-    yield f'CREATE TABLE "{row.table}" ({", ".join(parts)})'
-    for name, own in row.declared.items():
-        if own.has_index:
-            yield f"CREATE INDEX ix_{row.table}_{name} ON {row.table} ({row.columns[name].name})"
-    for index in row.indexes:
-        where = f" WHERE {index.where}" if index.where else ""
-        yield f"CREATE INDEX {index.name} ON {row.table} ({index.on}){where}"
-
-
 def test_the_migrated_schema_is_that_of_the_tables(directory: Path) -> None:
     Database.open(directory).close()
     with closing(sqlite3.connect(directory / "history.sqlite3")) as connection:
         migrated = describe(connection)
-    with closing(sqlite3.connect(":memory:")) as declared:
-        for row in Row.__subclasses__():
-            for statement in write_schema(row):
-                declared.execute(statement)
-        assert migrated == describe(declared)
+    assert tables.ImageRow.metadata is SQLModel.metadata
+    engine = create_engine("sqlite://")
+    SQLModel.metadata.create_all(engine)
+    with engine.connect() as declared:
+        raw = declared.connection.dbapi_connection
+        assert isinstance(raw, sqlite3.Connection)
+        assert migrated == describe(raw)
+    engine.dispose()
 
 
 def test_numbers_are_in_order_and_the_record_says_what_was_applied(directory: Path) -> None:

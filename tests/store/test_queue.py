@@ -9,6 +9,7 @@ import tracemalloc
 from collections.abc import Iterator
 
 import pytest
+from sqlmodel import Session
 
 from store import history, queue
 from store.database import Database
@@ -20,7 +21,6 @@ from store.errors import (
     Superseded,
 )
 from store.records import Comparison, Image, Job, JobState, Purpose, Relation, Verdict
-from store.transactions import Session
 from store.vault import Vault
 from tests.factories import make_request, make_result
 from tests.store.helpers import claim, execute, make_images, start

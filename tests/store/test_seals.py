@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from store import charges, history, integrity, queue, rows, seals, search_index
+from store import charges, history, integrity, queue, seals, search_index, tables
 from store.database import Database
 from store.errors import StoreError
 from store.inputs import store_input
@@ -47,7 +47,7 @@ OTHERS = {
 FREE: dict[tuple[str, str], str] = {}
 """Columns of an image's rows that may be changed without a word, and why. There is none."""
 
-OWNED = sorted({row.table for row in rows.Row.__subclasses__()} - set(OTHERS))
+OWNED = sorted(set(tables.ImageRow.metadata.tables) - set(OTHERS))
 GOLDEN = (
     "01863af26a8cf75f3bd657341b8535b6c804ae34707df0d034659badb268be3611"
     "05df1bbace29662d3dd66efd5a8e78ed9daefad403d44c65"

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlmodel import select
 
 from store import database, history, integrity, queue
 from store.database import Database
 from store.errors import HistoryDamaged, HistoryUnavailable, StoreError
 from store.sqlite import ROLLBACK, WAL, JournalMode, explain
-from store.statements import select
 from store.tables import MetaRow
 from tests.factories import make_request, make_result
 from tests.store.helpers import execute, run_python, start_python
@@ -229,7 +229,7 @@ HALF = """
     from store.tables import MetaRow
     db = Database.open(Path(sys.argv[1]))
     with db.write() as write:
-        write.sqlite.execute("PRAGMA cache_size = 2")
+        write.connection().exec_driver_sql("PRAGMA cache_size = 2")
         for number in range(300):
             write.add(MetaRow(key=f"half {number}", value="x" * 2000))
         write.flush()
@@ -352,12 +352,10 @@ class Connection:
 def test_a_lock_that_cannot_be_let_go_of_does_not_hide_what_was_committed(
     db: Database, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
-    commit: Any = Database._commit
-    monkeypatch.setattr(
-        Database, "_commit", lambda self, found: commit(self, Connection(found, code))
-    )
+    find: Any = database._dbapi
+    monkeypatch.setattr(database, "_dbapi", lambda found: Connection(find(found), code))
     (job,) = queue.enqueue(db, [make_request()])
-    monkeypatch.setattr(Database, "_commit", commit)
+    monkeypatch.setattr(database, "_dbapi", find)
     assert [each.id for each in queue.list_jobs(db)] == [job.id]
     assert len(queue.enqueue(db, [make_request(seed=2)])) == 1
 

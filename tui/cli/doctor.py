@@ -40,6 +40,7 @@ PACKAGES = (
     "safelight",
     "textual",
     "numpy",
+    "sqlmodel",
     "stability-sdk",
     "grpcio",
     "protobuf",

@@ -24,6 +24,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import sqlalchemy
+from sqlalchemy.util import LRUCache
 
 from engines.base import Event, Produced, Run
 from engines.registry import EngineRegistry
@@ -32,7 +34,7 @@ from engines.settings import Settings, WorkerSettings
 from engines.worker import patience, program
 from engines.worker.program import read_serving
 from engines.worker.worker import Worker
-from store import charges, queue, vault
+from store import charges, database, queue, vault
 from store.database import Database
 from store.errors import SafelightError
 from store.history import list_images, read_image
@@ -313,6 +315,14 @@ def _share_what_is_known() -> None:
     digest = program.digest_program()
     known: Any = program
     known.digest_program = lambda: digest
+    statements: LRUCache[Any, Any] = LRUCache(500)
+    make = sqlalchemy.create_engine
+
+    def make_engine(*arguments: Any, **options: Any) -> Any:
+        return make(*arguments, **options).execution_options(compiled_cache=statements)
+
+    opening: Any = database
+    opening.create_engine = make_engine
 
 
 class Experimenter:
