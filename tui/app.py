@@ -232,6 +232,10 @@ class SafelightApp(Reasoned, App[None]):
 
     def get_default_screen(self) -> Screen[None]:
         """The compose screen is always at the bottom."""
+        # It has the classes of its size from the beginning: all would be styled again for them.
+        for length, limits in zip(self.size, (WIDTHS, HEIGHTS), strict=True):
+            fitting = [name for least, name in limits if length >= least]
+            self.compose_screen.add_class(fitting[-1], update=False)
         return self.compose_screen
 
     def get_theme_variable_defaults(self) -> dict[str, str]:

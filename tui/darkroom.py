@@ -27,8 +27,6 @@ from engines.resolve import (
     resolve_upscale,
     resolve_variations,
 )
-from engines.worker.process import engage_worker, find_worker
-from engines.worker.program import read_serving
 from store.errors import NotFound, SafelightError, StoreError, Unavailable
 from store.limits import suggest
 from store.records import (
@@ -820,6 +818,8 @@ class Darkroom:
         return self._engage({request.engine for request in requests})
 
     def _engage(self, engines: Collection[str]) -> AbstractContextManager[Serving | None]:
+        from engines.worker.process import engage_worker
+
         return engage_worker(self.database, engines, self._note_no_worker)
 
     def _note_no_worker(self, trouble: str) -> None:
@@ -1079,6 +1079,7 @@ class Darkroom:
         return await asyncio.to_thread(self._get_worker_status)
 
     def _get_worker_status(self) -> WorkerStatus:
+        from engines.worker.process import find_worker
         from store import queue
 
         found = find_worker(self.directory)
@@ -1112,6 +1113,8 @@ class Darkroom:
     def _list_jobs(
         self, states: Sequence[JobState] | None, limit: int, has_runs: bool
     ) -> list[Job]:
+        from engines.worker.process import find_worker
+        from engines.worker.program import read_serving
         from store import queue
         from store.serving import list_others
 

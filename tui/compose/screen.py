@@ -231,6 +231,8 @@ class ComposeScreen(ImageScreen):
         keymap: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(darkroom, session)
+        # Now nothing stands on the screen that would have to be styled again.
+        self.add_class(f"-part-{PARTS[0]}", update=False)
         self._keymap = keymap or {}
         self.editor = DraftEditor(self, darkroom)
         self._initial_images = InitialImages(self.editor, darkroom)
@@ -281,7 +283,6 @@ class ComposeScreen(ImageScreen):
     async def on_mount(self) -> None:
         """Show an empty draft at once, at the first launch open for typing."""
         self.set_class(not get_display(self.app).has_unicode, "-ascii")
-        self._show_part(PARTS[0])
         self._show_header()
         # Drafts are written in a thread; what became of the last one comes with no key.
         self.set_interval(PLACE_SECONDS, self._look_at_place)
@@ -992,8 +993,7 @@ class ComposeScreen(ImageScreen):
 
     def _show_part(self, part: str) -> None:
         self._tabs.show(part)
-        for name in PARTS:
-            self.set_class(name == part, f"-part-{name}")
+        self.update_classes({f"-part-{name}": name == part for name in PARTS})
 
     async def action_turn(self, places: int) -> None:
         """Go to another part."""
