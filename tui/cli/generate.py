@@ -38,6 +38,7 @@ from store.request import (
     Request,
 )
 from tui.cli import options
+from tui.cli.completing import complete_image
 from tui.cli.inputs import (
     GivenImage,
     parse_adapter,
@@ -319,7 +320,11 @@ def list_notes(files: Sequence[DecodedInput]) -> tuple[str, ...]:
 
 def vary(
     image: Annotated[
-        str, typer.Argument(help="An id or its beginning; @1 is the newest, seed:N of a seed.")
+        str,
+        typer.Argument(
+            help="An id or its beginning; @1 is the newest, seed:N of a seed.",
+            autocompletion=complete_image,
+        ),
     ],
     strength: Annotated[
         str,
@@ -387,7 +392,10 @@ def vary(
 def upscale(
     images: Annotated[
         list[str],
-        typer.Argument(help="Image files, or ids of the history; @1 is the newest."),
+        typer.Argument(
+            help="Image files, or ids of the history; @1 is the newest.",
+            autocompletion=complete_image,
+        ),
     ],
     factor: Annotated[
         str | None,

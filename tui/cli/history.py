@@ -14,6 +14,7 @@ import typer
 
 from store.errors import RequestError
 from store.records import Image, Verification
+from tui.cli.completing import complete_image
 from tui.cli.inputs import LIMIT_MAXIMUM, read_count
 from tui.cli.options import JsonOption, SessionOption
 from tui.cli.results import describe_image
@@ -170,7 +171,11 @@ def write_instant(seconds: float) -> str:
 
 def show(
     image: Annotated[
-        str, typer.Argument(help="An id or its beginning; @1 is the newest, seed:N of a seed.")
+        str,
+        typer.Argument(
+            help="An id or its beginning; @1 is the newest, seed:N of a seed.",
+            autocompletion=complete_image,
+        ),
     ],
     as_json: JsonOption = False,
     as_command: Annotated[

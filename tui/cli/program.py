@@ -11,6 +11,7 @@ import typer
 
 from store.errors import RequestError, SafelightError
 from tui.cli.commands import ProgramGroup
+from tui.cli.completing import complete_session
 
 CONTEXT_SETTINGS = {
     "help_option_names": ["-h", "--help"],
@@ -44,6 +45,7 @@ def open_darkroom(
         str | None,
         typer.Option(
             "--session",
+            autocompletion=complete_session,
             metavar="NAME",
             help="The session to open, made where there is none; the last one if omitted. Before "
             "a command that has --session: that one's.",

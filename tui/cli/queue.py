@@ -13,13 +13,19 @@ import typer
 
 from store.folder import find_data_directory
 from store.records import Job
+from tui.cli.completing import complete_job
 from tui.cli.inputs import LIMIT_MAXIMUM, read_count
 from tui.cli.options import JsonOption
 from tui.cli.run import open_darkroom, print_json, print_line, print_note, run_command
 from tui.darkroom import WorkerStatus
 from tui.words import FOR_OTHERS, NO_WORKER, name_purpose, name_state
 
-JobArgument = Annotated[str, typer.Argument(help="A job's id or its beginning; 'jobs' lists them.")]
+JobArgument = Annotated[
+    str,
+    typer.Argument(
+        help="A job's id or its beginning; 'jobs' lists them.", autocompletion=complete_job
+    ),
+]
 
 
 def jobs(

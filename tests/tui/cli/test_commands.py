@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from store import sessions
+from store.database import Database
+from store.records import Draft
 from tests.journeys.program import Program
 from tui.cli.commands import ENTRIES, load_family
 
@@ -61,3 +64,21 @@ def test_a_shell_completes_commands_and_their_options(program: Program) -> None:
 
     assert complete("safelight", "ver") == ["verify"]
     assert "--steps" in complete("safelight", "generate", "--st")
+    assert complete("safelight", "show", "") == []
+    program.run("generate", "sky", "-W", "128", "-H", "128", "-s", "10", "-S", "77123")
+    (image,) = program.run_json("history")["images"]
+    name = image["id"][:8]
+    assert complete("safelight", "show", image["id"][:3]) == [name]
+    assert complete("safelight", "verify", "seed:7") == ["seed:77123"]
+    assert complete("safelight", "tag", "zz") == []
+    assert complete("safelight", "generate", "-A", "k_dpmpp_2") == [
+        "k_dpmpp_2s_ancestral",
+        "k_dpmpp_2m",
+    ]
+    assert complete("safelight", "generate", "-e", "b") == ["builtin"]
+    (job,) = program.run_json("jobs")["jobs"]
+    assert complete("safelight", "retry", job["id"][:4]) == [job["id"][:8]]
+    with Database.open(program.directory) as database:
+        sessions.save_draft(database, "night", Draft())
+    assert complete("safelight", "history", "--session", "n") == ["night"]
+    assert complete("safelight", "--session", "ni") == ["night"]
