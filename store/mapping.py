@@ -39,11 +39,13 @@ from store.search_index import fold_text
 from store.sqlite import unwrap
 from store.stored_json import BROKEN_JSON
 from store.tables import (
+    PAUSED_KEY,
     AnnotationRow,
     EnvironmentRow,
     ImageRow,
     ImportedRow,
     JobRow,
+    MetaRow,
     PromptRow,
     RequestRow,
     StageRow,
@@ -320,6 +322,11 @@ def to_jobs(
     """`rows` as values, with the progress that is known."""
     requests = load_requests(session, [row.request_digest for row in rows])
     background = _list_background(session, rows)
+    waiting = JobState.WAITING.value
+    # Whoever looks at what does not go on sees why.
+    is_held = any(row.state == waiting for row in rows) and (
+        session.get(MetaRow, PAUSED_KEY) is not None
+    )
     jobs = []
     for stored in rows:
         row, damaged = mend(stored)
@@ -354,6 +361,7 @@ def to_jobs(
                 profile=row.profile,
                 is_damaged=is_damaged or bool(damaged),
                 is_background=row.id in background,
+                is_paused=is_held and row.state == waiting,
             )
         )
     return jobs

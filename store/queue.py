@@ -22,6 +22,7 @@ import msgspec
 from sqlalchemy import exists, func, or_, update
 from sqlmodel import Session, col, select
 
+from store.batches import divide
 from store.concealment import (
     check_prompts,
     conceal_comparison,
@@ -29,7 +30,7 @@ from store.concealment import (
     conceal_result,
 )
 from store.database import Database
-from store.errors import StoreError, Superseded, Unavailable
+from store.errors import NotFound, StoreError, Superseded, Unavailable
 from store.inputs import check_inputs
 from store.known_secrets import conceal
 from store.mapping import (
@@ -54,6 +55,7 @@ from store.records import (
     Relation,
     Result,
     Serving,
+    Turn,
     Verification,
 )
 from store.request import Request
@@ -76,10 +78,13 @@ from store.tables import (
     VerificationRunImageRow,
 )
 from store.thinning import restore_file
+from store.turns import is_paused, rank_jobs
 from store.vault import suffix_of
 
 LOOK_AGAIN_SECONDS = (0.1, 0.5, 2.0)
 """How long to wait before it is looked again whether what was queued is there."""
+
+USUAL_TURN = Turn()
 
 ATTEMPTS = 2
 """A job that ended its worker this often is set aside."""
@@ -151,11 +156,13 @@ def enqueue(
     relation: Relation | None = None,
     profile: str | None = None,
     wanted: Serving | None = None,
+    turn: Turn = USUAL_TURN,
 ) -> list[Job]:
     """Put one job a request into the queue, all or none, in their order.
 
     `parent_id` is the image that they came from, `relation` how, `profile` the host to ask,
-    `wanted` what they are to be run with, or something newer (None: by any worker).
+    `wanted` what they are to be run with, or something newer (None: by any worker), `turn` where
+    they come.
     Raises `NotFound` when there is no such image, `RequestError` when a file that one starts
     from is not kept, or a known secret stands in a prompt.
     """
@@ -181,9 +188,11 @@ def enqueue(
                 program=program,
             )
             write.add(row)
-            # One after the other: the number is the place in the queue.
+            # One after the other: in the order of their numbers they are made.
             write.flush()
             rows.append(row)
+        rank_jobs(write, rows, turn)
+        write.flush()
         jobs += to_jobs(write, rows, {})
     return jobs
 
@@ -246,6 +255,8 @@ def enqueue_comparison(
         row.program = ask(write, wanted, [write.exec(engine).one()])
         write.add(row)
         write.flush()
+        rank_jobs(write, [row], USUAL_TURN)
+        write.flush()
         jobs += to_jobs(write, [row], {})
     return jobs[0]
 
@@ -273,22 +284,25 @@ def _make_comparison(write: Session, image_id: str, purpose: Purpose) -> JobRow:
 
 
 def claim(db: Database, fencing_token: int, serving: Serving | None = None) -> Job | None:
-    """Take the oldest waiting job that `serving` may run (None: any), None when there is none.
+    """Take the next waiting job that `serving` may run (None: any), None when there is none.
 
+    None too while the queue is paused.
     Raises `Superseded` when a later worker has started, or who queued a job wants another one.
     """
     with db.write() as write:
         check_fencing_token(write, fencing_token)
-        oldest = (
+        if is_paused(write):
+            return None
+        following = (
             select(col(JobRow.number))
             .where(col(JobRow.state) == JobState.WAITING.value, *list_conditions(write, serving))
-            .order_by(col(JobRow.number))
+            .order_by(col(JobRow.rank), col(JobRow.number))
             .limit(1)
             .scalar_subquery()
         )
         row = write.scalars(
             update(JobRow)
-            .where(col(JobRow.number) == oldest)
+            .where(col(JobRow.number) == following)
             .values(
                 state=JobState.RUNNING.value,
                 epoch=fencing_token,
@@ -349,6 +363,9 @@ def start_verification(
     row.attempts = 1
     row.started_at = time.time()
     write.add(row)
+    write.flush()
+    # Where it comes again should its worker die.
+    rank_jobs(write, [row], USUAL_TURN)
     write.flush()
     return to_jobs(write, [row], {})[0]
 
@@ -503,6 +520,37 @@ def request_cancel(db: Database, job_id: str) -> Job:
         return to_jobs(write, [row], db.progress.read([row.id]))[0]
 
 
+def request_cancels(db: Database, job_ids: Sequence[str]) -> int:
+    """As `request_cancel`, for many jobs at once; how many of them had not ended."""
+    found = 0
+    with db.write() as write:
+        for some in divide(job_ids):
+            found += _cancel(write, col(JobRow.id).in_(some))
+    return found
+
+
+def _cancel(write: Session, *conditions: Any) -> int:
+    """Cancel what waits of the jobs that fit, ask for the end of what runs; of how many."""
+    ended = {"state": JobState.CANCELLED.value, "finished_at": time.time()}
+    connection = write.connection()
+    total = 0
+    for state, values in (
+        (JobState.WAITING, ended),
+        (JobState.RUNNING, {"cancel_requested": True}),
+    ):
+        fit = col(JobRow.state) == state.value
+        total += connection.execute(
+            update(JobRow).where(fit, *conditions).values(**values)
+        ).rowcount
+    return total
+
+
+def request_cancel_of_all(db: Database) -> int:
+    """As `request_cancel`, for all jobs; how many of them had not ended."""
+    with db.write() as write:
+        return _cancel(write)
+
+
 def is_cancel_requested(db: Database, job_id: str) -> bool:
     """Whether somebody asked for the end of this job, or it is no longer running at all."""
     with db.read() as read:
@@ -538,6 +586,7 @@ def retry(db: Database, job_id: str, *, wanted: Serving | None = None) -> Job:
             select(RequestRow.engine).where(col(RequestRow.digest) == row.request_digest)
         ).first()
         row.program = ask(write, wanted, [engine] if engine else [])
+        row.rank = row.number
         write.add(row)
         write.flush()
         return to_jobs(write, [row], {})[0]
@@ -551,6 +600,32 @@ def get_job(db: Database, reference: str) -> Job:
     with db.read() as read:
         row = find_row(read, JobRow, reference)
         return to_jobs(read, [row], db.progress.read([row.id]))[0]
+
+
+def follow(db: Database, jobs: Sequence[Job]) -> list[Job]:
+    """The same jobs as they are now, in their order.
+
+    What has ended is not read again, and of what waits only whether it still does. Raises
+    `NotFound` where one is gone.
+    """
+    now = {job.id: job for job in jobs}
+    waiting = JobState.WAITING
+    with db.read() as read:
+        for some in divide([job for job in jobs if not job.state.is_final]):
+            ids = [job.id for job in some]
+            states = select(JobRow.id, JobRow.state).where(col(JobRow.id).in_(ids))
+            found = dict(read.exec(states).all())
+            changed = [
+                job.id
+                for job in some
+                if not (job.state is waiting and found.get(job.id) == waiting.value)
+            ]
+            rows = read.exec(select(JobRow).where(col(JobRow.id).in_(changed))).all()
+            running = [row.id for row in rows if row.state == JobState.RUNNING.value]
+            now |= {job.id: job for job in to_jobs(read, rows, db.progress.read(running))}
+            if gone := next((job_id for job_id in ids if job_id not in found), None):
+                raise NotFound(f"There is no job {gone[:8]}.", "'jobs' lists them.")
+    return [now[job.id] for job in jobs]
 
 
 def list_jobs(
@@ -575,6 +650,25 @@ def list_jobs(
         rows = read.exec(statement).all()
         running = [row.id for row in rows if row.state == JobState.RUNNING.value]
         return to_jobs(read, rows, db.progress.read(running))
+
+
+def list_queue(db: Database, limit: int = 100) -> list[Job]:
+    """Up to `limit` jobs that have not ended: what runs, then what waits, the next one first.
+
+    With the progress of what runs, and the place of what waits.
+    """
+    running = select(JobRow).where(col(JobRow.state) == JobState.RUNNING.value)
+    waiting = select(JobRow).where(col(JobRow.state) == JobState.WAITING.value)
+    following = waiting.order_by(col(JobRow.rank), col(JobRow.number))
+    with db.read() as read:
+        rows = [*read.exec(running.order_by(col(JobRow.number)).limit(limit))]
+        progress = db.progress.read([row.id for row in rows])
+        count = len(rows)
+        rows += read.exec(following.limit(limit - count)) if limit > count else []
+        jobs = to_jobs(read, rows, progress)
+    return jobs[:count] + [
+        msgspec.structs.replace(job, place=place) for place, job in enumerate(jobs[count:], start=1)
+    ]
 
 
 def count_active(db: Database) -> int:

@@ -147,6 +147,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     `is_for_others`: it waits for other settings, or a newer program, than those of who asks.
     `has_no_worker`: it waits, or was left running, and no worker lives.
     `is_background`: it is of a run of verifications, which had its turn as nothing else waited.
+    `is_paused`: it waits because the queue is paused. `place`: its place among those that wait, 1
+    for the next one, where that was asked for.
     """
 
     number: int
@@ -178,6 +180,18 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     is_for_others: bool = False
     has_no_worker: bool = False
     is_background: bool = False
+    is_paused: bool = False
+    place: int | None = None
+
+
+class Turn(msgspec.Struct, frozen=True, kw_only=True):
+    """Where new jobs come in the queue: before those of a lower `priority`, -100 to 100.
+
+    `is_next`: before all that wait now, whatever their priority.
+    """
+
+    priority: int = 0
+    is_next: bool = False
 
 
 class Serving(msgspec.Struct, frozen=True, kw_only=True):

@@ -21,6 +21,10 @@ MARKS_KEY = "marks"
 drops their files or puts them back."""
 
 
+PAUSED_KEY = "queue paused"
+"""The key in `meta` of the moment at which the queue was paused, which is there while it is."""
+
+
 REMOVED_KEY = "removed verification"
 """The key in `meta` of the highest number of a verification that was removed with its image."""
 
@@ -105,7 +109,8 @@ class JobRow(SQLModel, table=True):
     It has megabytes where images are sent along, so it is read only where somebody asks for it.
 
     `epoch` is the fencing token of the worker that has or had it, 0 before the first. `program` is
-    the number of the program that queued it, None where that was not recorded.
+    the number of the program that queued it, None where that was not recorded. `rank`: what waits
+    is taken in its order, then in that of `number`.
     """
 
     __tablename__: ClassVar[Any] = "job"
@@ -113,6 +118,8 @@ class JobRow(SQLModel, table=True):
         Index(
             "ix_job_parent_id", "parent_id", sqlite_where=text("verification_number IS NOT NULL")
         ),
+        Index("ix_job_state", "state", "rank"),
+        Index("ix_job_finished_at", "finished_at", sqlite_where=text("finished_at IS NOT NULL")),
         _NUMBERED,
     )
     __mapper_args__: ClassVar[Any] = {"properties": {"wire": deferred(_WIRE)}}
@@ -121,7 +128,7 @@ class JobRow(SQLModel, table=True):
     id: str = Field(unique=True)
     request_digest: str = Field(foreign_key="request.digest", index=True)
     purpose: str
-    state: str = Field(index=True)
+    state: str
     created_at: float
     started_at: float | None = None
     finished_at: float | None = None
@@ -140,6 +147,7 @@ class JobRow(SQLModel, table=True):
     verification_number: int | None = None
     profile: str | None = None
     program: int | None = None
+    rank: int | None = None
 
 
 class ProgramRow(SQLModel, table=True):

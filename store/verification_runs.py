@@ -35,6 +35,7 @@ from store.tables import (
     VerificationRunImageRow,
     VerificationRunRow,
 )
+from store.turns import is_paused
 
 CHUNK = 20_000
 """How many images of a new run are written in one transaction."""
@@ -147,6 +148,19 @@ def cancel_run(db: Database, reference: str) -> VerificationRun:
     return run
 
 
+def cancel_open_runs(db: Database) -> int:
+    """End all runs; of how many. The image that is made now is not stopped."""
+    total = 0
+    with db.write() as write:
+        states = [state.value for state in _OPEN]
+        open_runs = select(VerificationRunRow.number).where(
+            col(VerificationRunRow.state).in_(states)
+        )
+        for number in write.exec(open_runs).all():
+            total += _set_state(write, number or 0, RunState.CANCELLED, _OPEN)
+    return total
+
+
 def _change(
     db: Database, reference: str, state: RunState, before: Sequence[RunState], word: str
 ) -> VerificationRun:
@@ -175,9 +189,11 @@ def _set_state(write: Session, number: int, state: RunState, before: Sequence[Ru
 
 
 def is_pending(db: Database) -> bool:
-    """Whether a run has something for a worker to do."""
+    """Whether a run has something for a worker to do; none has while the queue is paused."""
     statement = select(VerificationRunRow.number).limit(1)
     with db.read() as read:
+        if is_paused(read):
+            return False
         running = col(VerificationRunRow.state) == RunState.RUNNING.value
         return read.exec(statement.where(running)).first() is not None
 
@@ -186,7 +202,8 @@ def is_pending(db: Database) -> bool:
 
 
 def find_next(db: Database, serving: Serving | None = None) -> NextImage | None:
-    """The image that is to be verified next, of the newest run that goes on.
+    """The image that is to be verified next, of the newest run that goes on; none while the queue
+    is paused.
 
     Images of engines that `serving` may not run are left to another worker. A run of which none is
     left is ended here.
@@ -197,6 +214,8 @@ def find_next(db: Database, serving: Serving | None = None) -> NextImage | None:
     ended = []
     found = None
     with db.read() as read:
+        if is_paused(read):
+            return None
         unserved = list_unserved(read, serving)
         for run in read.exec(running.order_by(col(VerificationRunRow.number).desc())):
             number = run.number or 0
@@ -260,7 +279,7 @@ def add_verdict(db: Database, image: NextImage, fencing_token: int, comparison: 
 
 def _take(write: Session, image: NextImage) -> VerificationRunImageRow | None:
     """The row of `image` in its run, while that goes on, nobody has taken it and no job waits."""
-    if queue.is_any_waiting(write):
+    if is_paused(write) or queue.is_any_waiting(write):
         return None
     run = write.get(VerificationRunRow, image.run_number)
     row = write.get(VerificationRunImageRow, (image.run_number, image.position))

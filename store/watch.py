@@ -10,6 +10,7 @@ from store.database import Database
 from store.records import JobState
 from store.tables import (
     MARKS_KEY,
+    PAUSED_KEY,
     ImageRow,
     JobRow,
     MetaRow,
@@ -24,6 +25,8 @@ RUNS = 50
 class Fingerprint(msgspec.Struct, frozen=True):
     """Equal as long as no job, image, verdict, mark or run is another, no image thinned.
 
+    Nor the order of what waits, nor whether the queue is paused.
+
     Drafts do not count: they are written with each key and shown by nobody else.
     """
 
@@ -31,14 +34,15 @@ class Fingerprint(msgspec.Struct, frozen=True):
     images: int
     verifications: int
     marks: str
-    unfinished: tuple[tuple[int, str, bool], ...]
+    unfinished: tuple[tuple[int, str, bool, int], ...]
+    is_paused: bool
     runs: tuple[tuple[int, str], ...]
 
 
 def read_fingerprint(db: Database) -> Fingerprint:
     """The state of the queue and the history now; a few short queries."""
     active = [state.value for state in JobState if not state.is_final]
-    unfinished = select(JobRow.number, JobRow.state, JobRow.cancel_requested)
+    unfinished = select(JobRow.number, JobRow.state, JobRow.cancel_requested, JobRow.rank)
     marks = select(MetaRow.value).where(col(MetaRow.key) == MARKS_KEY)
     with db.read() as read:
         return Fingerprint(
@@ -47,11 +51,12 @@ def read_fingerprint(db: Database) -> Fingerprint:
             verifications=read.exec(select(func.max(VerificationRow.number))).one() or 0,
             marks=read.exec(marks).first() or "",
             unfinished=tuple(
-                (number or 0, state, bool(is_cancelling))
-                for number, state, is_cancelling in read.exec(
+                (number or 0, state, bool(is_cancelling), rank or 0)
+                for number, state, is_cancelling, rank in read.exec(
                     unfinished.where(col(JobRow.state).in_(active))
                 )
             ),
+            is_paused=read.get(MetaRow, PAUSED_KEY) is not None,
             runs=tuple(
                 (number or 0, state)
                 for number, state in read.exec(

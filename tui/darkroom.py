@@ -11,7 +11,7 @@ import asyncio
 from array import array
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
-from itertools import chain
+from itertools import chain, groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,7 @@ from engines.resolve import (
     resolve_upscale,
     resolve_variations,
 )
+from store.batches import divide
 from store.errors import NotFound, SafelightError, StoreError, Unavailable
 from store.limits import suggest
 from store.records import (
@@ -43,6 +44,7 @@ from store.records import (
     RunResult,
     Serving,
     Session,
+    Turn,
     Verification,
     VerificationRun,
 )
@@ -62,6 +64,7 @@ if TYPE_CHECKING:
     from store.metadata.choices import FileChoices, MadeFile
     from store.metadata.intake import Adopted, Arrival
     from store.metadata.signature import SigningKey
+    from store.outcomes import Ended, Outcome
     from store.selection import Chunk, Place
     from store.sessions import DraftWriter
     from store.texts import TextPage
@@ -72,6 +75,8 @@ OPENING = "The history is being opened."
 CLOSED = "The history is closed."
 READ_ONLY = "This history can only be read."
 NO_WORKER_YET = "It is in the queue, and made as soon as a worker comes up."
+
+USUAL_TURN = Turn()
 
 WORKER_SECONDS = 1.0
 """How often somebody who watches makes sure that a worker runs while jobs are left."""
@@ -679,15 +684,56 @@ class Darkroom:
         except SafelightError:
             return ()
 
-    async def generate(self, draft: Draft, session: str | None = None) -> list[Job]:
+    async def generate(
+        self, draft: Draft, session: str | None = None, turn: Turn = USUAL_TURN
+    ) -> list[Job]:
         """Resolve `draft`, queue its jobs and make sure that a worker runs."""
         requests = self.resolve(draft)
         return await asyncio.to_thread(
-            self._enqueue, requests, session, draft.parent_id, draft.relation
+            self._enqueue, requests, session, draft.parent_id, draft.relation, turn
         )
 
+    async def generate_all(
+        self, drafts: Sequence[Draft], session: str | None = None, turn: Turn = USUAL_TURN
+    ) -> list[Job]:
+        """Queue the jobs of several drafts, in their order. Raises before any is queued.
+
+        Those that go together are queued in one go; what was queued before another could not be is
+        in `queued`.
+        """
+        found = [(draft, self.resolve(draft)) for draft in drafts]
+        return await asyncio.to_thread(self._enqueue_all, found, session, turn)
+
+    def _enqueue_all(
+        self, found: list[tuple[Draft, list[Request]]], session: str | None, turn: Turn
+    ) -> list[Job]:
+        from engines.cost import check_budget
+
+        check_budget(self.database, [each for _, part in found for each in part], self.settings)
+
+        def name_group(pair: tuple[Draft, list[Request]]) -> object:
+            return pair[0].engine, pair[0].parent_id, pair[0].relation
+
+        parts = [
+            part for _, group in groupby(found, key=name_group) for part in divide(list(group))
+        ]
+        # Each part comes before all that wait, so the last one is queued first.
+        ordered = parts[::-1] if turn.is_next else parts
+        queued: dict[int, list[Job]] = {}
+        for part in ordered:
+            requests = [each for _, some in part for each in some]
+            draft = part[0][0]
+            queued[id(part)] = self._enqueue(
+                requests, session, draft.parent_id, draft.relation, turn
+            )
+        return [job for part in parts for job in queued[id(part)]]
+
     async def generate_request(
-        self, request: Request, session: str | None = None, parent: Image | None = None
+        self,
+        request: Request,
+        session: str | None = None,
+        parent: Image | None = None,
+        turn: Turn = USUAL_TURN,
     ) -> Job:
         """Queue `request` as it is, to the digest; as what was edited from `parent`, if given.
 
@@ -700,7 +746,9 @@ class Darkroom:
             await self.get_input(sha256)
         parent_id = None if parent is None else parent.id
         relation = None if parent is None else Relation.EDIT
-        (job,) = await asyncio.to_thread(self._enqueue, [request], session, parent_id, relation)
+        (job,) = await asyncio.to_thread(
+            self._enqueue, [request], session, parent_id, relation, turn
+        )
         return job
 
     def _enqueue(
@@ -709,6 +757,7 @@ class Darkroom:
         session: str | None,
         parent_id: str | None,
         relation: Relation | None,
+        turn: Turn = USUAL_TURN,
     ) -> list[Job]:
         from engines.cost import check_budget
         from store import history, queue
@@ -728,6 +777,7 @@ class Darkroom:
                 relation=relation,
                 profile=self._choose_profile(requests[0].engine),
                 wanted=wanted,
+                turn=turn,
             )
             self.queued += jobs
         return jobs
@@ -1058,6 +1108,77 @@ class Darkroom:
 
         return await asyncio.to_thread(queue.request_cancel, self.database, job_id)
 
+    async def cancel_jobs(self, job_ids: Sequence[str]) -> int:
+        """Ask that these jobs stop; how many of them had not ended."""
+        from store import queue
+
+        return await asyncio.to_thread(queue.request_cancels, self.database, job_ids)
+
+    async def cancel_all(self) -> tuple[int, int]:
+        """End all that waits and runs, runs of verifications too; how many jobs and runs it was."""
+        return await asyncio.to_thread(self._cancel_all)
+
+    def _cancel_all(self) -> tuple[int, int]:
+        from store import queue, verification_runs
+
+        # The runs first: they would take another image.
+        runs = verification_runs.cancel_open_runs(self.database)
+        return queue.request_cancel_of_all(self.database), runs
+
+    async def is_queue_paused(self) -> bool:
+        """Whether nothing that waits is begun until the queue is resumed."""
+        from store import turns
+
+        return await asyncio.to_thread(turns.is_queue_paused, self.database)
+
+    async def pause_queue(self) -> bool:
+        """Begin no further job until the queue is resumed; False where it was paused already."""
+        from engines.worker.program import read_serving
+        from store import turns
+
+        return await asyncio.to_thread(
+            turns.pause_queue, self.database, wanted=read_serving(self.directory)
+        )
+
+    async def resume_queue(self) -> bool:
+        """Go on with the queue, with a worker; False where it was not paused."""
+        return await asyncio.to_thread(self._resume_queue)
+
+    def _resume_queue(self) -> bool:
+        from store import queue, turns
+        from store.verification_runs import is_pending
+
+        is_changed = turns.resume_queue(self.database)
+        if queue.count_active(self.database) or is_pending(self.database):
+            # It is resumed, also where no worker comes up now.
+            with self._engage(self.list_engines()):
+                pass
+        return is_changed
+
+    async def move_first(self, job_ids: Sequence[str]) -> list[str]:
+        """Let these jobs come next, in this order; their ids."""
+        from store import turns
+
+        return await asyncio.to_thread(turns.move_first, self.database, job_ids)
+
+    async def move_last(self, job_ids: Sequence[str]) -> list[str]:
+        """Let these jobs come behind all that wait, in this order; their ids."""
+        from store import turns
+
+        return await asyncio.to_thread(turns.move_last, self.database, job_ids)
+
+    async def move_before(self, job_ids: Sequence[str], anchor: str) -> list[str]:
+        """Let these jobs come just before another one that waits; their ids."""
+        from store import turns
+
+        return await asyncio.to_thread(turns.move_before, self.database, job_ids, anchor)
+
+    async def shift(self, job_id: str, places: int) -> bool:
+        """Let a job come later by so many places, below 0 earlier; False at that end."""
+        from store import turns
+
+        return await asyncio.to_thread(turns.shift, self.database, job_id, places)
+
     async def retry(self, job_id: str) -> Job:
         """Queue an ended job again, with the same id and seed."""
         return await asyncio.to_thread(self._retry, job_id)
@@ -1096,6 +1217,36 @@ class Darkroom:
 
         return await asyncio.to_thread(queue.get_job, self.database, job_id)
 
+    async def list_queue(self, limit: int = 100) -> list[Job]:
+        """The jobs that have not ended: what runs, then what waits, the next one first."""
+        return await asyncio.to_thread(self._list_queue, limit)
+
+    def _list_queue(self, limit: int) -> list[Job]:
+        from store import queue
+
+        return self._explain_waiting(queue.list_queue(self.database, limit))
+
+    async def count_ended(self, since: float) -> Ended:
+        """How many jobs ended since a moment (seconds of 1970), and how. Cheap."""
+        from store import outcomes
+
+        return await asyncio.to_thread(outcomes.count_ended, self.database, since)
+
+    async def read_outcome(self, since: float, *, images: int = 0) -> Outcome:
+        """What became of the jobs that ended since a moment (seconds of 1970), and why.
+
+        With the ids of up to `images` of the newest images.
+        """
+        from store import outcomes
+
+        return await asyncio.to_thread(outcomes.read_outcome, self.database, since, images=images)
+
+    async def follow(self, jobs: Sequence[Job]) -> list[Job]:
+        """The same jobs as they are now; what has ended or only waits is not read again."""
+        from store import queue
+
+        return await asyncio.to_thread(queue.follow, self.database, jobs)
+
     async def list_jobs(
         self,
         states: Sequence[JobState] | None = None,
@@ -1113,12 +1264,18 @@ class Darkroom:
     def _list_jobs(
         self, states: Sequence[JobState] | None, limit: int, has_runs: bool
     ) -> list[Job]:
+        from store import queue
+
+        return self._explain_waiting(
+            queue.list_jobs(self.database, states=states, limit=limit, has_runs=has_runs)
+        )
+
+    def _explain_waiting(self, jobs: list[Job]) -> list[Job]:
+        """`jobs`, each with what it waits for."""
         from engines.worker.process import find_worker
         from engines.worker.program import read_serving
-        from store import queue
         from store.serving import list_others
 
-        jobs = queue.list_jobs(self.database, states=states, limit=limit, has_runs=has_runs)
         # Beside a worker all have their turn.
         if all(job.state.is_final for job in jobs) or find_worker(self.directory).is_running:
             return jobs
@@ -1191,7 +1348,8 @@ def _await_worker(job: Job) -> Job:
         steps=0,
         seconds_left=None,
         preview=None,
-        has_no_worker=True,
+        # While the queue is paused none is needed.
+        has_no_worker=not job.is_paused,
     )
 
 

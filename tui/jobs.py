@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from functools import partial
 from typing import ClassVar, NamedTuple
@@ -22,11 +23,13 @@ from tui.keys import Reasoned, Said, bind_move
 from tui.status import describe_job, describe_run, explain_job, explain_run
 from tui.terminal.detect import get_display
 from tui.widgets.key_line import KeyLine
+from tui.words import describe_cancelled, describe_open
 from tui.work import start_work
 
 _LISTED = 200
 _ENDED = "It is ended; what it has found is kept."
 _GOES_ON = "It goes on when no other job waits."
+_HELD = "The queue is paused: what runs is ended, nothing else is begun until p is pressed again."
 _PAUSED = "It takes no further image until p is pressed again."
 _NO_RETRY = "Only a job that ended without an image can be tried again."
 _EMPTY = "No job yet. A job is one image to be made: go back with esc and press ctrl+j."
@@ -70,7 +73,7 @@ class ChargeQuestion(ModalScreen[bool]):
 
     def compose(self) -> ComposeResult:
         """The question."""
-        with Vertical(id="charge"):
+        with Vertical(classes="question"):
             yield Static(
                 "Nobody knows how this job ended: it was sent to a paid service and no answer "
                 "was recorded. It may have been charged. Sending it again may charge it twice."
@@ -83,11 +86,47 @@ class ChargeQuestion(ModalScreen[bool]):
         self.dismiss(is_wanted)
 
 
-class JobsScreen(Reasoned, Screen[None]):
-    """All jobs, newest first, and the whole story of the one under the cursor.
+class CancelQuestion(ModalScreen[bool]):
+    """Asks before all jobs are ended; `said` is what that would end."""
 
-    Above them the runs of verifications that have not ended, and the one that ended last. `keymap`
-    holds keys by binding id.
+    BINDING_GROUP_TITLE = "before all jobs are cancelled"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "answer(True)", "cancel all", tooltip="Cancel all jobs", id="cancelling.yes"),
+        Binding(
+            "n,escape,enter",
+            "answer(False)",
+            "leave them",
+            tooltip="Leave all jobs as they are",
+            id="cancelling.no",
+        ),
+    ]
+
+    CSS_PATH = "jobs.tcss"
+
+    def __init__(self, said: str) -> None:
+        super().__init__()
+        self._said = said
+
+    def compose(self) -> ComposeResult:
+        """The question."""
+        with Vertical(classes="question"):
+            yield Static(
+                f"Cancel {self._said}? What was made is kept, and R tries a cancelled job again."
+                "\n\ny  cancel all     n  leave them",
+                markup=False,
+            )
+
+    def action_answer(self, is_wanted: bool) -> None:
+        """Go back with the answer."""
+        self.dismiss(is_wanted)
+
+
+class JobsScreen(Reasoned, Screen[None]):
+    """All jobs, and the whole story of the one under the cursor.
+
+    What runs comes first, then what waits in its order, then what has ended, newest first. Above
+    them the runs of verifications that have not ended, and the one that ended last. `keymap` holds
+    keys by binding id.
     """
 
     CSS_PATH = "jobs.tcss"
@@ -96,6 +135,7 @@ class JobsScreen(Reasoned, Screen[None]):
         "jobs.cancel",
         "jobs.retry",
         "jobs.pause",
+        "jobs.next",
         "jobs.leave",
         "help",
     )
@@ -118,15 +158,47 @@ class JobsScreen(Reasoned, Screen[None]):
             "p",
             "pause",
             "pause",
-            tooltip="Pause a run of verifications, or go on with it",
+            tooltip="Pause the queue, or go on with it; on a run of verifications only that",
             id="jobs.pause",
         ),
+        Binding(
+            "t",
+            "move_first",
+            "next",
+            tooltip="Let the job come next, before all others that wait",
+            id="jobs.next",
+        ),
+        Binding(
+            "K,shift+up",
+            "shift(-1)",
+            "earlier",
+            tooltip="Let the job come one place earlier",
+            show=False,
+            id="jobs.earlier",
+        ),
+        Binding(
+            "J,shift+down",
+            "shift(1)",
+            "later",
+            tooltip="Let the job come one place later",
+            show=False,
+            id="jobs.later",
+        ),
+        Binding(
+            "X",
+            "cancel_all",
+            "cancel all",
+            tooltip="Cancel all jobs and runs of verifications; asks first",
+            show=False,
+            id="jobs.cancel_all",
+        ),
         Binding("escape,q", "leave", "back", tooltip="Go back", id="jobs.leave"),
-        bind_move("up,k", "move_up", "jobs.newer", "Choose the job above: queued after"),
-        bind_move("down,j", "move_down", "jobs.older", "Choose the job below: queued before"),
+        bind_move("up,k", "move_up", "jobs.newer", "Choose the job above"),
+        bind_move("down,j", "move_down", "jobs.older", "Choose the job below"),
     ]
 
     rows: var[list[Row]] = var(list)
+    is_paused: var[bool] = var(False)
 
     def __init__(self, darkroom: Darkroom, keymap: Mapping[str, str] | None = None) -> None:
         super().__init__()
@@ -146,7 +218,7 @@ class JobsScreen(Reasoned, Screen[None]):
 
     def on_mount(self) -> None:
         """Read the queue."""
-        self.options.border_title = "jobs"
+        self.options.border_title = Content("jobs")
         self.options.focus()
         start_work(self, self.update, "update")
 
@@ -154,7 +226,14 @@ class JobsScreen(Reasoned, Screen[None]):
         """Show the queue as it is now."""
         try:
             rows: list[Row] = [*await self._list_runs()]
-            rows += await self.darkroom.list_jobs(limit=_LISTED, has_runs=False)
+            queue = await self.darkroom.list_queue(limit=_LISTED)
+            recent = await self.darkroom.list_jobs(limit=_LISTED, has_runs=False)
+            status = await self.darkroom.get_worker_status()
+            is_paused = await self.darkroom.is_queue_paused()
+            # One that ended in between stands in both.
+            waits = {job.id for job in queue}
+            rows += queue
+            rows += [job for job in recent if job.state.is_final and job.id not in waits]
         except SafelightError as error:
             self._say(str(error))
             return
@@ -163,7 +242,19 @@ class JobsScreen(Reasoned, Screen[None]):
         self.set_class(not rows, "-empty")
         if rows and self.focused is None:
             self.call_after_refresh(self.options.focus)
+        self.is_paused = is_paused
+        self._name_list(status.jobs, len(queue))
         self.rows = rows
+
+    def _name_list(self, unfinished: int, shown: int) -> None:
+        """Say at the list's edge how many jobs there are, and whether they go on."""
+        facts = ["queue paused: p goes on"] if self.is_paused else []
+        if unfinished > shown:
+            facts.append(f"the first {shown:,} of {unfinished:,} in the queue")
+        elif unfinished:
+            facts.append(f"{unfinished:,} in the queue")
+        dot = f" {get_display(self.app).glyphs.dot} "
+        self.options.border_title = Content(dot.join(["jobs", *facts]))
 
     async def _list_runs(self) -> list[CountedRun]:
         runs = await self.darkroom.list_runs()
@@ -226,26 +317,43 @@ class JobsScreen(Reasoned, Screen[None]):
     # Keys
 
     def why_not(self, action: str) -> str:
-        """Why a job cannot be cancelled or tried again now, or a run be paused."""
-        if action not in ("cancel", "retry", "pause"):
+        """Why a job cannot be cancelled, moved or tried again now, or a run be paused."""
+        if action not in ("cancel", "cancel_all", "retry", "pause", "move_first", "shift"):
             return ""
         if reason := self.darkroom.explain_writing():
             return reason
-        run = self.chosen_run
-        if action == "pause":
-            is_open = run is not None and run.state in (RunState.RUNNING, RunState.PAUSED)
-            return "" if is_open else "Only a run of verifications that goes on can be paused."
+        run, job = self.chosen_run, self.chosen
+        match action:
+            case "cancel_all":
+                return "" if any(self._count_open()) else "No job waits or runs."
+            case "pause":
+                has_ended = run is not None and run.state.is_final
+                is_open = run is None or run.state in (RunState.RUNNING, RunState.PAUSED)
+                if has_ended:
+                    return "This run of verifications has ended; on a job p pauses the queue."
+                return "" if is_open else "This run is being put together; x ends it."
+            case "move_first" | "shift":
+                if run is not None:
+                    return "Runs of verifications come when no job waits; only jobs are moved."
+                is_waiting = job is not None and job.state is JobState.WAITING
+                return "" if is_waiting else "Only a job that waits has a place in the queue."
         if run is not None:
             if action == "cancel" and not run.state.is_final:
                 return ""
             return "This run of verifications has ended." if action == "cancel" else _NO_RETRY
-        state = self.chosen.state if self.chosen else None
+        state = job.state if job else None
         if action == "cancel":
             is_unfinished = state is not None and not state.is_final
             return "" if is_unfinished else "Only a job that waits or runs can be cancelled."
         if state is not None and state.is_final and state is not JobState.DONE:
             return ""
         return _NO_RETRY
+
+    def _count_open(self) -> tuple[int, int]:
+        """How many of the jobs and of the runs that are shown have not ended."""
+        jobs = [row for row in self.rows if isinstance(row, Job) and not row.state.is_final]
+        runs = [row for row in self.rows if isinstance(row, CountedRun)]
+        return len(jobs), sum(not row.run.state.is_final for row in runs)
 
     def action_move_up(self) -> None:
         """The job above."""
@@ -273,19 +381,77 @@ class JobsScreen(Reasoned, Screen[None]):
         else:
             self._say(_ENDED if run else "It stops within one step.")
 
-    async def action_pause(self) -> None:
-        """Pause the run under the cursor, or go on with it."""
-        if (run := self.chosen_run) is None:
-            return
+    async def action_cancel_all(self) -> None:
+        """End all jobs and runs; asks first where it is more than one."""
+        jobs, runs = self._count_open()
+        with contextlib.suppress(SafelightError):
+            jobs = (await self.darkroom.get_worker_status()).jobs
+        if jobs + runs > 1:
+            said = describe_open(jobs, runs)
+            self.app.push_screen(CancelQuestion(said), self._answer_cancelling)
+        else:
+            self._answer_cancelling(True)
+
+    def _answer_cancelling(self, is_wanted: bool | None) -> None:
+        if is_wanted:
+            start_work(self, self._cancel_all, "cancel all")
+        else:
+            self._say("Left as they are.")
+
+    async def _cancel_all(self) -> None:
         try:
-            if run.state is RunState.PAUSED:
-                await self.darkroom.resume_run(run.id)
-            else:
-                await self.darkroom.pause_run(run.id)
+            jobs, runs = await self.darkroom.cancel_all()
         except SafelightError as error:
             self._say(str(error))
         else:
-            self._say(_GOES_ON if run.state is RunState.PAUSED else _PAUSED)
+            self._say(describe_cancelled(jobs, runs).capitalize() + ".")
+
+    async def action_pause(self) -> None:
+        """Pause the queue or go on with it; where the cursor is on a run, that."""
+        try:
+            if (run := self.chosen_run) is not None:
+                await self._pause_run(run)
+            elif self.is_paused:
+                await self.darkroom.resume_queue()
+                self._say("The queue goes on.")
+            else:
+                await self.darkroom.pause_queue()
+                self._say(_HELD)
+        except SafelightError as error:
+            self._say(str(error))
+
+    async def _pause_run(self, run: VerificationRun) -> None:
+        if run.state is RunState.PAUSED:
+            await self.darkroom.resume_run(run.id)
+            self._say(_GOES_ON)
+        else:
+            await self.darkroom.pause_run(run.id)
+            self._say(_PAUSED)
+
+    async def action_move_first(self) -> None:
+        """Let the job under the cursor come next."""
+        if (job := self.chosen) is None:
+            return
+        try:
+            await self.darkroom.move_first([job.id])
+        except SafelightError as error:
+            self._say(str(error))
+        else:
+            self._say("It comes next.")
+            await self.update()
+
+    async def action_shift(self, places: int) -> None:
+        """Let the job under the cursor come later, or earlier."""
+        if (job := self.chosen) is None:
+            return
+        try:
+            is_moved = await self.darkroom.shift(job.id, places)
+        except SafelightError as error:
+            self._say(str(error))
+        else:
+            if not is_moved:
+                self._say("It comes last already." if places > 0 else "It comes next already.")
+            await self.update()
 
     def action_retry(self) -> None:
         """Queue the job under the cursor again; asks first where it may have been paid for."""

@@ -32,7 +32,7 @@ def list_families() -> list[list[type[DOMNode]]]:
     from tui.history.marking import MarkDesk
     from tui.history.record import RecordView
     from tui.history.screen import HistoryScreen
-    from tui.jobs import ChargeQuestion, JobsScreen
+    from tui.jobs import CancelQuestion, ChargeQuestion, JobsScreen
     from tui.jump import JumpScreen
     from tui.lineage.screen import LineageScreen
     from tui.lineage.tree import LineageTree
@@ -45,7 +45,7 @@ def list_families() -> list[list[type[DOMNode]]]:
     )
     history: tuple[type[DOMNode], ...] = (HistoryList, RecordView)
     dialogs: tuple[type[DOMNode], ...] = (
-        *(ChoiceScreen, HelpScreen, PathScreen, ChargeQuestion),
+        *(ChoiceScreen, HelpScreen, PathScreen, ChargeQuestion, CancelQuestion),
         *(TagScreen, NoteScreen, EmptyingQuestion, EarlierScreen, JumpScreen),
         *(NameScreen,),
     )

@@ -21,7 +21,6 @@ from store.records import (
 from tui.terminal.glyphs import Glyphs
 from tui.text import show_safely, show_words
 from tui.words import (
-    FOR_OTHERS,
     FOR_OTHERS_ADVICE,
     PIXELS_DROPPED,
     STOPPING,
@@ -30,6 +29,7 @@ from tui.words import (
     advise,
     describe_counts,
     describe_purpose,
+    explain_wait,
     find_certainty,
     mark_verdict,
     name_finish,
@@ -37,6 +37,7 @@ from tui.words import (
     name_run_state,
     name_state,
     show_moment,
+    write_ordinal,
     write_seconds,
     write_seed,
 )
@@ -113,7 +114,7 @@ def describe_jobs(jobs: Sequence[Job], glyphs: Glyphs, cost: str = "") -> Conten
     if job.cancel_requested:
         said = STOPPING
     elif job.state is JobState.WAITING:
-        said = FOR_OTHERS if job.is_for_others else "waiting for the worker"
+        said = explain_wait(job) or "waiting for the worker"
     elif not job.step:
         said = "starting"
     else:
@@ -170,12 +171,13 @@ def describe_trouble(message: str, hint: str, glyphs: Glyphs) -> Content:
 
 def describe_job(job: Job, *, has_blocks: bool = True) -> Content:
     """One job in one line: sign and state, what for, progress or when, seed, first prompt."""
-    sign = _SIGNS[job.state][0 if has_blocks else 1]
+    signs = _RUN_SIGNS[RunState.PAUSED] if job.is_paused else _SIGNS[job.state]
+    sign = signs[0 if has_blocks else 1]
     style = _STYLES.get(job.state, "")
     is_stopping = job.cancel_requested and not job.state.is_final
     state = STOPPING if is_stopping else name_state(job.state)
     prompt = show_words(job)
-    progress = _show_progress(job, has_blocks)
+    progress = _show_place(job) or _show_progress(job, has_blocks)
     when = (progress, style) if progress else (show_moment(job.created_at), _QUIET)
     parts: list[Part] = [
         (f"{sign} {state:<10} ", style),
@@ -185,6 +187,13 @@ def describe_job(job: Job, *, has_blocks: bool = True) -> Content:
         (f"  {job.request.engine}", _QUIET),
     ]
     return Content.assemble(*parts)
+
+
+def _show_place(job: Job) -> str:
+    """`next`, `2nd` … for a job whose place in the queue is known."""
+    if job.place is None:
+        return ""
+    return "next" if job.place == 1 else f"{write_ordinal(job.place)} to come"
 
 
 def _show_progress(job: Job, has_blocks: bool) -> str:
@@ -249,8 +258,13 @@ def explain_job(job: Job) -> Content:
         parts.append(f"\n{show_safely(job.warning, lines=True)}")
     if job.is_for_others:
         parts.append((f"\n{FOR_OTHERS_ADVICE}", _QUIET))
+    if job.is_paused:
+        parts.append("\nThe queue is paused: it is not begun before p goes on with the queue.")
     if advice := advise(job.state):
         parts.append((f"\n{advice}", _QUIET))
+    elif job.state is JobState.WAITING:
+        said = "x stops it; t makes it the next one, K and J move it earlier and later."
+        parts.append((f"\n{said}", _QUIET))
     elif not job.state.is_final:
         parts.append(("\nx stops it within one step.", _QUIET))
     return Content.assemble(*parts)

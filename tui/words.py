@@ -15,6 +15,7 @@ from store.records import (
     FinishReason,
     Image,
     Imported,
+    Job,
     JobState,
     Purpose,
     Relation,
@@ -192,6 +193,7 @@ _DOING = {
 }
 STOPPING = "stopping"
 NO_WORKER = "no worker runs; one comes with the next image or the darkroom"
+PAUSED = "the queue is paused"
 FOR_OTHERS = "waiting for the settings it was queued with"
 FOR_OTHERS_ADVICE = (
     "It was queued with other settings (host, key) or by a newer program. Queue another one so, "
@@ -203,6 +205,13 @@ WITHHELD = "The service withheld or blurred this image."
 def name_state(state: JobState) -> str:
     """`waiting`, `running`, `done`, `failed`, `cancelled`, `unknown` or `set aside`."""
     return state.value.replace("_", " ")
+
+
+def explain_wait(job: Job) -> str:
+    """What a job that waits waits for, other than its turn; "" for nothing else."""
+    if job.is_paused:
+        return PAUSED
+    return FOR_OTHERS if job.is_for_others else ""
 
 
 def name_purpose(purpose: Purpose) -> str:
@@ -539,3 +548,38 @@ def write_weight(
 def count_things(number: int, thing: str) -> str:
     """`1 image`, `1,024 images`."""
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def write_ordinal(number: int) -> str:
+    """`1st`, `2nd`, `3rd`, `4th`, `11th`, `21st` …"""
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number:,}{'th' if number % 100 in (11, 12, 13) else ending}"
+
+
+def describe_open(jobs: int, runs: int) -> str:
+    """What would be ended: `3 jobs and 1 run of verifications`."""
+    said = [count_things(jobs, "job")] if jobs else []
+    if runs:
+        said.append(f"{count_things(runs, 'run')} of verifications")
+    return " and ".join(said)
+
+
+def describe_cancelled(jobs: int, runs: int) -> str:
+    """What was ended by cancelling all: `3 jobs are stopped`, and the runs of verifications."""
+    if not jobs and not runs:
+        return "nothing waits or runs"
+    said = f"{count_things(jobs, 'job')} {'is' if jobs == 1 else 'are'} stopped"
+    return said + (f", and {count_things(runs, 'run')} of verifications" if runs else "")
+
+
+def name_kind(kind: str) -> str:
+    """Why a job failed, in a word or two: `over budget`, `unreachable`, `unknown` …"""
+    return kind.replace("_", " ")
+
+
+def write_duration(seconds: float) -> str:
+    """How long something took in all: `45 s`, `12 min`, `3 h 20 min`."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours:,} h {minutes} min" if hours else f"{minutes} min"

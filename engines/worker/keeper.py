@@ -12,6 +12,7 @@ from store.database import Database
 from store.errors import StoreError
 from store.records import JobState
 from store.serving import count_waiting
+from store.turns import is_queue_paused
 from store.verification_runs import is_pending
 
 LONGEST_SECONDS = 60.0
@@ -50,12 +51,18 @@ class Keeper:
             self._next = time.monotonic() + self._seconds
 
     def _is_needed(self) -> bool:
-        """What waits for another program or other settings is left to those who have them."""
+        """What waits for another program or other settings is left to those who have them.
+
+        While the queue is paused nobody is needed for what waits.
+        """
         database = self._database
         return is_pending(database) or (
             queue.count_active(database) > 0
             and (
                 bool(queue.list_jobs(database, states=[JobState.RUNNING], limit=1))
-                or count_waiting(database, read_serving(self._directory))[0] > 0
+                or (
+                    not is_queue_paused(database)
+                    and count_waiting(database, read_serving(self._directory))[0] > 0
+                )
             )
         )

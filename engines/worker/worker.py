@@ -38,6 +38,7 @@ from store.errors import (
 from store.migrations import VERSION
 from store.records import Job, JobState
 from store.serving import count_waiting
+from store.turns import is_queue_paused
 from store.verification_runs import is_pending
 
 LOOK_SECONDS = 0.1
@@ -232,8 +233,11 @@ class Worker:
         paid = self._find_registry(self._settings.profile).paid_engines
         job = queue.reclaim(database, fencing_token, paid)
         job = job or queue.claim(database, fencing_token, self._serving)
+        # Counting them takes its time where many wait.
+        if job is not None:
+            return _Found(version, job, False)
         waits_for_others = count_waiting(database, self._serving)[1] > 0
-        if job is None and not waits_for_others:
+        if not waits_for_others:
             job = take_next(database, fencing_token, self._serving)
         return _Found(version, job, waits_for_others)
 
@@ -246,7 +250,12 @@ class Worker:
             return True
 
     def _has_work(self, database: Database) -> bool:
-        """Whether there is something to do for this worker; for others' jobs a run waits too."""
+        """Whether there is something to do for this worker; for others' jobs a run waits too.
+
+        While the queue is paused there is not: whoever resumes it sees to a worker.
+        """
+        if is_queue_paused(database):
+            return False
         waiting, others = count_waiting(database, self._serving)
         return waiting > 0 or (not others and is_pending(database))
 

@@ -26,6 +26,7 @@ from store.migrations import (
     m0008_search_index,
     m0009_emptied_trash,
     m0010_smaller_indexes,
+    m0011_ranks,
 )
 from store.search_index import rebuild
 from store.sqlite import APPLICATION_ID, explain
@@ -35,9 +36,10 @@ class Migration(NamedTuple):
     """One change. A program that knows only `min_reader_version` can still read the result.
 
     `keeps_rows`: it adds tables, columns and indexes, or changes what can be made anew from the
-    rows, and changes no row. Then no copy is made before it and no reference is checked after it,
-    which takes as much room again and minutes with a million images. `keeps_search`: it changes
-    nothing that the search index follows from, and rebuilds no table, so its triggers are left.
+    rows, and changes nothing of a row but what it added. Then no copy is made before it and no
+    reference is checked after it, which takes as much room again and minutes with a million images.
+    `keeps_search`: it changes nothing that the search index follows from, and rebuilds no table, so
+    its triggers are left.
     """
 
     number: int
@@ -86,6 +88,14 @@ MIGRATIONS = (
         "smaller indexes",
         m0010_smaller_indexes.MIN_READER_VERSION,
         m0010_smaller_indexes.migrate,
+        keeps_rows=True,
+        keeps_search=True,
+    ),
+    Migration(
+        11,
+        "ranks",
+        m0011_ranks.MIN_READER_VERSION,
+        m0011_ranks.migrate,
         keeps_rows=True,
         keeps_search=True,
     ),

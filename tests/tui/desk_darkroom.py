@@ -13,12 +13,12 @@ from engines.capabilities import Capabilities
 from engines.resolve import resolve_draft
 from engines.settings import Settings
 from store.errors import SafelightError, StoreError
-from store.records import Draft, Image, Job, JobState, Session
+from store.records import Draft, Image, Job, JobState, Session, Turn
 from store.request import Request
 from tests.factories import CAPABILITIES, HOSTED
 from tests.tui.memory_darkroom import MemoryDarkroom
 from tui.app import SafelightApp
-from tui.darkroom import OPENING, WorkerStatus
+from tui.darkroom import OPENING, USUAL_TURN
 from tui.terminal.detect import Surroundings
 
 UTF8 = {"TERM": "xterm-256color", "LANG": "C.UTF-8", "COLORTERM": "truecolor"}
@@ -102,7 +102,9 @@ class DeskDarkroom(MemoryDarkroom):
     def resolve(self, draft: Draft) -> list[Request]:
         return resolve_draft(draft, self.get_capabilities(draft.engine))
 
-    async def generate(self, draft: Draft, session: str | None = None) -> list[Job]:
+    async def generate(
+        self, draft: Draft, session: str | None = None, turn: Turn = USUAL_TURN
+    ) -> list[Job]:
         if self.send_error is not None:
             raise self.send_error
         self.sent.append(draft)
@@ -116,10 +118,6 @@ class DeskDarkroom(MemoryDarkroom):
             )
             for request in self.resolve(draft)
         ]
-
-    async def get_worker_status(self) -> WorkerStatus:
-        jobs = [job for job in self.jobs if not job.state.is_final]
-        return WorkerStatus(is_running=True, process_id=1, jobs=len(jobs))
 
     def finish(self, job: Job, **facts: Any) -> Image:
         """End the job with an image, as a worker does."""

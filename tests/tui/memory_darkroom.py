@@ -40,6 +40,7 @@ from store.records import (
     Relation,
     RunState,
     Stage,
+    Turn,
     Verdict,
     Verification,
     VerificationRun,
@@ -49,7 +50,7 @@ from store.search import NEWEST_FIRST, Search, Sort, SortKey
 from store.selection import Chunk, Place
 from store.texts import TextPage
 from tests.factories import CAPABILITIES, HOSTED, NOON, make_image, make_job, make_png, make_request
-from tui.darkroom import Darkroom
+from tui.darkroom import USUAL_TURN, Darkroom, WorkerStatus
 
 
 class MemoryDarkroom(Darkroom):
@@ -70,6 +71,8 @@ class MemoryDarkroom(Darkroom):
         self.calls: list[tuple[str, str]] = []
         self.version = 0
         self.export_folder: str | None = None
+        self.is_paused = False
+        self.turns: list[str] = []
 
     def _open(self) -> None:
         """There is no file to open."""
@@ -505,6 +508,7 @@ class MemoryDarkroom(Darkroom):
         session: str | None,
         parent_id: str | None,
         relation: Relation | None,
+        turn: Turn = USUAL_TURN,
     ) -> list[Job]:
         return [
             self.add_job(request=request, session=session, parent_id=parent_id, relation=relation)
@@ -514,6 +518,66 @@ class MemoryDarkroom(Darkroom):
     async def cancel(self, job_id: str) -> Job:
         self.calls.append(("cancel", job_id))
         return self.replace_job(job_id, cancel_requested=True)
+
+    async def cancel_all(self) -> tuple[int, int]:
+        jobs = [job for job in self.jobs if not job.state.is_final]
+        runs = [run for run in self.runs if not run.state.is_final]
+        for job in jobs:
+            self.replace_job(job.id, cancel_requested=True)
+        for run in runs:
+            self._set_run(run.id, RunState.CANCELLED)
+        self.calls.append(("cancel_all", ""))
+        return len(jobs), len(runs)
+
+    async def get_worker_status(self) -> WorkerStatus:
+        jobs = [job for job in self.jobs if not job.state.is_final]
+        return WorkerStatus(is_running=True, process_id=1, jobs=len(jobs))
+
+    async def is_queue_paused(self) -> bool:
+        return self.is_paused
+
+    async def pause_queue(self) -> bool:
+        return self._set_paused(True)
+
+    async def resume_queue(self) -> bool:
+        return self._set_paused(False)
+
+    def _set_paused(self, is_paused: bool) -> bool:
+        is_changed = self.is_paused is not is_paused
+        self.is_paused = is_paused
+        for job in self.jobs:
+            self.replace_job(job.id, is_paused=is_paused and job.state is JobState.WAITING)
+        self.change()
+        return is_changed
+
+    async def move_first(self, job_ids: Sequence[str]) -> list[str]:
+        self.turns = [*job_ids, *(each for each in self._list_waiting() if each not in job_ids)]
+        self.change()
+        return list(job_ids)
+
+    async def shift(self, job_id: str, places: int) -> bool:
+        order = self._list_waiting()
+        before = order.index(job_id)
+        after = min(max(before + places, 0), len(order) - 1)
+        order.insert(after, order.pop(before))
+        self.turns = order
+        self.change()
+        return after != before
+
+    def _list_waiting(self) -> list[str]:
+        """The ids of what waits, the next one first."""
+        waiting = [job.id for job in self.jobs if job.state is JobState.WAITING]
+        known = [job_id for job_id in self.turns if job_id in waiting]
+        return known + [job_id for job_id in waiting if job_id not in known]
+
+    async def list_queue(self, limit: int = 100) -> list[Job]:
+        running = [job for job in self.jobs if job.state is JobState.RUNNING]
+        by_id = {job.id: job for job in self.jobs}
+        waiting = [
+            msgspec.structs.replace(by_id[job_id], place=place)
+            for place, job_id in enumerate(self._list_waiting(), start=1)
+        ]
+        return (running + waiting)[:limit]
 
     async def retry(self, job_id: str) -> Job:
         self.calls.append(("retry", job_id))

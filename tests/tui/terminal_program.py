@@ -39,12 +39,12 @@ from textual.widgets.option_list import Option  # noqa: E402
 
 from engines.settings import Settings  # noqa: E402
 from store.errors import SafelightError  # noqa: E402
-from store.records import Draft, Job  # noqa: E402
+from store.records import Draft, Job, Turn  # noqa: E402
 from tests.factories import make_png, make_request  # noqa: E402
 from tests.tui.history.opening import make_host  # noqa: E402
 from tests.tui.memory_darkroom import MemoryDarkroom  # noqa: E402
 from tui.app import SafelightApp  # noqa: E402
-from tui.darkroom import Darkroom  # noqa: E402
+from tui.darkroom import USUAL_TURN, Darkroom  # noqa: E402
 from tui.terminal.filter import ControlFilter  # noqa: E402
 from tui.terminal.hangup import HANGUP_SECONDS, unblock_signals, watch_hangup  # noqa: E402
 from tui.widgets.picture import Picture  # noqa: E402
@@ -153,7 +153,9 @@ def make_history_app(folder: Path) -> App[None]:
 class UnpaidDarkroom(Darkroom):
     """The darkroom, in which no job is made."""
 
-    async def generate(self, draft: Draft, session: str | None = None) -> list[Job]:
+    async def generate(
+        self, draft: Draft, session: str | None = None, turn: Turn = USUAL_TURN
+    ) -> list[Job]:
         raise SafelightError("No job is made here.")
 
 

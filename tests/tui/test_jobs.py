@@ -8,12 +8,12 @@ from contextlib import asynccontextmanager
 import pytest
 from textual.pilot import Pilot
 
-from store.records import JobState
+from store.records import Job, JobState
 from tests.factories import make_request
 from tests.screens import join_lines, read_screen, wait_in_app
 from tests.tui.host import Host, press
 from tests.tui.memory_darkroom import MemoryDarkroom
-from tui.jobs import ChargeQuestion, JobsScreen
+from tui.jobs import CancelQuestion, ChargeQuestion, JobsScreen
 
 
 @asynccontextmanager
@@ -176,3 +176,93 @@ async def test_a_terminal_without_unicode_gets_none_from_the_jobs() -> None:
         text = read_screen(pilot.app)
         assert "> running" in text
         assert "####........ 18/50" in text
+
+
+def read_names(pilot: Pilot[None]) -> list[str]:
+    """The prompts of the listed jobs, from above."""
+    screen = pilot.app.screen
+    assert isinstance(screen, JobsScreen)
+    return [row.request.stack.prompts[0].text for row in screen.rows if isinstance(row, Job)]
+
+
+async def test_what_waits_stands_in_its_order_and_is_moved_by_keys() -> None:
+    darkroom = MemoryDarkroom()
+    darkroom.add_job(JobState.DONE, request=make_request("old"))
+    darkroom.add_job(JobState.RUNNING, request=make_request("now"), step=1, steps=9)
+    for name in "abc":
+        darkroom.add_job(JobState.WAITING, request=make_request(name))
+    async with open_jobs(darkroom, (120, 40)) as pilot:
+        await wait_in_app(pilot, lambda: len(read_names(pilot)) == 5, "the jobs")
+        assert read_names(pilot) == ["now", "a", "b", "c", "old"]
+        text = read_screen(pilot.app)
+        assert "4 in the queue" in text
+        assert "2nd to come" in text
+        await press(pilot, "t")
+        assert "Only a job that waits has a place in the queue." in read_screen(pilot.app)
+        await press(pilot, "j", "J")
+        await wait_in_app(
+            pilot, lambda: read_names(pilot) == ["now", "b", "a", "c", "old"], "the order"
+        )
+        # The cursor went with it.
+        await press(pilot, "J", "J")
+        await wait_in_app(
+            pilot, lambda: read_names(pilot) == ["now", "b", "c", "a", "old"], "the order"
+        )
+        assert "It comes last already." in read_screen(pilot.app)
+        await press(pilot, "K")
+        await wait_in_app(
+            pilot, lambda: read_names(pilot) == ["now", "b", "a", "c", "old"], "the order"
+        )
+        await press(pilot, "t")
+        await wait_in_app(
+            pilot, lambda: read_names(pilot) == ["now", "a", "b", "c", "old"], "the order"
+        )
+
+
+async def test_p_pauses_the_queue_and_goes_on_with_it() -> None:
+    darkroom = MemoryDarkroom()
+    darkroom.add_job(JobState.WAITING)
+    async with open_jobs(darkroom) as pilot:
+        await press(pilot, "p")
+        await wait_in_app(
+            pilot, lambda: "jobs · queue paused: p goes on" in read_screen(pilot.app), "the pause"
+        )
+        text = join_lines(read_screen(pilot.app))
+        assert "‖ waiting generate next" in text
+        assert "what runs is ended, nothing else is begun until p" in text
+        assert darkroom.is_paused
+        await press(pilot, "p")
+        await wait_in_app(
+            pilot, lambda: "queue paused" not in read_screen(pilot.app), "the queue to go on"
+        )
+        assert not darkroom.is_paused
+
+
+@pytest.mark.parametrize(("key", "is_done"), [("y", True), ("n", False), ("escape", False)])
+async def test_all_are_cancelled_after_a_question(key: str, is_done: bool) -> None:
+    darkroom = MemoryDarkroom()
+    darkroom.add_job(JobState.RUNNING, step=1, steps=9)
+    darkroom.add_job(JobState.WAITING)
+    darkroom.add_run()
+    async with open_jobs(darkroom) as pilot:
+        await press(pilot, "X")
+        await wait_in_app(pilot, lambda: isinstance(pilot.app.screen, CancelQuestion), "a question")
+        asked = join_lines(read_screen(pilot.app))
+        assert "Cancel 2 jobs and 1 run of verifications?" in asked
+        assert not darkroom.calls
+        await press(pilot, key)
+        said = "2 jobs are stopped, and 1 run" if is_done else "Left as they are."
+        await wait_in_app(pilot, lambda: said in read_screen(pilot.app), "the answer")
+        assert bool(darkroom.calls) is is_done
+
+
+async def test_a_single_job_is_cancelled_without_a_question_and_none_says_why() -> None:
+    darkroom = MemoryDarkroom()
+    darkroom.add_job(JobState.RUNNING, step=1, steps=9)
+    async with open_jobs(darkroom) as pilot:
+        await press(pilot, "X")
+        await wait_in_app(pilot, lambda: "1 job is stopped." in read_screen(pilot.app), "the end")
+        darkroom.replace_job(darkroom.jobs[0].id, state=JobState.CANCELLED)
+        await wait_in_app(pilot, lambda: "cancelled" in read_screen(pilot.app), "the state")
+        await press(pilot, "X")
+        assert "No job waits or runs." in read_screen(pilot.app)

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
 import typer
 
-from engines.capabilities import Capabilities
 from engines.resolve import (
     IMAGES_MAXIMUM,
     UPSCALE_FACTORS,
     VARIATION_STRENGTH,
     UpscaleChoices,
-    make_initial_image,
 )
-from store.decoding import DecodedInput
 from store.errors import RequestError
 from store.limits import (
     CFG_SCALE_MAXIMUM,
@@ -25,27 +21,15 @@ from store.limits import (
     parse_number,
     parse_whole,
 )
-from store.prompts import clean_text
-from store.records import Draft, Relation
-from store.request import (
-    CONTENT_CREDENTIALS,
-    MASK_COLORS,
-    MASKED_AREA_INITS,
-    UPSCALERS,
-    WEIGHT_METHODS,
-    Mask,
-    Prompt,
-    Request,
-)
+from store.records import Turn
+from store.request import MASK_COLORS, UPSCALERS, WEIGHT_METHODS, Prompt, Request
 from tui.cli import options
 from tui.cli.completing import complete_image
+from tui.cli.image_choices import ImageChoices, list_notes, plan_images, read_choices
 from tui.cli.inputs import (
     GivenImage,
-    parse_adapter,
-    parse_fine_tunes,
-    parse_guidance,
-    parse_variation,
     read_choice,
+    read_count,
     read_image,
     read_number,
     read_prompts,
@@ -63,10 +47,10 @@ from tui.cli.output import (
 )
 from tui.cli.results import finish_jobs, print_cost
 from tui.cli.run import open_darkroom, print_note, run_command
-from tui.darkroom import Darkroom
 from tui.file_names import DEFAULT_PATTERN
 from tui.saving import make_folder
 from tui.seeds import find_seed, read_seed
+from tui.shell_command import STANDARD_INPUT
 
 
 def generate(
@@ -113,6 +97,7 @@ def generate(
     content_credentials: options.ContentCredentialsOption = False,
     is_verbatim: options.VerbatimOption = False,
     request: options.RequestOption = None,
+    from_list: options.FromOption = None,
     session: options.SessionOption = None,
     output: options.OutputOption = None,
     name: NameOption = DEFAULT_PATTERN,
@@ -120,13 +105,16 @@ def generate(
     strip: StripOption = False,
     sidecar: SidecarOption = None,
     sign: SignOption = None,
+    is_next: options.NextOption = False,
+    priority: options.PriorityOption = "0",
     as_json: options.JsonOption = False,
     no_wait: options.NoWaitOption = False,
 ) -> None:
     """Make images from prompts. What is omitted takes the engine's default."""
     from engines.installed import find_installed
+    from tui.cli.prompt_list import ListReader, plan_list, read_lines
 
-    async def repeat(given: str, target: Output | None) -> int:
+    async def repeat(given: str, target: Output | None, turn: Turn) -> int:
         _refuse_more(context)
         whole = read_request(given)
         async with open_darkroom() as darkroom:
@@ -134,7 +122,7 @@ def generate(
             print_cost(darkroom, [whole])
             if target is not None:
                 make_folder(target.folder)
-            job = await darkroom.generate_request(whole, session)
+            job = await darkroom.generate_request(whole, session, turn=turn)
             return await finish_jobs(darkroom, [job], target, no_wait=no_wait, as_json=as_json)
 
     async def work() -> int:
@@ -146,88 +134,75 @@ def generate(
             sidecars=sidecar,
             sign=sign,
         )
+        turn = Turn(priority=read_count("--priority", priority, -100, 100), is_next=is_next)
         if request is not None:
-            return await repeat(request, target)
-        if not prompts:
+            return await repeat(request, target, turn)
+        if not prompts and from_list is None:
             raise RequestError(
                 "prompts",
                 None,
                 "No prompt was given.",
-                "Write one, or - to read them from standard input.",
+                "Write one, or - to read them from standard input; --from reads a list.",
             )
-        stack = read_prompts(prompts, off, is_verbatim=is_verbatim)
-        given_seed = read_seed("parameters.seed", "seed", seed)
-        draft = Draft(
-            prompts=stack,
-            engine=engine or find_installed().default.name,
-            model=model,
-            style_preset=style_preset,
+        if from_list == STANDARD_INPUT and STANDARD_INPUT in (prompts or ()):
+            raise RequestError("from", from_list, "Standard input can be read only once.")
+        choices = ImageChoices(
+            prompts=read_prompts(prompts or (), off, is_verbatim=is_verbatim),
+            seed=seed,
+            steps=steps,
+            cfg_scale=cfg_scale,
+            width=width,
+            height=height,
             sampler=sampler,
-            variation=parse_variation(variation_seed, variation_strength),
-            guidance=parse_guidance(
-                guidance_preset,
-                guidance_strength,
-                guidance_cuts,
-                guidance_models,
-                clean_guidance(guidance_prompt, is_verbatim),
-            ),
-            weight_method=read_choice("parameters.weight_method", weight_method, WEIGHT_METHODS),
-            adapter=parse_adapter(adapter_type, adapter_strength, adapter_init_type),
-            fine_tunes=parse_fine_tunes(fine_tune),
-            content_credentials=CONTENT_CREDENTIALS[0] if content_credentials else None,
-            images=parse_whole("images", "images", images, 1, IMAGES_MAXIMUM),
+            style_preset=style_preset,
+            engine=engine,
+            model=model,
+            images=images,
+            init_image=init_image,
+            start_schedule=start_schedule,
+            end_schedule=end_schedule,
+            image_strength=image_strength,
+            mask_image=mask_image,
+            mask_replaces=mask_replaces,
+            masked_area_init=masked_area_init,
+            variation_seed=variation_seed,
+            variation_strength=variation_strength,
+            guidance_preset=guidance_preset,
+            guidance_strength=guidance_strength,
+            guidance_cuts=guidance_cuts,
+            guidance_models=tuple(guidance_models or ()),
+            guidance_prompt=guidance_prompt,
+            weight_method=weight_method,
+            adapter_type=adapter_type,
+            adapter_strength=adapter_strength,
+            adapter_init_type=adapter_init_type,
+            fine_tune=tuple(fine_tune or ()),
+            content_credentials=content_credentials,
+            is_verbatim=is_verbatim,
         )
-        schedule = (
-            read_number("parameters.start_schedule", start_schedule),
-            read_number("parameters.end_schedule", end_schedule),
-            read_number("image_strength", image_strength),
-        )
+        # What cannot be is told before a history is opened.
+        read_choices(choices, find_installed().default.name)
+        lines = [] if from_list is None else read_lines(from_list)
         async with open_darkroom() as darkroom:
             await darkroom.check_session(session)
-            number = await find_seed(darkroom, "parameters.seed", given_seed)
-            draft = msgspec.structs.replace(draft, seed=number)
-            own = darkroom.get_capabilities(draft.engine).for_model(model)
-            draft = read_numbers(draft, own, (steps, cfg_scale), (width, height))
-            given: list[DecodedInput] = []
-            if init_image is not None:
-                start = await read_image(
-                    darkroom, init_image, "initial image", "parameters.initial_image"
-                )
-                draft = _start_from(darkroom, draft, start, schedule)
-                given.append(start.file)
-            elif schedule != (None, None, None):
-                raise RequestError(
-                    "parameters.start_schedule",
-                    None,
-                    "A schedule's start and end belong to an initial image.",
-                    "Give --init-image too.",
-                )
-            if mask_image is not None:
-                replaces = read_choice("parameters.mask.replaces", mask_replaces, MASK_COLORS)
-                mask = await read_image(
-                    darkroom, mask_image, "mask", "parameters.mask", replaces=replaces
-                )
-                draft = msgspec.structs.replace(
-                    draft,
-                    mask=Mask(
-                        sha256=mask.file.sha256,
-                        replaces=replaces,
-                        area_init=read_choice(
-                            "parameters.mask.area_init", masked_area_init, MASKED_AREA_INITS
-                        ),
-                    ),
-                )
-                given.append(mask.file)
-            requests = darkroom.resolve(draft)
-            losses = (*list_notes(given), *darkroom.describe_losses(draft))
+            if from_list is None:
+                planned = [await plan_images(darkroom, choices)]
+            else:
+                reader = ListReader(choices, _name_flags(context))
+                planned = await plan_list(darkroom, lines, reader.read)
+            losses = tuple(dict.fromkeys(text for plan in planned for text in plan.losses))
             for text in losses:
                 print_note(f"note: {text}")
-            print_cost(darkroom, requests)
+            print_cost(darkroom, [request for plan in planned for request in plan.requests])
             if target is not None:
                 make_folder(target.folder)
-            for each in given:
+            for each in [file for plan in planned for file in plan.given]:
                 await darkroom.keep_input(each)
-            jobs = await darkroom.generate(draft, session)
+            if from_list is None:
+                jobs = await darkroom.generate(planned[0].draft, session, turn)
+            else:
+                drafts = [plan.draft for plan in planned]
+                jobs = await darkroom.generate_all(drafts, session, turn)
             return await finish_jobs(
                 darkroom, jobs, target, no_wait=no_wait, as_json=as_json, losses=losses
             )
@@ -236,7 +211,7 @@ def generate(
 
 
 _BESIDE_REQUEST = (
-    *("request", "profile", "session", "as_json", "no_wait"),
+    *("request", "profile", "session", "as_json", "no_wait", "is_next", "priority"),
     *("output", "name", "file_format", "strip", "sidecar", "sign"),
 )
 """What may be given beside a whole request: none of it is in one."""
@@ -258,64 +233,16 @@ def _refuse_more(context: typer.Context) -> None:
         )
 
 
-def clean_guidance(text: str | None, is_verbatim: bool) -> str | None:
-    """The text of the guidance as a prompt's is cleaned."""
-    return text if text is None or is_verbatim else clean_text(text)
-
-
-def read_numbers(
-    draft: Draft,
-    own: Capabilities,
-    numbers: tuple[str | None, str | None],
-    size: tuple[str | None, str | None],
-) -> Draft:
-    """`draft` with steps and cfg scale (`numbers`), width and height (`size`) as they were given.
-
-    `own` is what the model accepts. Raises `RequestError`.
-    """
-    sizes = own.sizes
-    sides = [side for known in sizes.only for side in known] or [sizes.low, sizes.high]
-    low, high = min(sides), max(sides)
-    return msgspec.structs.replace(
-        draft,
-        steps=read_whole("parameters.steps", numbers[0], own.steps.low, own.steps.high),
-        cfg_scale=read_number(
-            "parameters.cfg_scale", numbers[1], own.cfg_scale.low, own.cfg_scale.high
-        ),
-        width=read_whole("parameters.width", size[0], low, high),
-        height=read_whole("parameters.height", size[1], low, high),
-    )
-
-
-def _start_from(
-    darkroom: Darkroom,
-    draft: Draft,
-    given: GivenImage,
-    schedule: tuple[float | None, float | None, float | None],
-) -> Draft:
-    """`draft` with `given` as its initial image, in its size where none was asked for."""
-    sizes = darkroom.get_capabilities(draft.engine).for_model(draft.model).sizes
-    size = (given.file.width, given.file.height)
-    nearest = sizes.find_nearest(size)
-    if nearest != size and draft.width is None and draft.height is None:
-        print_note(
-            f"note: the engine {draft.engine} makes no {size[0]}x{size[1]}; "
-            f"the nearest is {nearest[0]}x{nearest[1]}, which is taken"
-        )
-    parent = given.image.id if given.image else None
-    return msgspec.structs.replace(
-        draft,
-        initial_image=make_initial_image(given.file.sha256, *schedule),
-        width=nearest[0] if draft.width is None else draft.width,
-        height=nearest[1] if draft.height is None else draft.height,
-        parent_id=parent,
-        relation=Relation.INITIAL_IMAGE if parent else None,
-    )
-
-
-def list_notes(files: Sequence[DecodedInput]) -> tuple[str, ...]:
-    """What was changed or lost of the files that came in, a sentence each."""
-    return tuple(dict.fromkeys(note for file in files for note in file.notes))
+def _name_flags(context: typer.Context) -> dict[str, str]:
+    """The fields of `ImageChoices` that are flags, by the long names of those flags."""
+    fields = set(ImageChoices.__struct_fields__) - {"prompts", "is_verbatim"}
+    return {
+        flag.removeprefix("--"): parameter.name
+        for parameter in context.command.params
+        if parameter.name in fields
+        for flag in parameter.opts
+        if flag.startswith("--")
+    }
 
 
 def vary(

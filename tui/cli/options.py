@@ -108,6 +108,20 @@ NoWaitOption = Annotated[
     bool,
     typer.Option("--no-wait", help="Queue the jobs and end at once.", rich_help_panel=RESULT),
 ]
+NextOption = Annotated[
+    bool,
+    typer.Option("--next", help="Before all jobs that wait now.", rich_help_panel=RESULT),
+]
+PriorityOption = Annotated[
+    str,
+    typer.Option(
+        "--priority",
+        metavar="INTEGER",
+        help="-100 to 100: before jobs of a lower one. 0 if omitted; below 0 when nothing else "
+        "waits.",
+        rich_help_panel=RESULT,
+    ),
+]
 OutputOption = Annotated[
     Path | None,
     typer.Option(
@@ -123,6 +137,15 @@ RequestOption = Annotated[
         "--request",
         metavar="FILE|-",
         help="Instead of prompts and parameters: a whole request in JSON, as 'show --json' has it.",
+    ),
+]
+FromOption = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="FILE|-",
+        help="A list instead of prompts, a stack a line (or JSON, with flags as keys); flags and "
+        "prompts given here hold for each line.",
     ),
 ]
 SeedOption = Annotated[

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, TextIO, TypeVar
+from typing import Any, NamedTuple, NoReturn, TextIO, TypeVar
 
 import msgspec
 import typer
@@ -26,7 +26,7 @@ from store.search import SearchError
 from tui.cli.searches import mark_place
 from tui.darkroom import Darkroom
 from tui.text import show_safely
-from tui.words import name_state
+from tui.words import count_things, name_state
 
 T = TypeVar("T")
 
@@ -38,6 +38,8 @@ EXIT_ERROR = 2
 
 PATIENCE_SECONDS = 30.0
 """How long a command waits while nothing can go on: then it says so, and its jobs stay queued."""
+
+HELD = "the queue is paused; 'safelight resume' goes on with it"
 
 STAYS_QUEUED = "What was queued stays queued, and is made as soon as that can be done."
 
@@ -52,6 +54,27 @@ class QueuedError(Exception):
         self.error = error
         self.jobs = jobs
         self.runs = runs
+
+
+class WrongLine(NamedTuple):
+    """What is wrong with a line of a list, counted from 1."""
+
+    number: int
+    error: SafelightError
+
+
+class WrongLinesError(RequestError):
+    """Lines of a list that cannot be used, each with what is wrong. Nothing of it was queued."""
+
+    def __init__(self, lines: Sequence[WrongLine], total: int) -> None:
+        super().__init__(
+            "from",
+            [line.number for line in lines],
+            f"{len(lines):,} of {count_things(total, 'line')} cannot be used, and nothing was "
+            "queued.",
+            "Mend them, then give the list again.",
+        )
+        self.lines = lines
 
 
 class OutputRefused(SafelightError):
@@ -136,6 +159,12 @@ class Waiting:
                 self.hear(self._darkroom.worker_trouble)
                 return found
 
+    def note(self, text: str) -> None:
+        """Tell once what is waited for, however long that takes; "" for nothing."""
+        if text and text not in self._told:
+            self._told.add(text)
+            print_note(f"waiting: {text}")
+
     def hear(self, trouble: str) -> None:
         """Tell `trouble`, "" for none. Raises `StoreError` when there was some for too long."""
         if not trouble:
@@ -159,7 +188,7 @@ async def wait_for_jobs(darkroom: Darkroom, jobs: list[Job]) -> list[Job]:
     waiting = Waiting(darkroom)
 
     async def look() -> list[Job]:
-        return [job if job.state.is_final else await darkroom.get_job(job.id) for job in jobs]
+        return await darkroom.follow(jobs)
 
     try:
         with _show_progress(jobs) as update:
@@ -168,10 +197,10 @@ async def wait_for_jobs(darkroom: Darkroom, jobs: list[Job]) -> list[Job]:
                 update(jobs)
                 if all(job.state.is_final for job in jobs):
                     break
+                if await waiting.read(darkroom.is_queue_paused):
+                    waiting.note(HELD)
     except asyncio.CancelledError:
-        for job in jobs:
-            if not job.state.is_final:
-                await darkroom.cancel(job.id)
+        await darkroom.cancel_jobs([job.id for job in jobs if not job.state.is_final])
         raise
     return jobs
 
@@ -279,6 +308,17 @@ def describe_queued(job: Job) -> dict[str, Any]:
     return {"id": job.id, "request_id": job.request_digest, "seed": job.request.parameters.seed}
 
 
+def _describe_wrong(line: WrongLine) -> dict[str, Any]:
+    error = line.error
+    field = error.field if isinstance(error, RequestError) else None
+    return {
+        "line": line.number,
+        "message": error.message,
+        "hint": error.hint,
+        "field": field,
+    }
+
+
 def end_with_error(
     error: SafelightError,
     *,
@@ -294,6 +334,9 @@ def end_with_error(
     if isinstance(error, SearchError):
         for line in mark_place(error):
             print_note(f"  {line}")
+    if isinstance(error, WrongLinesError):
+        for wrong in error.lines:
+            print_note(f"  line {wrong.number}: {wrong.error}")
     if error.hint:
         print_note(f"  {error.hint}")
     say = print_note if isinstance(error, OutputRefused) else print_line
@@ -302,6 +345,8 @@ def end_with_error(
         document: dict[str, Any] = {
             "error": {"message": error.message, "hint": error.hint, "field": field}
         }
+        if isinstance(error, WrongLinesError):
+            document["lines"] = [_describe_wrong(line) for line in error.lines]
         if jobs:
             document["jobs"] = [
                 describe_queued(job) | {"state": job.state.value, "image_id": job.image_id}

@@ -18,6 +18,7 @@ from tui.cli.history import write_instant
 from tui.cli.options import JsonOption
 from tui.cli.report_file import ReportFile, ReportOption
 from tui.cli.run import (
+    HELD,
     Waiting,
     open_darkroom,
     print_json,
@@ -60,6 +61,8 @@ async def wait_for_run(darkroom: Darkroom, run: VerificationRun) -> Verification
                 update(run.done)
                 if run.state not in (RunState.PREPARING, RunState.RUNNING):
                     break
+                if await waiting.read(darkroom.is_queue_paused):
+                    waiting.note(HELD)
     except asyncio.CancelledError:
         await darkroom.cancel_run(run.id)
         raise

@@ -14,7 +14,7 @@ from textual.geometry import Size
 from textual.reactive import var
 
 from store.errors import SafelightError
-from store.records import Image, Job, JobState, Purpose
+from store.records import Image, Job, Purpose
 from tui.compose.mismatch import Mismatch
 from tui.darkroom import Darkroom
 from tui.status import (
@@ -198,8 +198,3 @@ class ImagePanel(Vertical, can_focus=True):
 def _makes_another(job: Job) -> bool:
     """Whether what the job makes is an image to be looked at, not the same one to compare."""
     return job.purpose in (Purpose.GENERATE, Purpose.REGENERATE)
-
-
-def order_jobs(jobs: list[Job]) -> tuple[Job, ...]:
-    """The jobs that wait or run, the one that runs first, then by age."""
-    return tuple(sorted(jobs, key=lambda job: (job.state is not JobState.RUNNING, job.number)))

@@ -30,7 +30,7 @@ from tui.compose.editors import Dropped
 from tui.compose.fields import FIELDS, Field, find_field, get_field, list_fields
 from tui.compose.foreign import merge_image
 from tui.compose.header import HeaderLine
-from tui.compose.image import ImagePanel, Making, order_jobs
+from tui.compose.image import ImagePanel, Making
 from tui.compose.mismatch import Comparator, Mismatch
 from tui.compose.parameters import ParameterList, read_field
 from tui.compose.prompts import PromptStack
@@ -46,7 +46,14 @@ from tui.paths import list_files, parse_dropped
 from tui.terminal.detect import get_display
 from tui.text import shorten_middle
 from tui.widgets.key_line import KeyLine
-from tui.words import count_things, describe_purpose, find_certainty
+from tui.words import (
+    count_things,
+    describe_cancelled,
+    describe_open,
+    describe_purpose,
+    find_certainty,
+)
+from tui.work import start_work
 
 PARTS = ("prompts", "parameters", "image", "recent")
 PLACE_SECONDS = 0.5
@@ -56,7 +63,6 @@ RECENT = 48
 """Images that the strip can show."""
 
 _READING = "The images are still being read."
-UNFINISHED = (JobState.WAITING, JobState.RUNNING)
 PAINT, TAKE_FILE, NO_MASK = "paint it", "take it from a file", "no mask"
 
 
@@ -89,6 +95,14 @@ class ComposeScreen(ImageScreen):
             tooltip="Cancel the job that runs, else the next one that waits",
             show=False,
             id="cancel",
+        ),
+        Binding(
+            "X",
+            "cancel_all",
+            "cancel all",
+            tooltip="Cancel all jobs and runs of verifications; asks first",
+            show=False,
+            id="cancel_all",
         ),
         Binding(
             "R",
@@ -242,6 +256,7 @@ class ComposeScreen(ImageScreen):
         self._newest: Job | None = None
         self._seen_job = 0
         self._worker = ""
+        self._unfinished = 0
         self.is_ready = False
         self._draft_error: SafelightError | None = None
         self._draft_place = ""
@@ -468,8 +483,8 @@ class ComposeScreen(ImageScreen):
     async def update(self) -> None:
         """Read what changed and show it. Raises `SafelightError`."""
         async with self._update_lock:
-            unfinished = await self.darkroom.list_jobs(UNFINISHED)
-            jobs = order_jobs([job for job in unfinished if not job.is_background])
+            unfinished = await self.darkroom.list_queue()
+            jobs = tuple(job for job in unfinished if not job.is_background)
             newest = await self.darkroom.list_jobs(limit=1, has_runs=False)
             self.images = tuple(await self.darkroom.list_images(limit=RECENT))
             self._strip.is_read = True
@@ -479,8 +494,13 @@ class ComposeScreen(ImageScreen):
                 self._newest = newest[0] if newest else None
             self._show_making(jobs, chosen)
             status = await self.darkroom.get_worker_status()
+            is_paused = await self.darkroom.is_queue_paused()
         worker = "worker ready" if status.is_running else "worker asleep"
+        worker = "queue paused" if is_paused else worker
         self._worker = f"{status.jobs} in the queue" if status.jobs else worker
+        if is_paused and status.jobs:
+            self._worker = f"queue paused, {status.jobs} in it"
+        self._unfinished = status.jobs
         self._show_header()
         await self.end_told()
 
@@ -660,7 +680,9 @@ class ComposeScreen(ImageScreen):
         match action:
             case "generate":
                 return darkroom.explain_writing()
-            case "cancel" if not making.jobs:
+            case "cancel" | "cancel_all" if not making.jobs and not (
+                action == "cancel_all" and self._unfinished
+            ):
                 return darkroom.trouble or "No job is waiting or running."
             case "retry":
                 reason = "" if making.ended is not None else "The last job did not fail."
@@ -744,6 +766,38 @@ class ComposeScreen(ImageScreen):
             self.say("It is stopping already.")
             return
         await self._change_job(self.darkroom.cancel(jobs[0].id), "Stopping within one step.")
+
+    async def action_cancel_all(self) -> None:
+        """End all jobs and runs of verifications; asks first where it is more than one job."""
+        from tui.jobs import CancelQuestion
+
+        try:
+            runs = await self.darkroom.list_runs()
+            jobs = (await self.darkroom.get_worker_status()).jobs
+        except SafelightError as error:
+            await self.fail(error)
+            return
+        count = sum(not run.state.is_final for run in runs)
+        if jobs + count > 1:
+            said = describe_open(jobs, count)
+            self.app.push_screen(CancelQuestion(said), self._answer_cancelling)
+        else:
+            self._answer_cancelling(True)
+
+    def _answer_cancelling(self, is_wanted: bool | None) -> None:
+        if is_wanted:
+            start_work(self, self._cancel_all, "cancel all")
+        else:
+            self.say("Left as they are.")
+
+    async def _cancel_all(self) -> None:
+        try:
+            jobs, runs = await self.darkroom.cancel_all()
+        except SafelightError as error:
+            await self.fail(error)
+            return
+        self.say(describe_cancelled(jobs, runs).capitalize() + ".")
+        await self._update_now()
 
     async def action_retry(self) -> None:
         """Run the job that made nothing once more."""

@@ -29,7 +29,7 @@ from engines.worker.process import (
 )
 from engines.worker.program import read_serving
 from engines.worker.worker import Worker
-from store import charges, history, queue
+from store import charges, history, queue, turns
 from store.database import Database
 from store.errors import StoreError
 from store.records import FinishReason, Job, JobState, Serving
@@ -530,3 +530,23 @@ async def test_a_worker_stays_as_long_as_it_is_told(
             clock.now += 121.0  # whenever it looked at the clock last
             await asyncio.sleep(0.01)
     assert await worker == 0
+
+
+async def test_a_worker_leaves_a_paused_queue_and_takes_it_up_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What runs when it is paused is ended; what waits is there for the next worker."""
+    first, second = ask(tmp_path, 2)
+    engine = use(monkeypatch, Scripted(is_held=True))
+    worker = asyncio.create_task(Worker(tmp_path, make_settings).run())
+    await engine.began.wait()
+    with Database.open(tmp_path) as database:
+        turns.pause_queue(database)
+    engine.go_on.set()
+    assert await asyncio.wait_for(worker, 30) == 0
+    assert look(tmp_path, first).state is JobState.DONE
+    assert look(tmp_path, second).state is JobState.WAITING
+    with Database.open(tmp_path) as database:
+        turns.resume_queue(database)
+    assert await asyncio.wait_for(Worker(tmp_path, make_settings).run(), 30) == 0
+    assert look(tmp_path, second).state is JobState.DONE

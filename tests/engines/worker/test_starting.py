@@ -21,7 +21,7 @@ from engines.worker.process import (
     find_worker,
 )
 from engines.worker.program import read_serving
-from store import queue
+from store import queue, turns
 from store.database import Database
 from store.errors import StoreError
 from tests.factories import make_request
@@ -129,3 +129,18 @@ def test_what_a_worker_waits_for_is_seen_by_who_looks(database: Database) -> Non
         assert (database.directory / LOCK_NAME).stat().st_size == size
     lock.release()
     assert not find_worker(database.directory).is_running
+
+
+def test_a_paused_queue_needs_no_worker_until_it_is_resumed(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[Path] = []
+    monkeypatch.setattr("engines.worker.keeper.ensure_worker", started.append)
+    queue.enqueue(database, [make_request()])
+    turns.pause_queue(database)
+    keeper = Keeper(database.directory, database)
+    keeper.look()
+    assert started == []
+    turns.resume_queue(database)
+    keeper.look()
+    assert started == [database.directory]

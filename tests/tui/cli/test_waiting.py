@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from store import queue
 from store.database import Database
 from store.errors import HistoryUnavailable, StoreError
 from store.records import Job, JobState
+from store.turns import resume_queue
 from tests.factories import make_result
 from tests.tui.cli.invoking import invoke
 from tui.cli import run
@@ -70,17 +72,17 @@ def test_a_history_that_cannot_be_read_for_a_while_ends_no_wait(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is made meanwhile; to look after it is refused at first."""
-    get, refused = Darkroom.get_job, [True, True]
+    follow, refused = Darkroom.follow, [True, True]
     monkeypatch.setattr(run, "LOOK_AGAIN_SECONDS", 0.01)
     monkeypatch.setattr(Keeper, "look", make)
 
-    async def stumble(darkroom: Darkroom, job_id: str) -> Job:
+    async def stumble(darkroom: Darkroom, jobs: Sequence[Job]) -> list[Job]:
         if refused:
             refused.pop()
             raise HistoryUnavailable("The history is busy.", "Try again.")
-        return await get(darkroom, job_id)
+        return await follow(darkroom, jobs)
 
-    monkeypatch.setattr(Darkroom, "get_job", stumble)
+    monkeypatch.setattr(Darkroom, "follow", stumble)
     done = invoke(["generate", "a cat", "-S", "7"])
     assert done.exit_code == 0
     assert done.stderr.splitlines() == ["waiting: The history is busy. Try again."]
@@ -129,3 +131,25 @@ def test_a_worker_that_does_not_come_up_is_a_note_where_nobody_waits(
     assert (done.exit_code, job.state) == (0, JobState.WAITING)
     assert [row["id"] for row in json.loads(done.stdout)["jobs"]] == [job.id]
     assert done.stderr == f"{NO_WORKER_YET} The worker did not start.\n"
+
+
+def test_a_command_says_that_it_waits_for_a_paused_queue(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long that takes it is no error; it ends when somebody goes on with the queue."""
+    monkeypatch.setattr(run, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(Keeper, "look", lambda keeper: None)
+    is_paused, looks = Darkroom.is_queue_paused, []
+
+    async def look_and_go_on(darkroom: Darkroom) -> bool:
+        looks.append(await is_paused(darkroom))
+        resume_queue(darkroom.database)
+        make(Keeper(darkroom.directory, darkroom.database))
+        return looks[-1]
+
+    invoke(["pause"])
+    monkeypatch.setattr(Darkroom, "is_queue_paused", look_and_go_on)
+    done = invoke(["generate", "a cat", "-S", "7"])
+    assert (done.exit_code, looks) == (0, [True])
+    assert done.stderr.splitlines() == [f"waiting: {run.HELD}"]
+    assert done.stdout.count("seed 7") == 1

@@ -9,10 +9,11 @@ import msgspec
 from PIL import Image as Pillow
 
 from engines.capabilities import Capabilities
-from store.records import Image, Job, JobState, Mark, Marked, Relation
+from store.records import Image, Job, JobState, Mark, Marked, Relation, Turn
 from store.request import Request
 from tests.factories import encode_image
 from tests.tui.memory_darkroom import MemoryDarkroom
+from tui.darkroom import USUAL_TURN
 
 SIDE = 32
 
@@ -57,8 +58,9 @@ class WorkingDarkroom(MemoryDarkroom):
         session: str | None,
         parent_id: str | None,
         relation: Relation | None,
+        turn: Turn = USUAL_TURN,
     ) -> list[Job]:
-        jobs = super()._enqueue(requests, session, parent_id, relation)
+        jobs = super()._enqueue(requests, session, parent_id, relation, turn)
         return [self.finish(job) for job in jobs] if self.is_working else jobs
 
     def finish(self, job: Job) -> Job:
