@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from store.records import (
     FinishReason,
@@ -24,6 +24,9 @@ from store.records import (
     Verification,
 )
 from store.request import Adapter, FineTune, Guidance, InitialImage, Mask, Parameters, Upscale
+
+if TYPE_CHECKING:
+    from store.outcomes import Ended
 from tui.text import show_safely
 
 # Verdicts
@@ -200,6 +203,14 @@ FOR_OTHERS_ADVICE = (
     "or cancel it and try it again from here."
 )
 WITHHELD = "The service withheld or blurred this image."
+
+
+def describe_ends(ended: Ended) -> str:
+    """`3 images made, 2 verified, 1 failed`."""
+    parts = [f"{count_things(ended.made, 'image')} made"] if ended.made else []
+    parts += [f"{ended.verified:,} verified"] if ended.verified else []
+    parts += [f"{ended.failed:,} failed"] if ended.failed else []
+    return ", ".join(parts)
 
 
 def name_state(state: JobState) -> str:

@@ -26,6 +26,7 @@ from store.marks import read_mark
 from store.metadata.choices import FileChoices, MadeFile
 from store.metadata.intake import Arrival
 from store.metadata.signature import SigningKey
+from store.outcomes import Ended
 from store.pixels import make_thumbnail
 from store.records import (
     Emptying,
@@ -528,6 +529,10 @@ class MemoryDarkroom(Darkroom):
             self._set_run(run.id, RunState.CANCELLED)
         self.calls.append(("cancel_all", ""))
         return len(jobs), len(runs)
+
+    async def count_ended(self, since: float) -> Ended:
+        states = Counter(job.state for job in self.jobs if (job.finished_at or 0.0) >= since)
+        return Ended(made=states[JobState.DONE], failed=states[JobState.FAILED])
 
     async def get_worker_status(self) -> WorkerStatus:
         jobs = [job for job in self.jobs if not job.state.is_final]

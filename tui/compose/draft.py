@@ -439,6 +439,12 @@ def read_cursor(draft: Draft) -> tuple[int, int] | None:
     return (line, column) if isinstance(line, int) and isinstance(column, int) else None
 
 
+def read_moment(draft: Draft) -> int | None:
+    """When the end of a job was seen last, in seconds of 1970; None where none was."""
+    looked = draft.place.get("looked")
+    return looked if isinstance(looked, int) and not isinstance(looked, bool) else None
+
+
 def take_settings(draft: Draft) -> Draft:
     """The draft without prompts, half-typed values and where the person is.
 

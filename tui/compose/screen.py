@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -24,7 +26,15 @@ from store.errors import NotFound, RequestError, SafelightError
 from store.records import Draft, DraftPrompt, Image, Job, JobState, Purpose, Session
 from tui.compose import draft as drafts
 from tui.compose.derive import InitialImages
-from tui.compose.draft import DraftEditor, Parts, read_cursor, read_place, read_row, take_settings
+from tui.compose.draft import (
+    DraftEditor,
+    Parts,
+    read_cursor,
+    read_moment,
+    read_place,
+    read_row,
+    take_settings,
+)
 from tui.compose.dropped import AS_INITIAL_IMAGE, AS_TEXT, DroppedFiles
 from tui.compose.editors import Dropped
 from tui.compose.fields import FIELDS, Field, find_field, get_field, list_fields
@@ -49,6 +59,7 @@ from tui.widgets.key_line import KeyLine
 from tui.words import (
     count_things,
     describe_cancelled,
+    describe_ends,
     describe_open,
     describe_purpose,
     find_certainty,
@@ -456,6 +467,15 @@ class ComposeScreen(ImageScreen):
                 await self._parameters.open(value)
         self.is_ready = True
         self._compare()
+        await self._tell_ended(read_moment(draft))
+
+    async def _tell_ended(self, since: int | None) -> None:
+        """Say what became of jobs while nobody looked."""
+        if since is None:
+            return
+        ended = await self.darkroom.count_ended(since)
+        if ended.made or ended.verified or ended.failed:
+            self.say(f"While you were away: {describe_ends(ended)}; j lists them.")
 
     async def _pass_over_past(self) -> None:
         """Let what failed before stand in the list of jobs: the last image is shown."""
@@ -491,7 +511,10 @@ class ComposeScreen(ImageScreen):
             chosen = await self._find_chosen()
             # What runs of verifications do in between says nothing of what a person asked for.
             if not newest or not newest[0].is_background:
-                self._newest = newest[0] if newest else None
+                before, self._newest = self._newest, newest[0] if newest else None
+                if self.is_ready and self._newest != before:
+                    # What has ended until now was seen.
+                    self.editor.set_place(looked=math.ceil(time.time()))
             self._show_making(jobs, chosen)
             status = await self.darkroom.get_worker_status()
             is_paused = await self.darkroom.is_queue_paused()

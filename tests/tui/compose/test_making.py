@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import msgspec
@@ -176,6 +177,21 @@ async def test_narrow_and_high_the_image_stands_below_the_part(tmp_path: Path) -
             app.compose_screen.focus_part(part)
             await pilot.pause()
             assert get_panel(app).region.height >= 20
+
+
+async def test_what_ended_while_nobody_looked_is_told_on_return(tmp_path: Path) -> None:
+    darkroom = DeskDarkroom(tmp_path, START)
+    async with running(darkroom) as (app, _):
+        job = darkroom.add_job()
+        darkroom.replace_job(job.id, state=JobState.DONE, finished_at=time.time())
+        await wait_for(lambda: "looked" in darkroom.draft.place, "that it was seen")
+        assert read_message(app) == ""
+    for state in (JobState.DONE, JobState.DONE, JobState.FAILED):
+        late = darkroom.add_job()
+        darkroom.replace_job(late.id, state=state, finished_at=time.time() + 5)
+    async with running(darkroom) as (app, _):
+        said = "While you were away: 2 images made, 1 failed; j lists them."
+        await wait_for(lambda: read_message(app) == said, "what became of them")
 
 
 async def test_a_letter_that_is_no_key_says_how_to_type(tmp_path: Path) -> None:
