@@ -309,3 +309,103 @@ def is_idle(server: LoginServer) -> bool:
     wait_until(lambda: time.monotonic() - begin > IDLE_SPAN)
     after = sum(map(read_processor_seconds, server.list_processes()))
     return after - before < IDLE_SPAN * IDLE_SHARE
+
+
+LATENCY = 0.3
+KEY_SECONDS = 0.06
+"""So fast does somebody type."""
+
+SLOW_KEYS = "the harbour of a small town in winter, gulls, lamps"
+
+
+def test_over_a_slow_line_no_key_is_lost(program: Program, server: LoginServer) -> None:
+    """A text that comes at once, and letters that come before the last ones are seen."""
+    write_draft(program)
+    line = Line(server.port, LATENCY / 2)
+    with server.log_in(DARKROOM, columns=100, rows=30, port=line.port) as terminal:
+        open_first_prompt(terminal)
+        terminal.send(f", {SLOW_KEYS}")
+        terminal.wait_for_text("gulls, lamps")
+        # Another prompt, its text, its weight, and the parameters.
+        for keys, mode in (
+            ((ESCAPE,), "moving"),
+            (("a",), "typing"),
+            ((*SLOW_KEYS, ESCAPE), "moving"),
+            (("=",), "typing"),
+            ((*"0.5", ENTER), "moving"),
+        ):
+            for key in keys:
+                terminal.send(key)
+                let_pass(terminal, KEY_SECONDS)
+            terminal.wait_for_text(mode)
+        terminal.send("\t")
+        wait_until(lambda: read_draft(program).place.get("part") == "parameters", "the last key")
+        quit_darkroom(terminal)
+    line.close()
+    one, other = read_draft(program).prompts
+    assert (one.text, one.weight) == (f"{TEXT}, {SLOW_KEYS}", 1.0)
+    assert (other.text, other.weight) == (SLOW_KEYS, 0.5)
+
+
+def let_pass(terminal: Terminal, seconds: float) -> None:
+    """Do nothing but look at the screen."""
+    until = time.monotonic() + seconds
+    terminal.wait_until(lambda: time.monotonic() > until)
+
+
+def test_another_login_sees_the_queue_live_and_overwrites_no_draft(
+    program: Program, server: LoginServer
+) -> None:
+    write_draft(program)
+    with (
+        server.log_in(DARKROOM, columns=100, rows=30) as one,
+        server.log_in(DARKROOM, columns=100, rows=30) as other,
+    ):
+        wait_until_open(one)
+        wait_until_open(other)
+        one.send(GENERATE)
+        one.send(GENERATE)
+        other.wait_for_text("the queue")
+        other.wait_for_text("step ")
+        open_first_prompt(one)
+        one.send(" here")
+        one.wait_for_text("storm here")
+        wait_until(lambda: read_text(program) == f"{TEXT} here", "the draft of one")
+        open_first_prompt(other)
+        other.send(" there")
+        other.wait_for_text("storm there")
+        other.wait_for_text("main is open elsewhere: kept as main 2")
+        for terminal in (one, other):
+            terminal.send(ESCAPE)
+            terminal.wait_for_text("unverified")
+        # One stalls for good: what the other one does goes on.
+        one.signal(signal.SIGSTOP)
+        other.send(GENERATE)
+        wait_until(lambda: program.count_images() == 3, "an image of the other one")
+        one.signal(signal.SIGCONT)
+        quit_darkroom(one)
+        quit_darkroom(other)
+    with Database.open(program.directory) as database:
+        drafts = {
+            each.name: each.draft.prompts[0].text for each in sessions.list_sessions(database)
+        }
+    assert drafts == {"main": f"{TEXT} here", "main 2": f"{TEXT} there"}
+    check_what_is_left(program, server, jobs=3)
+
+
+def test_a_session_of_tmux_goes_on_and_is_seen_from_another_login(
+    program: Program, server: LoginServer
+) -> None:
+    write_draft(program)
+    with server.log_in(IN_TMUX, columns=100, rows=30) as terminal:
+        watch_it_being_made(terminal)
+        terminal.hang_up()
+        terminal.wait_for_end()
+    (darkroom,) = server.list_darkrooms()
+    with server.log_in("tmux attach -t dark", columns=80, rows=24) as terminal:
+        terminal.wait_for_text("in the queue")
+        terminal.wait_for_text("unverified")
+        wait_until(lambda: program.count_images() == 2, "both images")
+        assert server.list_darkrooms() == [darkroom]
+        quit_darkroom(terminal)
+    check_what_is_left(program, server, jobs=2)
