@@ -267,3 +267,16 @@ def test_what_both_have_is_no_quarrel(db: Database) -> None:
     assert read_texts(db) == {"main": "goes on"}
     for writer in (first, second):
         writer.close()
+
+
+def test_what_was_written_since_a_glance_is_not_written_over(db: Database) -> None:
+    sessions.save_draft(db, "main", Draft(prompts=(DraftPrompt(text="seen"),)))
+    seen = sessions.load_session(db, "main").draft
+    sessions.save_draft(db, "main", Draft(prompts=(DraftPrompt(text="theirs"),)))
+    writer = sessions.DraftWriter(db)
+    writer.load("main")
+    writer.expect("main", seen)
+    writer.write("main", Draft(prompts=(DraftPrompt(text="seen, and more"),)))
+    writer.close()
+    found = {session.name: session.draft.prompts[0].text for session in sessions.list_sessions(db)}
+    assert found == {"main": "theirs", "main 2": "seen, and more"}
