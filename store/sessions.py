@@ -7,7 +7,7 @@ import itertools
 import logging
 import threading
 import time
-from typing import Any, get_type_hints
+from typing import Any
 
 import msgspec
 from sqlalchemy import func
@@ -16,6 +16,7 @@ from sqlmodel import col, select
 
 from store.damage import mend
 from store.database import Database
+from store.draft_json import decode_draft, encode_draft
 from store.errors import NotFound, StoreError
 from store.mapping import as_text
 from store.preferences import ARCHIVED_SESSIONS, read_preference, write_preference
@@ -170,6 +171,14 @@ class DraftWriter:
             self._moved.pop(name, None)
         return session
 
+    def expect(self, name: str, draft: Draft) -> None:
+        """Take `draft` for what is in the session of this name, and what it may write over.
+
+        It was read before the session was loaded, and something else is there since.
+        """
+        with self._condition:
+            self._known[name] = draft
+
     def find_place(self, name: str) -> str:
         """The session that drafts of `name` are written to: another one where that is open
         elsewhere too."""
@@ -237,55 +246,6 @@ _NOBODYS = Draft(engine="")
 
 def _put_aside_place(draft: Draft) -> Draft:
     return msgspec.structs.replace(draft, place={})
-
-
-def encode_draft(draft: Draft, stored: str | bytes) -> str:
-    """JSON of `draft`, with those fields of `stored` that only a later program knows.
-
-    `stored` is as it was found: in a damaged row it may be bytes, or no JSON at all.
-    """
-    values = msgspec.to_builtins(draft)
-    known = set(Draft.__struct_fields__)
-    for name, value in _read_fields(stored).items():
-        if name not in known:
-            values[name] = value
-    try:
-        return msgspec.json.encode(values).decode()
-    except UnicodeEncodeError:
-        # Half a character, as a broken paste can leave it, is no text in any encoding.
-        return msgspec.json.encode(_repair(values)).decode()
-
-
-def decode_draft(stored: str) -> Draft:
-    """The draft in `stored`, field by field: one that cannot be read costs only itself."""
-    fields = _read_fields(stored)
-    hints = get_type_hints(Draft)
-    values: dict[str, Any] = {}
-    for name in Draft.__struct_fields__:
-        if name in fields:
-            try:
-                values[name] = msgspec.convert(fields[name], hints[name])
-            except msgspec.ValidationError:
-                continue
-    return Draft(**values)
-
-
-def _read_fields(stored: str | bytes) -> dict[str, Any]:
-    try:
-        fields = msgspec.json.decode(stored)
-    except BROKEN_JSON:
-        return {}
-    return fields if isinstance(fields, dict) else {}
-
-
-def _repair(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
-    if isinstance(value, dict):
-        return {_repair(key): _repair(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_repair(item) for item in value]
-    return value
 
 
 def _check_name(name: str) -> None:

@@ -23,7 +23,7 @@ from textual.screen import ModalScreen, Screen
 from textual.types import AnimationLevel
 
 from store.errors import SafelightError
-from store.records import Draft
+from store.records import Draft, Session
 from tui.announcer import Announcer
 from tui.compose.fields import ALL_FIELDS
 from tui.compose.screen import ComposeScreen
@@ -190,6 +190,7 @@ class SafelightApp(Reasoned, App[None]):
         self.animation_level = NO_ANIMATION
         self.darkroom = darkroom
         self._session = session
+        self._glanced: Session | None = None
         self._is_closed = False
         self._is_saying = False
         self._has_focus_told = False
@@ -440,12 +441,19 @@ class SafelightApp(Reasoned, App[None]):
         """Open the history, restore the session, and watch from then on."""
         compose = self.compose_screen
         compose.is_ready = False
+        # Tried again, it leaves alone what was typed since.
+        if self._glanced is None:
+            self._glanced = await self.darkroom.glance_at_session(self._session)
+            if self._glanced is not None:
+                await compose.show_session(self._glanced)
+                self.key_queue.look_again()
         try:
             session = await self.darkroom.open_session(self._session)
         except SafelightError as error:
             await compose.fail_opening(error)
         else:
-            await compose.restore(session)
+            await compose.restore(session, self._glanced)
+            self._glanced = None
             self._watch()
             if self._session is not None and session.draft == Draft():
                 await self._tell_empty(session.name)

@@ -8,6 +8,8 @@ text for the person. Making the object does nothing; `open` makes folders and da
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from array import array
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -196,6 +198,25 @@ class Darkroom:
         return " ".join([READ_ONLY, *(self._opened.warnings if self._opened else ())])
 
     # Sessions
+
+    async def glance_at_session(self, name: str | None = None) -> Session | None:
+        """The session of that name, or the last one used, while the history is not open.
+
+        None where it cannot be had at once; `open_session` says why. Nothing is written to it
+        before that.
+        """
+        return await asyncio.to_thread(self._glance_at_session, name)
+
+    def _glance_at_session(self, name: str | None) -> Session | None:
+        from store.glance import glance_at_session
+        from store.migrations import VERSION
+
+        return glance_at_session(self.directory, name, FIRST_SESSION, VERSION)
+
+    def expect_draft(self, name: str, draft: Draft) -> None:
+        """Where session `name` is no more as it was at a glance, with `draft`, keep both."""
+        if self._drafts is not None:
+            self._drafts.expect(name, draft)
 
     async def open_session(self, name: str | None = None) -> Session:
         """Open the history and load a session, as `load_session` does. Raises `StoreError`."""
@@ -1293,27 +1314,28 @@ class Darkroom:
 
     # Changes
 
-    async def watch(self, seconds: float = 0.2) -> AsyncIterator[None]:
+    async def watch(self, seconds: float = 0.2, quickly: float = 0.0) -> AsyncIterator[None]:
         """Yields once at the start and after each change to history or progress, until closed.
 
-        Whoever made the change. Looks every `seconds`; while nothing changes it costs two small
-        queries. A worker that died with jobs left is replaced on the way. What stands in the way,
-        of the worker or of the looks themselves, is in `worker_trouble`; as long as it lasts, this
-        yields about once a second.
+        Whoever made the change. Looks every `seconds`, and four times as often for the first
+        `quickly` seconds; while nothing changes it costs two small queries. A worker that died
+        with jobs left is replaced on the way. What stands in the way, of the worker or of the
+        looks themselves, is in `worker_trouble`; as long as it lasts, this yields about once a
+        second.
         """
         from engines.worker.keeper import Keeper
 
         versions: tuple[int, int] | None = None
         seen: object = None
-        every = max(1, round(WORKER_SECONDS / seconds))
-        looks = 0
+        began = time.monotonic()
+        kept_at = -math.inf
         keeper: Keeper | None = None
         while (database := self._opened) is not None:
-            is_due = looks % every == 0
-            looks += 1
+            is_due = (now_at := time.monotonic()) - kept_at >= WORKER_SECONDS
             before = self.worker_trouble
             try:
                 if is_due:
+                    kept_at = now_at
                     keeper = keeper or Keeper(self.directory, database)
                     await asyncio.to_thread(keeper.look)
                     self.worker_trouble = keeper.trouble
@@ -1328,7 +1350,8 @@ class Darkroom:
             if state != seen or is_told:
                 seen = state
                 yield
-            await asyncio.sleep(seconds)
+            is_quick = time.monotonic() - began < quickly
+            await asyncio.sleep(seconds / 4 if is_quick else seconds)
 
 
 def _check_whole(image: Image) -> None:

@@ -310,3 +310,16 @@ def test_an_archived_session_stands_last_and_is_not_the_one_to_begin_with(db: Da
     assert sessions.last_session_name(db) == "four"
     with pytest.raises(NotFound):
         sessions.archive_session(db, "five", True)
+
+
+def test_what_was_written_since_a_glance_is_not_written_over(db: Database) -> None:
+    sessions.save_draft(db, "main", Draft(prompts=(DraftPrompt(text="seen"),)))
+    seen = sessions.load_session(db, "main").draft
+    sessions.save_draft(db, "main", Draft(prompts=(DraftPrompt(text="theirs"),)))
+    writer = sessions.DraftWriter(db)
+    writer.load("main")
+    writer.expect("main", seen)
+    writer.write("main", Draft(prompts=(DraftPrompt(text="seen, and more"),)))
+    writer.close()
+    found = {session.name: session.draft.prompts[0].text for session in sessions.list_sessions(db)}
+    assert found == {"main": "theirs", "main 2": "seen, and more"}

@@ -606,7 +606,7 @@ class MemoryDarkroom(Darkroom):
         ]
         return found[:limit]
 
-    async def watch(self, seconds: float = 0.2) -> AsyncIterator[None]:
+    async def watch(self, seconds: float = 0.2, quickly: float = 0.0) -> AsyncIterator[None]:
         seen = -1
         while True:
             if self.version != seen:

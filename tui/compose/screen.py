@@ -435,17 +435,40 @@ class ComposeScreen(ImageScreen):
         hints = list_active(self, self._keymap)
         return any(event.key in hint.keys and hint.node is not self.focused for hint in hints)
 
-    async def restore(self, session: Session) -> None:
+    async def restore(self, session: Session, glanced: Session | None = None) -> None:
         """Put the session's draft on the screen, and the person where it says; it is ready then.
 
-        What was typed before the session was known comes with it.
+        What was typed before the session was known comes with it. `glanced` is what is shown
+        already, and was changed by now where somebody typed.
         """
+        is_shown = glanced is not None and glanced.name == session.name
+        if glanced is not None and is_shown and session.draft != glanced.draft:
+            # Somebody else changed it in between: nothing is lost if nothing was typed here.
+            is_shown = self._has_typed(glanced)
+            if is_shown:
+                self.darkroom.expect_draft(session.name, glanced.draft)
+        if is_shown:
+            self.darkroom.save_draft(session.name, self.draft)
+            self.show_capabilities()
+        else:
+            await self.show_session(session)
+        await self._pass_over_past()
+        self.is_ready = True
+        self._compare()
+        await self._tell_ended(read_moment(self.draft))
+
+    def _has_typed(self, glanced: Session) -> bool:
+        """Whether what a person says is other than it was at a glance."""
+        shown = drafts.show_seed(glanced.draft)
+        return (self.draft.prompts, self.draft.pending) != (shown.prompts, shown.pending)
+
+    async def show_session(self, session: Session) -> None:
+        """Put the session's draft on the screen, and the person where it says."""
         draft = session.draft
         if self.editor.session is None:
             draft = drafts.merge_typed_ahead(draft, self.draft)
         self.session = session.name
         self.making = Making()
-        await self._pass_over_past()
         await self._stack.close_fields()
         await self._parameters.close_fields()
         self.editor.begin(session.name)
@@ -465,9 +488,6 @@ class ComposeScreen(ImageScreen):
                 await self._stack.open_weight(weight)
             case "value" if value is not None:
                 await self._parameters.open(value)
-        self.is_ready = True
-        self._compare()
-        await self._tell_ended(read_moment(draft))
 
     async def _tell_ended(self, since: int | None) -> None:
         """Say what became of jobs while nobody looked."""
@@ -490,6 +510,7 @@ class ComposeScreen(ImageScreen):
         if self.focused is None:
             await self._stack.edit()
         self.is_ready = True
+        self._show_header()
 
     def show_capabilities(self) -> None:
         """Show what the engines accept, now that it is known."""

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from store.draft_json import decode_draft
 from store.records import Draft
-from store.sessions import decode_draft
 from tests.repeats import draw
 from tests.screens import Terminal, open_terminal
 from tests.tui.terminal.hostile_input import make_input
