@@ -257,6 +257,10 @@ class EngineSpec(Protocol[_Own]):
         """The credits that `request` may cost; 0 where images are free, None if not known."""
         return 0.0
 
+    def check_ready(self, settings: _Own) -> None:
+        """Raise `EngineError` for what is known to be missing before anything is sent; cheap."""
+        return
+
     def name_model(self, request: Request, environment: EnvironmentRecord | None = None) -> str:
         """The model that `request` means, with its revision, where models have revisions.
 

@@ -6,7 +6,6 @@ import os
 import re
 import shlex
 import stat
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
@@ -105,6 +104,9 @@ def read_config_file(path: Path, environ: Mapping[str, str]) -> ConfigFile:
     data = read_own_file(path)
     if data is None:
         return ConfigFile(path=path, environ=environ)
+    # Not before there is a file to read.
+    import tomllib
+
     try:
         tables = tomllib.loads(data.decode("utf-8-sig"))
         _check_depth(tables)

@@ -7,15 +7,17 @@ others work on.
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from engines.base import EngineError, EngineSpec, Failure
 from store.limits import suggest
+
+if TYPE_CHECKING:
+    import importlib.metadata
 
 GROUP = "safelight.engines"
 _OURS = f"{__package__}."
@@ -64,6 +66,9 @@ def read_entry_points(group: str) -> importlib.metadata.EntryPoints:
 
 @cache
 def _read_all() -> Any:
+    # Not before it is needed: it loads what reads mail.
+    import importlib.metadata
+
     return importlib.metadata.entry_points()
 
 

@@ -105,6 +105,11 @@ class EngineRegistry:
         spec = self._installed.find_spec(engine)
         return TokenizedPrompt() if spec is None else spec.tokenize(text, style_preset)
 
+    def check_ready(self, engine: str) -> None:
+        """Raise `EngineError` for what `engine` is known to lack before anything is sent."""
+        spec = self.get_spec(engine)
+        spec.check_ready(self.settings.of(spec))
+
     def estimate_cost(self, request: Request) -> float | None:
         """The credits that `request` may cost, 0 where images are free, None if not known."""
         from engines.cost import estimate_cost

@@ -289,6 +289,12 @@ def make_missing_key_error(host: str, said: str = "") -> EngineError:
     )
 
 
+def check_key_there(key: Secret | None, target: Target) -> None:
+    """Raise `EngineError` where `target` takes nothing without a key and none is set anywhere."""
+    if key is None and target.is_hosted:
+        raise make_missing_key_error(target.address)
+
+
 def explain_no_credit(said: str) -> EngineError:
     """The account is empty; `said` is a sentence or empty, here and below."""
     return EngineError(
@@ -402,9 +408,8 @@ async def read_key(key: Secret | None, target: Target) -> bool:
 
     Raises `EngineError` (MISSING_KEY) when `target` takes nothing without one.
     """
+    check_key_there(key, target)
     if key is None:
-        if target.is_hosted:
-            raise make_missing_key_error(target.address)
         return False
     try:
         await asyncio.to_thread(lambda: bool(key.reveal()))

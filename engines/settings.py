@@ -5,11 +5,12 @@ The section of an engine is read by the engine's own `EngineSpec`, whoever wrote
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, cast
+from typing import Annotated, Any, Literal, TypeVar, cast, get_args, get_origin
 
 import msgspec
 
@@ -116,6 +117,37 @@ def _refuse_profile(name: str, known: Iterable[str | None]) -> SettingsError:
         f"There is no profile {name!r}. Known: {listed}.",
         "Add a section [hosts.NAME] to config.toml.",
     )
+
+
+def begin_config(path: Path) -> None:
+    """Write a `config.toml` in which every setting is named and none is set, where there is none.
+
+    Raises `SettingsError`.
+    """
+    if path.exists():
+        return
+    sections: dict[str, type[msgspec.Struct]] = {
+        "interface": InterfaceSettings,
+        "worker": WorkerSettings,
+    }
+    lines = ["# The settings of Safelight. What stands behind a # is the default.", ""]
+    for name, section in sections.items():
+        lines.append(f"# [{name}]")
+        for field in msgspec.structs.fields(section):
+            known = get_args(field.type) if get_origin(field.type) is Literal else ()
+            words = f"  # {', '.join(map(str, known))}" if known else ""
+            value = json.dumps(field.default)
+            lines.append(f"# {field.name} = {value}{words}")
+        lines.append("")
+    lines += ["# [keys]", '# "prompt.add" = "b,ctrl+n"  # safelight keys lists the names', ""]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write("\n".join(lines))
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be written: {error.strerror or error}.") from None
 
 
 def load_user_settings() -> Settings:

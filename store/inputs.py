@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import msgspec
 from sqlmodel import Session, col, select
 
-from store.decoding import DecodedInput, Input, Role, decode_input, measure_upright
 from store.errors import NotFound, RequestError, StoreError
 from store.seals import seal_input
 from store.stored_json import BROKEN_JSON
@@ -23,6 +22,7 @@ from store.vault import suffix_of
 
 if TYPE_CHECKING:
     from store.database import Database
+    from store.decoding import DecodedInput, Input, Role
     from store.request import Request
 
 
@@ -31,6 +31,8 @@ def store_input(db: Database, data: bytes, role: Role = "initial image") -> Inpu
 
     Raises `StoreError` when it is no such image or cannot be written.
     """
+    from store.decoding import decode_input
+
     return keep_input(db, decode_input(data, role))
 
 
@@ -56,6 +58,8 @@ def keep_input(db: Database, decoded: DecodedInput) -> Input:
             write.add(row)
             write.flush()
             seal_input(write, sha256)
+    from store.decoding import Input
+
     return Input(
         sha256=sha256,
         mime=decoded.mime,
@@ -73,6 +77,8 @@ def get_input(db: Database, sha256: str) -> Input:
             raise NotFound(f"There is no input image {sha256[:8]}.", "Give its file again.")
         facts = (row.mime, _read_notes(row))
     width, height = _measure(db, row)
+    from store.decoding import Input
+
     return Input(sha256=sha256, mime=facts[0], width=width, height=height, notes=facts[1])
 
 
@@ -82,6 +88,8 @@ def recall_input(db: Database, data: bytes) -> DecodedInput | None:
         found = get_input(db, hashlib.sha256(data).hexdigest())
     except NotFound:
         return None
+    from store.decoding import DecodedInput
+
     return DecodedInput(data=data, **msgspec.structs.asdict(found))
 
 
@@ -107,6 +115,8 @@ def _measure(db: Database, row: InputRow) -> tuple[int, int]:
     """The size as the image looks; as it is stored where its file cannot be read."""
     stored = (row.width, row.height)
     try:
+        from store.decoding import measure_upright
+
         return measure_upright(db.vault.get(row.sha256, suffix_of(row.mime)), stored)
     except StoreError:
         return stored

@@ -9,6 +9,8 @@ import struct
 import zlib
 from collections.abc import Iterator
 
+# Where the reader of a format is not there, Pillow loads those of all formats that there are.
+import PIL.WebPImagePlugin  # noqa: F401
 from PIL import Image, UnidentifiedImageError
 
 from store.errors import StoreError

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 EXPORT_FOLDER = "export folder"
 """The folder that images were saved to last."""
 
+ARCHIVED_SESSIONS = "archived sessions"
+"""The names of the sessions that are archived, a list in JSON."""
+
 _PREFIX = "preference "
 
 

@@ -508,8 +508,9 @@ EXTRAS = tuple(
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
-    """A named piece of work with its draft."""
+    """A named piece of work with its draft. One that is archived is listed last, opened by name."""
 
     name: str
     draft: Draft
     updated_at: float
+    is_archived: bool = False

@@ -7,7 +7,7 @@ import itertools
 import logging
 import threading
 import time
-from typing import Any, get_type_hints
+from typing import Any
 
 import msgspec
 from sqlalchemy import func
@@ -16,8 +16,10 @@ from sqlmodel import col, select
 
 from store.damage import mend
 from store.database import Database
-from store.errors import StoreError
+from store.draft_json import decode_draft, encode_draft
+from store.errors import NotFound, StoreError
 from store.mapping import as_text
+from store.preferences import ARCHIVED_SESSIONS, read_preference, write_preference
 from store.records import Draft, Session
 from store.stored_json import BROKEN_JSON
 from store.tables import SessionRow
@@ -69,18 +71,78 @@ def save_draft(db: Database, name: str, draft: Draft, known: Draft | None = None
 
 
 def list_sessions(db: Database) -> list[Session]:
-    """All sessions, the one used last first."""
+    """All sessions, the one used last first, and those that are archived behind the others."""
+    archived = _read_archived(db)
     with db.read() as read:
         rows = read.exec(select(SessionRow).order_by(*_newest_first())).all()
-        return [_to_session(row) for row in rows]
+        found = [_to_session(row) for row in rows]
+    marked = [
+        msgspec.structs.replace(session, is_archived=session.name in archived) for session in found
+    ]
+    return sorted(marked, key=lambda session: session.is_archived)
 
 
 def last_session_name(db: Database) -> str | None:
-    """The name of the session used last, None when there is none."""
+    """The name of the session used last that is not archived, None when there is none."""
+    archived = _read_archived(db)
     with db.read() as read:
-        statement = select(SessionRow.name).order_by(*_newest_first()).limit(1)
-        name = read.exec(statement).first()
-        return None if name is None else as_text(name)
+        statement = select(SessionRow.name).order_by(*_newest_first())
+        for name in read.exec(statement):
+            if (text := as_text(name)) not in archived:
+                return text
+    return None
+
+
+def make_session(db: Database, name: str, draft: Draft) -> Session:
+    """A new session with a draft to begin with. Raises `StoreError` for a name that is taken."""
+    with db.write() as write:
+        _check_free(write, name)
+        row = _make(name, encode_draft(draft, ""))
+        row.used = _next_use(write)
+        write.add(row)
+        return _to_session(row)
+
+
+def rename_session(db: Database, name: str, new: str) -> None:
+    """Give a session another name; its images keep in their records the one that it had then.
+
+    Raises `NotFound`, and `StoreError` for a name that is taken or none.
+    """
+    _check_name(new)
+    with db.write() as write:
+        if (row := _find(write, name)) is None:
+            raise NotFound(f"There is no session {name!r}.")
+        if new != name:
+            _check_free(write, new)
+            row.name = new
+            write.add(row)
+    archived = _read_archived(db)
+    if name in archived:
+        _write_archived(db, archived - {name} | {new})
+
+
+def archive_session(db: Database, name: str, is_archived: bool) -> None:
+    """Put a session behind the others, or back among them. Nothing of it is removed.
+
+    Raises `NotFound`.
+    """
+    with db.read() as read:
+        if _find(read, name) is None:
+            raise NotFound(f"There is no session {name!r}.")
+    archived = _read_archived(db)
+    _write_archived(db, archived | {name} if is_archived else archived - {name})
+
+
+def _read_archived(db: Database) -> frozenset[str]:
+    text = read_preference(db, ARCHIVED_SESSIONS)
+    try:
+        return frozenset(msgspec.json.decode(text or "[]", type=list[str]))
+    except BROKEN_JSON:
+        return frozenset()
+
+
+def _write_archived(db: Database, names: frozenset[str]) -> None:
+    write_preference(db, ARCHIVED_SESSIONS, msgspec.json.encode(sorted(names)).decode())
 
 
 class DraftWriter:
@@ -108,6 +170,14 @@ class DraftWriter:
             self._known[name] = session.draft
             self._moved.pop(name, None)
         return session
+
+    def expect(self, name: str, draft: Draft) -> None:
+        """Take `draft` for what is in the session of this name, and what it may write over.
+
+        It was read before the session was loaded, and something else is there since.
+        """
+        with self._condition:
+            self._known[name] = draft
 
     def find_place(self, name: str) -> str:
         """The session that drafts of `name` are written to: another one where that is open
@@ -178,61 +248,17 @@ def _put_aside_place(draft: Draft) -> Draft:
     return msgspec.structs.replace(draft, place={})
 
 
-def encode_draft(draft: Draft, stored: str | bytes) -> str:
-    """JSON of `draft`, with those fields of `stored` that only a later program knows.
-
-    `stored` is as it was found: in a damaged row it may be bytes, or no JSON at all.
-    """
-    values = msgspec.to_builtins(draft)
-    known = set(Draft.__struct_fields__)
-    for name, value in _read_fields(stored).items():
-        if name not in known:
-            values[name] = value
-    try:
-        return msgspec.json.encode(values).decode()
-    except UnicodeEncodeError:
-        # Half a character, as a broken paste can leave it, is no text in any encoding.
-        return msgspec.json.encode(_repair(values)).decode()
-
-
-def decode_draft(stored: str) -> Draft:
-    """The draft in `stored`, field by field: one that cannot be read costs only itself."""
-    fields = _read_fields(stored)
-    hints = get_type_hints(Draft)
-    values: dict[str, Any] = {}
-    for name in Draft.__struct_fields__:
-        if name in fields:
-            try:
-                values[name] = msgspec.convert(fields[name], hints[name])
-            except msgspec.ValidationError:
-                continue
-    return Draft(**values)
-
-
-def _read_fields(stored: str | bytes) -> dict[str, Any]:
-    try:
-        fields = msgspec.json.decode(stored)
-    except BROKEN_JSON:
-        return {}
-    return fields if isinstance(fields, dict) else {}
-
-
-def _repair(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
-    if isinstance(value, dict):
-        return {_repair(key): _repair(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_repair(item) for item in value]
-    return value
-
-
 def _check_name(name: str) -> None:
     if not name.strip() or len(name) > NAME_LIMIT or not name.isprintable():
         raise StoreError(
             f"{name!r} cannot be the name of a session.",
             f"Give 1 to {NAME_LIMIT} printable characters.",
         )
+
+
+def _check_free(transaction: Transaction, name: str) -> None:
+    if _find(transaction, name) is not None:
+        raise StoreError(f"There is a session {name!r} already.", "Give another name.")
 
 
 def _make(name: str, draft: str) -> SessionRow:

@@ -5,45 +5,61 @@ from __future__ import annotations
 import asyncio
 import os
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 import msgspec
 from textual import events, on, work
 from textual.actions import parse
-from textual.app import App, SystemCommand
+from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.command import CommandPalette, Provider
 from textual.dom import DOMNode
 from textual.driver import Driver
 from textual.filter import LineFilter
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
 from textual.types import AnimationLevel
 
 from store.errors import SafelightError
-from store.records import Draft
+from store.records import Draft, Session
 from tui.announcer import Announcer
+from tui.compose.fields import ALL_FIELDS
 from tui.compose.screen import ComposeScreen
 from tui.darkroom import Darkroom
 from tui.image_screen import ImageScreen
 from tui.keys import KeyQueue, Reasoned, Released, Said, is_bound, list_places, split_keys
+from tui.palette import EVERYDAY, Command, Commanded, CommandProvider
 from tui.terminal.answers import Answers
 from tui.terminal.clipboard import hand_to_tmux, write_copy
-from tui.terminal.detect import Surroundings, explain_colours, note_colours, read_display
+from tui.terminal.detect import (
+    IMAGE_SETTINGS,
+    Surroundings,
+    explain_colours,
+    explain_image_protocol,
+    note_colours,
+    read_display,
+)
 from tui.terminal.filter import ControlFilter, ShapeFilter
 from tui.terminal.probe import Opening, Probe
 from tui.terminal.remembered import recall_answers, remember_answers
+from tui.terminal.writer import is_behind
 from tui.text import show_safely
 from tui.theme_files import ThemeChoice
 from tui.themes import ROLES, THEMES, choose_theme, make_theme
 from tui.widgets.key_line import KeyLine
+from tui.widgets.picture import Picture
+from tui.words import TERMS
 from tui.work import start_work
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from engines.settings import InterfaceSettings, Settings
     from tui.compare.screen import CompareScreen
     from tui.lineage.screen import LineageScreen
+    from tui.sessions import SessionsScreen
     from tui.terminal.driver import TerminalAnswered
 
 NO_ANIMATION: AnimationLevel = "none"
@@ -79,6 +95,7 @@ class SafelightApp(Reasoned, App[None]):
     HORIZONTAL_BREAKPOINTS = WIDTHS
     VERTICAL_BREAKPOINTS = HEIGHTS
     ENABLE_COMMAND_PALETTE = True
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {CommandProvider}
     SUSPENDED_SCREEN_CLASS = "-covered"
     BINDING_GROUP_TITLE = "everywhere"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -99,6 +116,23 @@ class SafelightApp(Reasoned, App[None]):
             id="palette",
         ),
         Binding(
+            "ctrl+o",
+            "jump",
+            "jump",
+            tooltip="Jump mode: a letter on each thing of the screen, type it to go there",
+            show=False,
+            system=True,
+            id="jump",
+        ),
+        Binding(
+            "P",
+            "choose_images",
+            "image display",
+            tooltip="Choose how images are shown here: kitty, sixel, cells, not at all",
+            show=False,
+            id="images.protocol",
+        ),
+        Binding(
             "T",
             "choose_theme",
             "theme",
@@ -113,6 +147,14 @@ class SafelightApp(Reasoned, App[None]):
             tooltip="Try again to open the history",
             show=False,
             id="reopen",
+        ),
+        Binding(
+            "f10",
+            "edit_settings",
+            "settings",
+            tooltip="Settings: edit config.toml in your own editor; it is checked at once",
+            show=False,
+            id="settings",
         ),
         Binding(
             "ctrl+z",
@@ -148,6 +190,7 @@ class SafelightApp(Reasoned, App[None]):
         self.animation_level = NO_ANIMATION
         self.darkroom = darkroom
         self._session = session
+        self._glanced: Session | None = None
         self._is_closed = False
         self._is_saying = False
         self._has_focus_told = False
@@ -190,6 +233,10 @@ class SafelightApp(Reasoned, App[None]):
 
     def get_default_screen(self) -> Screen[None]:
         """The compose screen is always at the bottom."""
+        # It has the classes of its size from the beginning: all would be styled again for them.
+        for length, limits in zip(self.size, (WIDTHS, HEIGHTS), strict=True):
+            fitting = [name for least, name in limits if length >= least]
+            self.compose_screen.add_class(fitting[-1], update=False)
         return self.compose_screen
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
@@ -212,11 +259,21 @@ class SafelightApp(Reasoned, App[None]):
         start_work(self, self.key_queue.run, "keys")
         self.call_after_refresh(self.open_darkroom)
 
+    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
+        """Leave frames out while the terminal takes none; then all is drawn again."""
+        if not is_behind(self._driver):
+            super()._display(screen, renderable)
+
     def _draw_again(self, _: object) -> None:
-        """Draw the whole screen: what stood on it is gone after a stop."""
+        """Draw the whole screen: what stood on it is gone after a stop, or was left out."""
         self.refresh(layout=True)
         if self._driver is not None:
             self._driver.write(self._announcer.repeat_title())
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """No cursor blinks: over a line each blink is sent, and nothing comes to rest."""
+        if getattr(event.widget, "cursor_blink", False):
+            event.widget.cursor_blink = False  # type: ignore[attr-defined]
 
     # Keys
 
@@ -278,12 +335,17 @@ class SafelightApp(Reasoned, App[None]):
             return "The history is open."
         return ""
 
+    def action_help_quit(self) -> None:
+        """What ctrl+c says where nothing is selected that it could copy."""
+        self.say("ctrl+c copies what is selected. ctrl+q quits: all is saved, jobs go on.")
+
     def action_help(self) -> None:
         """Show every key of this screen."""
         from tui.dialogs import HelpScreen
 
         places = list_places(self.screen, self.keymap)
-        self.push_screen(HelpScreen(places, self.terminal_display.glyphs))
+        terms = [*TERMS, *((field.label, field.meaning) for field in ALL_FIELDS)]
+        self.push_screen(HelpScreen(places, self.terminal_display.glyphs, terms))
 
     def action_choose_theme(self) -> None:
         """Let the person choose a theme, seeing each; it is kept with the session."""
@@ -298,16 +360,75 @@ class SafelightApp(Reasoned, App[None]):
 
         self.push_screen(ThemeScreen(tuple(self.available_themes), before), take)
 
-    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """What can be done on the screen; what cannot be done now says why."""
-        for _, hints in list_places(screen, self.keymap):
-            for hint in hints:
-                if not hint.binding.system:
-                    yield SystemCommand(
-                        hint.words.partition(";")[0],
-                        f"not now: {hint.reason}" if hint.reason else f"key: {hint.written}",
-                        partial(self.run_action, hint.binding.action, hint.node),
-                    )
+    def action_jump(self) -> None:
+        """Let the person go somewhere by a letter."""
+        from tui.jump import Jump, JumpScreen, list_jumps
+
+        def go(jump: Jump | None) -> None:
+            if jump is not None:
+                jump.go()
+
+        if isinstance(self.screen, ModalScreen):
+            return
+        self.push_screen(JumpScreen(list_jumps(self.screen)), go)
+
+    def action_choose_images(self) -> None:
+        """Let the person choose how images are shown, until the end of the program."""
+        from tui.dialogs import Choice, ChoiceScreen
+
+        now = explain_image_protocol(self._around)
+        words = {"auto": "what the terminal can show", "cells": "coloured characters"}
+        choices = [Choice(name, words.get(name, "")) for name in IMAGE_SETTINGS]
+
+        def take(chosen: str | None) -> None:
+            if chosen is None:
+                return
+            self._around = msgspec.structs.replace(self._around, images=chosen)
+            self.terminal_display = read_display(self._around)
+            for screen in self.screen_stack:
+                for picture in screen.query(Picture):
+                    picture.draw_again()
+            name, why = explain_image_protocol(self._around)
+            self.say(f"Images are shown as {name}: {why}. f10 keeps it: [interface] images.")
+
+        title = f"images are shown as {now[0]}"
+        self.push_screen(ChoiceScreen(title, choices, self._around.images, "auto"), take)
+
+    def action_edit_settings(self) -> None:
+        """Hand the configuration to the person's editor; it holds from the next start."""
+        from engines.settings import begin_config, load_settings
+        from store.folder import find_config_file
+        from tui.external_editor import edit_file
+
+        try:
+            path = find_config_file()
+            begin_config(path)
+            edit_file(self, path)
+            load_settings(os.environ, path)
+        except SafelightError as error:
+            self.say(f"{error} f10 opens it again.")
+        else:
+            self.say("The settings hold from the next start: q, then safelight again.")
+
+    def list_commands(self) -> Sequence[Command]:
+        """What can be done on the screen that the palette is called on; its order is of the help.
+
+        What cannot be done now says why.
+        """
+        screen = self.screen_stack[-2] if isinstance(self.screen, CommandPalette) else self.screen
+        found = [
+            Command(
+                hint.words.partition(";")[0],
+                hint.written,
+                hint.reason,
+                EVERYDAY.get(hint.binding.id or "", ""),
+                partial(self.run_action, hint.binding.action, hint.node),
+            )
+            for _, hints in list_places(screen, self.keymap)
+            for hint in hints
+            if not hint.binding.system
+        ]
+        return [*found, *screen.list_commands()] if isinstance(screen, Commanded) else found
 
     # The darkroom
 
@@ -320,12 +441,19 @@ class SafelightApp(Reasoned, App[None]):
         """Open the history, restore the session, and watch from then on."""
         compose = self.compose_screen
         compose.is_ready = False
+        # Tried again, it leaves alone what was typed since.
+        if self._glanced is None:
+            self._glanced = await self.darkroom.glance_at_session(self._session)
+            if self._glanced is not None:
+                await compose.show_session(self._glanced)
+                self.key_queue.look_again()
         try:
             session = await self.darkroom.open_session(self._session)
         except SafelightError as error:
             await compose.fail_opening(error)
         else:
-            await compose.restore(session)
+            await compose.restore(session, self._glanced)
+            self._glanced = None
             self._watch()
             if self._session is not None and session.draft == Draft():
                 await self._tell_empty(session.name)
@@ -389,6 +517,28 @@ class SafelightApp(Reasoned, App[None]):
         from tui.jobs import JobsScreen
 
         await self.push_screen(JobsScreen(self.darkroom, self.keymap))
+
+    @on(ComposeScreen.SessionsWanted)
+    async def _open_sessions(self) -> None:
+        from tui.sessions import SessionsScreen
+
+        compose = self.compose_screen
+        screen = SessionsScreen(self.darkroom, compose.session or "", compose.draft, self.keymap)
+        await self.push_screen(screen)
+
+    async def on_sessions_screen_session_chosen(self, event: SessionsScreen.SessionChosen) -> None:
+        """Go on with another session, from where it was left."""
+        await self._go_back()
+        compose = self.compose_screen
+        compose.is_ready = False
+        try:
+            await compose.restore(await self.darkroom.load_session(event.name))
+            await compose.update()
+        except SafelightError as error:
+            await compose.fail(error)
+            compose.is_ready = True
+        self.key_queue.look_again()
+        compose.refresh_bindings()
 
     @on(ImageScreen.DraftLoaded)
     async def _load_parts(self, event: ImageScreen.DraftLoaded) -> None:

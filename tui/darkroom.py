@@ -8,6 +8,8 @@ text for the person. Making the object does nothing; `open` makes folders and da
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from array import array
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -27,8 +29,6 @@ from engines.resolve import (
     resolve_upscale,
     resolve_variations,
 )
-from engines.worker.process import engage_worker, find_worker
-from engines.worker.program import read_serving
 from store.batches import divide
 from store.errors import NotFound, SafelightError, StoreError, Unavailable
 from store.limits import suggest
@@ -201,6 +201,25 @@ class Darkroom:
 
     # Sessions
 
+    async def glance_at_session(self, name: str | None = None) -> Session | None:
+        """The session of that name, or the last one used, while the history is not open.
+
+        None where it cannot be had at once; `open_session` says why. Nothing is written to it
+        before that.
+        """
+        return await asyncio.to_thread(self._glance_at_session, name)
+
+    def _glance_at_session(self, name: str | None) -> Session | None:
+        from store.glance import glance_at_session
+        from store.migrations import VERSION
+
+        return glance_at_session(self.directory, name, FIRST_SESSION, VERSION)
+
+    def expect_draft(self, name: str, draft: Draft) -> None:
+        """Where session `name` is no more as it was at a glance, with `draft`, keep both."""
+        if self._drafts is not None:
+            self._drafts.expect(name, draft)
+
     async def open_session(self, name: str | None = None) -> Session:
         """Open the history and load a session, as `load_session` does. Raises `StoreError`."""
         await self.open()
@@ -239,6 +258,24 @@ class Darkroom:
         from store import sessions
 
         return await asyncio.to_thread(sessions.list_sessions, self.database)
+
+    async def make_session(self, name: str, draft: Draft) -> Session:
+        """A new session that begins with `draft`. Raises `StoreError` where the name is taken."""
+        from store import sessions
+
+        return await asyncio.to_thread(sessions.make_session, self.database, name, draft)
+
+    async def rename_session(self, name: str, new: str) -> None:
+        """Give a session another name; what was made in it keeps the old one in its record."""
+        from store import sessions
+
+        await asyncio.to_thread(sessions.rename_session, self.database, name, new)
+
+    async def archive_session(self, name: str, *, is_archived: bool) -> None:
+        """Put a session behind the others, or back among them."""
+        from store import sessions
+
+        await asyncio.to_thread(sessions.archive_session, self.database, name, is_archived)
 
     def save_draft(self, name: str, draft: Draft) -> None:
         """Write the draft through. Returns at once; a thread writes the newest one."""
@@ -748,6 +785,8 @@ class Darkroom:
         from engines.cost import check_budget
         from store import history, queue
 
+        for engine in {request.engine for request in requests}:
+            self._registry.check_ready(engine)
         check_budget(self.database, requests, self.settings)
         if parent_id is not None and not history.has_image(self.database, parent_id):
             # A draft may outlive the image that it came from.
@@ -852,6 +891,8 @@ class Darkroom:
         return self._engage({request.engine for request in requests})
 
     def _engage(self, engines: Collection[str]) -> AbstractContextManager[Serving | None]:
+        from engines.worker.process import engage_worker
+
         return engage_worker(self.database, engines, self._note_no_worker)
 
     def _note_no_worker(self, trouble: str) -> None:
@@ -1184,6 +1225,7 @@ class Darkroom:
 
     async def pause_queue(self) -> bool:
         """Begin no further job until the queue is resumed; False where it was paused already."""
+        from engines.worker.program import read_serving
         from store import turns
 
         return await asyncio.to_thread(
@@ -1252,6 +1294,7 @@ class Darkroom:
         return await asyncio.to_thread(self._get_worker_status)
 
     def _get_worker_status(self) -> WorkerStatus:
+        from engines.worker.process import find_worker
         from store import queue
 
         found = find_worker(self.directory)
@@ -1323,6 +1366,8 @@ class Darkroom:
 
     def _explain_waiting(self, jobs: list[Job]) -> list[Job]:
         """`jobs`, each with what it waits for."""
+        from engines.worker.process import find_worker
+        from engines.worker.program import read_serving
         from store.serving import list_others
 
         # Beside a worker all have their turn.
@@ -1342,27 +1387,28 @@ class Darkroom:
 
     # Changes
 
-    async def watch(self, seconds: float = 0.2) -> AsyncIterator[None]:
+    async def watch(self, seconds: float = 0.2, quickly: float = 0.0) -> AsyncIterator[None]:
         """Yields once at the start and after each change to history or progress, until closed.
 
-        Whoever made the change. Looks every `seconds`; while nothing changes it costs two small
-        queries. A worker that died with jobs left is replaced on the way. What stands in the way,
-        of the worker or of the looks themselves, is in `worker_trouble`; as long as it lasts, this
-        yields about once a second.
+        Whoever made the change. Looks every `seconds`, and four times as often for the first
+        `quickly` seconds; while nothing changes it costs two small queries. A worker that died
+        with jobs left is replaced on the way. What stands in the way, of the worker or of the
+        looks themselves, is in `worker_trouble`; as long as it lasts, this yields about once a
+        second.
         """
         from engines.worker.keeper import Keeper
 
         versions: tuple[int, int] | None = None
         seen: object = None
-        every = max(1, round(WORKER_SECONDS / seconds))
-        looks = 0
+        began = time.monotonic()
+        kept_at = -math.inf
         keeper: Keeper | None = None
         while (database := self._opened) is not None:
-            is_due = looks % every == 0
-            looks += 1
+            is_due = (now_at := time.monotonic()) - kept_at >= WORKER_SECONDS
             before = self.worker_trouble
             try:
                 if is_due:
+                    kept_at = now_at
                     keeper = keeper or Keeper(self.directory, database)
                     await asyncio.to_thread(keeper.look)
                     self.worker_trouble = keeper.trouble
@@ -1377,7 +1423,8 @@ class Darkroom:
             if state != seen or is_told:
                 seen = state
                 yield
-            await asyncio.sleep(seconds)
+            is_quick = time.monotonic() - began < quickly
+            await asyncio.sleep(seconds / 4 if is_quick else seconds)
 
 
 def _check_whole(image: Image) -> None:

@@ -32,7 +32,7 @@ from tui.widgets.text_lines import hang
 Take = Callable[[Path], Awaitable[None]]
 """Takes the file; raises `SafelightError` with what is wrong with it."""
 
-KEYS_WIDTH = 14
+KEYS_WIDTH = 16
 CHOICES_FEW = 5
 """Up to so many choices are seen at a glance: it is not said that letters find them."""
 
@@ -145,7 +145,7 @@ class ChoiceScreen(ModalScreen[str | None]):
             parts.insert(0, f"{glyphs.chosen if choice.value == self._now else ' '} ")
         if words:
             said = f" {glyphs.dot} ".join(words)
-            parts.append((f"{' ' * (width - cell_len(value))}  {said}", "$role-quiet"))
+            parts.append((f"{' ' * (width - cell_len(value))}  {said}", "dim"))
         return Content.assemble(*parts)
 
     def on_key(self, event: events.Key) -> None:
@@ -301,10 +301,21 @@ class PathScreen(ModalScreen[None]):
 
 
 class HelpScreen(ModalScreen[None]):
-    """Every key by the place where it holds; why one cannot be used now is beside it."""
+    """Every key by the place where it holds; why one cannot be used now is beside it.
+
+    Below them the words of the screen, each explained (`terms`). `/` leaves what has the words
+    that are typed.
+    """
 
     BINDING_GROUP_TITLE = "in the help"
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "slash",
+            "search",
+            "search",
+            tooltip="Leave the lines that have the words that are typed",
+            id="help.search",
+        ),
         Binding(
             "escape,question_mark,f1,q,enter",
             "leave",
@@ -314,23 +325,52 @@ class HelpScreen(ModalScreen[None]):
         ),
     ]
 
-    def __init__(self, places: Sequence[tuple[str, Sequence[Hint]]], glyphs: Glyphs) -> None:
+    def __init__(
+        self,
+        places: Sequence[tuple[str, Sequence[Hint]]],
+        glyphs: Glyphs,
+        terms: Sequence[tuple[str, str]] = (),
+    ) -> None:
         super().__init__()
         self._places = places
         self._glyphs = glyphs
+        self._terms = terms
         self._text = Static(markup=False)
+        self._field = Input(
+            placeholder="words of a key's sentence, or a term", compact=True, id="help-search"
+        )
+        self._field.cursor_blink = False
+        self._field.display = False
 
     def compose(self) -> ComposeResult:
-        """One text that scrolls."""
-        with VerticalScroll(id="help") as panel:
-            panel.border_title = Content("keys")
-            panel.border_subtitle = Content("esc leaves")
-            yield self._text
+        """One text that scrolls, under what is looked for."""
+        with Vertical(id="help") as panel:
+            panel.border_title = Content("keys and words")
+            panel.border_subtitle = Content(f"/ searches {self._glyphs.dot} esc leaves")
+            yield self._field
+            with VerticalScroll(id="help-text"):
+                yield self._text
 
     def on_mount(self) -> None:
         """Let the arrow keys scroll."""
         self._text.update(self._lay(self.app.size.width))
-        self.query_one("#help").focus()
+        self.query_one("#help-text").focus()
+
+    def action_search(self) -> None:
+        """Type what is looked for."""
+        self._field.display = True
+        self._field.focus()
+
+    @on(Input.Changed)
+    def _find(self, event: Input.Changed) -> None:
+        event.stop()
+        self._text.update(self._lay(self._text.content_size.width or self.app.size.width))
+        self.query_one("#help-text").scroll_home(animate=False)
+
+    @on(Input.Submitted)
+    def _go_to_text(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.query_one("#help-text").focus()
 
     @on(events.Resize)
     def _lay_again(self) -> None:
@@ -345,14 +385,31 @@ class HelpScreen(ModalScreen[None]):
         )
 
     def _describe(self) -> Iterator[tuple[int, Content]]:
-        """Lines, and how far they hang over."""
-        said = "Moving: plain keys are commands. Typing: keys are text; esc leaves, enter accepts."
-        yield 0, Content.styled(said, "$role-quiet")
-        for title, hints in self._places:
-            yield 0, Content("")
+        """Lines, and how far they hang over: those that have all words that are looked for."""
+        wanted = self._field.value.casefold().split()
+        if not wanted:
+            said = "Moving: plain keys are commands. Typing: keys are text; esc leaves typing."
+            yield 0, Content.styled(said, "$role-quiet")
+        is_found = False
+        for title, lines in self._list_groups():
+            shown = [line for line in lines if _has_words(line, wanted)]
+            if not shown:
+                continue
+            if is_found or not wanted:
+                yield 0, Content("")
+            is_found = True
             yield 0, Content.styled(title, "bold $role-focus")
-            for hint in hints:
-                yield KEYS_WIDTH + 2, self._describe_hint(hint)
+            for line in shown:
+                yield KEYS_WIDTH + 2, line
+        if not is_found:
+            yield 0, Content.styled("Nothing here has these words.", "$role-quiet")
+
+    def _list_groups(self) -> Iterator[tuple[str, list[Content]]]:
+        """Each place with its keys, and the terms."""
+        for title, hints in self._places:
+            yield title, [self._describe_hint(hint) for hint in hints]
+        if self._terms:
+            yield "words", [_describe_term(term, said) for term, said in self._terms]
 
     def _describe_hint(self, hint: Hint) -> Content:
         signs = self._glyphs.keys
@@ -366,5 +423,19 @@ class HelpScreen(ModalScreen[None]):
         return Content.assemble(*parts)
 
     def action_leave(self) -> None:
-        """Back to where it was called from."""
-        self.dismiss(None)
+        """Look for nothing any more, else back to where it was called from."""
+        if self._field.display:
+            self._field.value = ""
+            self._field.display = False
+            self.query_one("#help-text").focus()
+        else:
+            self.dismiss(None)
+
+
+def _has_words(line: Content, wanted: Sequence[str]) -> bool:
+    text = line.plain.casefold()
+    return all(word in text for word in wanted)
+
+
+def _describe_term(term: str, said: str) -> Content:
+    return Content.assemble((f"  {term:<{KEYS_WIDTH - 1}} ", "bold"), said)

@@ -214,6 +214,8 @@ class ImageScreen(Reasoned, Screen[None]):
         match action:
             case "copy" | "copy_command" | "choose_parts" | "open_lineage" | "compare" | "view":
                 return "" if image is not None else NO_IMAGE
+            case "save" | "save_to":
+                return "" if image is not None or self.read_marked() is not None else NO_IMAGE
             case "verify" | "regenerate" | "start_from" | "vary" | "enlarge":
                 if reason := darkroom.explain_writing():
                     return reason

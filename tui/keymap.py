@@ -33,8 +33,11 @@ def list_families() -> list[list[type[DOMNode]]]:
     from tui.history.record import RecordView
     from tui.history.screen import HistoryScreen
     from tui.jobs import CancelQuestion, ChargeQuestion, JobsScreen
+    from tui.jump import JumpScreen
     from tui.lineage.screen import LineageScreen
     from tui.lineage.tree import LineageTree
+    from tui.sessions import NameScreen, SessionsScreen
+    from tui.viewer import ViewerScreen
 
     compose: tuple[type[DOMNode], ...] = (
         *(PromptStack, ParameterList, ImagePanel, RecentStrip),
@@ -43,13 +46,15 @@ def list_families() -> list[list[type[DOMNode]]]:
     history: tuple[type[DOMNode], ...] = (HistoryList, RecordView)
     dialogs: tuple[type[DOMNode], ...] = (
         *(ChoiceScreen, HelpScreen, PathScreen, ChargeQuestion, CancelQuestion),
-        *(TagScreen, NoteScreen, EmptyingQuestion, EarlierScreen),
+        *(TagScreen, NoteScreen, EmptyingQuestion, EarlierScreen, JumpScreen),
+        *(NameScreen,),
     )
     families: list[list[type[DOMNode]]] = [[part, ComposeScreen, SafelightApp] for part in compose]
     families += [[part, MarkDesk, HistoryScreen, SafelightApp] for part in history]
     families += [[JobsScreen, SafelightApp], [MaskScreen, SafelightApp]]
+    families += [[SessionsScreen, SafelightApp]]
     families += [[DifferenceView, CompareScreen, SafelightApp]]
-    families += [[LineageTree, LineageScreen, SafelightApp]]
+    families += [[LineageTree, LineageScreen, SafelightApp], [ViewerScreen, SafelightApp]]
     return families + [[dialog] for dialog in dialogs]
 
 

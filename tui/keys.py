@@ -66,6 +66,15 @@ class Reasoned:
         return None if self.why_not(action) else True
 
 
+@runtime_checkable
+class Leader(Protocol):
+    """A node that knows which keys a person wants next, by ids of bindings, the first one first."""
+
+    def list_leading(self) -> Sequence[str]:
+        """Those that get room in the last line before others."""
+        ...
+
+
 def bind_move(keys: str, action: str, name: str, sentence: str) -> Binding:
     """A mere move of a cursor or a view: in help, but neither in the key line nor the palette."""
     return Binding(keys, action, tooltip=sentence, id=name, show=False, system=True)

@@ -7,9 +7,9 @@ features of a request, moments, numbers. Lines that are drawn of images and jobs
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from store.records import (
     FinishReason,
@@ -24,6 +24,9 @@ from store.records import (
     Verification,
 )
 from store.request import Adapter, FineTune, Guidance, InitialImage, Mask, Parameters, Upscale
+
+if TYPE_CHECKING:
+    from store.outcomes import Ended
 from tui.text import show_safely
 
 # Verdicts
@@ -149,6 +152,29 @@ def name_run_state(state: RunState) -> str:
 PIXELS_DROPPED = "pixels dropped to save space; r restores them"
 """What stands under the thumbnail of an image that was thinned."""
 
+# Terms, for who reads them for the first time
+
+
+TERMS: Sequence[tuple[str, str]] = (
+    ("prompt stack", "the prompts of one image, each with a weight; all of them count at once"),
+    ("weight", "how much a prompt counts: 1 is usual, 0 is nothing, below 0 means: avoid this"),
+    ("8/77", "tokens (pieces of words) of the prompt; what is behind the 77th has no effect"),
+    ("unverified", "nobody has made this image again and compared it yet: v does"),
+    ("identical", "it was made again, and every pixel is the same"),
+    ("differs", "it was made again, and something is not the same: where it begins is told"),
+    ("cannot run", "it could not be made again here: what is missing is told"),
+    ("not verifiable", "its engine cannot make the same image twice, or takes no seed"),
+    ("@1", "the newest image, @2 the one before; commands take it where they take an id"),
+    ("3f9c", "the beginning of an image's id, as much as tells it from the others"),
+    ("job", "one image that is to be made; it waits, runs and ends in the list of jobs (j)"),
+    ("worker", "the process that makes the images, also while the darkroom is closed"),
+    ("worker asleep", "there was nothing to do for a while; the next job wakes it"),
+    ("session", "a piece of work with a name: its stack, its parameters, its images"),
+    ("history", "all images that were ever made, with all that made them"),
+)
+"""Words of the screen, and what they mean."""
+
+
 # Jobs
 
 
@@ -177,6 +203,14 @@ FOR_OTHERS_ADVICE = (
     "or cancel it and try it again from here."
 )
 WITHHELD = "The service withheld or blurred this image."
+
+
+def describe_ends(ended: Ended) -> str:
+    """`3 images made, 2 verified, 1 failed`."""
+    parts = [f"{count_things(ended.made, 'image')} made"] if ended.made else []
+    parts += [f"{ended.verified:,} verified"] if ended.verified else []
+    parts += [f"{ended.failed:,} failed"] if ended.failed else []
+    return ", ".join(parts)
 
 
 def name_state(state: JobState) -> str:

@@ -16,7 +16,7 @@ from engines.keys import (
     read_key_file,
     read_keyring,
 )
-from engines.remote import describe_host, find_target, judge_change
+from engines.remote import check_key_there, describe_host, find_target, judge_change
 from engines.stability.models import (
     ENGINE,
     StabilitySection,
@@ -51,6 +51,10 @@ class StabilitySpec(EngineSpec[StabilitySettings]):
         from engines.stability.engine import StabilityEngine
 
         return StabilityEngine(settings)
+
+    def check_ready(self, settings: StabilitySettings) -> None:
+        """The service wants a key."""
+        check_key_there(settings.key, find_target(settings.host, settings.tls))
 
     def configure(
         self, section: StabilitySection, config: ConfigFile, place: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from engines.base import Engine, EngineError, EngineSpec, Judgement
 from engines.capabilities import Capabilities
 from engines.config_file import ConfigFile
-from engines.remote import describe_host, find_web_target, judge_change
+from engines.remote import check_key_there, describe_host, find_web_target, judge_change
 from engines.stability import KEY_VARIABLE, find_key
 from engines.stability.models import StabilitySection
 from engines.stability_rest.models import (
@@ -39,6 +39,10 @@ class StabilityRestSpec(EngineSpec[StabilityRestSettings]):
         from engines.stability_rest.engine import StabilityRestEngine
 
         return StabilityRestEngine(settings)
+
+    def check_ready(self, settings: StabilityRestSettings) -> None:
+        """The service wants a key."""
+        check_key_there(settings.key, find_web_target(settings.host))
 
     def configure(
         self, section: StabilityRestSection, config: ConfigFile, place: str

@@ -150,6 +150,13 @@ def test_the_key_is_used_and_nowhere_to_be_found(
     assert CANARY.encode() not in everything
 
 
+@pytest.mark.parametrize("engine", ["stability", "stability-rest"])
+def test_a_missing_key_is_told_before_anything_is_queued(program: Program, engine: str) -> None:
+    early = program.run("generate", "sky", "-e", engine, "-n", "4", status=2)
+    assert early.stderr.count("needs a key and none is set") == 1
+    assert program.run("jobs").stdout == ""
+
+
 def test_a_wrong_key_is_told_and_a_forgotten_one_is_gone(program: Program, config: Path) -> None:
     with serve(token="another") as host:
         config.write_text(f'[hosts.mine]\nhost = "{host}"\n')

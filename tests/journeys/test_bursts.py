@@ -19,8 +19,8 @@ import pytest
 from textual import events
 
 from engines.settings import Settings
+from store.draft_json import decode_draft
 from store.records import Draft
-from store.sessions import decode_draft
 from tests.journeys.program import Program
 from tests.screens import open_terminal
 from tests.tui.pilot import press_key

@@ -9,7 +9,7 @@ import pytest
 
 from store import migrations, sessions
 from store.database import Database
-from store.errors import StoreError
+from store.errors import NotFound, StoreError
 from store.records import Draft, DraftPrompt, Session
 from tests.store.helpers import execute
 from tests.waiting import wait_until
@@ -267,3 +267,59 @@ def test_what_both_have_is_no_quarrel(db: Database) -> None:
     assert read_texts(db) == {"main": "goes on"}
     for writer in (first, second):
         writer.close()
+
+
+def test_a_session_is_made_with_a_draft_and_under_a_name_that_is_free(db: Database) -> None:
+    assert sessions.make_session(db, "evening", DRAFT).draft == DRAFT
+    assert sessions.load_session(db, "evening").draft == DRAFT
+    with pytest.raises(StoreError, match="There is a session 'evening' already"):
+        sessions.make_session(db, "evening", Draft())
+    with pytest.raises(StoreError, match="cannot be the name of a session"):
+        sessions.make_session(db, " ", Draft())
+
+
+def test_a_session_gets_another_name_and_keeps_all_else(db: Database) -> None:
+    sessions.save_draft(db, "evening", DRAFT)
+    sessions.make_session(db, "morning", Draft())
+    sessions.rename_session(db, "evening", "night")
+    assert {row.name: row.draft for row in sessions.list_sessions(db)} == {
+        "morning": Draft(),
+        "night": DRAFT,
+    }
+    sessions.rename_session(db, "night", "night")
+    with pytest.raises(StoreError, match="already"):
+        sessions.rename_session(db, "night", "morning")
+    with pytest.raises(NotFound, match="'evening'"):
+        sessions.rename_session(db, "evening", "noon")
+
+
+def test_an_archived_session_stands_last_and_is_not_the_one_to_begin_with(db: Database) -> None:
+    for name in ("one", "two", "three"):
+        sessions.save_draft(db, name, DRAFT)
+    sessions.archive_session(db, "three", True)
+    assert [(row.name, row.is_archived) for row in sessions.list_sessions(db)] == [
+        ("two", False),
+        ("one", False),
+        ("three", True),
+    ]
+    assert sessions.last_session_name(db) == "two"
+    sessions.rename_session(db, "three", "four")
+    assert sessions.list_sessions(db)[-1].name == "four"
+    assert sessions.list_sessions(db)[-1].is_archived
+    sessions.archive_session(db, "four", False)
+    assert sessions.last_session_name(db) == "four"
+    with pytest.raises(NotFound):
+        sessions.archive_session(db, "five", True)
+
+
+def test_what_was_written_since_a_glance_is_not_written_over(db: Database) -> None:
+    sessions.save_draft(db, "main", Draft(prompts=(DraftPrompt(text="seen"),)))
+    seen = sessions.load_session(db, "main").draft
+    sessions.save_draft(db, "main", Draft(prompts=(DraftPrompt(text="theirs"),)))
+    writer = sessions.DraftWriter(db)
+    writer.load("main")
+    writer.expect("main", seen)
+    writer.write("main", Draft(prompts=(DraftPrompt(text="seen, and more"),)))
+    writer.close()
+    found = {session.name: session.draft.prompts[0].text for session in sessions.list_sessions(db)}
+    assert found == {"main": "theirs", "main 2": "seen, and more"}

@@ -12,7 +12,7 @@ from engines.base import EngineError, Failure
 from engines.capabilities import Capabilities
 from engines.resolve import resolve_draft
 from engines.settings import Settings
-from store.errors import SafelightError
+from store.errors import SafelightError, StoreError
 from store.records import Draft, Image, Job, JobState, Session, Turn
 from store.request import Request
 from tests.factories import CAPABILITIES, HOSTED
@@ -32,6 +32,7 @@ class DeskDarkroom(MemoryDarkroom):
         self.directory = directory
         self.settings = Settings()
         self.sessions: dict[str, Draft] = {} if draft is None else {"main": draft}
+        self.archived: frozenset[str] = frozenset()
         self.saved: list[Draft] = []
         self.open_error: SafelightError | None = None
         self.send_error: SafelightError | None = None
@@ -70,8 +71,21 @@ class DeskDarkroom(MemoryDarkroom):
 
     async def list_sessions(self) -> list[Session]:
         return [
-            Session(name=name, draft=draft, updated_at=0) for name, draft in self.sessions.items()
+            Session(name=name, draft=draft, updated_at=0, is_archived=name in self.archived)
+            for name, draft in self.sessions.items()
         ]
+
+    async def make_session(self, name: str, draft: Draft) -> Session:
+        if name in self.sessions:
+            raise StoreError(f"There is a session {name!r} already.")
+        self.sessions[name] = draft
+        return await self.load_session(name)
+
+    async def rename_session(self, name: str, new: str) -> None:
+        self.sessions[new] = self.sessions.pop(name)
+
+    async def archive_session(self, name: str, *, is_archived: bool) -> None:
+        self.archived = self.archived | {name} if is_archived else self.archived - {name}
 
     def find_draft_place(self, name: str) -> str:
         return name

@@ -26,6 +26,7 @@ from store.marks import read_mark
 from store.metadata.choices import FileChoices, MadeFile
 from store.metadata.intake import Arrival
 from store.metadata.signature import SigningKey
+from store.outcomes import Ended
 from store.pixels import make_thumbnail
 from store.records import (
     Emptying,
@@ -551,6 +552,10 @@ class MemoryDarkroom(Darkroom):
         self.calls.append(("cancel_all", ""))
         return len(jobs), len(runs)
 
+    async def count_ended(self, since: float) -> Ended:
+        states = Counter(job.state for job in self.jobs if (job.finished_at or 0.0) >= since)
+        return Ended(made=states[JobState.DONE], failed=states[JobState.FAILED])
+
     async def get_worker_status(self) -> WorkerStatus:
         jobs = [job for job in self.jobs if not job.state.is_final]
         return WorkerStatus(is_running=True, process_id=1, jobs=len(jobs))
@@ -623,7 +628,7 @@ class MemoryDarkroom(Darkroom):
         ]
         return found[:limit]
 
-    async def watch(self, seconds: float = 0.2) -> AsyncIterator[None]:
+    async def watch(self, seconds: float = 0.2, quickly: float = 0.0) -> AsyncIterator[None]:
         seen = -1
         while True:
             if self.version != seen:

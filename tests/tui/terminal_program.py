@@ -24,6 +24,9 @@ PAYLOADS = (
 )
 """What a text from outside might hold."""
 
+CLEAN_SECONDS = 30.0
+"""However busy the machine is, an app that can end cleanly does so meanwhile."""
+
 prepare_environment(os.environ, Surroundings())
 note_colours(os.environ, read_display().colours)
 
@@ -43,7 +46,7 @@ from tests.tui.memory_darkroom import MemoryDarkroom  # noqa: E402
 from tui.app import SafelightApp  # noqa: E402
 from tui.darkroom import USUAL_TURN, Darkroom  # noqa: E402
 from tui.terminal.filter import ControlFilter  # noqa: E402
-from tui.terminal.hangup import unblock_signals, watch_hangup  # noqa: E402
+from tui.terminal.hangup import HANGUP_SECONDS, unblock_signals, watch_hangup  # noqa: E402
 from tui.widgets.picture import Picture  # noqa: E402
 
 
@@ -78,6 +81,10 @@ class Ticking(SafeApp):
 
     def on_unmount(self) -> None:
         (self.folder / "unmounted").touch()
+
+
+class Stuck(Ticking):
+    """Stands still as soon as nobody reads: it cannot end by itself then."""
 
 
 class Parent(SafeApp):
@@ -171,6 +178,7 @@ class Guarded(SafelightApp):
 
 PROGRAMS: dict[str, Callable[[Path], App[None]]] = {
     "ticking": Ticking,
+    "stuck": Stuck,
     "parent": Parent,
     "widgets": Widgets,
     "shows": Shows,
@@ -182,7 +190,7 @@ PROGRAMS: dict[str, Callable[[Path], App[None]]] = {
 def main() -> int:
     """Run the program that the arguments name."""
     app = PROGRAMS[sys.argv[1]](Path(sys.argv[2]))
-    watch_hangup(app)
+    watch_hangup(app, HANGUP_SECONDS if isinstance(app, Stuck) else CLEAN_SECONDS)
     app.run()
     return app.return_code or 0
 

@@ -14,13 +14,14 @@ from textual.widgets import Input, Static
 
 from engines.builtin.samplers import FORMULAS
 from store.errors import StoreError
-from store.records import Draft
+from store.records import Draft, DraftPrompt
 from tests.screens import join_lines, read_screen, wait_in_app
 from tests.tui.desk_darkroom import DeskDarkroom, with_place
 from tests.tui.host import Host, press
 from tests.tui.pilot import running
+from tests.waiting import wait_for
 from tui.dialogs import Choice, ChoiceScreen, HelpScreen, PathScreen
-from tui.keys import Reasoned, list_bindings, list_hints
+from tui.keys import Reasoned, is_typing, list_bindings, list_hints
 from tui.terminal.glyphs import ASCII, UNICODE
 from tui.words import describe_sampler
 
@@ -174,10 +175,28 @@ async def test_help_says_what_a_key_does_where_and_why_not(glyphs: Any, arrow: s
         await wait_in_app(pilot, lambda: is_shown(app, "It does not run."), "the help")
         lines = [line.strip(" │") for line in read_screen(app).splitlines()]
         assert "at the machine" in lines
-        place = lines.index(f"{arrow:<13} Go on until the very end of this")
+        place = lines.index(f"{arrow:<15} Go on until the very end of this")
         assert lines[place + 1] == "line"
-        assert "R             Stop [b]now[/b]  (It does not" in lines
+        assert "R               Stop [b]now[/b]  (It does not" in lines
         await press(pilot, "question_mark")
+        assert app.answers == [None]
+
+
+async def test_help_is_searched_by_words_of_keys_and_terms() -> None:
+    hints = list(list_hints(Machine(), {}))
+    terms = [("seed", "the number that the noise is drawn from"), ("job", "one image to be made")]
+    app = Host(lambda: HelpScreen([("at the machine", hints)], UNICODE, terms))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await wait_in_app(pilot, lambda: is_shown(app, "It does not run."), "the help")
+        await press(pilot, "slash", *"noise")
+        await wait_in_app(pilot, lambda: "Stop [b]now" not in read_screen(app), "what was found")
+        assert is_shown(app, "the number that the noise is drawn from")
+        assert not is_shown(app, "one image to be made")
+        await press(pilot, *"xyz")
+        await wait_in_app(pilot, lambda: is_shown(app, "Nothing here has these words."), "nothing")
+        await press(pilot, "escape")
+        await wait_in_app(pilot, lambda: is_shown(app, "It does not run."), "all of it again")
+        await press(pilot, "q")
         assert app.answers == [None]
 
 
@@ -200,3 +219,13 @@ async def test_the_last_line_names_no_keys_of_the_screen_behind_a_dialog(tmp_pat
         await wait_in_app(pilot, lambda: "q quit" not in read_screen(app), "no other keys")
         await pilot.press("escape")
         await wait_in_app(pilot, lambda: "q quit" in read_screen(app), "the keys again")
+
+
+@pytest.mark.parametrize("keys", [("enter",), ("ctrl+p",), ("h", "slash")])
+async def test_no_cursor_blinks(tmp_path: Path, keys: tuple[str, ...]) -> None:
+    """Over a line each blink is sent."""
+    draft = with_place(Draft(prompts=(DraftPrompt(text="fog"),)))
+    async with running(DeskDarkroom(tmp_path, draft)) as (app, pilot):
+        await pilot.press(*keys)
+        await wait_for(lambda: is_typing(app.focused), "a field")
+        await wait_for(lambda: not getattr(app.focused, "cursor_blink", True), "a still cursor")

@@ -94,7 +94,7 @@ async def test_a_changed_key_acts_and_stands_everywhere(tmp_path: Path) -> None:
         assert "f2 help" in last
         await hands.press("f2")
         await wait_for(lambda: isinstance(app.screen, HelpScreen), "the help")
-        await wait_for(lambda: "b ctrl+n      Add a prompt below" in read_screen(app), "the key")
+        await wait_for(lambda: "b ctrl+n        Add a prompt below" in read_screen(app), "the key")
         await hands.press("escape", "ctrl+w")
         await wait_for(lambda: darkroom.is_closed, "the end")
 

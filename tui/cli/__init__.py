@@ -9,6 +9,9 @@ from pathlib import Path
 
 from engines.log_lines import show_crashes
 
+COMPLETION_VARIABLE = "_SAFELIGHT_COMPLETE"
+"""What the line that a shell wants to complete comes with; typer makes the name."""
+
 
 def _open_missing() -> None:
     """See to it that the three standard streams are there.
@@ -32,10 +35,17 @@ def main() -> None:
     logging.captureWarnings(True)
     logging.getLogger("py.warnings").propagate = False
     show_crashes()
-    if not sys.argv[1:]:
+    # A shell that wants to complete a line gives it in the environment, and no arguments.
+    if not sys.argv[1:] and COMPLETION_VARIABLE not in os.environ:
         from tui.start import open_darkroom
 
         sys.exit(open_darkroom())
+    if sys.argv[1:] == ["--version"]:
+        # It takes less time than to import what reads arguments.
+        from tui.cli.version import print_version
+
+        print_version()
+        sys.exit()
     from tui.cli.program import run
 
     run()

@@ -10,6 +10,7 @@ from typer.core import TyperCommand
 
 from store.errors import RequestError, StoreError
 from store.records import Mark, Marked
+from tui.cli.completing import complete_image
 from tui.cli.options import JsonOption
 from tui.cli.run import (
     find_encoding,
@@ -46,7 +47,11 @@ class TagCommand(TyperCommand):
 def rate(
     words: Annotated[
         list[str],
-        typer.Argument(metavar="[ID]... RATING", help="Images, then 0 to 5, or none."),
+        typer.Argument(
+            metavar="[ID]... RATING",
+            help="Images, then 0 to 5, or none.",
+            autocompletion=complete_image,
+        ),
     ],
     search: SearchOption = None,
     as_json: JsonOption = False,
@@ -76,7 +81,10 @@ def _read_rating(text: str) -> int | None:
 
 
 def favourite(
-    images: Annotated[list[str] | None, typer.Argument(help="Ids or their beginnings.")] = None,
+    images: Annotated[
+        list[str] | None,
+        typer.Argument(help="Ids or their beginnings.", autocompletion=complete_image),
+    ] = None,
     search: SearchOption = None,
     is_off: Annotated[bool, typer.Option("--off", help="Favourites no longer.")] = False,
     as_json: JsonOption = False,
@@ -94,7 +102,11 @@ def favourite(
 def tag(
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[ID]... [+TAG]... [-TAG]...", help="Images, and tags to change."),
+        typer.Argument(
+            metavar="[ID]... [+TAG]... [-TAG]...",
+            help="Images, and tags to change.",
+            autocompletion=complete_image,
+        ),
     ] = None,
     add: Annotated[
         list[str] | None, typer.Option("--add", metavar="TAG", help="As +TAG; repeatable.")
@@ -146,7 +158,11 @@ def _print_tags(tags: list[tuple[str, int]], as_json: bool) -> None:
 def note(
     words: Annotated[
         list[str],
-        typer.Argument(metavar="[ID]... TEXT", help="Images, then the note; '' takes it away."),
+        typer.Argument(
+            metavar="[ID]... TEXT",
+            help="Images, then the note; '' takes it away.",
+            autocompletion=complete_image,
+        ),
     ],
     search: SearchOption = None,
     as_json: JsonOption = False,

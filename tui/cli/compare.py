@@ -13,6 +13,7 @@ from engines.bisection import TRIALS_AT_MOST, Trial
 from engines.changes import Change
 from engines.prompt_pairs import PromptPair, compare_words
 from store.errors import RequestError
+from tui.cli.completing import complete_image
 from tui.cli.file_verdicts import find_files
 from tui.cli.inputs import LIMIT_MAXIMUM, read_count
 from tui.cli.options import JsonOption
@@ -41,8 +42,8 @@ OR_A_FILE = " Or an image file with its record."
 
 
 def diff(
-    one: Annotated[str, typer.Argument(help=ONE + OR_A_FILE)],
-    other: Annotated[str, typer.Argument(help=OTHER + OR_A_FILE)],
+    one: Annotated[str, typer.Argument(help=ONE + OR_A_FILE, autocompletion=complete_image)],
+    other: Annotated[str, typer.Argument(help=OTHER + OR_A_FILE, autocompletion=complete_image)],
     as_json: JsonOption = False,
 ) -> None:
     """Print what differs between two images: status 0 when they are equal, 1 when not.
@@ -129,8 +130,8 @@ def _describe_prompt_json(pair: PromptPair) -> dict[str, Any]:
 
 
 def bisect(
-    one: Annotated[str, typer.Argument(help=ONE)],
-    other: Annotated[str, typer.Argument(help=OTHER)],
+    one: Annotated[str, typer.Argument(help=ONE, autocompletion=complete_image)],
+    other: Annotated[str, typer.Argument(help=OTHER, autocompletion=complete_image)],
     most: Annotated[
         str,
         typer.Option("--most", metavar="INTEGER", help="Make at most this many images."),

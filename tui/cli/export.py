@@ -13,6 +13,7 @@ from store.errors import RequestError, StoreError
 from store.metadata.bundle import BundleFile, write_bundle
 from store.metadata.record import name_program
 from store.records import Image
+from tui.cli.completing import complete_image
 from tui.cli.inputs import LIMIT_MAXIMUM, read_count
 from tui.cli.options import RESULT, GroupedCommand, JsonOption, SessionOption
 from tui.cli.output import (
@@ -43,7 +44,10 @@ PAGE = 200
 
 def export(
     images: Annotated[
-        list[str] | None, typer.Argument(help="Ids or their beginnings; @1 is the newest.")
+        list[str] | None,
+        typer.Argument(
+            help="Ids or their beginnings; @1 is the newest.", autocompletion=complete_image
+        ),
     ] = None,
     search: Annotated[
         str | None, typer.Option("--search", metavar="QUERY", help="All that this finds.")

@@ -25,6 +25,7 @@ from store.limits import (
 from store.records import Turn
 from store.request import MASK_COLORS, UPSCALERS, WEIGHT_METHODS, Prompt, Request
 from tui.cli import options
+from tui.cli.completing import complete_image
 from tui.cli.image_choices import ImageChoices, list_notes, plan_images, read_choices
 from tui.cli.inputs import (
     GivenImage,
@@ -271,7 +272,11 @@ def _name_flags(context: typer.Context) -> dict[str, str]:
 
 def vary(
     image: Annotated[
-        str, typer.Argument(help="An id or its beginning; @1 is the newest, seed:N of a seed.")
+        str,
+        typer.Argument(
+            help="An id or its beginning; @1 is the newest, seed:N of a seed.",
+            autocompletion=complete_image,
+        ),
     ],
     strength: Annotated[
         str,
@@ -339,7 +344,10 @@ def vary(
 def upscale(
     images: Annotated[
         list[str],
-        typer.Argument(help="Image files, or ids of the history; @1 is the newest."),
+        typer.Argument(
+            help="Image files, or ids of the history; @1 is the newest.",
+            autocompletion=complete_image,
+        ),
     ],
     factor: Annotated[
         str | None,

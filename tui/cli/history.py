@@ -14,6 +14,7 @@ import typer
 
 from store.errors import RequestError
 from store.records import Image, Verification
+from tui.cli.completing import complete_image
 from tui.cli.inputs import LIMIT_MAXIMUM, read_count
 from tui.cli.options import JsonOption, SessionOption
 from tui.cli.results import describe_image
@@ -170,7 +171,11 @@ def write_instant(seconds: float) -> str:
 
 def show(
     image: Annotated[
-        str, typer.Argument(help="An id or its beginning; @1 is the newest, seed:N of a seed.")
+        str,
+        typer.Argument(
+            help="An id or its beginning; @1 is the newest, seed:N of a seed.",
+            autocompletion=complete_image,
+        ),
     ],
     as_json: JsonOption = False,
     as_command: Annotated[
@@ -288,6 +293,7 @@ def sessions(as_json: JsonOption = False) -> None:
                             "name": row.name,
                             "updated_at": write_instant(row.updated_at),
                             "prompts": msgspec.to_builtins(row.draft.prompts),
+                            "archived": row.is_archived,
                         }
                         for row in rows
                     ]
@@ -296,7 +302,9 @@ def sessions(as_json: JsonOption = False) -> None:
             return
         for row in rows:
             text = " ".join(row.draft.prompts[0].text.split()) if row.draft.prompts else ""
-            print_line(f"{show_moment(row.updated_at)}  {row.name}  {text[:60]}".rstrip())
+            archived = "  (archived)" if row.is_archived else ""
+            moment = show_moment(row.updated_at)
+            print_line(f"{moment}  {row.name}{archived}  {text[:60]}".rstrip())
         if not rows:
             print_note("There is no session yet.")
 

@@ -11,6 +11,7 @@ import typer
 
 from store.records import Image
 from store.request import Request
+from tui.cli.completing import complete_image
 from tui.cli.inputs import read_count
 from tui.cli.options import JsonOption
 from tui.cli.run import find_encoding, open_darkroom, print_json, print_line, run_command
@@ -40,7 +41,12 @@ _ASCII = Guides("|- ", "`- ", "|  ", ">", False)
 
 
 def lineage(
-    image: Annotated[str, typer.Argument(help="An id or its beginning; @1 is the newest.")],
+    image: Annotated[
+        str,
+        typer.Argument(
+            help="An id or its beginning; @1 is the newest.", autocompletion=complete_image
+        ),
+    ],
     depth: Annotated[
         str, typer.Option("--depth", metavar="INTEGER", help="Most generations below it.")
     ] = str(DEPTH),

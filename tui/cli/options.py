@@ -19,6 +19,13 @@ from store.request import (
     UPSCALERS,
     WEIGHT_METHODS,
 )
+from tui.cli.completing import (
+    complete_engine,
+    complete_model,
+    complete_sampler,
+    complete_session,
+    complete_style,
+)
 
 START = "Initial image and mask"
 VARIATION = "Variation"
@@ -73,6 +80,7 @@ SessionOption = Annotated[
         "--session",
         metavar="NAME",
         callback=_choose_session,
+        autocompletion=complete_session,
         help="The session that it belongs to; see 'sessions'.",
         rich_help_panel=RESULT,
     ),
@@ -167,13 +175,27 @@ CfgScaleOption = Annotated[
     str | None,
     typer.Option("--cfg-scale", "-C", metavar="NUMBER", help="How closely to follow the prompts."),
 ]
-SamplerOption = Annotated[str | None, typer.Option("--sampler", "-A", help="See 'engines'.")]
-StyleOption = Annotated[str | None, typer.Option("--style-preset", "-y", help="See 'engines'.")]
+SamplerOption = Annotated[
+    str | None,
+    typer.Option("--sampler", "-A", help="See 'engines'.", autocompletion=complete_sampler),
+]
+StyleOption = Annotated[
+    str | None,
+    typer.Option("--style-preset", "-y", help="See 'engines'.", autocompletion=complete_style),
+]
 EngineOption = Annotated[
     str | None,
-    typer.Option("--engine", "-e", help="See 'engines'; the first of them if omitted."),
+    typer.Option(
+        "--engine",
+        "-e",
+        help="See 'engines'; the first of them if omitted.",
+        autocompletion=complete_engine,
+    ),
 ]
-ModelOption = Annotated[str | None, typer.Option("--model", "-m", help="What the engine runs.")]
+ModelOption = Annotated[
+    str | None,
+    typer.Option("--model", "-m", help="What the engine runs.", autocompletion=complete_model),
+]
 WidthOption = Annotated[
     str | None,
     typer.Option(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import os
 import sys
-from typing import Annotated, Protocol, TextIO, runtime_checkable
+from typing import Annotated, Any, Protocol, TextIO, runtime_checkable
 
 import typer
 
-from store.errors import SafelightError
-from tui.cli.run import end_with_error, print_note
+from store.errors import RequestError, SafelightError
+from tui.cli.commands import ProgramGroup
+from tui.cli.completing import complete_session
 
 CONTEXT_SETTINGS = {
     "help_option_names": ["-h", "--help"],
@@ -20,6 +21,7 @@ CONTEXT_SETTINGS = {
 
 app = typer.Typer(
     name="safelight",
+    cls=ProgramGroup,
     add_completion=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -30,9 +32,9 @@ app = typer.Typer(
 
 def _print_version(is_wanted: bool) -> None:
     if is_wanted:
-        from importlib.metadata import version
+        from tui.cli.version import print_version
 
-        typer.echo(f"safelight {version('safelight')}")
+        print_version()
         raise typer.Exit
 
 
@@ -43,6 +45,7 @@ def open_darkroom(
         str | None,
         typer.Option(
             "--session",
+            autocompletion=complete_session,
             metavar="NAME",
             help="The session to open, made where there is none; the last one if omitted. Before "
             "a command that has --session: that one's.",
@@ -103,68 +106,20 @@ def open_darkroom(
 def _check_session(context: typer.Context, name: str) -> None:
     """End the program where the command `name` would ignore a session that was given before it."""
     commands = getattr(context.command, "commands", {})
-    takers = [
-        known
-        for known, command in commands.items()
-        if any(parameter.name == "session" for parameter in command.params)
-    ]
-    if name not in takers:
+    if not _takes_session(commands[name]):
+        takers = [known for known, command in commands.items() if _takes_session(command)]
         has = f"These have one: {', '.join(takers)}."
         _refuse("session", name, f"The command '{name}' has no --session.", has)
 
 
+def _takes_session(command: Any) -> bool:
+    return any(parameter.name == "session" for parameter in command.params)
+
+
 def _refuse(field: str, value: str, message: str, hint: str = "") -> None:
-    from store.errors import RequestError
+    from tui.cli.run import end_with_error
 
     end_with_error(RequestError(field, value, message, hint), as_json="--json" in sys.argv)
-
-
-def register_all() -> None:
-    """Add all commands to the program."""
-    from tui.cli import (
-        account,
-        annotate,
-        bindings,
-        compare,
-        doctor,
-        engines,
-        export,
-        generate,
-        history,
-        imports,
-        lineage,
-        outcomes,
-        queue,
-        runs,
-        series,
-        serve,
-        thinning,
-        trash,
-        verify,
-    )
-
-    for family in (
-        generate,
-        verify,
-        runs,
-        series,
-        history,
-        lineage,
-        compare,
-        annotate,
-        trash,
-        export,
-        imports,
-        thinning,
-        queue,
-        outcomes,
-        engines,
-        account,
-        doctor,
-        bindings,
-        serve,
-    ):
-        family.register(app)
 
 
 @runtime_checkable
@@ -180,10 +135,11 @@ class _Complaint(Protocol):
 
 def run() -> None:
     """Parse the arguments and run; errors end with status 2 and a sentence."""
-    register_all()
     try:
         status = typer.main.get_command(app).main(standalone_mode=False)
     except typer.Abort:
+        from tui.cli.run import print_note
+
         print_note("Aborted.")
         status = 1
     except SafelightError as error:
@@ -191,6 +147,8 @@ def run() -> None:
     except Exception as error:
         if not isinstance(error, _Complaint):
             raise
+        from tui.cli.run import print_note
+
         # It quotes arguments as they came.
         error.show(said := io.StringIO())
         for line in said.getvalue().rstrip("\n").split("\n"):
@@ -201,6 +159,8 @@ def run() -> None:
 
 def _end_with_error(error: SafelightError) -> int:
     """The status for what came up outside of what a command runs, once it is told."""
+    from tui.cli.run import end_with_error
+
     try:
         end_with_error(error, as_json="--json" in sys.argv)
     except typer.Exit as end:

@@ -14,6 +14,7 @@ import typer
 from store.errors import RequestError
 from store.folder import find_data_directory
 from store.records import Job
+from tui.cli.completing import complete_job
 from tui.cli.inputs import LIMIT_MAXIMUM, read_count
 from tui.cli.options import JsonOption
 from tui.cli.run import open_darkroom, print_json, print_line, print_note, run_command
@@ -28,7 +29,12 @@ from tui.words import (
     write_ordinal,
 )
 
-JobArgument = Annotated[str, typer.Argument(help="A job's id or its beginning; 'jobs' lists them.")]
+JobArgument = Annotated[
+    str,
+    typer.Argument(
+        help="A job's id or its beginning; 'jobs' lists them.", autocompletion=complete_job
+    ),
+]
 
 
 def jobs(
@@ -96,7 +102,10 @@ def _describe_job(row: Job) -> dict[str, Any]:
 
 def cancel(
     job: Annotated[
-        str | None, typer.Argument(help="A job's id or its beginning; 'jobs' lists them.")
+        str | None,
+        typer.Argument(
+            help="A job's id or its beginning; 'jobs' lists them.", autocompletion=complete_job
+        ),
     ] = None,
     is_all: Annotated[
         bool, typer.Option("--all", help="All that waits and runs, runs of verifications too.")
@@ -157,12 +166,22 @@ def resume() -> None:
 
 def move(
     jobs: Annotated[
-        list[str], typer.Argument(help="Ids of jobs that wait, or their beginnings, in order.")
+        list[str],
+        typer.Argument(
+            help="Ids of jobs that wait, or their beginnings, in order.",
+            autocompletion=complete_job,
+        ),
     ],
     is_first: Annotated[bool, typer.Option("--first", help="They come next.")] = False,
     is_last: Annotated[bool, typer.Option("--last", help="They come behind all others.")] = False,
     before: Annotated[
-        str | None, typer.Option("--before", metavar="JOB", help="They come before this one.")
+        str | None,
+        typer.Option(
+            "--before",
+            metavar="JOB",
+            help="They come before this one.",
+            autocompletion=complete_job,
+        ),
     ] = None,
 ) -> None:
     """Change the order in which jobs are made."""

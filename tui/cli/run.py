@@ -32,6 +32,9 @@ T = TypeVar("T")
 
 LOOK_AGAIN_SECONDS = 0.5
 
+QUICK_SECONDS = 2.0
+"""For how long the end of jobs is looked for more often: a short one is told at once."""
+
 EXIT_DIFFERENT = 1
 EXIT_ERROR = 2
 
@@ -192,7 +195,7 @@ async def wait_for_jobs(darkroom: Darkroom, jobs: list[Job]) -> list[Job]:
 
     try:
         with _show_progress(jobs) as update:
-            async for _ in darkroom.watch():
+            async for _ in darkroom.watch(quickly=QUICK_SECONDS):
                 jobs = await waiting.read(look)
                 update(jobs)
                 if all(job.state.is_final for job in jobs):

@@ -13,6 +13,7 @@ from rich.filesize import decimal
 from store.errors import RequestError
 from store.records import Image, Job
 from tui.cli.chosen_images import choose_images, iterate_images, list_numbers
+from tui.cli.completing import complete_image
 from tui.cli.options import JsonOption
 from tui.cli.run import (
     EXIT_DIFFERENT,
@@ -33,7 +34,10 @@ AT_ONCE = 20
 """Most images that are made again side by side in the queue, so that others get their turn."""
 
 ImagesArgument = Annotated[
-    list[str] | None, typer.Argument(help="Ids or their beginnings; @1 is the newest.")
+    list[str] | None,
+    typer.Argument(
+        help="Ids or their beginnings; @1 is the newest.", autocompletion=complete_image
+    ),
 ]
 
 

@@ -11,6 +11,7 @@ import typer
 from store.errors import RequestError
 from store.records import Emptying, Mark
 from tui.cli.annotate import say_mark
+from tui.cli.completing import complete_image
 from tui.cli.history import describe_row
 from tui.cli.options import JsonOption
 from tui.cli.run import open_darkroom, print_json, print_line, print_note, run_command
@@ -24,7 +25,10 @@ _LISTED = 200
 
 
 def trash(
-    images: Annotated[list[str] | None, typer.Argument(help="Ids or their beginnings.")] = None,
+    images: Annotated[
+        list[str] | None,
+        typer.Argument(help="Ids or their beginnings.", autocompletion=complete_image),
+    ] = None,
     is_putting_back: Annotated[
         bool, typer.Option("--put-back", help="Out of the trash again.")
     ] = False,

@@ -10,6 +10,7 @@ import typer
 from store.errors import RequestError
 from store.records import Image, Job, Verification
 from tui.cli.chosen_images import choose_images
+from tui.cli.completing import complete_image
 from tui.cli.file_verdicts import SignersOption, find_files, verify_files
 from tui.cli.options import JsonOption, OutputOption
 from tui.cli.output import (
@@ -34,7 +35,10 @@ from tui.saving import make_folder
 def regenerate(
     images: Annotated[
         list[str],
-        typer.Argument(help="Ids or their beginnings; @1 is the newest, seed:N of a seed."),
+        typer.Argument(
+            help="Ids or their beginnings; @1 is the newest, seed:N of a seed.",
+            autocompletion=complete_image,
+        ),
     ],
     output: OutputOption = None,
     name: NameOption = DEFAULT_PATTERN,
@@ -71,7 +75,8 @@ def verify(
         list[str] | None,
         typer.Argument(
             help="Ids or their beginnings; @1 is the newest, seed:N of a seed. Or files with a "
-            "record in them, and bundles."
+            "record in them, and bundles.",
+            autocompletion=complete_image,
         ),
     ] = None,
     is_all: Annotated[bool, typer.Option("--all", help="Every image.")] = False,

@@ -51,6 +51,12 @@ class DraftEditor:
         self._redo: list[Undoable] = []
         self.session: str | None = None
 
+    def begin(self, session: str) -> None:
+        """Go on with the draft of another session: nothing of the one before can be undone."""
+        if self.session is not None and session != self.session:
+            self._undo, self._redo = [], []
+        self.session = session
+
     @property
     def draft(self) -> Draft:
         """The draft as it is now."""
@@ -431,6 +437,12 @@ def read_cursor(draft: Draft) -> tuple[int, int] | None:
     """Line and column of the cursor in the open text, None when they are not known."""
     line, column = draft.place.get("line"), draft.place.get("column")
     return (line, column) if isinstance(line, int) and isinstance(column, int) else None
+
+
+def read_moment(draft: Draft) -> int | None:
+    """When the end of a job was seen last, in seconds of 1970; None where none was."""
+    looked = draft.place.get("looked")
+    return looked if isinstance(looked, int) and not isinstance(looked, bool) else None
 
 
 def take_settings(draft: Draft) -> Draft:

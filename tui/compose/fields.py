@@ -59,7 +59,8 @@ class Context(msgspec.Struct, frozen=True):
 class Field:
     """A parameter as a row of the compose screen. As it stands, its value is one of `choices`.
 
-    `label` is what the screen calls it. `request_names` are the ends of the dotted names in a
+    `label` is what the screen calls it, `meaning` what it is, for who reads it for the first time.
+    `request_names` are the ends of the dotted names in a
     `RequestError` that are about it. `part` names, in words, the part of the draft that
     resetting leaves out. `is_choice`: chosen from a list, never typed. `is_file`: it holds an
     image file, which a screen of its own fills.
@@ -69,6 +70,7 @@ class Field:
     """
 
     name: ClassVar[str]
+    meaning: ClassVar[str]
     attribute: ClassVar[str]
     owner: ClassVar[str] = ""
     part: ClassVar[str] = ""
@@ -280,6 +282,7 @@ class Seed(SeedNumber):
     """The seed of the next image."""
 
     name = "seed"
+    meaning = "the number that the noise is drawn from; the same one makes the same image"
     request_names = ("seed",)
 
     def range(self, context: Context) -> str:
@@ -292,6 +295,7 @@ class Steps(Number):
     """How many steps the sampler takes."""
 
     name = "steps"
+    meaning = "how many times the noise is made less"
     attribute = "steps"
     request_names = ("steps",)
     is_whole = True
@@ -306,6 +310,7 @@ class CfgScale(Number):
     """How strongly the prompts guide."""
 
     name = "cfg"
+    meaning = "how strongly the prompts guide each step (cfg scale)"
     attribute = "cfg_scale"
     request_names = ("cfg_scale",)
     follows_engine = True
@@ -324,6 +329,7 @@ class Sampler(ChoiceField):
     """The sampler."""
 
     name = "sampler"
+    meaning = "how each step is taken"
     attribute = "sampler"
     request_names = ("sampler",)
     follows_engine = True
@@ -355,6 +361,7 @@ class Size(Field):
     """Width and height in pixels: typed, or turned through the ones that are offered."""
 
     name = "size"
+    meaning = "width and height in pixels"
     request_names = ("width", "height", "size")
     follows_engine = True
 
@@ -394,6 +401,7 @@ class Images(Number):
     """How many images a run makes. No engine has a default for it."""
 
     name = "images"
+    meaning = "how many are made in one go, each with a seed of its own"
     attribute = "images"
     request_names = ("images",)
     is_whole = True
@@ -411,6 +419,7 @@ class Style(ChoiceField):
     """The style preset, or none."""
 
     name = "style"
+    meaning = "a preset of the engine that goes with the prompts"
     attribute = "style_preset"
     request_names = ("style_preset",)
     follows_engine = True
@@ -429,6 +438,7 @@ class Engine(ChoiceField):
     """The engine."""
 
     name = "engine"
+    meaning = "what makes the images: on this machine, or a service"
     attribute = "engine"
     request_names = ("engine",)
 
@@ -445,6 +455,7 @@ class Model(ChoiceField):
     """The model."""
 
     name = "model"
+    meaning = "the weights that the engine draws with"
     attribute = "model"
     request_names = ("model",)
     follows_engine = True
@@ -470,6 +481,7 @@ class InitialImageFile(ImageFile):
     """The image to start from."""
 
     name = "from"
+    meaning = "the image that the next ones are drawn over (img2img)"
     owner = "initial_image"
     part = "initial image"
     request_names = ("initial_image",)
@@ -490,6 +502,7 @@ class StartSchedule(Share):
     """Where the schedule starts. The end is never above it, so it comes down with it."""
 
     name = "start"
+    meaning = "how much of it is noise at first: 0 keeps the image, 1 ignores it"
     owner = "initial_image"
     attribute = "start_schedule"
     request_names = ("start_schedule",)
@@ -513,6 +526,7 @@ class EndSchedule(Share):
     """Where the schedule ends, at most at its start."""
 
     name = "end"
+    meaning = "how much of it is noise at last: above 0 the last steps are left out"
     owner = "initial_image"
     attribute = "end_schedule"
     request_names = ("end_schedule",)
@@ -533,6 +547,7 @@ class MaskFile(ImageFile):
     """Which part of the initial image is made anew. Every initial image may have one."""
 
     name = "mask"
+    meaning = "which part of the initial image is made anew (inpainting)"
     owner = "mask"
     part = "mask"
     request_names = ("mask",)
@@ -554,6 +569,7 @@ class Replaces(MaskChoice):
     """The colour of the mask where the image is made anew."""
 
     name = "replaces"
+    meaning = "the colour of the mask where the image is made anew"
     attribute = "replaces"
     values = ("black", "white")
 
@@ -567,6 +583,7 @@ class Area(MaskChoice):
     """What lies in the masked area before the first step."""
 
     name = "area"
+    meaning = "what lies in that part before the first step"
     attribute = "area_init"
     values = ("original", "random", "zero")
 
@@ -580,6 +597,7 @@ class VariationSeed(SeedNumber):
     """The second seed, whose noise is blended into the first one's."""
 
     name = "vary"
+    meaning = "a second seed, some of whose noise is mixed in"
     owner = "variation"
     part = "second seed"
     request_names = ("variation", "variation.seed")
@@ -598,6 +616,7 @@ class VariationStrength(Share):
     """How much of the second seed's noise is blended in."""
 
     name = "strength"
+    meaning = "how much of the second seed is mixed in"
     owner = "variation"
     attribute = "strength"
     request_names = ("variation.strength",)

@@ -99,6 +99,7 @@ class ImagePanel(Vertical, can_focus=True):
         "image.verify",
         "image.back",
         "image.start",
+        "help",
         "image.vary",
         "image.enlarge",
         "image.regenerate",

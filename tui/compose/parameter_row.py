@@ -40,7 +40,6 @@ class ParameterRow(Horizontal):
 
     def compose(self) -> ComposeResult:
         """The line; the hint beside an open field comes with it."""
-        self._glyphs = get_display(self.app).glyphs
         yield self._line
 
     def show(
@@ -48,6 +47,7 @@ class ParameterRow(Horizontal):
     ) -> None:
         """Show the field's value in `context`, dots while there is none."""
         self._has_hint = has_hint
+        self._glyphs = get_display(self.app).glyphs
         marker = self._glyphs.cursor if is_current else " "
         self._label = Content.assemble(
             (marker, "$role-focus" if has_focus else "$role-line"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import msgspec
@@ -11,8 +11,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal, Vertical, VerticalScroll
 from textual.content import Content
+from textual.geometry import Region
 from textual.message import Message
 from textual.reactive import var
+from textual.widget import AwaitMount
 from textual.widgets import Input
 
 from engines.capabilities import Capabilities
@@ -42,6 +44,9 @@ from tui.widgets.picture import Picture
 
 LEFT_ROWS = 5
 """Fields in the left column where there are two."""
+
+ORIGIN_LEFT = ("from", "start", "end")
+ORIGIN_RIGHT = ("mask", "replaces", "area")
 
 
 class ParameterList(Reasoned, VerticalScroll, can_focus=True, inherit_bindings=False):
@@ -101,23 +106,37 @@ class ParameterList(Reasoned, VerticalScroll, can_focus=True, inherit_bindings=F
         self._rows = {field.name: ParameterRow(field) for field in ALL_FIELDS}
         self._note = Cell(id="parameter-note")
         self._picture = Picture(id="origin-picture")
+        self._origin: Horizontal | None = None
+        self._variation: Container | None = None
+        self._mounting: AwaitMount | None = None
 
     def compose(self) -> ComposeResult:
         """The rows, and a line for the chosen one's range where they stand in two columns."""
-        rows = self._rows
-        base = [rows[field.name] for field in FIELDS]
-        with Container(id="columns", classes="pair"):
-            yield Vertical(*base[:LEFT_ROWS], classes="column")
-            yield Vertical(*base[LEFT_ROWS:], classes="column")
-        with Horizontal(id="origin"):
-            with Container(classes="pair"):
-                yield Vertical(rows["from"], rows["start"], rows["end"], classes="column")
-                yield Vertical(rows["mask"], rows["replaces"], rows["area"], classes="column")
-            yield self._picture
-        with Container(classes="pair"):
-            yield Vertical(rows["vary"], classes="column")
-            yield Vertical(rows["strength"], classes="column")
+        names = [field.name for field in FIELDS]
+        yield self._pair(names[:LEFT_ROWS], names[LEFT_ROWS:], id="columns")
         yield self._note
+
+    def _pair(self, left: Sequence[str], right: Sequence[str], id: str | None = None) -> Container:  # noqa: A002
+        """The rows of these fields in two columns, or below each other."""
+        columns = (
+            Vertical(*(self._rows[name] for name in names), classes="column")
+            for names in (left, right)
+        )
+        return Container(*columns, id=id, classes="pair")
+
+    def _mount_parts(self, names: Sequence[str]) -> None:
+        """Have rows for what few drafts have: an initial image, a variation.
+
+        They are not there before, as each takes time of the first paint.
+        """
+        if self._origin is None and not set(names).isdisjoint((*ORIGIN_LEFT, *ORIGIN_RIGHT)):
+            pair = self._pair(ORIGIN_LEFT, ORIGIN_RIGHT)
+            self._origin = Horizontal(pair, self._picture, id="origin")
+            # Above the variation, wherever that is there first.
+            self._mounting = self.mount(self._origin, after="#columns")
+        if self._variation is None and not set(names).isdisjoint(("vary", "strength")):
+            self._variation = self._pair(["vary"], ["strength"])
+            self._mounting = self.mount(self._variation, before=self._note)
 
     def on_mount(self) -> None:
         """Show the fields that are always there."""
@@ -170,6 +189,7 @@ class ParameterList(Reasoned, VerticalScroll, can_focus=True, inherit_bindings=F
         """Only the rows that the draft has, and room for them."""
         shown = FIELDS if self.context is None else list_fields(self.context.draft)
         names = [field.name for field in shown]
+        self._mount_parts(names)
         for name, row in self._rows.items():
             if row.display != (name in names):
                 row.display = name in names
@@ -220,6 +240,14 @@ class ParameterList(Reasoned, VerticalScroll, can_focus=True, inherit_bindings=F
         for name, row in self._rows.items():
             if event.widget is not None and row in event.widget.ancestors_with_self:
                 self.choose_field(get_field(name))
+
+    def list_regions(self) -> list[tuple[Field, Region]]:
+        """The fields in sight, and where they are on the screen."""
+        return [
+            (row.field, row.region)
+            for row in self._rows.values()
+            if row.display and self.display and self.region.contains_region(row.region)
+        ]
 
     # What can be done
 
@@ -298,6 +326,8 @@ class ParameterList(Reasoned, VerticalScroll, can_focus=True, inherit_bindings=F
         field = self.field
         self._editor.set_place(typing="value")
         self._editor.set_pending(_name_pending(field), text)
+        if self._mounting is not None:
+            await self._mounting
         opened = await self._rows[field.name].open(text)
         if is_old:
             opened.mark()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from typing import ClassVar
 
+import msgspec
 from textual import events, on, work
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
@@ -23,9 +25,12 @@ from tui.compose.earlier import EarlierScreen, Walk
 from tui.compose.editors import Accepted, Left, OtherWanted
 from tui.compose.fields import parse_weight
 from tui.compose.prompt_row import PromptReader, PromptRow
+from tui.compose.stack_text import read_stack, write_stack
 from tui.darkroom import Darkroom
+from tui.external_editor import edit_text
 from tui.keys import Reasoned, Said, bind_cursor, bind_steps
 from tui.terminal.detect import get_display
+from tui.text import clean_paste
 from tui.words import write_weight
 
 PROMPTS_MAXIMUM = 64
@@ -87,6 +92,22 @@ class PromptStack(Reasoned, VerticalScroll, can_focus=True, inherit_bindings=Fal
             show=False,
             id="prompt.earlier",
         ),
+        Binding(
+            "f4",
+            "edit_outside",
+            "editor",
+            tooltip="Edit the prompt in your own editor, $VISUAL or $EDITOR; while typing too",
+            show=False,
+            id="prompt.editor",
+        ),
+        Binding(
+            "E",
+            "edit_stack",
+            "stack in editor",
+            tooltip="Edit the whole stack with its weights in your own editor",
+            show=False,
+            id="prompt.stack_editor",
+        ),
         Binding("D", "duplicate", "duplicate", tooltip="Duplicate the prompt", id="prompt.copy"),
         Binding(
             "equals_sign",
@@ -113,12 +134,14 @@ class PromptStack(Reasoned, VerticalScroll, can_focus=True, inherit_bindings=Fal
         self._darkroom = darkroom
         self._full = FULL_WEIGHT
         self._reader: PromptReader | None = None
-        self._read_for: tuple[str, str | None, int | None] | None = None
+        self._has_text = False
+        self._read_for: tuple[str, str | None, int | None, bool] | None = None
         self._text_before = Draft()
         self._is_new = False
         self._opened_text: str | None = None
         self._walk: Walk | None = None
         self._typed_for: str | None = None
+        self._refused = ""
         self._lock = asyncio.Lock()
 
     async def on_mount(self) -> None:
@@ -139,6 +162,7 @@ class PromptStack(Reasoned, VerticalScroll, can_focus=True, inherit_bindings=Fal
 
     def watch_prompts(self, before: tuple[DraftPrompt, ...], now: tuple[DraftPrompt, ...]) -> None:
         """Other prompts: show them, with more or fewer rows where it takes them."""
+        self._load_reader()
         if not self.is_mounted:
             return
         if len(before) == len(now):
@@ -197,15 +221,25 @@ class PromptStack(Reasoned, VerticalScroll, can_focus=True, inherit_bindings=Fal
         known = self.capabilities
         if known is None:
             return
-        wanted = (self.settings.engine, self.settings.style_preset, known.token_limit)
+        # The vocabulary is large: it is there from the first letter on.
+        self._has_text = self._has_text or any(prompt.text for prompt in self.prompts)
+        wanted = (
+            self.settings.engine,
+            self.settings.style_preset,
+            known.token_limit,
+            self._has_text,
+        )
         if wanted != self._read_for:
             self._read_for = wanted
             self._make_reader(*wanted)
 
     @work(group="reader", exclusive=True)
-    async def _make_reader(self, engine: str, style: str | None, limit: int | None) -> None:
+    async def _make_reader(
+        self, engine: str, style: str | None, limit: int | None, has_text: bool
+    ) -> None:
+        make = functools.partial(PromptReader, reads_text=has_text)
         try:
-            reader = await asyncio.to_thread(PromptReader, self._darkroom, engine, style, limit)
+            reader = await asyncio.to_thread(make, self._darkroom, engine, style, limit)
         except SafelightError:
             return  # The engine says what is wrong with its files when it is asked for an image.
         self._reader = reader
@@ -300,6 +334,47 @@ class PromptStack(Reasoned, VerticalScroll, can_focus=True, inherit_bindings=Fal
     async def action_edit(self) -> None:
         """Type in the prompt under the cursor."""
         await self.edit()
+
+    async def action_edit_outside(self) -> None:
+        """Hand the prompt, or what is typed in it, to the person's editor."""
+        row = self.open_row
+        if row is not None and row.editor is None:
+            await self.settle()
+            row = None
+        index = self.row
+        before = self.prompts[index].text if row is None or not row.editor else row.editor.text
+        try:
+            text = clean_paste(edit_text(self.app, before, "prompt.txt"))
+        except RequestError as error:
+            self.post_message(Said(str(error)))
+            return
+        if row is not None and row.editor is not None:
+            row.editor.put_text(text)
+        elif text != before:
+            changed = drafts.change_prompt(self._editor.draft, index, text=text)
+            self._editor.change(changed, f"editing prompt {index + 1}")
+
+    async def action_edit_stack(self) -> None:
+        """Hand the whole stack to the person's editor; what is wrong there is given back to it."""
+        await self.settle()
+        known = self.capabilities
+        limit = PROMPTS_MAXIMUM if known is None else known.prompt_limit
+        before = self._refused or write_stack(self.prompts)
+        try:
+            text = edit_text(self.app, before, "stack.txt")
+            self._refused = text
+            prompts = read_stack(text, limit)
+        except RequestError as error:
+            again = " E goes on with it." if self._refused else ""
+            self.post_message(Said(f"{error}{again}"))
+            return
+        self._refused = ""
+        prompts = tuple(
+            msgspec.structs.replace(prompt, text=clean_paste(prompt.text)) for prompt in prompts
+        )
+        draft = self._editor.draft
+        self._editor.change(msgspec.structs.replace(draft, prompts=prompts), "editing the stack")
+        self.choose_row(self.row)
 
     # Earlier prompts
 

@@ -14,10 +14,12 @@ from textual.filter import ANSIToTruecolor, LineFilter
 from textual.message import Message
 from textual.reactive import reactive, var
 from textual.strip import Strip
+from textual.timer import Timer
 from textual.widget import Widget
 
 from store.errors import SafelightError
 from store.records import Image
+from tui.compose.image import Making
 from tui.darkroom import Darkroom
 from tui.diff import describe_change
 from tui.terminal.detect import get_display
@@ -27,6 +29,10 @@ from tui.words import ROLES, find_certainty, mark_verdict, write_seed
 from tui.work import start_work
 
 _LABEL_ROWS = 2
+_THUMBNAIL_LEAST = 2
+_REST_SECONDS = 0.15
+"""How long the cursor rests on an image before it is shown: a held key sends none in between."""
+
 _FRAME_LEAST = 16
 _SEED_WIDTH = 13
 _GAP = 2
@@ -36,9 +42,10 @@ _FAR = 1_000_000
 class RecentStrip(Widget, can_focus=True):
     """Recent images side by side: thumbnail, verdict mark and seed, what changed.
 
-    With fewer than 4 rows the thumbnails are left out, with one row also the changes.
-    `left`, `right`, `home`, `end` choose, `enter` or a click posts `ImageChosen`. `is_read`: the
-    history was read, so that without images there is none.
+    With fewer than 3 rows the thumbnails are left out, with fewer than 5 the changes.
+    `left`, `right`, `home`, `end` choose, and what the cursor rests on posts `ImageChosen`, at once
+    by `enter` or a click. The image of `making` is marked: it is the one that is shown.
+    `is_read`: the history was read, so that without images there is none.
     """
 
     DEFAULT_CSS = """
@@ -79,14 +86,17 @@ class RecentStrip(Widget, can_focus=True):
         "recent.choose",
         "image.verify",
         "image.start",
+        "help",
         "image.vary",
         "image.enlarge",
         "image.regenerate",
     )
 
     images: var[tuple[Image, ...]] = var(())
+    making: var[Making] = var(Making)
     is_read = reactive(False)
     cursor = reactive(0)
+    shown_id = reactive("")
 
     class ImageChosen(Message):
         """The person wants to look at this image."""
@@ -103,6 +113,7 @@ class RecentStrip(Widget, can_focus=True):
         self._thumbnails = Thumbnails(darkroom)
         self._labels: list[str] = []
         self._first = 0
+        self._rest: Timer | None = None
 
     @property
     def chosen(self) -> Image | None:
@@ -137,14 +148,21 @@ class RecentStrip(Widget, can_focus=True):
     # Geometry
 
     @property
+    def _label_rows(self) -> int:
+        """Two lines below each thumbnail, one where there is little room."""
+        height = self.content_size.height
+        return min(height, _LABEL_ROWS if height not in (3, 4) else 1)
+
+    @property
     def _thumbnail_rows(self) -> int:
-        rows = self.content_size.height - _LABEL_ROWS
-        return rows if rows >= 2 and get_display(self.app).image_protocol != "none" else 0
+        rows = self.content_size.height - self._label_rows
+        has_images = get_display(self.app).image_protocol != "none"
+        return rows if rows >= _THUMBNAIL_LEAST and has_images else 0
 
     @property
     def _frame_width(self) -> int:
-        if self.content_size.height < _LABEL_ROWS:
-            return _SEED_WIDTH + _GAP
+        if self._label_rows < _LABEL_ROWS:
+            return max(_SEED_WIDTH, 2 * self._thumbnail_rows) + _GAP
         return max(_FRAME_LEAST, 2 * self._thumbnail_rows) + _GAP
 
     @property
@@ -182,11 +200,29 @@ class RecentStrip(Widget, can_focus=True):
         """Move the cursor, as far as the strip goes."""
         self.cursor = max(0, min(len(self.images) - 1, self.cursor + places))
 
+    def watch_making(self) -> None:
+        """Mark the image that is shown."""
+        self.shown_id = "" if self.making.image is None else self.making.image.id
+
+    def on_focus(self) -> None:
+        """Begin at the image that is shown."""
+        ids = [image.id for image in self.images]
+        if self.shown_id in ids:
+            self.cursor = ids.index(self.shown_id)
+
     def watch_cursor(self) -> None:
-        """Keep the cursor in sight."""
+        """Keep the cursor in sight, and show its image when it rests."""
         self._keep_in_sight()
         self._start_drawing()
         self.post_message(self.CursorMoved())
+        if self.is_mounted and self.has_focus:
+            if self._rest is not None:
+                self._rest.stop()
+            self._rest = self.set_timer(_REST_SECONDS, self._show_rested)
+
+    def _show_rested(self) -> None:
+        if self.has_focus and self.chosen is not None and self.chosen.id != self.shown_id:
+            self.action_choose()
 
     def action_choose(self) -> None:
         """Post the image under the cursor."""
@@ -250,7 +286,10 @@ class RecentStrip(Widget, can_focus=True):
         seed_style = style
         if is_cursor:
             seed_style = style + self.get_component_rich_style("strip--cursor", partial=True)
-        pointer = ("›" if self._has_unicode else ">") if is_cursor else " "
+        glyphs = get_display(self.app).glyphs
+        pointer = glyphs.chosen if image.id == self.shown_id else " "
+        if is_cursor:
+            pointer = "›" if self._has_unicode else ">"
         return [
             Segment(pointer, seed_style),
             Segment(sign, style + self.get_component_rich_style(role, partial=True)),

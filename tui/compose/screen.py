@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -23,7 +26,15 @@ from store.errors import NotFound, RequestError, SafelightError
 from store.records import Draft, DraftPrompt, Image, Job, JobState, Purpose, Session
 from tui.compose import draft as drafts
 from tui.compose.derive import InitialImages
-from tui.compose.draft import DraftEditor, Parts, read_cursor, read_place, read_row, take_settings
+from tui.compose.draft import (
+    DraftEditor,
+    Parts,
+    read_cursor,
+    read_moment,
+    read_place,
+    read_row,
+    take_settings,
+)
 from tui.compose.dropped import AS_INITIAL_IMAGE, AS_TEXT, DroppedFiles
 from tui.compose.editors import Dropped
 from tui.compose.fields import FIELDS, Field, find_field, get_field, list_fields
@@ -34,15 +45,25 @@ from tui.compose.mismatch import Comparator, Mismatch
 from tui.compose.parameters import ParameterList, read_field
 from tui.compose.prompts import PromptStack
 from tui.compose.recent import RecentStrip
+from tui.compose.tabs import PartTabs
 from tui.darkroom import Darkroom
 from tui.dialogs import ChoiceScreen, PathScreen
 from tui.image_screen import NO_IMAGE, ImageScreen
+from tui.jump import Jump
 from tui.keys import is_typing, list_active
+from tui.palette import Command
 from tui.paths import list_files, parse_dropped
 from tui.terminal.detect import get_display
 from tui.text import shorten_middle
 from tui.widgets.key_line import KeyLine
-from tui.words import count_things, describe_cancelled, describe_open, describe_purpose
+from tui.words import (
+    count_things,
+    describe_cancelled,
+    describe_ends,
+    describe_open,
+    describe_purpose,
+    find_certainty,
+)
 from tui.work import start_work
 
 PARTS = ("prompts", "parameters", "image", "recent")
@@ -121,6 +142,14 @@ class ComposeScreen(ImageScreen):
         ),
         Binding("h", "open_history", "history", tooltip="Open the history", id="history"),
         Binding("j", "open_jobs", "jobs", tooltip="Open the list of jobs", id="jobs"),
+        Binding(
+            "O",
+            "open_sessions",
+            "sessions",
+            tooltip="Open another session, or begin, rename, duplicate, archive one",
+            show=False,
+            id="sessions",
+        ),
         Binding(
             "u",
             "undo",
@@ -214,6 +243,9 @@ class ComposeScreen(ImageScreen):
     class HistoryWanted(Message):
         """The history shall be shown."""
 
+    class SessionsWanted(Message):
+        """The sessions shall be shown."""
+
     class JobsWanted(Message):
         """The jobs shall be shown."""
 
@@ -224,6 +256,8 @@ class ComposeScreen(ImageScreen):
         keymap: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(darkroom, session)
+        # Now nothing stands on the screen that would have to be styled again.
+        self.add_class(f"-part-{PARTS[0]}", update=False)
         self._keymap = keymap or {}
         self.editor = DraftEditor(self, darkroom)
         self._initial_images = InitialImages(self.editor, darkroom)
@@ -240,6 +274,7 @@ class ComposeScreen(ImageScreen):
         self._is_field_left = False
         self._update_lock = asyncio.Lock()
         self._header = HeaderLine(id="header")
+        self._tabs = PartTabs(PARTS, id="tabs")
         self._stack = PromptStack(self.editor, darkroom, id="prompts")
         self._parameters = ParameterList(self.editor, darkroom, id="parameters")
         self._panel = ImagePanel(darkroom, id="image")
@@ -251,6 +286,7 @@ class ComposeScreen(ImageScreen):
     def compose(self) -> ComposeResult:
         """Header, desk, recent strip, keys."""
         yield self._header
+        yield self._tabs
         with Horizontal(id="desk"):
             with Vertical(id="editors"):
                 yield self._stack.data_bind(
@@ -266,14 +302,13 @@ class ComposeScreen(ImageScreen):
                     ComposeScreen.field,
                 )
             yield self._panel.data_bind(ComposeScreen.making, ComposeScreen.mismatch)
-        self._strip.data_bind(ComposeScreen.images)
+        self._strip.data_bind(ComposeScreen.images, ComposeScreen.making)
         yield self._recent
         yield self._keys
 
     async def on_mount(self) -> None:
         """Show an empty draft at once, at the first launch open for typing."""
         self.set_class(not get_display(self.app).has_unicode, "-ascii")
-        self._show_part(PARTS[0])
         self._show_header()
         # Drafts are written in a thread; what became of the last one comes with no key.
         self.set_interval(PLACE_SECONDS, self._look_at_place)
@@ -400,20 +435,43 @@ class ComposeScreen(ImageScreen):
         hints = list_active(self, self._keymap)
         return any(event.key in hint.keys and hint.node is not self.focused for hint in hints)
 
-    async def restore(self, session: Session) -> None:
+    async def restore(self, session: Session, glanced: Session | None = None) -> None:
         """Put the session's draft on the screen, and the person where it says; it is ready then.
 
-        What was typed before the session was known comes with it.
+        What was typed before the session was known comes with it. `glanced` is what is shown
+        already, and was changed by now where somebody typed.
         """
+        is_shown = glanced is not None and glanced.name == session.name
+        if glanced is not None and is_shown and session.draft != glanced.draft:
+            # Somebody else changed it in between: nothing is lost if nothing was typed here.
+            is_shown = self._has_typed(glanced)
+            if is_shown:
+                self.darkroom.expect_draft(session.name, glanced.draft)
+        if is_shown:
+            self.darkroom.save_draft(session.name, self.draft)
+            self.show_capabilities()
+        else:
+            await self.show_session(session)
+        await self._pass_over_past()
+        self.is_ready = True
+        self._compare()
+        await self._tell_ended(read_moment(self.draft))
+
+    def _has_typed(self, glanced: Session) -> bool:
+        """Whether what a person says is other than it was at a glance."""
+        shown = drafts.show_seed(glanced.draft)
+        return (self.draft.prompts, self.draft.pending) != (shown.prompts, shown.pending)
+
+    async def show_session(self, session: Session) -> None:
+        """Put the session's draft on the screen, and the person where it says."""
         draft = session.draft
         if self.editor.session is None:
             draft = drafts.merge_typed_ahead(draft, self.draft)
         self.session = session.name
         self.making = Making()
-        await self._pass_over_past()
         await self._stack.close_fields()
         await self._parameters.close_fields()
-        self.editor.session = session.name
+        self.editor.begin(session.name)
         self.editor.change(drafts.show_seed(draft))
         self.show_capabilities()
         draft = self.draft
@@ -430,8 +488,14 @@ class ComposeScreen(ImageScreen):
                 await self._stack.open_weight(weight)
             case "value" if value is not None:
                 await self._parameters.open(value)
-        self.is_ready = True
-        self._compare()
+
+    async def _tell_ended(self, since: int | None) -> None:
+        """Say what became of jobs while nobody looked."""
+        if since is None:
+            return
+        ended = await self.darkroom.count_ended(since)
+        if ended.made or ended.verified or ended.failed:
+            self.say(f"While you were away: {describe_ends(ended)}; j lists them.")
 
     async def _pass_over_past(self) -> None:
         """Let what failed before stand in the list of jobs: the last image is shown."""
@@ -446,6 +510,7 @@ class ComposeScreen(ImageScreen):
         if self.focused is None:
             await self._stack.edit()
         self.is_ready = True
+        self._show_header()
 
     def show_capabilities(self) -> None:
         """Show what the engines accept, now that it is known."""
@@ -467,7 +532,10 @@ class ComposeScreen(ImageScreen):
             chosen = await self._find_chosen()
             # What runs of verifications do in between says nothing of what a person asked for.
             if not newest or not newest[0].is_background:
-                self._newest = newest[0] if newest else None
+                before, self._newest = self._newest, newest[0] if newest else None
+                if self.is_ready and self._newest != before:
+                    # What has ended until now was seen.
+                    self.editor.set_place(looked=math.ceil(time.time()))
             self._show_making(jobs, chosen)
             status = await self.darkroom.get_worker_status()
             is_paused = await self.darkroom.is_queue_paused()
@@ -589,7 +657,66 @@ class ComposeScreen(ImageScreen):
         except SafelightError as error:
             await self.fail(error)
 
+    def list_leading(self) -> list[str]:
+        """What a person wants next with the shown image, beside making one."""
+        image = self.making.image
+        always = ["generate", "help"]
+        if image is None or self.making.jobs or not self.is_ready:
+            return always
+        if self.mismatch.change:
+            return [*always, "seed.again", "prompt.less", "image.save"]
+        wanted = [] if find_certainty(image).verdict else ["image.verify"]
+        wanted += ["image.compare"] if len(self.images) > 1 else []
+        return [*always, *wanted, "image.save", "prompt.less"]
+
+    def watch_mismatch(self) -> None:
+        """Other keys are wanted next."""
+        self.refresh_bindings()
+
+    def list_jumps(self) -> list[Jump]:
+        """Each prompt and each parameter, the image and the recent ones."""
+        found = [
+            Jump(row.region, partial(self._go_to_prompt, index))
+            for index, row in enumerate(self._stack.rows)
+            if self._stack.display and self._stack.region.overlaps(row.region)
+        ]
+        found += [
+            Jump(region, partial(self._go_to_field, field))
+            for field, region in self._parameters.list_regions()
+        ]
+        found += [
+            Jump(part.region, partial(self.focus_part, name))
+            for name, part in (("image", self._panel), ("recent", self._recent))
+            if part.display and part.region.area
+        ]
+        return found
+
+    def _go_to_prompt(self, row: int) -> None:
+        self.focus_part("prompts")
+        self._stack.choose_row(row)
+
+    def _go_to_field(self, field: Field) -> None:
+        self.focus_part("parameters")
+        self._parameters.choose_field(field)
+
     # Reasons and acts
+
+    def list_commands(self) -> list[Command]:
+        """Each parameter, by its name."""
+        return [
+            Command(
+                f"Set {field.label}: {field.meaning}",
+                "",
+                "",
+                f"change {field.name}",
+                partial(self._set_field, field),
+            )
+            for field in FIELDS
+        ]
+
+    async def _set_field(self, field: Field) -> None:
+        self._go_to_field(field)
+        await self._parameters.action_edit()
 
     def why_not(self, action: str) -> str:
         """Why something cannot be done now."""
@@ -604,7 +731,7 @@ class ComposeScreen(ImageScreen):
             case "retry":
                 reason = "" if making.ended is not None else "The last job did not fail."
                 return darkroom.explain_writing() or reason
-            case "open_history" | "open_jobs":
+            case "open_history" | "open_jobs" | "open_sessions":
                 return darkroom.trouble
             case "undo" if not self.editor.has_undo:
                 return "There is nothing to undo."
@@ -643,14 +770,14 @@ class ComposeScreen(ImageScreen):
         if (image := self.image) is None:
             return
         self.editor.change(drafts.set_seed(self.draft, image.seed))
-        if await self._generate():
-            seed, shown = image.seed, image.id[:4]
-            self.say(f"Again with the seed {seed} of {shown}; u takes it back.")
+        seed, shown = image.seed, image.id[:4]
+        for job in await self._generate():
+            self.tell(job, f"Again with the seed {seed} of {shown}; u takes it back.")
 
-    async def _generate(self) -> bool:
-        """Queue what the draft stands for; whether that was done."""
+    async def _generate(self) -> list[Job]:
+        """Queue what the draft stands for; none where that was not done."""
         if not (await self._stack.accept() and await self._parameters.accept()):
-            return False
+            return []
         if self.is_typing:
             self.focus_part(self.get_part())
         self._dismiss()
@@ -659,7 +786,7 @@ class ComposeScreen(ImageScreen):
             self.darkroom.resolve(sent)
         except SafelightError as error:
             await self.fail(error)
-            return False
+            return []
         self.editor.change(drafts.advance_seed(sent))
         after = self.draft.seed
         self.editor.set_place(image=None)
@@ -669,10 +796,12 @@ class ComposeScreen(ImageScreen):
             if self.draft.seed == after and sent.seed is not None:
                 self.editor.change(drafts.set_seed(self.draft, sent.seed))
             await self.fail(error)
-            return False
+            return []
         self.editor.remember_jobs("generating", [job.id for job in jobs])
+        if not self._panel.region.area:
+            self.say("Generating. The image comes up in its own part: tab goes there.")
         await self._update_now()
-        return True
+        return jobs
 
     async def action_cancel(self) -> None:
         """Cancel the job that runs, else the next one that waits."""
@@ -736,6 +865,11 @@ class ComposeScreen(ImageScreen):
     def action_open_history(self) -> None:
         """Ask for the history."""
         self.post_message(self.HistoryWanted())
+
+    async def action_open_sessions(self) -> None:
+        """Ask for the sessions; what is half typed stays in this one."""
+        await self._settle()
+        self.post_message(self.SessionsWanted())
 
     def action_open_jobs(self) -> None:
         """Ask for the jobs."""
@@ -948,9 +1082,17 @@ class ComposeScreen(ImageScreen):
         self.set_focus(targets[part])
         self.editor.set_place(part=part)
 
+    @on(PartTabs.PartChosen)
+    def _go_to_part(self, event: PartTabs.PartChosen) -> None:
+        self.focus_part(event.part)
+
+    def watch_images(self, images: tuple[Image, ...]) -> None:
+        """The strip is higher where there are thumbnails to show."""
+        self.set_class(bool(images), "-drawn")
+
     def _show_part(self, part: str) -> None:
-        for name in PARTS:
-            self.set_class(name == part, f"-part-{name}")
+        self._tabs.show(part)
+        self.update_classes({f"-part-{name}": name == part for name in PARTS})
 
     async def action_turn(self, places: int) -> None:
         """Go to another part."""

@@ -21,6 +21,7 @@ from typing import Any
 from textual import constants, events
 from textual._xterm_parser import XTermParser
 from textual.app import App
+from textual.drivers._writer_thread import WriterThread
 from textual.drivers.linux_driver import (
     KITTY_DISAMBIGUATE_ESCAPE_CODES,
     KITTY_REPORT_ALL_KEYS,
@@ -37,6 +38,7 @@ from tui.terminal.encoding import open_output
 from tui.terminal.notices import BRING_TITLE_BACK, KEEP_TITLE
 from tui.terminal.probe import Opening
 from tui.terminal.sequences import Part, Splitter, choose_encoding
+from tui.terminal.writer import Output
 
 READ_BYTES = 1 << 14
 BURST_BYTES = 1 << 16
@@ -142,6 +144,28 @@ class TerminalDriver(LinuxDriver):
         self._opening: Opening = getattr(app, "terminal_opening", None) or Opening()
 
     # Output
+
+    @property
+    def _writer_thread(self) -> WriterThread | None:
+        return self._output
+
+    @_writer_thread.setter
+    def _writer_thread(self, thread: WriterThread | None) -> None:
+        """Textual makes one that the program may have to wait for."""
+        file = None if thread is None else self._file
+        self._output = None if file is None else Output(file, self._catch_up)
+
+    def find_behind(self) -> bool:
+        """Whether the terminal does not take what it is sent, so that a frame is to be left out.
+
+        All is drawn again as soon as it has taken what waits.
+        """
+        return self._output is not None and self._output.find_behind()
+
+    def _catch_up(self) -> None:
+        # The loop may be at its end.
+        with contextlib.suppress(RuntimeError):
+            self.send_message(self.SignalResume())
 
     def start_application_mode(self) -> None:
         """Take the terminal, its title too."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 HANGUP_SIGNALS = (signal.SIGHUP, signal.SIGTERM)
 """The signals that end the app: the terminal is gone, or somebody asks."""
 
-HANGUP_SECONDS = 2.0
+HANGUP_SECONDS = 0.8
 """How long a clean end may take before the process is ended hard."""
 
 

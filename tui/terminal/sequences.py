@@ -41,6 +41,9 @@ _CSI = re.compile(rb"\x1b\[[ -?]*")
 _CONSOLE = re.compile(rb"\x1b\[\[")
 _SS3 = re.compile(rb"\x1bO[0-9;]*")
 _STRING_STARTS = frozenset(b"]P_^X")
+_BEGINNINGS = _STRING_STARTS | frozenset(b"[O\\")
+"""What makes a sequence of an ESC, so that the two may be of one that was cut."""
+
 _STRING_END = re.compile(rb"[\x00-\x07\x0e-\x1f\x7f]")
 """BEL, ESC, and what no such string holds: all but what moves or ends a line."""
 
@@ -105,6 +108,11 @@ class Splitter:
         if self.is_idle:
             self._began_at = now
         self._came_at = now
+        is_plain = self._paste is None and not self._is_in_string
+        if is_plain and self._pending == b"\x1b" and data and data[0] not in _BEGINNINGS:
+            # A terminal sends alt with its key in one piece: these were pressed one by one.
+            self._pending = b""
+            parts.append(Part("control", "\x1b"))
         self._cut(self._pending + data, parts, now)
         return parts
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from textual.content import Content
 
-from tui.keys import Hint, is_typing, list_active, list_chain
+from tui.keys import Hint, Leader, is_typing, list_active, list_chain
 from tui.terminal.detect import get_display
 from tui.text import show_safely
 from tui.widgets.cell import Cell
@@ -18,8 +18,8 @@ class KeyLine(Cell):
     """Shows as many keys as fit, those of the focused part first; the rest is under `?`.
 
     The order is that of the bindings along the focus chain. Ids in the class variable `LEADING`
-    of a node of the chain get room before others. `keymap`: keys by binding id, where they are
-    not the default ones.
+    of a node of the chain get room before others, and before these what a `Leader` names.
+    `keymap`: keys by binding id, where they are not the default ones.
     """
 
     def __init__(self, keymap: Mapping[str, str] | None = None, *, id: str = "keys") -> None:  # noqa: A002
@@ -113,6 +113,7 @@ class KeyLine(Cell):
     def _list_leading(self) -> list[str]:
         found: list[str] = []
         for node in list_chain(self.screen):
+            found += node.list_leading() if isinstance(node, Leader) else ()
             found += getattr(node, "LEADING", ())
         return found
 

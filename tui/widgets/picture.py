@@ -33,6 +33,7 @@ from tui.terminal.kitty import (
     remove_image,
     send_image,
 )
+from tui.terminal.writer import is_behind
 from tui.text import show_safely
 from tui.work import start_work
 
@@ -132,6 +133,10 @@ class Picture(Widget):
         self._strips.clear()
         self._start_drawing()
 
+    def draw_again(self) -> None:
+        """Draw as the terminal is to show images now."""
+        self._start_drawing()
+
     def notify_style_update(self) -> None:
         """The theme changed: the caption's colours too."""
         super().notify_style_update()
@@ -186,7 +191,9 @@ class Picture(Widget):
             self._write(self._sent.messages)
 
     def _write(self, data: str) -> None:
-        if data and (driver := self.app._driver) is not None:
+        driver = self.app._driver
+        # A terminal that is behind gets it when it has caught up.
+        if data and driver is not None and not is_behind(driver):
             driver.write(data)
 
     async def _replace_child(self, child: Widget | None) -> None:

@@ -11,14 +11,12 @@ from unittest import mock
 from typer import testing
 from typer.main import get_command
 
-from tui.cli import program
 from tui.cli.program import app
 from tui.darkroom import Darkroom
 
 
 @functools.cache
 def _get_command() -> Any:
-    program.register_all()
     return get_command(app)
 
 

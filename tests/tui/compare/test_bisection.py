@@ -107,6 +107,8 @@ async def test_the_change_is_named_on_the_screen(darkroom: WorkingDarkroom) -> N
     async with open_comparison(darkroom, one, other) as (pilot, screen):
         await press(pilot, "b")
         await wait_in_app(pilot, lambda: "decides" in screen.details.text, "the change")
+        said = "one change alone explains"
+        await wait_in_app(pilot, lambda: said in join_lines(read_screen(pilot.app)), "its share")
         shown = join_lines(read_screen(pilot.app))
         assert "one change alone explains 93.1 % of the difference" in shown
         assert "decides seed 10 → 200" in shown

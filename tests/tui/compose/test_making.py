@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import msgspec
@@ -141,6 +142,57 @@ async def test_after_a_restart_the_last_image_is_shown_and_not_what_failed(tmp_p
     async with running(darkroom) as (app, _):
         await wait_for(lambda: image.id[:4] in get_panel(app).said, "the image")
         assert "failed" not in get_panel(app).said
+
+
+async def test_the_cursor_on_the_strip_shows_its_image_and_marks_it(tmp_path: Path) -> None:
+    darkroom = DeskDarkroom(tmp_path, START)
+    older, newer = (darkroom.add_image(make_request(seed=seed)) for seed in (71, 72))
+    async with running(darkroom) as (app, pilot):
+        await wait_for(lambda: "●· 72" in read_screen(app), "the mark of the newest")
+        app.compose_screen.focus_part("recent")
+        await pilot.press("right")
+        await wait_for(lambda: app.compose_screen.making.image == older, "the older one")
+        app.compose_screen.focus_part("prompts")
+        await wait_for(lambda: "●· 71" in read_screen(app), "its mark")
+        app.compose_screen.focus_part("recent")
+        await pilot.press("left")
+        await wait_for(lambda: app.compose_screen.making.image == newer, "the newest again")
+        assert not app.compose_screen.making.is_chosen
+
+
+async def test_where_one_part_is_shown_the_tabs_name_it(tmp_path: Path) -> None:
+    darkroom = DeskDarkroom(tmp_path, START)
+    async with running(darkroom, (60, 24)) as (app, pilot):
+        assert "prompts  parameters  image  recent" in read_screen(app)
+        await pilot.press("ctrl+j")
+        await wait_for(lambda: "own part: tab goes there" in read_message(app), "where it is")
+        await pilot.click("#tabs", offset=(24, 0))
+        await wait_for(lambda: app.compose_screen.get_part() == "image", "the image's part")
+
+
+async def test_narrow_and_high_the_image_stands_below_the_part(tmp_path: Path) -> None:
+    darkroom = DeskDarkroom(tmp_path, START)
+    darkroom.add_image()
+    async with running(darkroom, (60, 40)) as (app, pilot):
+        for part in ("prompts", "parameters", "image", "recent"):
+            app.compose_screen.focus_part(part)
+            await pilot.pause()
+            assert get_panel(app).region.height >= 20
+
+
+async def test_what_ended_while_nobody_looked_is_told_on_return(tmp_path: Path) -> None:
+    darkroom = DeskDarkroom(tmp_path, START)
+    async with running(darkroom) as (app, _):
+        job = darkroom.add_job()
+        darkroom.replace_job(job.id, state=JobState.DONE, finished_at=time.time())
+        await wait_for(lambda: "looked" in darkroom.draft.place, "that it was seen")
+        assert read_message(app) == ""
+    for state in (JobState.DONE, JobState.DONE, JobState.FAILED):
+        late = darkroom.add_job()
+        darkroom.replace_job(late.id, state=state, finished_at=time.time() + 5)
+    async with running(darkroom) as (app, _):
+        said = "While you were away: 2 images made, 1 failed; j lists them."
+        await wait_for(lambda: read_message(app) == said, "what became of them")
 
 
 async def test_a_letter_that_is_no_key_says_how_to_type(tmp_path: Path) -> None:

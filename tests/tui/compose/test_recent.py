@@ -36,6 +36,7 @@ class StripApp(App[None]):
 
     def on_recent_strip_image_chosen(self, message: RecentStrip.ImageChosen) -> None:
         self.chosen.append(message.image)
+        self.strip.shown_id = message.image.id
 
 
 def make_darkroom(count: int = 3) -> MemoryDarkroom:
@@ -87,9 +88,11 @@ async def test_keys_choose_and_enter_posts_the_image() -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await fill(pilot, app, darkroom)
         await pilot.press("right", "right", "right", "left", "enter")
-        assert [image.seed for image in app.chosen] == [1001]
-        await pilot.press("home", "enter", "end", "enter")
-        assert [image.seed for image in app.chosen] == [1001, 1002, 1000]
+        assert app.chosen[-1].seed == 1001
+        await pilot.press("home", "enter")
+        assert app.chosen[-1].seed == 1002
+        await pilot.press("end", "enter")
+        assert app.chosen[-1].seed == 1000
 
 
 async def test_a_click_chooses_the_frame_under_it() -> None:

@@ -10,7 +10,7 @@ import pytest
 from textual import events
 
 from store.errors import StoreError
-from store.records import Draft, DraftPrompt
+from store.records import Draft, DraftPrompt, Session
 from tests.screens import join_lines, read_screen
 from tests.tui.desk_darkroom import DeskDarkroom, make_app, with_place
 from tests.tui.pilot import read_message, running
@@ -100,6 +100,94 @@ async def test_keys_pressed_while_the_history_opens_take_effect_afterwards(tmp_p
         await wait_for(lambda: app.compose_screen.is_ready, "the session")
         await wait_for(lambda: darkroom.draft.prompts[1].text == "foggy", "the keys")
         assert darkroom.draft.prompts[1].weight == -0.4
+
+
+class GlancedDarkroom(DeskDarkroom):
+    """Its draft is seen before it is open, and nothing is written before that."""
+
+    def __init__(self, directory: Path, draft: Draft) -> None:
+        super().__init__(directory, draft)
+        self.gate = asyncio.Event()
+        self.expected: list[Draft] = []
+
+    async def glance_at_session(self, name: str | None = None) -> Session:
+        return Session(name=name or "main", draft=self.sessions["main"], updated_at=0)
+
+    def save_draft(self, name: str, draft: Draft) -> None:
+        if self.is_open:
+            super().save_draft(name, draft)
+
+    def expect_draft(self, name: str, draft: Draft) -> None:
+        self.expected.append(draft)
+
+
+HALF_WRITTEN = with_place(TWO, row=1, typing="text", line=0, column=3)
+
+
+async def test_text_goes_where_it_was_left_while_the_history_opens(tmp_path: Path) -> None:
+    darkroom = GlancedDarkroom(tmp_path, HALF_WRITTEN)
+    app = make_app(darkroom)
+    async with app.run_test() as pilot:
+        await wait_for(lambda: app.compose_screen.is_typing, "the editor")
+        await pilot.press(*"gy")
+        assert app.compose_screen.draft.prompts[1].text == "foggy"
+        assert "foggy" in read_screen(app)
+        assert not app.compose_screen.is_ready
+        # What sends waits.
+        app.post_message(events.Key("ctrl+j", None))
+        await pilot.pause()
+        assert (darkroom.sent, darkroom.saved) == ([], [])
+        assert darkroom.gate is not None
+        darkroom.gate.set()
+        await wait_for(lambda: darkroom.sent, "the job")
+        assert darkroom.sent[0].prompts[1].text == "foggy"
+        assert darkroom.draft.prompts[1].text == "foggy"
+        assert darkroom.expected == []
+
+
+@pytest.mark.parametrize("typed", ["", "gy"])
+async def test_a_session_that_somebody_else_changed_meanwhile_loses_nothing(
+    tmp_path: Path, typed: str
+) -> None:
+    darkroom = GlancedDarkroom(tmp_path, HALF_WRITTEN)
+    app = make_app(darkroom)
+    async with app.run_test() as pilot:
+        await wait_for(lambda: app.compose_screen.is_typing, "the editor")
+        await pilot.press(*typed)
+        theirs = msgspec.structs.replace(
+            HALF_WRITTEN, prompts=(DraftPrompt(text="a harbour"), DraftPrompt(text="masts"))
+        )
+        darkroom.sessions["main"] = theirs
+        assert darkroom.gate is not None
+        darkroom.gate.set()
+        await wait_for(lambda: app.compose_screen.is_ready, "the session")
+        if typed:
+            assert app.compose_screen.draft.prompts[1].text == "foggy"
+            # What writes drafts knows by that what ours may be written over, and keeps both.
+            assert darkroom.expected == [HALF_WRITTEN]
+        else:
+            assert app.compose_screen.draft.prompts == theirs.prompts
+            assert darkroom.expected == []
+
+
+async def test_a_history_that_cannot_be_opened_is_told_over_what_was_seen_of_it(
+    tmp_path: Path,
+) -> None:
+    darkroom = GlancedDarkroom(tmp_path, HALF_WRITTEN)
+    darkroom.open_error = StoreError("The history is damaged.", "Look at it.")
+    app = make_app(darkroom)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await wait_for(lambda: app.compose_screen.is_typing, "the editor")
+        assert darkroom.gate is not None
+        darkroom.gate.set()
+        await wait_for(lambda: "is damaged" in join_lines(read_screen(app)), "the reason")
+        await pilot.press(*"gy")
+        assert app.compose_screen.draft.prompts[1].text == "foggy"
+        assert "history not open" in read_screen(app)
+        darkroom.open_error = None
+        await pilot.press("escape", "o")
+        await wait_for(lambda: darkroom.saved, "the history")
+        assert darkroom.draft.prompts[1].text == "foggy"
 
 
 async def test_the_key_that_sends_waits_for_the_history_and_no_letter_is_lost(

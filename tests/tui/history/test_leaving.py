@@ -188,7 +188,7 @@ async def test_the_palette_has_what_the_history_and_the_jobs_do(tmp_path: Path) 
             await pilot.press(key)
             await wait_for(lambda: app.screen is not app.compose_screen, "the screen")
             await wait_for(lambda: app.key_queue.is_idle, "all keys")
-            commands = {command.title for command in app.get_system_commands(app.screen)}
+            commands = {command.words for command in app.list_commands()}
             assert wanted < commands
             assert "Show every key and what it does" in commands
             await pilot.press("escape")

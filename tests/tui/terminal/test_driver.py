@@ -161,6 +161,33 @@ def test_keys_are_what_they_were(data: bytes, expected: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("pieces", "expected"),
+    [
+        # However soon it follows: terminals send alt with its key in one piece.
+        ((b"\x1b", b"a"), [("control", "\x1b"), ("text", "a")]),
+        (
+            (b"\x1b", b"\x1b", b"=\r"),
+            [*[("control", "\x1b")] * 2, ("text", "="), ("control", "\r")],
+        ),
+        ((b"\x1b", "é".encode()), [("control", "\x1b"), ("text", "é")]),
+        ((b"\x1ba",), [("sequence", "\x1ba")]),
+        # A sequence that a slow line has cut.
+        ((b"\x1b", b"[A"), [("sequence", "\x1b[A")]),
+        ((b"\x1b", b"OP"), [("sequence", "\x1bOP")]),
+        ((b"\x1b", b"]0;x\x1b", b"\\a"), [("text", "a")]),
+        ((b"\x1b", b"[200~b\x1b", b"[201~"), [("paste", "b")]),
+        ((b"\x1b[200~b\x1b", b"c\x1b[201~"), [("paste", "b\x1bc")]),
+    ],
+)
+def test_an_escape_and_the_key_after_it_are_two(
+    pieces: tuple[bytes, ...], expected: list[tuple[str, str]]
+) -> None:
+    splitter = sequences.Splitter()
+    parts = [part for n, piece in enumerate(pieces) for part in splitter.feed(piece, n / 1000)]
+    assert [(part.kind, part.text) for part in parts if part.text] == expected
+
+
+@pytest.mark.parametrize(
     ("data", "expected"),
     [
         (b"\x1b[200~a\x1b[0m\rd\n\x1b[106;5u\x1b[201~", "a\x1b[0m\rd\n\x1b[106;5u"),

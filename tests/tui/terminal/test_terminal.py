@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import os
 import random
 import signal
+import sqlite3
 import sys
 import time
 from collections.abc import Mapping
@@ -15,10 +17,15 @@ from pathlib import Path
 
 import pytest
 
+from store.draft_json import decode_draft
+from store.records import Draft
 from tests.repeats import draw
 from tests.screens import Terminal, open_terminal
 from tests.tui.terminal.hostile_input import make_input
 from tests.tui.terminal_program import PAYLOADS
+from tests.waiting import wait_until
+from tui.compose.screen import PARTS
+from tui.terminal.writer import BEHIND_CHARACTERS
 
 ROOT = Path(__file__).parents[3]
 INPUTS_EACH = 100
@@ -59,7 +66,7 @@ def test_closing_the_terminal_ends_the_app_cleanly(tmp_path: Path) -> None:
 
 
 def test_a_terminal_that_stalls_and_is_then_closed_leaves_no_process(tmp_path: Path) -> None:
-    with run_program("ticking", tmp_path) as terminal:
+    with run_program("stuck", tmp_path) as terminal:
         terminal.wait_for_text("line 15")
         _wait_until_stuck(tmp_path / "ticks")
         terminal.hang_up()
@@ -110,6 +117,73 @@ def test_the_program_itself_ends_and_keeps_what_was_typed(tmp_path: Path, way: s
         assert way == "hang-up" or terminal.is_echoing()
     with open_terminal(argv, columns=100, rows=30, environ=environ, cwd=ROOT) as terminal:
         terminal.wait_for_text("a fish")
+
+
+BLIND = "so that nobody sees what is typed here while nothing is read from this terminal; " * 7
+PIECE = 12
+TURNS = 81
+
+
+@pytest.mark.exhaustive
+def test_what_is_done_while_the_line_stands_still_is_kept_and_then_seen(tmp_path: Path) -> None:
+    environ = {"SAFELIGHT_HOME": str(tmp_path), "HOME": str(tmp_path)}
+    # Where there are so few columns, another part is another screen.
+    with run_program("guarded", tmp_path, columns=60, rows=40, environ=environ) as terminal:
+        terminal.wait_for_text("worker")
+        terminal.send("a fish")
+        terminal.wait_for_text("a fish")
+        terminal.send("\x1b")
+        terminal.wait_for_text("moving")
+        sent = len(terminal.raw)
+        for turn in range(1, TURNS + 1):
+            terminal.send("\t")
+            part = PARTS[turn % len(PARTS)]
+            wait_until(functools.partial(is_at, tmp_path / "data", part), f"turn {turn}")
+        terminal.wait_for_text("k_dpmpp_2m")
+        terminal.wait_for_silence()
+        # What was left out is drawn once, and not each of the screens.
+        assert len(terminal.raw) - sent < 2 * BEHIND_CHARACTERS
+        # The screen is what it is when all is drawn again.
+        go_on(terminal, terminal.text)
+
+
+def is_at(directory: Path, part: str) -> bool:
+    return read_draft(directory).place.get("part") == part
+
+
+def test_a_terminal_that_is_closed_while_it_stands_still_keeps_what_was_typed(
+    tmp_path: Path,
+) -> None:
+    environ = {"SAFELIGHT_HOME": str(tmp_path), "HOME": str(tmp_path)}
+    with run_program("guarded", tmp_path, columns=100, rows=30, environ=environ) as terminal:
+        terminal.wait_for_text("worker")
+        type_blindly(terminal, tmp_path / "data")
+        terminal.hang_up()
+        assert terminal.wait_for_end() in (128 + signal.SIGHUP, 120)
+    assert read_text(tmp_path / "data") == BLIND
+
+
+def type_blindly(terminal: Terminal, directory: Path) -> None:
+    """Type so that much is painted, of which nothing is read, until all is in the draft on disk."""
+    for end in range(PIECE, len(BLIND) + PIECE, PIECE):
+        terminal.send(BLIND[end - PIECE : end])
+        wait_until(functools.partial(has_text, directory, BLIND[:end]), f"{end} letters")
+
+
+def has_text(directory: Path, text: str) -> bool:
+    return read_text(directory) == text
+
+
+def read_text(directory: Path) -> str:
+    return read_draft(directory).prompts[0].text
+
+
+def read_draft(directory: Path) -> Draft:
+    """The draft on disk."""
+    # The history is opened hundreds of times for it.
+    with contextlib.closing(sqlite3.connect(directory / "history.sqlite3")) as connection:
+        (stored,) = connection.execute("SELECT draft FROM session").fetchone()
+    return decode_draft(stored)
 
 
 @pytest.mark.parametrize("seed", draw(40, exhaustive=2))
@@ -200,6 +274,43 @@ def test_ctrl_z_goes_to_the_shell_and_comes_back_whole(tmp_path: Path) -> None:
         (tmp_path / "end").touch()
         terminal.send("\x11")
         assert terminal.wait_for_end() == 0
+
+
+EDITOR = """
+import pathlib, sys
+path = pathlib.Path(sys.argv[1])
+sys.stdout.write("in the editor")
+sys.stdout.flush()
+sys.stdin.readline()
+path.write_text(path.read_text() + "[-1]\\nclouds\\n")
+"""
+
+
+def test_the_stack_goes_to_the_persons_editor_and_comes_back(tmp_path: Path) -> None:
+    editor = tmp_path / "editor.py"
+    editor.write_text(EDITOR)
+    environ = {
+        "SAFELIGHT_HOME": str(tmp_path),
+        "HOME": str(tmp_path),
+        "TMPDIR": str(tmp_path),
+        "VISUAL": f"{sys.executable} {editor}",
+    }
+    with run_program("guarded", tmp_path, columns=100, rows=30, environ=environ) as terminal:
+        terminal.wait_for_text("worker")
+        terminal.send("a fish")
+        terminal.wait_for_text("a fish")
+        terminal.send("\x1b")
+        terminal.wait_for_text("moving")
+        terminal.send("E")
+        terminal.wait_for_text("in the editor")
+        terminal.wait_until(terminal.is_echoing, what="the terminal as a shell has it")
+        terminal.send("\n")
+        terminal.wait_for_text("clouds")
+        assert "a fish" in terminal.text
+        (tmp_path / "end").touch()
+        terminal.send("\x11")
+        assert terminal.wait_for_end() == 0
+    assert not list(tmp_path.glob("safelight-*"))
 
 
 def test_a_child_process_can_be_ended_by_the_signals_that_the_app_blocks(tmp_path: Path) -> None:
