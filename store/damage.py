@@ -26,6 +26,8 @@ from store.tables import (
     JobRow,
     PromptRow,
     RequestRow,
+    SeriesRequestRow,
+    SeriesRow,
     SessionRow,
     StageRow,
     TagRow,
@@ -52,6 +54,8 @@ TABLES: tuple[type[SQLModel], ...] = (
     ThinnedRow,
     VerificationRunRow,
     VerificationRunImageRow,
+    SeriesRow,
+    SeriesRequestRow,
     ImportedRow,
     SessionRow,
 )

@@ -66,7 +66,7 @@ ABSENT: dict[str, Any] = {
 }
 """What the record says of an optional parameter that is absent, as in JSON."""
 
-_PLACEHOLDER = Request(
+PLACEHOLDER = Request(
     engine="damaged",
     model="damaged",
     stack=PromptStack(prompts=(Prompt(text="(this record is damaged)"),)),
@@ -225,7 +225,7 @@ def load_requests(session: Session, digests: Collection[str]) -> dict[str, tuple
     for row in damaged:
         found[row.digest] = (salvage(row, load_prompt_rows(session, row.digest)), True)
     for digest in digests:
-        found.setdefault(digest, (_PLACEHOLDER, True))
+        found.setdefault(digest, (PLACEHOLDER, True))
     return found
 
 
@@ -247,7 +247,7 @@ def salvage(row: RequestRow, prompts: Sequence[PromptRow]) -> Request:
         values = candidate.get("prompts") if isinstance(candidate, dict) else candidate
         stack = stack or _convert({"prompts": values}, PromptStack)
     json_parameters = _dig(in_json, "parameters")
-    parameters = _PLACEHOLDER.parameters
+    parameters = PLACEHOLDER.parameters
     columns = read_columns(row)
     for name in Parameters.__struct_fields__:
         for value in (columns[name], _dig(json_parameters, name)):
@@ -261,9 +261,9 @@ def salvage(row: RequestRow, prompts: Sequence[PromptRow]) -> Request:
             (form for form, names in FORMS.items() if form == row.format and extras <= set(names)),
             REQUEST_FORMAT,
         ),
-        engine=_PLACEHOLDER.engine,
-        model=_PLACEHOLDER.model,
-        stack=stack if stack and _fits(stack, parameters) else _PLACEHOLDER.stack,
+        engine=PLACEHOLDER.engine,
+        model=PLACEHOLDER.model,
+        stack=stack if stack and _fits(stack, parameters) else PLACEHOLDER.stack,
         parameters=parameters,
     )
     for name in ("engine", "model"):

@@ -54,6 +54,7 @@ from store.records import (
     Purpose,
     Relation,
     Result,
+    SeriesRequest,
     Serving,
     Turn,
     Verification,
@@ -365,6 +366,43 @@ def start_verification(
     write.add(row)
     write.flush()
     # Where it comes again should its worker die.
+    rank_jobs(write, [row], USUAL_TURN)
+    write.flush()
+    return to_jobs(write, [row], {})[0]
+
+
+def start_making(
+    db: Database,
+    write: Session,
+    wanted: SeriesRequest,
+    session: str | None,
+    fencing_token: int,
+    serving: Serving | None = None,
+) -> Job:
+    """A job that makes an image of a series, running at once under this token.
+
+    Raises `RequestError` where a file that it starts from is not kept any more.
+    """
+    check_inputs(db, write, wanted.request)
+    parent = select(ImageRow.id).where(col(ImageRow.id) == wanted.parent_id)
+    has_parent = wanted.parent_id is not None and write.exec(parent).first() is not None
+    row = JobRow(
+        id=uuid.uuid4().hex,
+        request_digest=store_request(write, wanted.request),
+        purpose=Purpose.GENERATE.value,
+        state=JobState.RUNNING.value,
+        created_at=time.time(),
+        started_at=time.time(),
+        epoch=fencing_token,
+        attempts=1,
+        session=session,
+        parent_id=wanted.parent_id if has_parent else None,
+        relation=wanted.relation.value if has_parent and wanted.relation else None,
+        profile=wanted.profile,
+        program=None if serving is None else find_number(write, serving.program),
+    )
+    write.add(row)
+    write.flush()
     rank_jobs(write, [row], USUAL_TURN)
     write.flush()
     return to_jobs(write, [row], {})[0]

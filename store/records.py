@@ -84,7 +84,7 @@ class Verdict(StrEnum):
 
 
 class RunState(StrEnum):
-    """Where a run of verifications is. The last two are final.
+    """Where a run of verifications or a series is. The last two are final.
 
     `preparing`: its images are still being listed.
     """
@@ -241,6 +241,38 @@ class VerificationRun(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: float | None
     total: int
     done: int
+
+
+class SeriesRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A request of a series, whose seed is `stride` places further in each round.
+
+    `parent_id` is the image that it came from, `relation` how, `profile` the host to ask.
+    """
+
+    request: Request
+    stride: int = 1
+    parent_id: str | None = None
+    relation: Relation | None = None
+    profile: str | None = None
+
+
+class Series(msgspec.Struct, frozen=True, kw_only=True):
+    """Images that are made one after the other until a moment, when no other job waits.
+
+    `until`: that moment, in seconds of 1970. `requests` take turns; `first` is the first of them.
+    `taken`: how many jobs it had. `error`: why it paused by itself, "" where it did not.
+    """
+
+    number: int
+    id: str
+    state: RunState
+    until: float
+    created_at: float
+    finished_at: float | None
+    requests: int
+    first: Request
+    taken: int
+    error: str = ""
 
 
 class RunResult(msgspec.Struct, frozen=True, kw_only=True):

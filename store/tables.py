@@ -405,3 +405,45 @@ class MigrationRow(SQLModel, table=True):
     number: int = Field(primary_key=True)
     name: str
     applied_at: float
+
+
+class SeriesRow(SQLModel, table=True):
+    """Images that are made one after the other until a moment.
+
+    `taken`: how many jobs it had, the last of them `job_id`, at `taken_at`; `failures`: how many of
+    the last ones made nothing. `error`: why it paused by itself.
+    """
+
+    __tablename__: ClassVar[Any] = "series"
+    __table_args__ = _NUMBERED
+
+    number: int | None = Field(default=None, primary_key=True)
+    id: str = Field(unique=True)
+    state: str
+    until: float
+    created_at: float
+    finished_at: float | None = None
+    taken: int = 0
+    taken_at: float | None = None
+    failures: int = 0
+    job_id: str | None = None
+    session: str | None = None
+    error: str | None = None
+
+
+class SeriesRequestRow(SQLModel, table=True):
+    """A request of a series; they take turns in the order of `position`, from 0 on.
+
+    In each round its seed is `stride` places further.
+    """
+
+    __tablename__: ClassVar[Any] = "series_request"
+
+    series_number: int = Field(primary_key=True, foreign_key="series.number")
+    position: int = Field(primary_key=True)
+    json_text: str = Field(sa_column_kwargs={"name": "json"})
+    engine: str
+    stride: int
+    parent_id: str | None = None
+    relation: str | None = None
+    profile: str | None = None

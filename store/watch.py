@@ -14,12 +14,13 @@ from store.tables import (
     ImageRow,
     JobRow,
     MetaRow,
+    SeriesRow,
     VerificationRow,
     VerificationRunRow,
 )
 
 RUNS = 50
-"""How many runs of verifications, the newest ones, are looked at."""
+"""How many runs of verifications and series, the newest ones, are looked at."""
 
 
 class Fingerprint(msgspec.Struct, frozen=True):
@@ -37,6 +38,7 @@ class Fingerprint(msgspec.Struct, frozen=True):
     unfinished: tuple[tuple[int, str, bool, int], ...]
     is_paused: bool
     runs: tuple[tuple[int, str], ...]
+    series: tuple[tuple[int, str], ...]
 
 
 def read_fingerprint(db: Database) -> Fingerprint:
@@ -62,6 +64,14 @@ def read_fingerprint(db: Database) -> Fingerprint:
                 for number, state in read.exec(
                     select(VerificationRunRow.number, VerificationRunRow.state)
                     .order_by(col(VerificationRunRow.number).desc())
+                    .limit(RUNS)
+                )
+            ),
+            series=tuple(
+                (number or 0, state)
+                for number, state in read.exec(
+                    select(SeriesRow.number, SeriesRow.state)
+                    .order_by(col(SeriesRow.number).desc())
                     .limit(RUNS)
                 )
             ),

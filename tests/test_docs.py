@@ -22,7 +22,7 @@ GUIDES = {
 FLOORS = ("tui", "engines", "store")
 FILE = r"[\w./-]+(?:\.(?:py|tcss|toml|md|sqlite3)|/)"
 
-PLANTED = {"store/migrations/m0012_moods.py", "safelight_solid.py"}
+PLANTED = {"store/migrations/m0013_moods.py", "safelight_solid.py"}
 """Files that a recipe adds."""
 
 MADE = {"config.toml", "live.sqlite3", "history.sqlite3"}

@@ -44,6 +44,8 @@ from store.records import (
     Purpose,
     Relation,
     RunResult,
+    Series,
+    SeriesRequest,
     Serving,
     Session,
     Turn,
@@ -1080,6 +1082,74 @@ class Darkroom:
 
         return await asyncio.to_thread(verification_runs.cancel_run, self.database, run_id)
 
+    # Series
+
+    async def begin_series(
+        self, drafts: Sequence[Draft], until: float, session: str | None = None
+    ) -> Series:
+        """Make the images of these drafts in turns until a moment, behind all other jobs.
+
+        `until`: seconds of 1970. The seeds are others in each round. Raises `SafelightError` for
+        what could not be made, or would cost more than the day allows already in its first round.
+        """
+        found = [(draft, self.resolve(draft)) for draft in drafts]
+        return await asyncio.to_thread(self._begin_series, found, until, session)
+
+    def _begin_series(
+        self, found: list[tuple[Draft, list[Request]]], until: float, session: str | None
+    ) -> Series:
+        from engines.cost import check_budget
+        from store.series import begin_series
+
+        requests = [
+            SeriesRequest(
+                request=request,
+                stride=len(part),
+                parent_id=draft.parent_id,
+                relation=draft.relation,
+                profile=self._choose_profile(request.engine),
+            )
+            for draft, part in found
+            for request in part
+        ]
+        check_budget(self.database, [each.request for each in requests], self.settings)
+        with self._engage_worker([each.request for each in requests]) as wanted:
+            return begin_series(
+                self.database,
+                requests,
+                until,
+                session=session and self.find_draft_place(session),
+                wanted=wanted,
+            )
+
+    async def list_series(self, limit: int = 50) -> list[Series]:
+        """Series, newest first."""
+        from store import series
+
+        return await asyncio.to_thread(series.list_series, self.database, limit)
+
+    async def pause_series(self, series_id: str) -> Series:
+        """Begin no further image of a series until it is resumed."""
+        from store import series
+
+        return await asyncio.to_thread(series.pause_series, self.database, series_id)
+
+    async def resume_series(self, series_id: str) -> Series:
+        """Go on with a paused series."""
+        return await asyncio.to_thread(self._resume_series, series_id)
+
+    def _resume_series(self, series_id: str) -> Series:
+        from store.series import resume_series
+
+        with self._engage(self.list_engines()) as wanted:
+            return resume_series(self.database, series_id, wanted=wanted)
+
+    async def cancel_series(self, series_id: str) -> Series:
+        """End a series; what it has made is kept."""
+        from store import series
+
+        return await asyncio.to_thread(series.cancel_series, self.database, series_id)
+
     async def check_before(self, reference: str) -> Preflight:
         """What is other now than when the image was made; nothing is made. May load a model."""
         from engines.preflight import check_before
@@ -1136,14 +1206,15 @@ class Darkroom:
         return await asyncio.to_thread(queue.request_cancels, self.database, job_ids)
 
     async def cancel_all(self) -> tuple[int, int]:
-        """End all that waits and runs, runs of verifications too; how many jobs and runs it was."""
+        """End all that waits and runs; how many jobs, and runs of verifications and series."""
         return await asyncio.to_thread(self._cancel_all)
 
     def _cancel_all(self) -> tuple[int, int]:
-        from store import queue, verification_runs
+        from store import queue, series, verification_runs
 
-        # The runs first: they would take another image.
+        # Runs and series first: they would take another image.
         runs = verification_runs.cancel_open_runs(self.database)
+        runs += series.cancel_all_series(self.database)
         return queue.request_cancel_of_all(self.database), runs
 
     async def is_queue_paused(self) -> bool:
@@ -1167,10 +1238,12 @@ class Darkroom:
 
     def _resume_queue(self) -> bool:
         from store import queue, turns
+        from store.series import is_any_open
         from store.verification_runs import is_pending
 
         is_changed = turns.resume_queue(self.database)
-        if queue.count_active(self.database) or is_pending(self.database):
+        has_more = is_pending(self.database) or is_any_open(self.database)
+        if queue.count_active(self.database) or has_more:
             # It is resumed, also where no worker comes up now.
             with self._engage(self.list_engines()):
                 pass

@@ -17,17 +17,24 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from store.errors import SafelightError
-from store.records import Job, JobState, RunState, VerificationRun
+from store.records import Job, JobState, RunState, Series, VerificationRun
 from tui.darkroom import Darkroom
 from tui.keys import Reasoned, Said, bind_move
-from tui.status import describe_job, describe_run, explain_job, explain_run
+from tui.status import (
+    describe_job,
+    describe_run,
+    describe_series,
+    explain_job,
+    explain_run,
+    explain_series,
+)
 from tui.terminal.detect import get_display
 from tui.widgets.key_line import KeyLine
 from tui.words import describe_cancelled, describe_open
 from tui.work import start_work
 
 _LISTED = 200
-_ENDED = "It is ended; what it has found is kept."
+_ENDED = "It is ended; what it has found or made is kept."
 _GOES_ON = "It goes on when no other job waits."
 _HELD = "The queue is paused: what runs is ended, nothing else is begun until p is pressed again."
 _PAUSED = "It takes no further image until p is pressed again."
@@ -47,7 +54,7 @@ class CountedRun(NamedTuple):
         return self.run.id
 
 
-Row = Job | CountedRun
+Row = Job | CountedRun | Series
 
 
 class ChargeQuestion(ModalScreen[bool]):
@@ -125,8 +132,8 @@ class JobsScreen(Reasoned, Screen[None]):
     """All jobs, and the whole story of the one under the cursor.
 
     What runs comes first, then what waits in its order, then what has ended, newest first. Above
-    them the runs of verifications that have not ended, and the one that ended last. `keymap` holds
-    keys by binding id.
+    them series and runs of verifications that have not ended, and those that ended last. `keymap`
+    holds keys by binding id.
     """
 
     CSS_PATH = "jobs.tcss"
@@ -144,7 +151,7 @@ class JobsScreen(Reasoned, Screen[None]):
             "x",
             "cancel",
             "cancel",
-            tooltip="Cancel the job: it stops within one step; end the run of verifications",
+            tooltip="Cancel the job: it stops within one step; end the run or the series",
             id="jobs.cancel",
         ),
         Binding(
@@ -158,7 +165,7 @@ class JobsScreen(Reasoned, Screen[None]):
             "p",
             "pause",
             "pause",
-            tooltip="Pause the queue, or go on with it; on a run of verifications only that",
+            tooltip="Pause the queue, or go on with it; on a run or a series only that",
             id="jobs.pause",
         ),
         Binding(
@@ -188,7 +195,7 @@ class JobsScreen(Reasoned, Screen[None]):
             "X",
             "cancel_all",
             "cancel all",
-            tooltip="Cancel all jobs and runs of verifications; asks first",
+            tooltip="Cancel all jobs, runs of verifications and series; asks first",
             show=False,
             id="jobs.cancel_all",
         ),
@@ -225,7 +232,7 @@ class JobsScreen(Reasoned, Screen[None]):
     async def update(self) -> None:
         """Show the queue as it is now."""
         try:
-            rows: list[Row] = [*await self._list_runs()]
+            rows: list[Row] = [*await self._list_series(), *await self._list_runs()]
             queue = await self.darkroom.list_queue(limit=_LISTED)
             recent = await self.darkroom.list_jobs(limit=_LISTED, has_runs=False)
             status = await self.darkroom.get_worker_status()
@@ -256,6 +263,13 @@ class JobsScreen(Reasoned, Screen[None]):
         dot = f" {get_display(self.app).glyphs.dot} "
         self.options.border_title = Content(dot.join(["jobs", *facts]))
 
+    async def _list_series(self) -> list[Series]:
+        """Those that have not ended, and the last one."""
+        found = await self.darkroom.list_series()
+        return [each for each in found if not each.state.is_final] + [
+            each for each in found if each.state.is_final
+        ][:1]
+
     async def _list_runs(self) -> list[CountedRun]:
         runs = await self.darkroom.list_runs()
         ended = [run for run in runs if run.state.is_final][:1]
@@ -281,6 +295,8 @@ class JobsScreen(Reasoned, Screen[None]):
         has_blocks = get_display(self.app).has_unicode
         if isinstance(row, CountedRun):
             return describe_run(row.run, row.verdicts, has_blocks=has_blocks)
+        if isinstance(row, Series):
+            return describe_series(row, has_blocks=has_blocks)
         return describe_job(row, has_blocks=has_blocks)
 
     @property
@@ -295,6 +311,11 @@ class JobsScreen(Reasoned, Screen[None]):
         return self._row if isinstance(self._row, Job) else None
 
     @property
+    def chosen_series(self) -> Series | None:
+        """The series under the cursor."""
+        return self._row if isinstance(self._row, Series) else None
+
+    @property
     def chosen_run(self) -> VerificationRun | None:
         """The run of verifications under the cursor."""
         return self._row.run if isinstance(self._row, CountedRun) else None
@@ -307,6 +328,8 @@ class JobsScreen(Reasoned, Screen[None]):
         row = self._row
         if isinstance(row, CountedRun):
             self._story.update(explain_run(row.run, row.verdicts))
+        elif isinstance(row, Series):
+            self._story.update(explain_series(row))
         else:
             self._story.update(explain_job(row) if row else "")
         self.refresh_bindings()
@@ -323,6 +346,8 @@ class JobsScreen(Reasoned, Screen[None]):
         if reason := self.darkroom.explain_writing():
             return reason
         run, job = self.chosen_run, self.chosen
+        if (series := self.chosen_series) is not None and action != "cancel_all":
+            return self._why_no_series(action, series)
         match action:
             case "cancel_all":
                 return "" if any(self._count_open()) else "No job waits or runs."
@@ -349,11 +374,20 @@ class JobsScreen(Reasoned, Screen[None]):
             return ""
         return _NO_RETRY
 
+    def _why_no_series(self, action: str, series: Series) -> str:
+        if action == "retry":
+            return _NO_RETRY
+        if action in ("move_first", "shift"):
+            return "A series goes on when no job waits; only jobs are moved."
+        has_ended = "This series has ended; generate --until begins another one."
+        return has_ended if series.state.is_final else ""
+
     def _count_open(self) -> tuple[int, int]:
-        """How many of the jobs and of the runs that are shown have not ended."""
+        """How many of the jobs, and of the runs and series, that are shown have not ended."""
         jobs = [row for row in self.rows if isinstance(row, Job) and not row.state.is_final]
         runs = [row for row in self.rows if isinstance(row, CountedRun)]
-        return len(jobs), sum(not row.run.state.is_final for row in runs)
+        series = [row for row in self.rows if isinstance(row, Series) and not row.state.is_final]
+        return len(jobs), len(series) + sum(not row.run.state.is_final for row in runs)
 
     def action_move_up(self) -> None:
         """The job above."""
@@ -370,16 +404,18 @@ class JobsScreen(Reasoned, Screen[None]):
 
     async def action_cancel(self) -> None:
         """Stop the job under the cursor, or end the run."""
-        job, run = self.chosen, self.chosen_run
+        job, run, series = self.chosen, self.chosen_run, self.chosen_series
         try:
-            if run is not None:
+            if series is not None:
+                await self.darkroom.cancel_series(series.id)
+            elif run is not None:
                 await self.darkroom.cancel_run(run.id)
             elif job is not None:
                 await self.darkroom.cancel(job.id)
         except SafelightError as error:
             self._say(str(error))
         else:
-            self._say(_ENDED if run else "It stops within one step.")
+            self._say(_ENDED if run or series else "It stops within one step.")
 
     async def action_cancel_all(self) -> None:
         """End all jobs and runs; asks first where it is more than one."""
@@ -411,6 +447,8 @@ class JobsScreen(Reasoned, Screen[None]):
         try:
             if (run := self.chosen_run) is not None:
                 await self._pause_run(run)
+            elif (series := self.chosen_series) is not None:
+                await self._pause_series(series)
             elif self.is_paused:
                 await self.darkroom.resume_queue()
                 self._say("The queue goes on.")
@@ -426,6 +464,14 @@ class JobsScreen(Reasoned, Screen[None]):
             self._say(_GOES_ON)
         else:
             await self.darkroom.pause_run(run.id)
+            self._say(_PAUSED)
+
+    async def _pause_series(self, series: Series) -> None:
+        if series.state is RunState.PAUSED:
+            await self.darkroom.resume_series(series.id)
+            self._say(_GOES_ON)
+        else:
+            await self.darkroom.pause_series(series.id)
             self._say(_PAUSED)
 
     async def action_move_first(self) -> None:

@@ -16,6 +16,7 @@ from store.records import (
     JobState,
     Purpose,
     RunState,
+    Series,
     VerificationRun,
 )
 from tui.terminal.glyphs import Glyphs
@@ -27,6 +28,7 @@ from tui.words import (
     STYLES,
     WITHHELD,
     advise,
+    count_things,
     describe_counts,
     describe_purpose,
     explain_wait,
@@ -238,6 +240,41 @@ def explain_run(run: VerificationRun, verdicts: Mapping[str, int]) -> Content:
         RunState.PAUSED: "p goes on with it, x ends it.",
     }
     said = advice.get(run.state, f"safelight runs {run.id[:8]} prints its verdicts.")
+    parts.append((f"\n{said}", _QUIET))
+    return Content.assemble(*parts)
+
+
+def describe_series(series: Series, *, has_blocks: bool = True) -> Content:
+    """One series in one line: sign and state, until when, how many jobs it had, first prompt."""
+    sign = _RUN_SIGNS[series.state][0 if has_blocks else 1]
+    style = "$role-focus" if series.state is RunState.RUNNING else ""
+    parts: list[Part] = [
+        (f"{sign} {name_run_state(series.state):<10} ", style),
+        f"{'series':<11}",
+        (f"{f'until {show_moment(series.until, has_year=False)}':<{_BAR + 8}}", style),
+        f"{count_things(series.taken, 'job'):>10}  ",
+        show_safely(series.first.stack.prompts[0].text),
+        (f"  {series.first.engine}", _QUIET),
+    ]
+    return Content.assemble(*parts)
+
+
+def explain_series(series: Series) -> Content:
+    """All that is known of a series, and what can be done about it."""
+    parts: list[Part] = [
+        (f"{name_run_state(series.state)}  ", "bold"),
+        (f"series {series.id[:8]}, begun {show_moment(series.created_at)}, ", _QUIET),
+        f"until {show_moment(series.until)}",
+        f"\n{count_things(series.taken, 'job')} so far, "
+        f"{count_things(series.requests, 'image')} a round, each round with other seeds",
+    ]
+    if series.error:
+        parts.append((f"\n{show_safely(series.error, lines=True)}", "$role-negative"))
+    advice = {
+        RunState.RUNNING: "It goes on when no other job waits. p pauses it, x ends it.",
+        RunState.PAUSED: "p goes on with it, x ends it.",
+    }
+    said = advice.get(series.state, "What it made is in the history; safelight report sums it up.")
     parts.append((f"\n{said}", _QUIET))
     return Content.assemble(*parts)
 

@@ -568,19 +568,24 @@ def write_ordinal(number: int) -> str:
 
 
 def describe_open(jobs: int, runs: int) -> str:
-    """What would be ended: `3 jobs and 1 run of verifications`."""
+    """What would be ended: `3 jobs and 1 run or series`."""
     said = [count_things(jobs, "job")] if jobs else []
     if runs:
-        said.append(f"{count_things(runs, 'run')} of verifications")
+        said.append(_count_runs(runs))
     return " and ".join(said)
 
 
+def _count_runs(runs: int) -> str:
+    """Runs of verifications and series, counted together."""
+    return f"{count_things(runs, 'run')} or series"
+
+
 def describe_cancelled(jobs: int, runs: int) -> str:
-    """What was ended by cancelling all: `3 jobs are stopped`, and the runs of verifications."""
+    """What was ended by cancelling all: `3 jobs are stopped`, and the runs and series."""
     if not jobs and not runs:
         return "nothing waits or runs"
     said = f"{count_things(jobs, 'job')} {'is' if jobs == 1 else 'are'} stopped"
-    return said + (f", and {count_things(runs, 'run')} of verifications" if runs else "")
+    return said + (f", and {_count_runs(runs)}" if runs else "")
 
 
 def name_kind(kind: str) -> str:

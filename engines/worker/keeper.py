@@ -7,7 +7,7 @@ from pathlib import Path
 
 from engines.worker.process import ensure_worker, find_worker
 from engines.worker.program import read_serving
-from store import queue
+from store import queue, series
 from store.database import Database
 from store.errors import StoreError
 from store.records import JobState
@@ -56,7 +56,8 @@ class Keeper:
         While the queue is paused nobody is needed for what waits.
         """
         database = self._database
-        return is_pending(database) or (
+        has_more = is_pending(database) or series.is_any_open(database)
+        return has_more or (
             queue.count_active(database) > 0
             and (
                 bool(queue.list_jobs(database, states=[JobState.RUNNING], limit=1))

@@ -26,7 +26,7 @@ from engines.worker.process import (
 )
 from engines.worker.program import read_serving
 from engines.worker.runs import take_next
-from store import queue
+from store import queue, series
 from store.database import Database, find_form
 from store.errors import (
     HistoryUnavailable,
@@ -238,7 +238,8 @@ class Worker:
             return _Found(version, job, False)
         waits_for_others = count_waiting(database, self._serving)[1] > 0
         if not waits_for_others:
-            job = take_next(database, fencing_token, self._serving)
+            job = series.take_next(database, fencing_token, self._serving)
+            job = job or take_next(database, fencing_token, self._serving)
         return _Found(version, job, waits_for_others)
 
     def _try_to_leave(self, database: Database) -> bool:
@@ -257,7 +258,8 @@ class Worker:
         if is_queue_paused(database):
             return False
         waiting, others = count_waiting(database, self._serving)
-        return waiting > 0 or (not others and is_pending(database))
+        has_more = is_pending(database) or series.is_any_open(database)
+        return waiting > 0 or (not others and has_more)
 
     @property
     def _idle_seconds(self) -> float:

@@ -27,6 +27,7 @@ from store.migrations import (
     m0009_emptied_trash,
     m0010_smaller_indexes,
     m0011_ranks,
+    m0012_series,
 )
 from store.search_index import rebuild
 from store.sqlite import APPLICATION_ID, explain
@@ -96,6 +97,14 @@ MIGRATIONS = (
         "ranks",
         m0011_ranks.MIN_READER_VERSION,
         m0011_ranks.migrate,
+        keeps_rows=True,
+        keeps_search=True,
+    ),
+    Migration(
+        12,
+        "series",
+        m0012_series.MIN_READER_VERSION,
+        m0012_series.migrate,
         keeps_rows=True,
         keeps_search=True,
     ),

@@ -182,7 +182,10 @@ def test_a_history_whose_change_was_killed_is_as_before_and_opens(
     with closing(connect(path)) as connection:
         for trigger in search_index.TRIGGERS:
             connection.execute(f"DROP TRIGGER {trigger}")
-        for table in ("image_text_parts", "image_text", "image_search", "removal"):
+        for table in (
+            *("image_text_parts", "image_text", "image_search", "removal"),
+            *("series_request", "series"),
+        ):
             connection.execute(f"DROP TABLE {table}")
         for (name,) in connection.execute(
             "SELECT name FROM sqlite_master WHERE name IN ('ix_image_file_sha256',"

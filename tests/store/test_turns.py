@@ -216,6 +216,8 @@ def undo(directory: Path) -> None:
     """The history as the program before ranks had left it."""
     before = next(each.number for each in MIGRATIONS if each.name == "ranks") - 1
     statements: Sequence[str] = (
+        "DROP TABLE series_request",
+        "DROP TABLE series",
         "DROP INDEX ix_job_state",
         "DROP INDEX ix_job_finished_at",
         "ALTER TABLE job DROP COLUMN rank",

@@ -40,6 +40,7 @@ from store.records import (
     Purpose,
     Relation,
     RunState,
+    Series,
     Stage,
     Turn,
     Verdict,
@@ -74,6 +75,7 @@ class MemoryDarkroom(Darkroom):
         self.export_folder: str | None = None
         self.is_paused = False
         self.turns: list[str] = []
+        self.series: list[Series] = []
 
     def _open(self) -> None:
         """There is no file to open."""
@@ -195,6 +197,26 @@ class MemoryDarkroom(Darkroom):
 
     async def cancel_run(self, run_id: str) -> VerificationRun:
         return self._set_run(run_id, RunState.CANCELLED)
+
+    async def list_series(self, limit: int = 50) -> list[Series]:
+        return self.series[::-1][:limit]
+
+    async def pause_series(self, series_id: str) -> Series:
+        return self._set_series(series_id, RunState.PAUSED)
+
+    async def resume_series(self, series_id: str) -> Series:
+        return self._set_series(series_id, RunState.RUNNING)
+
+    async def cancel_series(self, series_id: str) -> Series:
+        return self._set_series(series_id, RunState.CANCELLED)
+
+    def _set_series(self, series_id: str, state: RunState) -> Series:
+        for index, each in enumerate(self.series):
+            if each.id == series_id:
+                self.series[index] = msgspec.structs.replace(each, state=state)
+                self.change()
+                return self.series[index]
+        raise NotFound(f"No series {series_id}.")
 
     async def check_before(self, reference: str) -> Preflight:
         if reference not in self.outlooks:

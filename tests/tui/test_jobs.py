@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 import pytest
 from textual.pilot import Pilot
 
-from store.records import Job, JobState
-from tests.factories import make_request
+from store.records import Job, JobState, RunState, Series
+from tests.factories import NOON, make_request
 from tests.screens import join_lines, read_screen, wait_in_app
 from tests.tui.host import Host, press
 from tests.tui.memory_darkroom import MemoryDarkroom
@@ -248,7 +248,7 @@ async def test_all_are_cancelled_after_a_question(key: str, is_done: bool) -> No
         await press(pilot, "X")
         await wait_in_app(pilot, lambda: isinstance(pilot.app.screen, CancelQuestion), "a question")
         asked = join_lines(read_screen(pilot.app))
-        assert "Cancel 2 jobs and 1 run of verifications?" in asked
+        assert "Cancel 2 jobs and 1 run or series?" in asked
         assert not darkroom.calls
         await press(pilot, key)
         said = "2 jobs are stopped, and 1 run" if is_done else "Left as they are."
@@ -266,3 +266,35 @@ async def test_a_single_job_is_cancelled_without_a_question_and_none_says_why() 
         await wait_in_app(pilot, lambda: "cancelled" in read_screen(pilot.app), "the state")
         await press(pilot, "X")
         assert "No job waits or runs." in read_screen(pilot.app)
+
+
+async def test_a_series_is_seen_paused_and_ended_by_keys() -> None:
+    darkroom = MemoryDarkroom()
+    darkroom.series.append(
+        Series(
+            number=1,
+            id="5e" * 16,
+            state=RunState.RUNNING,
+            until=NOON,
+            created_at=NOON,
+            finished_at=None,
+            requests=2,
+            first=make_request("[b]sea"),
+            taken=212,
+        )
+    )
+    async with open_jobs(darkroom) as pilot:
+        await wait_in_app(pilot, lambda: "212 jobs  [b]sea" in read_screen(pilot.app), "the series")
+        text = join_lines(read_screen(pilot.app))
+        assert "212 jobs so far, 2 images a round" in text
+        await press(pilot, "t")
+        assert "only jobs are moved" in join_lines(read_screen(pilot.app))
+        await press(pilot, "p")
+        await wait_in_app(pilot, lambda: "‖ paused" in read_screen(pilot.app), "the pause")
+        assert not darkroom.is_paused
+        await press(pilot, "p")
+        await wait_in_app(pilot, lambda: "▶ running" in read_screen(pilot.app), "the series")
+        await press(pilot, "x")
+        await wait_in_app(pilot, lambda: "– cancelled" in read_screen(pilot.app), "the end")
+        await press(pilot, "p")
+        assert "This series has ended" in join_lines(read_screen(pilot.app))

@@ -34,6 +34,7 @@ ENTRIES = (
         "runs",
         "List runs of verifications, newest first, or print, pause, resume or cancel one.",
     ),
+    Entry("series", "series", "List series, newest first, or pause, resume or cancel one."),
     Entry(
         "history",
         "history",

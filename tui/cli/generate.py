@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 import msgspec
@@ -105,6 +106,7 @@ def generate(
     strip: StripOption = False,
     sidecar: SidecarOption = None,
     sign: SignOption = None,
+    until: options.UntilOption = None,
     is_next: options.NextOption = False,
     priority: options.PriorityOption = "0",
     as_json: options.JsonOption = False,
@@ -113,6 +115,7 @@ def generate(
     """Make images from prompts. What is omitted takes the engine's default."""
     from engines.installed import find_installed
     from tui.cli.prompt_list import ListReader, plan_list, read_lines
+    from tui.cli.series import begin_series, read_until
 
     async def repeat(given: str, target: Output | None, turn: Turn) -> int:
         _refuse_more(context)
@@ -134,6 +137,9 @@ def generate(
             sidecars=sidecar,
             sign=sign,
         )
+        moment = None if until is None else read_until(until, datetime.now())
+        if moment is not None:
+            _refuse_beside_until(output is not None, is_next or priority != "0")
         turn = Turn(priority=read_count("--priority", priority, -100, 100), is_next=is_next)
         if request is not None:
             return await repeat(request, target, turn)
@@ -198,6 +204,10 @@ def generate(
                 make_folder(target.folder)
             for each in [file for plan in planned for file in plan.given]:
                 await darkroom.keep_input(each)
+            if moment is not None:
+                return await begin_series(
+                    darkroom, [plan.draft for plan in planned], moment, session, as_json=as_json
+                )
             if from_list is None:
                 jobs = await darkroom.generate(planned[0].draft, session, turn)
             else:
@@ -230,6 +240,21 @@ def _refuse_more(context: typer.Context) -> None:
             None,
             f"A whole request was given, and {what} beside it.",
             "Leave one of them out: a request holds all that decides the image.",
+        )
+
+
+def _refuse_beside_until(has_output: bool, has_turn: bool) -> None:
+    """Raise `RequestError` for what a series, which nobody waits for, would ignore."""
+    if has_output:
+        raise RequestError(
+            "output",
+            None,
+            "A series belongs to the queue, so no command is there to write its images.",
+            "Leave out --output; 'safelight export' writes them later.",
+        )
+    if has_turn:
+        raise RequestError(
+            "priority", None, "A series goes on when no other job waits: it has no other place."
         )
 
 

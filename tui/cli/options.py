@@ -108,6 +108,16 @@ NoWaitOption = Annotated[
     bool,
     typer.Option("--no-wait", help="Queue the jobs and end at once.", rich_help_panel=RESULT),
 ]
+UntilOption = Annotated[
+    str | None,
+    typer.Option(
+        "--until",
+        metavar="WHEN",
+        help="Go on with other seeds until 07:00, for 8h, until 2026-11-29T07:00, when no other "
+        "job waits. See 'series'.",
+        rich_help_panel=RESULT,
+    ),
+]
 NextOption = Annotated[
     bool,
     typer.Option("--next", help="Before all jobs that wait now.", rich_help_panel=RESULT),

@@ -111,7 +111,7 @@ class ComposeScreen(ImageScreen):
             "X",
             "cancel_all",
             "cancel all",
-            tooltip="Cancel all jobs and runs of verifications; asks first",
+            tooltip="Cancel all jobs, runs of verifications and series; asks first",
             show=False,
             id="cancel_all",
         ),
@@ -812,16 +812,17 @@ class ComposeScreen(ImageScreen):
         await self._change_job(self.darkroom.cancel(jobs[0].id), "Stopping within one step.")
 
     async def action_cancel_all(self) -> None:
-        """End all jobs and runs of verifications; asks first where it is more than one job."""
+        """End all jobs, runs and series; asks first where it is more than one job."""
         from tui.jobs import CancelQuestion
 
         try:
-            runs = await self.darkroom.list_runs()
+            states = [run.state for run in await self.darkroom.list_runs()]
+            states += [series.state for series in await self.darkroom.list_series()]
             jobs = (await self.darkroom.get_worker_status()).jobs
         except SafelightError as error:
             await self.fail(error)
             return
-        count = sum(not run.state.is_final for run in runs)
+        count = sum(not state.is_final for state in states)
         if jobs + count > 1:
             said = describe_open(jobs, count)
             self.app.push_screen(CancelQuestion(said), self._answer_cancelling)

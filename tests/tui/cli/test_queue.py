@@ -100,7 +100,7 @@ def test_all_jobs_and_runs_are_cancelled_at_once(home: Path) -> None:
         begin_run(database, "all", [image.number for image in images])
     put(home, "a", "b")
     done = invoke(["cancel", "--all"])
-    assert done.stdout == "2 jobs are stopped, and 1 run of verifications\n"
+    assert done.stdout == "2 jobs are stopped, and 1 run or series\n"
     assert read_order(home) == []
     assert invoke(["cancel", "--all"]).stdout == "nothing waits or runs\n"
     with Database.open(directory) as database:
