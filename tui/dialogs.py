@@ -138,8 +138,8 @@ class ChoiceScreen(ModalScreen[str | None]):
         """A mark before the one in effect, the value, what it is, and whether it is the default."""
         glyphs = get_display(self.app).glyphs
         value = show_safely(choice.value)
-        words = [choice.words] if choice.words else []
-        words += ["the default"] if choice.value == self._default else []
+        words = ["the default"] if choice.value == self._default else []
+        words += [choice.words] if choice.words else []
         parts: list[str | tuple[str, str]] = [value]
         if self._now:
             parts.insert(0, f"{glyphs.chosen if choice.value == self._now else ' '} ")

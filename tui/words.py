@@ -392,17 +392,17 @@ LABELS: Mapping[str, str] = {
 """How a field of a request or draft is called before its value: at most 9 characters."""
 
 _SAMPLER_WORDS = {
-    "ddim": "DDIM: one prediction a step, no fresh noise",
-    "ddpm": "DDPM, PLMS: one prediction a step, fresh noise at each",
-    "k_euler": "Euler: one prediction a step, no fresh noise",
-    "k_euler_ancestral": "Euler a: one prediction a step, fresh noise at each",
-    "k_heun": "Heun: two predictions a step, no fresh noise",
-    "k_dpm_2": "DPM2: two predictions a step, no fresh noise",
-    "k_dpm_2_ancestral": "DPM2 a: two predictions a step, fresh noise at each",
-    "k_dpmpp_2s_ancestral": "DPM++ 2S a: two predictions a step, fresh noise at each",
-    "k_dpmpp_2m": "DPM++ 2M: one prediction a step, the last one reused",
-    "k_dpmpp_sde": "DPM++ SDE: two predictions a step, fresh noise at each",
-    "k_lms": "LMS: one prediction a step, the last three reused",
+    "ddim": "DDIM: 1 prediction a step, no fresh noise",
+    "ddpm": "DDPM, PLMS: 1 prediction a step, fresh noise",
+    "k_euler": "Euler: 1 prediction a step, no fresh noise",
+    "k_euler_ancestral": "Euler a: 1 prediction a step, fresh noise",
+    "k_heun": "Heun: 2 predictions a step, no fresh noise",
+    "k_dpm_2": "DPM2: 2 predictions a step, no fresh noise",
+    "k_dpm_2_ancestral": "DPM2 a: 2 predictions a step, fresh noise",
+    "k_dpmpp_2s_ancestral": "DPM++ 2S a: 2 predictions, fresh noise",
+    "k_dpmpp_2m": "DPM++ 2M: 1 prediction, the last reused",
+    "k_dpmpp_sde": "DPM++ SDE: 2 predictions, fresh noise",
+    "k_lms": "LMS: 1 prediction, the last 3 reused",
 }
 
 

@@ -20,7 +20,7 @@ from typing import Any
 from PIL import Image, ImageDraw, ImageFont
 
 from tests.screens import Terminal, open_terminal
-from tui.theme_files import ANSI, BUILT_IN
+from tui.theme_files import ANSI, BUILT_IN, DARK
 
 SIZES = ((200, 60), (120, 40), (80, 24), (60, 40))
 CELL = (8, 16)
@@ -152,6 +152,12 @@ def join(pictures: list[Image.Image], width: int) -> Image.Image:
     return sheet
 
 
+def save(picture: Image.Image, path: Path) -> None:
+    """Write a PNG of at most 192 colours."""
+    picture.quantize(192).save(path, optimize=True)
+    print(f"{path}: {path.stat().st_size:,} bytes")
+
+
 def main() -> None:
     """Draw and save a sheet for each theme, and one in 16 colours."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -171,13 +177,13 @@ def main() -> None:
             for size in SIZES:
                 compose, history = show(environ, flags, size, font)
                 pictures += [compose, history] if size == SIZES[1] else [compose]
+                if name == DARK:
+                    save(compose, given.folder / f"compose-{size[0]}x{size[1]}.png")
             sheet = join(pictures, SIZES[0][0] * CELL[0])
             sheet = sheet.resize(
                 (sheet.width * 3 // 4, sheet.height * 3 // 4), Image.Resampling.LANCZOS
             )
-            path = given.folder / f"screens-{name}.png"
-            sheet.quantize(192).save(path, optimize=True)
-            print(f"{path}: {path.stat().st_size:,} bytes")
+            save(sheet, given.folder / f"screens-{name}.png")
 
 
 if __name__ == "__main__":

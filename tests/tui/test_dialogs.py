@@ -75,7 +75,7 @@ async def test_letters_leave_the_choices_that_they_stand_in(keys: str, answer: s
         await wait_in_app(pilot, lambda: "letters find" in read_screen(app), "the list")
         seen = join_lines(read_screen(app))
         assert "● k_heun" in seen
-        assert "the last one reused · the default" in seen
+        assert "the default · DPM++ 2M: 1 prediction" in seen
         for letter in keys:
             await press(pilot, "space" if letter == " " else letter)
         assert (f"sampler: {keys}" in read_screen(app)) == (keys != "kk")
