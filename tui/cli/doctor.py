@@ -207,6 +207,8 @@ async def _examine_history(
         facts["read only"] = "yes" if database.is_read_only else "no"
         facts["worker"] = f"process {status.process_id}" if status.is_running else "none runs"
         facts["unfinished jobs"] = status.jobs
+        if await darkroom.is_queue_paused():
+            facts["queue"] = "paused; 'safelight resume' goes on with it"
         if status.trouble:
             problems.append(f"The worker waits: {status.trouble}")
         waiting = await darkroom.list_jobs([JobState.WAITING, JobState.RUNNING], limit=1000)

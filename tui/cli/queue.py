@@ -25,7 +25,9 @@ from tui.words import (
     describe_cancelled,
     explain_wait,
     name_purpose,
+    name_run_state,
     name_state,
+    show_moment,
     write_ordinal,
 )
 
@@ -48,6 +50,7 @@ def jobs(
         async with open_darkroom() as darkroom:
             rows = await darkroom.list_jobs(limit=most)
             is_paused = await darkroom.is_queue_paused()
+            series = [each for each in await darkroom.list_series() if not each.state.is_final]
             if any(not row.state.is_final for row in rows):
                 _tell_trouble(await darkroom.get_worker_status())
         if as_json:
@@ -55,6 +58,9 @@ def jobs(
             return
         if is_paused:
             print_note("The queue is paused: 'safelight resume' goes on with it.")
+        for each in series:
+            moment = show_moment(each.until)
+            print_note(f"The series {each.id[:8]} is {name_run_state(each.state)}, until {moment}.")
         for row in rows:
             done = f" {row.step}/{row.steps}" if row.steps and not row.state.is_final else ""
             print_line(

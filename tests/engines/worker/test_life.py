@@ -7,6 +7,7 @@ import hashlib
 import os
 import signal
 import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -29,10 +30,10 @@ from engines.worker.process import (
 )
 from engines.worker.program import read_serving
 from engines.worker.worker import Worker
-from store import charges, history, queue, turns
+from store import charges, history, queue, series, turns
 from store.database import Database
 from store.errors import StoreError
-from store.records import FinishReason, Job, JobState, Serving
+from store.records import FinishReason, Job, JobState, SeriesRequest, Serving
 from store.vault import Vault
 from tests.engines.worker.scripted import IMAGE, PRICE, Scripted, make_settings, use
 from tests.factories import SEED, make_hosted_request, make_quick_request
@@ -550,3 +551,31 @@ async def test_a_worker_leaves_a_paused_queue_and_takes_it_up_again(
         turns.resume_queue(database)
     assert await asyncio.wait_for(Worker(tmp_path, make_settings).run(), 30) == 0
     assert look(tmp_path, second).state is JobState.DONE
+
+
+async def test_a_worker_goes_on_with_a_series_until_it_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody looks at it: the worker stays for it, lets jobs of people go before, and leaves."""
+    wanted = [SeriesRequest(request=make_hosted_request(seed=SEED))]
+    with Database.open(tmp_path) as database:
+        identity = series.begin_series(database, wanted, time.time() + 3600).id
+    engine = use(monkeypatch, Scripted())
+    worker = asyncio.create_task(Worker(tmp_path, make_settings).run())
+
+    async def see(calls: int) -> None:
+        while engine.calls < calls:
+            await asyncio.sleep(0.01)
+
+    await asyncio.wait_for(see(3), 30)
+    (mine,) = ask(tmp_path)
+    await asyncio.wait_for(see(6), 30)
+    assert look(tmp_path, mine).state is JobState.DONE
+    with Database.open(tmp_path) as database:
+        series.cancel_series(database, identity)
+    assert await asyncio.wait_for(worker, 30) == 0
+    with Database.open(tmp_path) as database:
+        images = history.list_images(database)
+        assert series.get_series(database, identity).taken + 1 >= len(images) >= 5
+        made = sorted(image.request.parameters.seed for image in images if image.job_id != mine.id)
+    assert made == list(range(SEED, SEED + len(made)))

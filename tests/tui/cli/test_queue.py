@@ -125,6 +125,10 @@ def test_the_queue_is_paused_and_says_so_until_it_is_resumed(home: Path) -> None
     listed = invoke(["jobs"])
     assert "The queue is paused: 'safelight resume' goes on with it." in listed.stderr
     assert listed.stdout.endswith("the queue is paused\n")
+    # Nothing is wrong with it: no worker is needed for what waits.
+    examined = invoke(["doctor"])
+    assert "paused; 'safelight resume' goes on" in examined.stdout
+    assert "no worker runs" not in examined.stderr
     document = msgspec.json.decode(invoke(["jobs", "--json"]).stdout)
     assert document["is_paused"]
     assert [(each["is_paused"], each["has_no_worker"]) for each in document["jobs"]] == [

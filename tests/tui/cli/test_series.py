@@ -29,6 +29,7 @@ def test_a_series_is_begun_listed_paused_and_cancelled(home: Path) -> None:
     assert done.stdout.startswith(f"series {found.id[:8]}  until ")
     assert done.stdout.endswith("  3 images a round\n")
     assert 7.9 * 3600 < found.until - time.time() <= 8 * 3600
+    assert f"The series {found.id[:8]} is running, until " in invoke(["jobs"]).stderr
     line = invoke(["series"]).stdout
     assert line.startswith(f"{found.id[:8]}  running    until ")
     assert line.endswith("  0 jobs  a cat\n")
