@@ -55,10 +55,20 @@ class Announcer:
         self._followed |= dict.fromkeys(job.id for job in jobs)
         if jobs or not self._followed:
             return said
+        # Between two jobs of a series nothing has ended.
+        if await self._goes_on():
+            return said
         ended, self._followed = list(self._followed)[-FOLLOWED_MAXIMUM:], {}
         if is_seen or interface.notify == "none" or now - self._since < interface.notify_after:
             return said
         return said + write_notice(await self._describe(ended), interface.notify, self._around)
+
+    async def _goes_on(self) -> bool:
+        """Whether a series is about to make another image."""
+        try:
+            return await self._darkroom.has_series()
+        except SafelightError:
+            return False  # It cannot be seen now; that the jobs have ended can be told.
 
     def repeat_title(self) -> str:
         """What writes the title again, where the terminal was somebody else's meanwhile."""

@@ -1128,6 +1128,12 @@ class Darkroom:
 
         return await asyncio.to_thread(series.list_series, self.database, limit)
 
+    async def has_series(self) -> bool:
+        """Whether a series goes on, which it does not while the queue is paused."""
+        from store import series
+
+        return await asyncio.to_thread(series.is_any_open, self.database)
+
     async def pause_series(self, series_id: str) -> Series:
         """Begin no further image of a series until it is resumed."""
         from store import series

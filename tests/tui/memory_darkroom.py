@@ -201,6 +201,26 @@ class MemoryDarkroom(Darkroom):
     async def list_series(self, limit: int = 50) -> list[Series]:
         return self.series[::-1][:limit]
 
+    def add_series(self, state: RunState = RunState.RUNNING, **facts: Any) -> Series:
+        """Add a series, the newest."""
+        number = len(self.series) + 1
+        values: dict[str, Any] = {
+            "id": uuid.uuid5(uuid.NAMESPACE_OID, str(number)).hex,
+            "until": NOON,
+            "created_at": NOON,
+            "finished_at": None,
+            "requests": 1,
+            "first": make_request(),
+            "taken": 0,
+        }
+        self.series.append(Series(number=number, state=state, **values | facts))
+        self.change()
+        return self.series[-1]
+
+    async def has_series(self) -> bool:
+        running = RunState.RUNNING
+        return not self.is_paused and any(each.state is running for each in self.series)
+
     async def pause_series(self, series_id: str) -> Series:
         return self._set_series(series_id, RunState.PAUSED)
 

@@ -63,6 +63,19 @@ async def test_a_notice_comes_once_when_the_last_job_has_ended(tmp_path: Path) -
     assert await announcer.follow([], "", is_seen=False) == ""
 
 
+async def test_a_notice_waits_for_the_end_of_a_series(tmp_path: Path) -> None:
+    """There is no job between two of its images, all night."""
+    darkroom = DeskDarkroom(tmp_path)
+    series = darkroom.add_series()
+    announcer = make_announcer(darkroom)
+    for job in add_jobs(darkroom, 3):
+        await announcer.follow([job], "", is_seen=False)
+        darkroom.replace_job(job.id, state=JobState.DONE)
+        assert "\x1b]9;" not in await announcer.follow([], "", is_seen=False)
+    await darkroom.cancel_series(series.id)
+    assert "\x1b]9;3 images done\x07" in await announcer.follow([], "", is_seen=False)
+
+
 @pytest.mark.parametrize(
     ("settings", "is_seen"),
     [({"notify": "none"}, False), ({"notify_after": 3600.0}, False), ({}, True)],

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 import pytest
 from textual.pilot import Pilot
 
-from store.records import Job, JobState, RunState, Series
-from tests.factories import NOON, make_request
+from store.records import Job, JobState
+from tests.factories import make_request
 from tests.screens import join_lines, read_screen, wait_in_app
 from tests.tui.host import Host, press
 from tests.tui.memory_darkroom import MemoryDarkroom
@@ -270,19 +270,7 @@ async def test_a_single_job_is_cancelled_without_a_question_and_none_says_why() 
 
 async def test_a_series_is_seen_paused_and_ended_by_keys() -> None:
     darkroom = MemoryDarkroom()
-    darkroom.series.append(
-        Series(
-            number=1,
-            id="5e" * 16,
-            state=RunState.RUNNING,
-            until=NOON,
-            created_at=NOON,
-            finished_at=None,
-            requests=2,
-            first=make_request("[b]sea"),
-            taken=212,
-        )
-    )
+    darkroom.add_series(requests=2, taken=212, first=make_request("[b]sea"))
     async with open_jobs(darkroom) as pilot:
         await wait_in_app(pilot, lambda: "212 jobs  [b]sea" in read_screen(pilot.app), "the series")
         text = join_lines(read_screen(pilot.app))
