@@ -355,7 +355,7 @@ class JobsScreen(Reasoned, Screen[None]):
                 has_ended = run is not None and run.state.is_final
                 is_open = run is None or run.state in (RunState.RUNNING, RunState.PAUSED)
                 if has_ended:
-                    return "This run of verifications has ended; on a job p pauses the queue."
+                    return "Only a run of verifications that goes on can be paused."
                 return "" if is_open else "This run is being put together; x ends it."
             case "move_first" | "shift":
                 if run is not None:

@@ -49,7 +49,8 @@ async def test_a_run_stands_above_the_jobs_and_is_paused_resumed_and_ended(
         await press(pilot, "p")
         await see("Only a run of verifications that goes on")
         await press(pilot, "down", "p")
-        await see("Only a run of verifications that goes on")
+        await see("queue paused: p goes on")
+        assert darkroom.is_paused
 
 
 async def test_all_that_is_found_is_verified_in_the_background() -> None:

@@ -166,12 +166,22 @@ def resume() -> None:
 
 def move(
     jobs: Annotated[
-        list[str], typer.Argument(help="Ids of jobs that wait, or their beginnings, in order.")
+        list[str],
+        typer.Argument(
+            help="Ids of jobs that wait, or their beginnings, in order.",
+            autocompletion=complete_job,
+        ),
     ],
     is_first: Annotated[bool, typer.Option("--first", help="They come next.")] = False,
     is_last: Annotated[bool, typer.Option("--last", help="They come behind all others.")] = False,
     before: Annotated[
-        str | None, typer.Option("--before", metavar="JOB", help="They come before this one.")
+        str | None,
+        typer.Option(
+            "--before",
+            metavar="JOB",
+            help="They come before this one.",
+            autocompletion=complete_job,
+        ),
     ] = None,
 ) -> None:
     """Change the order in which jobs are made."""

@@ -17,6 +17,7 @@ from tests.tui.pilot import read_message, running
 from tests.waiting import wait_for
 from tui.app import SafelightApp
 from tui.compose.image import ImagePanel, Making
+from tui.jobs import CancelQuestion
 from tui.terminal.glyphs import ASCII
 from tui.widgets.picture import Picture
 
@@ -397,3 +398,32 @@ def test_what_the_next_images_lose_is_told_from_what_the_shown_one_did() -> None
     # A job runs, so that the newest image is not told of: nothing else says it.
     waiting = msgspec.structs.replace(making, image=started, jobs=(make_job(),))
     assert waiting.describe(ASCII).plain.startswith(above.removesuffix("seed "))
+
+
+async def test_all_jobs_are_cancelled_after_a_question(tmp_path: Path) -> None:
+    darkroom = DeskDarkroom(tmp_path, START)
+    async with running(darkroom) as (app, pilot):
+        await pilot.press("ctrl+j", "ctrl+j")
+        await wait_for(lambda: "1 more" in get_panel(app).said, "the queue")
+        await pilot.press("X")
+        await wait_for(lambda: isinstance(app.screen, CancelQuestion), "the question")
+        await pilot.press("n")
+        await wait_for(lambda: app.screen is app.compose_screen, "the screen")
+        assert ("cancel_all", "") not in darkroom.calls
+        await pilot.press("X")
+        await wait_for(lambda: isinstance(app.screen, CancelQuestion), "the question")
+        await pilot.press("y")
+        await wait_for(lambda: ("cancel_all", "") in darkroom.calls, "the end")
+        await wait_for(lambda: "stopping" in get_panel(app).said, "its display")
+
+
+async def test_a_paused_queue_is_seen_at_the_job_and_in_the_first_line(tmp_path: Path) -> None:
+    darkroom = DeskDarkroom(tmp_path, START)
+    async with running(darkroom) as (app, pilot):
+        await pilot.press("ctrl+j")
+        await wait_for(lambda: "waiting for the worker" in get_panel(app).said, "the job")
+        await darkroom.pause_queue()
+        await wait_for(lambda: "the queue is paused" in get_panel(app).said, "the reason")
+        await wait_for(lambda: "queue paused, 1 in it" in read_screen(app), "the first line")
+        await darkroom.resume_queue()
+        await wait_for(lambda: "waiting for the worker" in get_panel(app).said, "the job")
