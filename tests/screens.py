@@ -142,14 +142,15 @@ class Terminal:
 
     def wait_for_end(self, seconds: float = SECONDS) -> int:
         """Wait until the program has ended; its exit status, or minus the signal."""
-        self.wait_until(self._has_ended, seconds, "the end of the program")
+        self.wait_until(self.has_ended, seconds, "the end of the program")
         assert self.status is not None
         # What it said last may lie there unread.
         while self._master >= 0 and select.select([self._master], [], [], 0)[0] and self._take(0):
             pass
         return self.status
 
-    def _has_ended(self) -> bool:
+    def has_ended(self) -> bool:
+        """Whether the program has ended."""
         if self.status is None:
             found, status = os.waitpid(self.process_id, os.WNOHANG)
             if found:
@@ -169,7 +170,7 @@ class Terminal:
 
     def close(self) -> None:
         """End the program, if it still runs, and let go of the terminal."""
-        if not self._has_ended():
+        if not self.has_ended():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.process_id, signal.SIGKILL)
             self.wait_for_end()

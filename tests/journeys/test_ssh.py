@@ -234,7 +234,7 @@ POINTS = [(way, MOMENTS[(turn + n) % 8]) for turn in range(8) for n, way in enum
 @pytest.mark.parametrize(
     ("way", "moment"), POINTS, ids=[f"{way.name}-{moment.__name__}" for way, moment in POINTS]
 )
-@pytest.mark.samples(4)
+@pytest.mark.samples(3)
 def test_a_line_that_drops_costs_nothing(
     program: Program, server: LoginServer, way: Way, moment: Callable[[Terminal], Typed]
 ) -> None:
@@ -318,6 +318,7 @@ KEY_SECONDS = 0.06
 SLOW_KEYS = "the harbour of a small town in winter, gulls, lamps"
 
 
+@pytest.mark.exhaustive
 def test_over_a_slow_line_no_key_is_lost(program: Program, server: LoginServer) -> None:
     """A text that comes at once, and letters that come before the last ones are seen."""
     write_draft(program)
@@ -393,6 +394,7 @@ def test_another_login_sees_the_queue_live_and_overwrites_no_draft(
     check_what_is_left(program, server, jobs=3)
 
 
+@pytest.mark.exhaustive
 def test_a_session_of_tmux_goes_on_and_is_seen_from_another_login(
     program: Program, server: LoginServer
 ) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import msgspec
 from textual import work
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.reactive import var
 
 from store.errors import SafelightError
@@ -110,6 +110,7 @@ class ImagePanel(Vertical, can_focus=True):
 
     def __init__(self, darkroom: Darkroom, *, id: str) -> None:  # noqa: A002
         super().__init__(id=id)
+        self._is_titling = False
         self.border_title = Content("image")
         self._darkroom = darkroom
         self._files: OrderedDict[str, bytes] = OrderedDict()
@@ -139,7 +140,18 @@ class ImagePanel(Vertical, can_focus=True):
         glyphs = get_display(self.app).glyphs
         title = self.mismatch.describe(self.size.width - _TITLE_MARGIN, glyphs.dot)
         style = "bold $role-focus" if self.mismatch.change else ""
+        self._is_titling = True
         self.border_title = Content.styled(title, style)
+        self._is_titling = False
+
+    def refresh(
+        self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False
+    ) -> Self:
+        """Draw again; of a new title only its line, as the picture below it is large."""
+        if self._is_titling:
+            left, top = self.content_offset
+            regions = (Region(-left, -top, self.outer_size.width, 1),)
+        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
 
     @property
     def said(self) -> str:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 from textual.content import Content
+from textual.geometry import Region
+from textual.strip import Strip
 
 from store.records import Draft, DraftPrompt, Image
 from store.request import Upscale
@@ -19,6 +21,7 @@ from tui.compose.draft import Parts
 from tui.compose.image import ImagePanel
 from tui.compose.mismatch import Mismatch
 from tui.dialogs import ChoiceScreen
+from tui.widgets.picture import Picture
 
 START = with_place(
     Draft(prompts=(DraftPrompt(text="night sky", weight=1.2),), seed=5, seed_locked=True, steps=20)
@@ -135,6 +138,30 @@ async def test_the_seed_field_takes_the_seed_of_an_image_before(tmp_path: Path) 
 def read_title(app: SafelightApp) -> str:
     title = app.compose_screen.query_one(ImagePanel).border_title
     return Content.from_markup(str(title)).plain
+
+
+async def test_a_letter_that_changes_the_title_does_not_draw_the_picture_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    darkroom, _, _ = make_darkroom(tmp_path)
+    async with running(darkroom) as (app, pilot):
+        await wait_for_image(app)
+        picture = app.compose_screen.query_one("#picture", Picture)
+        await wait_for(lambda: picture.has_image, "the picture")
+        await pilot.press("b", "l", "enter", "x")
+        assert "skyx" in read_title(app)
+        drawn: list[Region] = []
+        render = Picture.render_lines
+
+        def note(self: Picture, crop: Region) -> list[Strip]:
+            drawn.append(crop)
+            return render(self, crop)
+
+        monkeypatch.setattr(Picture, "render_lines", note)
+        await pilot.press("y")
+        assert "skyxy" in read_title(app)
+        await pilot.pause()
+        assert drawn == []
 
 
 async def test_the_title_says_what_differs_between_image_and_stack(tmp_path: Path) -> None:
