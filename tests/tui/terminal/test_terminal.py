@@ -231,6 +231,8 @@ def test_after_a_stop_the_screen_is_drawn_again_and_nothing_starts_twice(tmp_pat
         terminal.wait_for_text("worker")
         terminal.send("a fish")
         terminal.wait_for_text("a fish")
+        # The tokens are counted once the rest is there.
+        terminal.wait_for_text("4/77")
         terminal.wait_for_silence()
         expected, threads = terminal.text, count_threads(terminal.process_id)
         for way in (signal.SIGTSTP, signal.SIGSTOP, signal.SIGTSTP):
