@@ -58,8 +58,6 @@ class TokenCount(msgspec.Struct, frozen=True, kw_only=True):
 
 def count_tokens(text: str, limit: int = 77) -> TokenCount:
     """Tokens of `text` as CLIP counts them: the empty text has 2, the limit is usually 77."""
-    if not text:
-        return TokenCount(count=SPECIAL_TOKENS, limit=limit, kept="", dropped="")
     cleaned = clean(text)
     starts = find_tokens(cleaned)
     room, count = max(limit - SPECIAL_TOKENS, 0), len(starts) + SPECIAL_TOKENS

@@ -32,37 +32,26 @@ BAR_SIDE = 5
 class PromptReader:
     """What a model reads of a prompt: its tokens against `limit` (None: none), the words it knows.
 
-    Its first use reads files: make it in a thread. Raises `EngineError` then. One that is not
-    `reads_text` reads no file, and knows only of the empty text.
+    Its first use reads files: make it in a thread. Raises `EngineError` then.
     """
 
     def __init__(
-        self,
-        darkroom: Darkroom,
-        engine: str,
-        style: str | None,
-        limit: int | None,
-        *,
-        reads_text: bool = True,
+        self, darkroom: Darkroom, engine: str, style: str | None, limit: int | None
     ) -> None:
         self._darkroom = darkroom
         self._engine = engine
         self._style = style
         self._limit = limit
-        self._reads_text = reads_text
-        if reads_text:
-            darkroom.read_prompt(engine, "")
-            self.count("a")
+        darkroom.read_prompt(engine, "")
+        self.count("")
 
     def count(self, text: str) -> TokenCount | None:
         """The tokens of `text` and what falls off after the limit, None without a limit."""
-        if self._limit is None or (text and not self._reads_text):
-            return None
-        return count_tokens(text, self._limit)
+        return None if self._limit is None else count_tokens(text, self._limit)
 
     def read(self, prompt: DraftPrompt) -> TokenizedPrompt:
         """Which words of `prompt` the model reads; all of one that is switched off."""
-        if not prompt.enabled or not self._reads_text:
+        if not prompt.enabled:
             return TokenizedPrompt()
         style = self._style if prompt.weight > 0 else None
         return self._darkroom.read_prompt(self._engine, prompt.text, style)

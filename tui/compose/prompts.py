@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 from typing import ClassVar
 
 import msgspec
@@ -134,8 +133,7 @@ class PromptStack(Reasoned, VerticalScroll, can_focus=True, inherit_bindings=Fal
         self._darkroom = darkroom
         self._full = FULL_WEIGHT
         self._reader: PromptReader | None = None
-        self._has_text = False
-        self._read_for: tuple[str, str | None, int | None, bool] | None = None
+        self._read_for: tuple[str, str | None, int | None] | None = None
         self._text_before = Draft()
         self._is_new = False
         self._opened_text: str | None = None
@@ -162,7 +160,6 @@ class PromptStack(Reasoned, VerticalScroll, can_focus=True, inherit_bindings=Fal
 
     def watch_prompts(self, before: tuple[DraftPrompt, ...], now: tuple[DraftPrompt, ...]) -> None:
         """Other prompts: show them, with more or fewer rows where it takes them."""
-        self._load_reader()
         if not self.is_mounted:
             return
         if len(before) == len(now):
@@ -221,25 +218,15 @@ class PromptStack(Reasoned, VerticalScroll, can_focus=True, inherit_bindings=Fal
         known = self.capabilities
         if known is None:
             return
-        # The vocabulary is large: it is there from the first letter on.
-        self._has_text = self._has_text or any(prompt.text for prompt in self.prompts)
-        wanted = (
-            self.settings.engine,
-            self.settings.style_preset,
-            known.token_limit,
-            self._has_text,
-        )
+        wanted = (self.settings.engine, self.settings.style_preset, known.token_limit)
         if wanted != self._read_for:
             self._read_for = wanted
             self._make_reader(*wanted)
 
     @work(group="reader", exclusive=True)
-    async def _make_reader(
-        self, engine: str, style: str | None, limit: int | None, has_text: bool
-    ) -> None:
-        make = functools.partial(PromptReader, reads_text=has_text)
+    async def _make_reader(self, engine: str, style: str | None, limit: int | None) -> None:
         try:
-            reader = await asyncio.to_thread(make, self._darkroom, engine, style, limit)
+            reader = await asyncio.to_thread(PromptReader, self._darkroom, engine, style, limit)
         except SafelightError:
             return  # The engine says what is wrong with its files when it is asked for an image.
         self._reader = reader
