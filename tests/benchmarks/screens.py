@@ -177,7 +177,7 @@ def main() -> None:
             for size in SIZES:
                 compose, history = show(environ, flags, size, font)
                 pictures += [compose, history] if size == SIZES[1] else [compose]
-                if name == DARK:
+                if name == DARK and size != SIZES[0]:
                     save(compose, given.folder / f"compose-{size[0]}x{size[1]}.png")
             sheet = join(pictures, SIZES[0][0] * CELL[0])
             sheet = sheet.resize(
