@@ -202,6 +202,8 @@ class JobsScreen(Reasoned, Screen[None]):
         Binding("escape,q", "leave", "back", tooltip="Go back", id="jobs.leave"),
         bind_move("up,k", "move_up", "jobs.newer", "Choose the job above"),
         bind_move("down,j", "move_down", "jobs.older", "Choose the job below"),
+        bind_move("home,g", "move_to_first", "jobs.first", "Choose the first row"),
+        bind_move("end,G", "move_to_last", "jobs.last", "Choose the last row"),
     ]
 
     rows: var[list[Row]] = var(list)
@@ -396,6 +398,14 @@ class JobsScreen(Reasoned, Screen[None]):
     def action_move_down(self) -> None:
         """The job below."""
         self.options.action_cursor_down()
+
+    def action_move_to_first(self) -> None:
+        """The first row."""
+        self.options.action_first()
+
+    def action_move_to_last(self) -> None:
+        """The last row."""
+        self.options.action_last()
 
     def action_leave(self) -> None:
         """Go back."""

@@ -120,6 +120,21 @@ async def test_the_list_is_live_and_keeps_the_chosen_job() -> None:
         assert screen.chosen == first
 
 
+async def test_letters_go_through_the_list_as_the_arrows_do() -> None:
+    darkroom = MemoryDarkroom()
+    for _ in range(5):
+        darkroom.add_job(JobState.FAILED)
+    async with open_jobs(darkroom) as pilot:
+        screen = pilot.app.screen
+        assert isinstance(screen, JobsScreen)
+        await wait_in_app(pilot, lambda: len(screen.rows) == 5, "the jobs")
+        places = []
+        for key in ("G", "k", "g", "j", "end", "home"):
+            await press(pilot, key)
+            places.append(screen.options.highlighted)
+        assert places == [4, 3, 0, 1, 4, 0]
+
+
 async def test_no_job_says_what_to_do_and_an_error_is_never_markup() -> None:
     darkroom = MemoryDarkroom()
     async with open_jobs(darkroom) as pilot:
