@@ -214,6 +214,7 @@ class SafelightApp(Reasoned, App[None]):
         self.key_queue.passing = frozenset(quit_keys)
         self.set_keymap({name: ",".join(split_keys(keys)) for name, keys in self.keymap.items()})
         self.compose_screen = ComposeScreen(darkroom, session, self.keymap)
+        self.compose_screen.is_theme_given = themes.is_given
 
     @property
     def answers(self) -> Answers:

@@ -43,8 +43,8 @@ def open_darkroom(
         settings = load_user_settings()
         directory = find_data_directory()
         themes = read_theme_files(find_config_file().parent / "themes")
-        theme = theme or settings.interface.theme
-        check_theme(theme, themes)
+        wanted = theme or settings.interface.theme
+        check_theme(wanted, themes)
     except SafelightError as error:
         return _explain(error.message, error.hint)
     interface = settings.interface
@@ -68,7 +68,7 @@ def open_darkroom(
     with Probe(sys.stdin.fileno(), os.environ, is_wanted=interface.ask_terminal) as probe:
         from tui.app import run_app
 
-        chosen = ThemeChoice(name=theme, own=themes)
+        chosen = ThemeChoice(name=wanted, own=themes, is_given=theme is not None)
         return run_app(directory, settings, session, probe, around, chosen)
 
 

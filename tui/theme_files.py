@@ -61,10 +61,14 @@ class ThemeFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class ThemeChoice(msgspec.Struct, frozen=True, kw_only=True):
-    """Which theme to begin with, by its name or `auto`, and the person's own ones by name."""
+    """Which theme to begin with, by its name or `auto`, and the person's own ones by name.
+
+    `is_given`: it was said at this start, and goes before the one that a session has kept.
+    """
 
     name: str = AUTO
     own: Mapping[str, ThemeFile] = {}
+    is_given: bool = False
 
 
 def read_theme_files(folder: Path) -> dict[str, ThemeFile]:

@@ -8,12 +8,21 @@ import pytest
 
 from engines.keys import SettingsError
 from store.records import Draft
-from tests.tui.desk_darkroom import DeskDarkroom, with_place
+from tests.tui.desk_darkroom import UTF8, DeskDarkroom, with_place
 from tests.tui.pilot import running
 from tests.waiting import wait_for
+from tui.app import SafelightApp
 from tui.dialogs import ThemeScreen
 from tui.terminal.detect import Surroundings
-from tui.theme_files import ANSI, BUILT_IN, DARK, ROLES, check_theme, read_theme_files
+from tui.theme_files import (
+    ANSI,
+    BUILT_IN,
+    DARK,
+    ROLES,
+    ThemeChoice,
+    check_theme,
+    read_theme_files,
+)
 from tui.themes import THEMES, choose_theme, make_theme
 
 
@@ -46,6 +55,16 @@ def test_the_names_that_can_be_chosen_are_those_that_are_there() -> None:
     assert {f"role-{name}" for name in ROLES} == {
         name for name in THEMES[0].variables if name.startswith("role-")
     }
+
+
+async def test_a_theme_that_is_given_at_the_start_goes_before_the_kept_one(tmp_path: Path) -> None:
+    darkroom = DeskDarkroom(tmp_path, with_place(Draft(), theme="high contrast"))
+    for is_given, theme in ((False, "high contrast"), (True, "daylight")):
+        choice = ThemeChoice(name="daylight", is_given=is_given)
+        app = SafelightApp(darkroom, around=Surroundings(environ=UTF8), themes=choice)
+        async with app.run_test():
+            await wait_for(lambda: app.compose_screen.is_ready, "the session")  # noqa: B023
+            assert app.theme == theme
 
 
 def write(folder: Path, name: str, text: str) -> Path:

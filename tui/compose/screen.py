@@ -269,6 +269,7 @@ class ComposeScreen(ImageScreen):
         self._worker = ""
         self._unfinished = 0
         self.is_ready = False
+        self.is_theme_given = False
         self._draft_error: SafelightError | None = None
         self._draft_place = ""
         self._is_field_left = False
@@ -475,7 +476,8 @@ class ComposeScreen(ImageScreen):
         self.editor.change(drafts.show_seed(draft))
         self.show_capabilities()
         draft = self.draft
-        if (theme := read_place(draft, "theme")) in self.app.available_themes:
+        theme = read_place(draft, "theme")
+        if theme in self.app.available_themes and not self.is_theme_given:
             self.app.theme = theme
         part = read_place(draft, "part")
         self.focus_part(part if part in PARTS else PARTS[0])
