@@ -81,8 +81,8 @@ def test_markup_in_a_prompt_is_plain_text(program: Program) -> None:
 
 
 def test_stability_without_a_key_says_which_variable_to_set(program: Program) -> None:
-    document = program.run_json("generate", "sky", "-e", "stability", status=1)
-    assert "STABILITY_KEY" in document["failed"][0]["error"]
+    document = program.run_json("generate", "sky", "-e", "stability", status=2)
+    assert "STABILITY_KEY" in document["error"]["hint"]
 
 
 def test_an_unreachable_host_is_named(home: Path) -> None:

@@ -37,6 +37,6 @@ def test_every_command_of_the_tour_exists(program: Program) -> None:
 
 
 def test_every_picture_is_there() -> None:
-    pictures = re.findall(r"docs/[a-z-]+\.png", README)
+    pictures = re.findall(r"docs/[a-z0-9-]+\.png", README)
     assert pictures
     assert all((ROOT / picture).is_file() for picture in pictures)
