@@ -57,7 +57,10 @@ def save_draft(db: Database, name: str, draft: Draft, known: Draft | None = None
     is something else by now, and is not `draft` either; where the cursor is does not count.
     """
     with db.write() as write:
-        row = _find(write, name) or _make(name, "")
+        row = _find(write, name)
+        if row is None and known not in (None, _NOBODYS):
+            raise OpenElsewhere(f"The session {name} has another name since, or is gone.")
+        row = row or _make(name, "")
         if known is not None and row.number is not None:
             # As it will be read again: half characters are repaired on the way.
             now = _put_aside_place(decode_draft(encode_draft(draft, "")))

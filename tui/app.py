@@ -390,7 +390,8 @@ class SafelightApp(Reasoned, App[None]):
                 for picture in screen.query(Picture):
                     picture.draw_again()
             name, why = explain_image_protocol(self._around)
-            self.say(f"Images are shown as {name}: {why}. f10 keeps it: [interface] images.")
+            why = f": {why}" if chosen == "auto" else " until the end. f10: [interface] images"
+            self.say(f"Images are shown as {name}{why}.")
 
         title = f"images are shown as {now[0]}"
         self.push_screen(ChoiceScreen(title, choices, self._around.images, "auto"), take)

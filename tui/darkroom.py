@@ -774,6 +774,11 @@ class Darkroom:
         )
         return job
 
+    def _check_ready(self, requests: Sequence[Request]) -> None:
+        """Raise `EngineError` for what an engine is known to lack before anything is sent."""
+        for engine in {request.engine for request in requests}:
+            self._registry.check_ready(engine)
+
     def _enqueue(
         self,
         requests: list[Request],
@@ -785,8 +790,7 @@ class Darkroom:
         from engines.cost import check_budget
         from store import history, queue
 
-        for engine in {request.engine for request in requests}:
-            self._registry.check_ready(engine)
+        self._check_ready(requests)
         check_budget(self.database, requests, self.settings)
         if parent_id is not None and not history.has_image(self.database, parent_id):
             # A draft may outlive the image that it came from.
@@ -1112,6 +1116,7 @@ class Darkroom:
             for draft, part in found
             for request in part
         ]
+        self._check_ready([each.request for each in requests])
         check_budget(self.database, [each.request for each in requests], self.settings)
         with self._engage_worker([each.request for each in requests]) as wanted:
             return begin_series(
@@ -1289,6 +1294,8 @@ class Darkroom:
 
         waited = queue.get_job(self.database, job_id)
         settings = self.settings.for_profile(waited.profile) if waited.profile else self.settings
+        if settings is self.settings:
+            self._check_ready([waited.request])
         check_budget(self.database, [waited.request], settings)
         with self._engage_worker([waited.request]) as wanted:
             job = queue.retry(self.database, job_id, wanted=wanted)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import shlex
 import shutil
+import signal
+import stat
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +60,7 @@ def edit_file(app: App[Any], path: Path, environ: Mapping[str, str] = os.environ
     """
     words = find_editor(environ)
     try:
-        with app.suspend(), unblock_signals():
+        with app.suspend(), unblock_signals(), _leave_interrupts():
             done = subprocess.run([*words, str(path)], check=False)
     except SuspendNotSupported:
         raise RequestError("editor", words[0], "No editor can be started here.") from None
@@ -66,8 +70,20 @@ def edit_file(app: App[Any], path: Path, environ: Mapping[str, str] = os.environ
     finally:
         app.refresh(layout=True)
     if done.returncode:
-        said = f"{words[0]} ended with status {done.returncode}: nothing was changed."
+        number = done.returncode
+        how = f"by signal {-number}" if number < 0 else f"with status {number}"
+        said = f"{words[0]} ended {how}: nothing was changed."
         raise RequestError("editor", words[0], said)
+
+
+@contextlib.contextmanager
+def _leave_interrupts() -> Iterator[None]:
+    """ctrl+c is the editor's while it has the terminal; it begins with the usual way of ending."""
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def edit_text(app: App[Any], text: str, name: str) -> str:
@@ -76,24 +92,45 @@ def edit_text(app: App[Any], text: str, name: str) -> str:
     The file is private, and gone when it was read. Raises `RequestError`, and then says where the
     text is if it could not be read.
     """
-    folder = Path(tempfile.mkdtemp(prefix="safelight-"))
-    path = folder / name
-    path.write_text(text + "\n", "utf-8")
-    is_read = False
+    written = f"{text}\n".encode("utf-8", "replace")
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="safelight-"))
+        path = folder / name
+        path.write_bytes(written)
+    except OSError as error:
+        said = f"No file for the editor can be written: {error.strerror or error}."
+        raise RequestError("editor", None, said, "Set TMPDIR to a folder with room.") from None
+    is_done = False
     try:
         edit_file(app, path)
         edited = _read(path)
-        is_read = True
+        is_done = True
         return edited
     finally:
-        if is_read or not path.exists() or path.read_bytes() == f"{text}\n".encode():
+        if is_done or _is_unchanged(path, written):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_unchanged(path: Path, written: bytes) -> bool:
+    """Whether nothing of a person's stands in the file, which may be gone or no file any more."""
+    try:
+        return _read_bytes(path) == written
+    except OSError:
+        return not path.is_file()
+
+
+def _read_bytes(path: Path) -> bytes:
+    # Not blocking: what the editor left may be a FIFO.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is not a file any more")
+        return file.read(TEXT_BYTES + 1)
 
 
 def _read(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            data = file.read(TEXT_BYTES + 1)
+        data = _read_bytes(path)
     except OSError as error:
         said = f"What was edited cannot be read: {error.strerror or error}."
         raise RequestError("editor", str(path), said) from None

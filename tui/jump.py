@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.geometry import Region
+from textual.geometry import Region, Size
 from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
 from textual.widgets import Label
@@ -73,6 +73,7 @@ class JumpScreen(ModalScreen[Jump | None]):
     def __init__(self, jumps: Sequence[Jump]) -> None:
         super().__init__()
         self._jumps = dict(zip(LETTERS, jumps, strict=False))
+        self._measured = Size(0, 0)
 
     def compose(self) -> ComposeResult:
         """A letter at the beginning of each."""
@@ -80,6 +81,15 @@ class JumpScreen(ModalScreen[Jump | None]):
             label = Label(letter, markup=False)
             label.styles.offset = jump.region.offset
             yield label
+
+    def on_mount(self) -> None:
+        """Know where the letters belong."""
+        self._measured = self.app.size
+
+    def on_resize(self) -> None:
+        """What they stood on is elsewhere in a terminal of another size."""
+        if self.app.size != self._measured:
+            self.dismiss(None)
 
     def on_key(self, event: events.Key) -> None:
         """Go where the letter is; any other key leaves."""

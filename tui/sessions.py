@@ -198,9 +198,9 @@ class SessionsScreen(Reasoned, Screen[None]):
         """Other things can be done with another session."""
         self.refresh_bindings()
 
-    def on_option_list_option_selected(self) -> None:
+    async def on_option_list_option_selected(self) -> None:
         """A click, or enter."""
-        self.action_open()
+        await self.action_open()
 
     def why_not(self, action: str) -> str:
         """Why something cannot be done with the session now."""
@@ -224,10 +224,16 @@ class SessionsScreen(Reasoned, Screen[None]):
         """Move the cursor: `cursor_up`, `cursor_down`, `first`, `last`."""
         getattr(self.options, f"action_{where}")()
 
-    def action_open(self) -> None:
-        """Go on with the session under the cursor."""
+    async def action_open(self) -> None:
+        """Go on with the session under the cursor, if it still has that name."""
         if (row := self.chosen) is None or row.name == self._now:
             self.action_leave()
+            return
+        try:
+            await self.darkroom.check_session(row.name)
+        except SafelightError as error:
+            self._say(str(error))
+            await self.update()
         else:
             self.post_message(self.SessionChosen(row.name))
 

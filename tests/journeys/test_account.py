@@ -154,6 +154,8 @@ def test_the_key_is_used_and_nowhere_to_be_found(
 def test_a_missing_key_is_told_before_anything_is_queued(program: Program, engine: str) -> None:
     early = program.run("generate", "sky", "-e", engine, "-n", "4", status=2)
     assert early.stderr.count("needs a key and none is set") == 1
+    late = program.run("generate", "sky", "-e", engine, "--until", "8h", "--no-wait", status=2)
+    assert late.stderr.count("needs a key and none is set") == 1
     assert program.run("jobs").stdout == ""
 
 

@@ -323,3 +323,16 @@ def test_what_was_written_since_a_glance_is_not_written_over(db: Database) -> No
     writer.close()
     found = {session.name: session.draft.prompts[0].text for session in sessions.list_sessions(db)}
     assert found == {"main": "theirs", "main 2": "seen, and more"}
+
+
+def test_a_draft_of_a_session_that_was_renamed_elsewhere_does_not_take_its_old_name(
+    db: Database,
+) -> None:
+    writer = sessions.DraftWriter(db)
+    writer.load("evening")
+    sessions.rename_session(db, "evening", "night")
+    writer.write("evening", DRAFT)
+    writer.close()
+    assert writer.find_place("evening") == "evening 2"
+    found = {row.name: row.draft for row in sessions.list_sessions(db)}
+    assert found == {"night": Draft(), "evening 2": DRAFT}

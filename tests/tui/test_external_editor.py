@@ -67,6 +67,10 @@ def test_what_the_editor_leaves_is_read_and_the_file_is_gone(
         ("open(path, 'wb').write(b'\\xff')", "It is not UTF-8 text (byte 0); it is kept in", True),
         (f"open(path, 'w').write('x' * {TEXT_BYTES + 1})", "it is kept in", True),
         ("import os; os.remove(path)", "cannot be read", False),
+        ("import os; os.remove(path); os.mkdir(path)", "cannot be read", False),
+        ("import os; os.remove(path); os.mkfifo(path)", "it is not a file any more", False),
+        ("import os; os.kill(os.getpid(), 9)", "ended by signal 9: nothing was changed.", False),
+        ("import os; os.kill(os.getpid(), 2)", "nothing was changed.", False),
     ],
 )
 def test_what_cannot_be_read_is_told_and_kept(
@@ -78,3 +82,19 @@ def test_what_cannot_be_read_is_told_and_kept(
         edit_text(Bare(), "night sky", "prompt.txt")
     assert said in str(raised.value)
     assert bool(list(tmp_path.iterdir())) == is_kept
+
+
+def test_a_folder_that_takes_no_file_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "away"))
+    with pytest.raises(RequestError, match="No file for the editor can be written"):
+        edit_text(Bare(), "night sky", "prompt.txt")
+
+
+def test_an_interrupt_while_the_editor_runs_is_the_editors(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    use_editor(monkeypatch, "import os, signal; os.kill(os.getppid(), signal.SIGINT)")
+    assert edit_text(Bare(), "night sky", "prompt.txt") == "night sky"

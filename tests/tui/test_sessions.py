@@ -86,3 +86,15 @@ async def test_a_session_is_renamed_and_archived_but_not_the_one_that_is_open(
         await wait_for(lambda: not screen.rows[1].is_archived, "the way back")
         await pilot.press("escape")
         await wait_for(lambda: app.screen is app.compose_screen, "the editor")
+
+
+async def test_a_session_that_got_another_name_meanwhile_is_not_begun_anew(tmp_path: Path) -> None:
+    darkroom = make_darkroom(tmp_path)
+    async with running(darkroom) as (app, pilot):
+        await pilot.press("O")
+        screen = await wait_for_list(app)
+        darkroom.sessions["port"] = darkroom.sessions.pop("sea")
+        await pilot.press("down", "enter")
+        await wait_for(lambda: [row.name for row in screen.rows] == ["main", "port"], "the names")
+        assert "There is no session 'sea'" in read_message(app)
+        assert "sea" not in darkroom.sessions

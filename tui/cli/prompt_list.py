@@ -37,7 +37,10 @@ LIST_IMAGES = 10_000
 INPUT_BYTES = 512_000_000
 """Most bytes of all image files that the lines of a list start from, which are held at once."""
 
-_FLAGS_ONLY = ("session", "profile", "output", "name", "file-format", "json", "no-wait", "request")
+_FLAGS_ONLY = (
+    *("session", "profile", "output", "name", "format", "json", "no-wait", "request"),
+    *("sign", "strip", "sidecar", "verbatim", "until", "next", "priority", "from"),
+)
 _OWN_KEYS = ("prompt", "prompts", "size", "style")
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from textual.content import Content
 
 from tui.terminal.detect import get_display
-from tui.text import show_safely
+from tui.text import shorten_middle, show_safely
 from tui.widgets.cell import Cell
+
+SESSION_LEAST = 8
+"""So many signs of a session's name are shown in any line."""
 
 
 class HeaderLine(Cell):
@@ -29,7 +32,11 @@ class HeaderLine(Cell):
 
     def _refresh_line(self) -> None:
         dot = f" {get_display(self.app).glyphs.dot} "
-        left = " safelight" + (dot + show_safely(self._session) if self._session else "")
+        ellipsis = get_display(self.app).glyphs.ellipsis
+        # The facts have half of the line, however long the name is.
+        room = max(SESSION_LEAST, self.size.width // 2 - len(" safelight") - len(dot))
+        name = shorten_middle(show_safely(self._session), room, ellipsis)
+        left = " safelight" + (dot + name if name else "")
         facts = [show_safely(fact) for fact in self._facts]
         while facts and len(left) + len(dot.join(facts)) + 2 > self.size.width:
             facts = facts[1:]

@@ -12,6 +12,8 @@ from tui.text import show_safely
 from tui.widgets.cell import Cell
 
 WIDE, WIDE_GAP, GAP = 100, 3, 2
+ROWS = 3
+"""Rows that a long message may take."""
 
 
 class KeyLine(Cell):
@@ -78,7 +80,23 @@ class KeyLine(Cell):
                 parts.append(" " * self._gap)
                 parts.append((keys, "$role-focus" if is_enabled else "dim $role-quiet"))
                 parts.append((f" {label}", "" if is_enabled else "dim $role-quiet"))
-        self.put(Content.assemble(*parts))
+        content = Content.assemble(*parts)
+        if self._message:
+            content = self._fit(content)
+        elif self.styles.height is not None and self.styles.height.value != 1:
+            self.styles.height = 1
+        self.put(content)
+
+    def _fit(self, content: Content) -> Content:
+        """A long message gets more rows, up to `ROWS`, so that its end is read too."""
+        width = max(1, self.size.width)
+        lines = content.wrap(width)
+        if len(lines) > ROWS:
+            rest = Content(" ").join(lines[ROWS - 1 :])
+            lines = [*lines[: ROWS - 1], rest.truncate(width, ellipsis=True)]
+        if self.styles.height is None or self.styles.height.value != len(lines):
+            self.styles.height = len(lines)
+        return Content("\n").join(lines)
 
     def _choose_keys(self, width: int) -> list[tuple[str, str, bool]]:
         """What fits into `width` cells: keys, label, and whether it can be used now."""

@@ -195,6 +195,20 @@ async def test_what_ended_while_nobody_looked_is_told_on_return(tmp_path: Path) 
         await wait_for(lambda: read_message(app) == said, "what became of them")
 
 
+async def test_a_long_message_is_read_to_its_end(tmp_path: Path) -> None:
+    said = (
+        "It is not UTF-8 text; it is kept in /tmp/" + "a-long-name-of-a-folder/" * 4 + "stack.txt"
+    )
+    async with running(DeskDarkroom(tmp_path, START), (80, 24)) as (app, pilot):
+        app.say(said)
+        await wait_for(lambda: "stack.txt" in read_screen(app), "its end")
+        app.say("x " * 400)
+        await wait_for(lambda: "…" in read_screen(app).splitlines()[-1], "that there is more")
+        await pilot.press("down")
+        await wait_for(lambda: "moving" in read_screen(app).splitlines()[-1], "one row again")
+        assert "ctrl+j generate" in read_screen(app).splitlines()[-1]
+
+
 async def test_a_letter_that_is_no_key_says_how_to_type(tmp_path: Path) -> None:
     async with running(DeskDarkroom(tmp_path, START)) as (app, pilot):
         await pilot.press("f")
