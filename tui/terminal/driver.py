@@ -195,8 +195,7 @@ class TerminalDriver(LinuxDriver):
             is_ready, data = self._read(LOOK_SECONDS)
             if data:
                 gone_since = 0.0
-                self._take(data, splitter, keyboard)
-                if answers := self._opening.listen(data):
+                if answers := self._opening.listen(self._take(data, splitter, keyboard)):
                     self.send_message(TerminalAnswered(answers))
             elif is_ready:
                 gone_since = gone_since or now
@@ -219,17 +218,18 @@ class TerminalDriver(LinuxDriver):
         except OSError:
             return True, b""
 
-    def _take(self, data: bytes, splitter: Splitter, keyboard: Keyboard) -> None:
-        """Hand on `data`, and what follows it so soon that it came together with it."""
+    def _take(self, data: bytes, splitter: Splitter, keyboard: Keyboard) -> bytes:
+        """Hand on `data`, and what follows it so soon that it came together with it; all of it."""
         parts = splitter.feed(data, time.monotonic())
-        size = len(data)
-        while size < BURST_BYTES and _has_text(parts) and not self.exit_event.is_set():
+        taken = data
+        while len(taken) < BURST_BYTES and _has_text(parts) and not self.exit_event.is_set():
             _, data = self._read(TOGETHER_SECONDS)
             if not data:
                 break
             parts += splitter.feed(data, time.monotonic())
-            size += len(data)
-        self._hand_on(parts, keyboard, is_whole=size < BURST_BYTES)
+            taken += data
+        self._hand_on(parts, keyboard, is_whole=len(taken) < BURST_BYTES)
+        return taken
 
     def _hand_on(self, parts: Sequence[Part], keyboard: Keyboard, *, is_whole: bool) -> None:
         pressed: list[Input] = []
