@@ -354,6 +354,7 @@ def let_pass(terminal: Terminal, seconds: float) -> None:
     terminal.wait_until(lambda: time.monotonic() > until)
 
 
+@pytest.mark.exhaustive
 def test_another_login_sees_the_queue_live_and_overwrites_no_draft(
     program: Program, server: LoginServer
 ) -> None:

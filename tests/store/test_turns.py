@@ -69,6 +69,7 @@ def test_jobs_are_moved_to_the_front_to_the_end_and_before_another(db: Database)
     assert not turns.shift(db, b, 1)
 
 
+@pytest.mark.exhaustive
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_any_moves_do_to_the_queue_what_they_do_to_a_list(
@@ -230,6 +231,7 @@ def undo(directory: Path) -> None:
         execute(directory, statement)
 
 
+@pytest.mark.exhaustive
 def test_many_are_cancelled_and_followed_at_once(db: Database) -> None:
     ids = put(db, *(f"n{number}" for number in range(1100)))
     token = start(db)

@@ -49,6 +49,7 @@ def rank(commands: list[Command], words: str) -> list[str]:
         ("random seed", "Draw a new seed"),
     ],
 )
+@pytest.mark.samples(5)
 async def test_everyday_words_find_what_is_meant(words: str, first: str, tmp_path: Path) -> None:
     darkroom = DeskDarkroom(tmp_path, START)
     darkroom.add_image()

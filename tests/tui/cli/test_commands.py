@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,8 @@ def test_a_command_nearly_named_is_suggested(program: Program) -> None:
     assert "Did you mean 'generate'" in program.run("geneate", status=2).stderr
 
 
-def test_a_shell_completes_commands_and_their_options(program: Program) -> None:
+def make_completer(program: Program) -> Callable[..., list[str]]:
+    """What completes a line as bash asks for it."""
     safelight = Path(sysconfig.get_path("scripts")) / "safelight"
 
     def complete(*words: str) -> list[str]:
@@ -62,8 +64,18 @@ def test_a_shell_completes_commands_and_their_options(program: Program) -> None:
         done = subprocess.run([safelight], env=environ, capture_output=True, text=True, check=True)
         return done.stdout.split()
 
+    return complete
+
+
+def test_a_shell_completes_commands_and_their_options(program: Program) -> None:
+    complete = make_completer(program)
     assert complete("safelight", "ver") == ["verify"]
     assert "--steps" in complete("safelight", "generate", "--st")
+
+
+@pytest.mark.exhaustive
+def test_a_shell_completes_what_stands_in_the_history(program: Program) -> None:
+    complete = make_completer(program)
     assert complete("safelight", "show", "") == []
     program.run("generate", "sky", "-W", "128", "-H", "128", "-s", "10", "-S", "77123")
     (image,) = program.run_json("history")["images"]
