@@ -107,8 +107,8 @@ class EngineRegistry:
 
     def check_ready(self, engine: str) -> None:
         """Raise `EngineError` for what `engine` is known to lack before anything is sent."""
-        spec = self.get_spec(engine)
-        spec.check_ready(self.settings.of(spec))
+        if (spec := self._installed.find_spec(engine)) is not None:
+            spec.check_ready(self.settings.of(spec))
 
     def estimate_cost(self, request: Request) -> float | None:
         """The credits that `request` may cost, 0 where images are free, None if not known."""

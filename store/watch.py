@@ -53,7 +53,7 @@ def read_fingerprint(db: Database) -> Fingerprint:
             verifications=read.exec(select(func.max(VerificationRow.number))).one() or 0,
             marks=read.exec(marks).first() or "",
             unfinished=tuple(
-                (number or 0, state, bool(is_cancelling), rank or 0)
+                (number or 0, state, bool(is_cancelling), rank if isinstance(rank, int) else 0)
                 for number, state, is_cancelling, rank in read.exec(
                     unfinished.where(col(JobRow.state).in_(active))
                 )

@@ -37,6 +37,9 @@ CHOICES_FEW = 5
 """Up to so many choices are seen at a glance: it is not said that letters find them."""
 
 TYPED_MAXIMUM = 40
+WIDTH_LEAST, FRAME_WIDTH = 48, 6
+"""Cells of a list of choices, and those of its frame and padding beside its title."""
+
 _FORMATS = f"A {INPUT_KINDS} file."
 
 
@@ -110,6 +113,7 @@ class ChoiceScreen(ModalScreen[str | None]):
         dot = get_display(self.app).glyphs.dot
         finds = f"letters find {dot} " if len(self._choices) > CHOICES_FEW else ""
         self._list.border_subtitle = Content(f"{finds}enter chooses {dot} esc leaves")
+        self._list.styles.min_width = max(WIDTH_LEAST, cell_len(self._title) + FRAME_WIDTH)
         yield self._list
 
     def on_mount(self) -> None:
