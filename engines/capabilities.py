@@ -192,9 +192,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
                 return found
             said = f"{found} has no schedule {schedule!r} to choose here."
             raise RequestError("parameters.sampler", name, said, f"Give {found!r} for its own.")
-        hint = f"Known: {', '.join(self.samplers)}."
-        if (near := guess_sampler(name)) in self.samplers:
-            hint += f" Did you mean {near!r}?"
+        hint = suggest(name, self.samplers, guess_sampler(name))
         raise RequestError("parameters.sampler", name, f"Unknown sampler {name!r}.", hint)
 
     def list_left_to_server(self, model: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""A glance at a session before the history is open, which takes long: for the first paint.
+"""A glance at a history that is not opened, which takes long: for the first paint, and for a shell.
 
 It goes to SQLite without what the rest of the store needs, changes nothing, and promises nothing:
 where anything is unusual there is no glance, and whoever opens the history says why.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 from store.draft_json import decode_draft
 from store.errors import StoreError
@@ -17,9 +18,15 @@ from store.sqlite import FILE_NAME, connect
 
 BUSY_SECONDS = 0.05
 
+NEWEST = 500
+"""So many of the newest images, jobs or sessions are looked at."""
+
 _NAMED = "SELECT name, draft, updated_at FROM session WHERE name = ?"
 _NEWEST = """
-    SELECT name, draft, updated_at FROM session
+    SELECT name, draft, updated_at FROM session WHERE name NOT IN (
+        SELECT each.value FROM meta, json_each(meta.value) AS each
+        WHERE meta.key = 'preference archived sessions'
+    )
     ORDER BY typeof(used) <> 'integer', used DESC LIMIT 1
 """
 
@@ -49,3 +56,33 @@ def glance_at_session(
     if not (is_sound and isinstance(updated_at, int | float)):
         return None
     return Session(name=stored_name, draft=decode_draft(draft), updated_at=float(updated_at))
+
+
+def list_image_names(directory: Path) -> list[tuple[str, str]]:
+    """Id and seed of the newest images."""
+    rows = _read(directory, "SELECT id, seed FROM image ORDER BY number DESC LIMIT ?")
+    return [(str(name), str(seed)) for name, seed in rows]
+
+
+def list_session_names(directory: Path) -> list[str]:
+    """The names of the sessions, the one used last first."""
+    rows = _read(directory, "SELECT name FROM session ORDER BY used DESC LIMIT ?")
+    return [str(name) for (name,) in rows]
+
+
+def list_job_names(directory: Path) -> list[tuple[str, str]]:
+    """Id and state of the newest jobs."""
+    rows = _read(directory, "SELECT id, state FROM job ORDER BY number DESC LIMIT ?")
+    return [(str(name), str(state)) for name, state in rows]
+
+
+def _read(directory: Path, statement: str) -> list[tuple[Any, ...]]:
+    """Rows of the history in `directory`; none where they cannot be read at once."""
+    path = directory.expanduser().absolute() / FILE_NAME
+    try:
+        if not path.is_file():
+            return []
+        with contextlib.closing(connect(path, is_read_only=True, seconds=BUSY_SECONDS)) as found:
+            return list(found.execute(statement, (NEWEST,)))
+    except (OSError, sqlite3.Error, StoreError):
+        return []

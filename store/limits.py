@@ -24,6 +24,7 @@ TEXT_LIMIT = 10_000
 """Longest prompt in characters."""
 
 PROMPT_LIMIT = 64
+SESSION_NAME_LIMIT = 100
 """Most prompts in one stack."""
 
 STEPS_MAXIMUM = 500
@@ -193,12 +194,16 @@ def _shorten(text: str) -> str:
     return text if len(text) <= _NUMBER_SHOWN else f"{text[:_NUMBER_SHOWN]}…"
 
 
-def suggest(value: str, known: Iterable[str]) -> str:
-    """What to do about `value`, which is none of `known`: the nearest of them, and all."""
+def suggest(value: str, known: Iterable[str], nearest: str | None = None) -> str:
+    """What to do about `value`, which is none of `known`: the nearest of them, and all.
+
+    `nearest`: the one that is meant, where somebody knows better than by the letters.
+    """
     names = tuple(known)
     near = difflib.get_close_matches(value.lower(), names, n=1) if len(value) <= 100 else []
+    meant = nearest or next(iter(near), None)
     listed = f"Known: {', '.join(names) or 'none'}."
-    return f"{listed} Did you mean {near[0]!r}?" if near else listed
+    return f"{listed} Did you mean {meant!r}?" if meant in names else listed
 
 
 def check_whole(name: str, value: object, low: int, high: int) -> int:

@@ -48,12 +48,14 @@ from store.tables import (
     MetaRow,
     PromptRow,
     RequestRow,
+    SeriesRow,
     StageRow,
     TagRow,
     ThinnedRow,
     ThumbnailRow,
     VerificationRow,
     VerificationRunImageRow,
+    VerificationRunRow,
 )
 from store.vault import Vault, suffix_of
 
@@ -559,6 +561,7 @@ def to_verification(row: VerificationRow) -> Verification:
 
 
 _Row = TypeVar("_Row", JobRow, ImageRow)
+_Background = TypeVar("_Background", VerificationRunRow, SeriesRow)
 
 
 def find_row(session: Session, table: type[_Row], reference: str) -> _Row:
@@ -592,6 +595,36 @@ def find_row(session: Session, table: type[_Row], reference: str) -> _Row:
             f"More than one {what} has an id that begins with {wanted}.",
             _hint_at_seed(session, wanted) or "Give more of it.",
         )
+    return rows[0]
+
+
+def find_background(
+    session: Session, table: type[_Background], reference: str, what: str, command: str
+) -> _Background:
+    """The run of verifications or the series whose id begins so, or the n-th newest: `@n`.
+
+    `what` is how one is called, `command` what lists them. Raises `NotFound`.
+    """
+    wanted = reference.strip().lower()
+    statement = select(table)
+    if wanted.startswith("@") and wanted[1:].isascii() and wanted[1:].isdigit():
+        place = int(wanted[1:])
+        if not 1 <= place < 2**31:
+            raise NotFound(f"There is no {what} {wanted}.", "The newest is @1.")
+        newest = statement.order_by(col(table.number).desc())
+        rows = session.exec(newest.offset(place - 1).limit(1)).all()
+    elif not wanted or len(wanted) > 32 or set(wanted) - set("0123456789abcdef"):
+        raise NotFound(
+            f"{reference!r} is not the id of a {what}.",
+            "Give the beginning of an id (0-9, a-f), or @1 for the newest.",
+        )
+    else:
+        fits = statement.where(col(table.id) >= wanted, col(table.id) < wanted + "g")
+        rows = session.exec(fits.limit(2)).all()
+    if not rows:
+        raise NotFound(f"There is no {what} {wanted}.", f"'safelight {command}' lists them.")
+    if len(rows) > 1:
+        raise NotFound(f"More than one {what} has an id that begins with {wanted}.", "Give more.")
     return rows[0]
 
 

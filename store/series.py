@@ -19,10 +19,10 @@ from store import queue
 from store.concealment import check_prompts
 from store.damage import mend
 from store.database import Database
-from store.errors import NotFound, RequestError, StoreError, Unavailable
+from store.errors import RequestError, StoreError, Unavailable
 from store.inputs import check_inputs
 from store.limits import following_seed
-from store.mapping import PLACEHOLDER, to_word
+from store.mapping import PLACEHOLDER, find_background, to_word
 from store.records import (
     Job,
     JobState,
@@ -42,7 +42,6 @@ FAILURES = 3
 """After so many jobs in a row that made nothing a series pauses: the next would not either."""
 
 _OPEN = (RunState.RUNNING, RunState.PAUSED)
-_HINT = "'safelight series' lists them."
 
 
 def begin_series(
@@ -294,19 +293,4 @@ def _to_series(session: Session, stored: SeriesRow) -> Series:
 
 
 def _find(session: Session, reference: str) -> SeriesRow:
-    wanted = reference.strip().lower()
-    statement = select(SeriesRow)
-    if wanted.startswith("@") and wanted[1:].isascii() and wanted[1:].isdigit():
-        place = min(max(int(wanted[1:]), 1), 2**31)
-        newest = statement.order_by(col(SeriesRow.number).desc())
-        rows = session.exec(newest.offset(place - 1).limit(1)).all()
-    elif not wanted or len(wanted) > 32 or set(wanted) - set("0123456789abcdef"):
-        raise NotFound(f"{reference!r} is not the id of a series.", _HINT)
-    else:
-        identity = col(SeriesRow.id)
-        rows = session.exec(statement.where(identity >= wanted, identity < wanted + "g")).all()
-    if not rows:
-        raise NotFound(f"There is no series {wanted}.", _HINT)
-    if len(rows) > 1:
-        raise NotFound(f"More than one series has an id that begins with {wanted}.", "Give more.")
-    return rows[0]
+    return find_background(session, SeriesRow, reference, "series", "series")

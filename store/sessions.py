@@ -18,13 +18,13 @@ from store.damage import mend
 from store.database import Database
 from store.draft_json import decode_draft, encode_draft
 from store.errors import NotFound, StoreError
+from store.limits import SESSION_NAME_LIMIT
 from store.mapping import as_text
-from store.preferences import ARCHIVED_SESSIONS, read_preference, write_preference
+from store.preferences import ARCHIVED_SESSIONS, find_preference, keep_preference
 from store.records import Draft, Session
 from store.stored_json import BROKEN_JSON
 from store.tables import SessionRow
 
-NAME_LIMIT = 100
 CLOSE_SECONDS = 5.0
 
 
@@ -75,8 +75,8 @@ def save_draft(db: Database, name: str, draft: Draft, known: Draft | None = None
 
 def list_sessions(db: Database) -> list[Session]:
     """All sessions, the one used last first, and those that are archived behind the others."""
-    archived = _read_archived(db)
     with db.read() as read:
+        archived = _find_archived(read)
         rows = read.exec(select(SessionRow).order_by(*_newest_first())).all()
         found = [_to_session(row) for row in rows]
     marked = [
@@ -87,8 +87,8 @@ def list_sessions(db: Database) -> list[Session]:
 
 def last_session_name(db: Database) -> str | None:
     """The name of the session used last that is not archived, None when there is none."""
-    archived = _read_archived(db)
     with db.read() as read:
+        archived = _find_archived(read)
         statement = select(SessionRow.name).order_by(*_newest_first())
         for name in read.exec(statement):
             if (text := as_text(name)) not in archived:
@@ -119,9 +119,8 @@ def rename_session(db: Database, name: str, new: str) -> None:
             _check_free(write, new)
             row.name = new
             write.add(row)
-    archived = _read_archived(db)
-    if name in archived:
-        _write_archived(db, archived - {name} | {new})
+        if name in (archived := _find_archived(write)):
+            _keep_archived(write, archived - {name} | {new})
 
 
 def archive_session(db: Database, name: str, is_archived: bool) -> None:
@@ -129,23 +128,24 @@ def archive_session(db: Database, name: str, is_archived: bool) -> None:
 
     Raises `NotFound`.
     """
-    with db.read() as read:
-        if _find(read, name) is None:
+    with db.write() as write:
+        if _find(write, name) is None:
             raise NotFound(f"There is no session {name!r}.")
-    archived = _read_archived(db)
-    _write_archived(db, archived | {name} if is_archived else archived - {name})
+        archived = _find_archived(write)
+        _keep_archived(write, archived | {name} if is_archived else archived - {name})
 
 
-def _read_archived(db: Database) -> frozenset[str]:
-    text = read_preference(db, ARCHIVED_SESSIONS)
+def _find_archived(transaction: Transaction) -> frozenset[str]:
+    text = find_preference(transaction, ARCHIVED_SESSIONS)
     try:
         return frozenset(msgspec.json.decode(text or "[]", type=list[str]))
     except BROKEN_JSON:
         return frozenset()
 
 
-def _write_archived(db: Database, names: frozenset[str]) -> None:
-    write_preference(db, ARCHIVED_SESSIONS, msgspec.json.encode(sorted(names)).decode())
+def _keep_archived(transaction: Transaction, names: frozenset[str]) -> None:
+    text = msgspec.json.encode(sorted(names)).decode()
+    keep_preference(transaction, ARCHIVED_SESSIONS, text)
 
 
 class DraftWriter:
@@ -235,7 +235,7 @@ class DraftWriter:
     def _move(self, name: str, draft: Draft) -> str:
         """Put a draft into a session that nobody has yet, where those after it go too."""
         for number in itertools.count(2):
-            place = f"{name[: NAME_LIMIT - 10]} {number}"
+            place = f"{name[: SESSION_NAME_LIMIT - 10]} {number}"
             with contextlib.suppress(OpenElsewhere):
                 save_draft(self._database, place, draft, known=_NOBODYS)
                 break
@@ -252,10 +252,10 @@ def _put_aside_place(draft: Draft) -> Draft:
 
 
 def _check_name(name: str) -> None:
-    if not name.strip() or len(name) > NAME_LIMIT or not name.isprintable():
+    if not name.strip() or len(name) > SESSION_NAME_LIMIT or not name.isprintable():
         raise StoreError(
             f"{name!r} cannot be the name of a session.",
-            f"Give 1 to {NAME_LIMIT} printable characters.",
+            f"Give 1 to {SESSION_NAME_LIMIT} printable characters.",
         )
 
 

@@ -21,8 +21,14 @@ from store import queue
 from store.batches import divide
 from store.damage import mend
 from store.database import Database
-from store.errors import NotFound, StoreError
-from store.mapping import as_text, store_verification, to_verification, to_word
+from store.errors import StoreError
+from store.mapping import (
+    as_text,
+    find_background,
+    store_verification,
+    to_verification,
+    to_word,
+)
 from store.records import Comparison, Job, JobState, RunResult, RunState, Serving, VerificationRun
 from store.seals import seal_verification
 from store.serving import ask, list_unserved
@@ -355,28 +361,7 @@ def _verification_number() -> Any:
 
 
 def _find(session: Session, reference: str) -> VerificationRunRow:
-    wanted = reference.strip().lower()
-    numbers = col(VerificationRunRow.number).desc()
-    statement = select(VerificationRunRow)
-    if wanted.startswith("@") and wanted[1:].isascii() and wanted[1:].isdigit():
-        place = int(wanted[1:])
-        if not 1 <= place < 2**31:
-            raise NotFound(f"There is no run {wanted}.", "The newest is @1.")
-        rows = session.exec(statement.order_by(numbers).offset(place - 1).limit(1)).all()
-    elif not wanted or len(wanted) > 32 or set(wanted) - set("0123456789abcdef"):
-        raise NotFound(
-            f"{reference!r} is not the id of a run.",
-            "Give the beginning of an id (0-9, a-f), or @1 for the newest.",
-        )
-    else:
-        identity = col(VerificationRunRow.id)
-        statement = statement.where(identity >= wanted, identity < wanted + "g")
-        rows = session.exec(statement.limit(2)).all()
-    if not rows:
-        raise NotFound(f"There is no run {wanted}.", "'safelight runs' lists them.")
-    if len(rows) > 1:
-        raise NotFound(f"More than one run has an id that begins with {wanted}.", "Give more.")
-    return rows[0]
+    return find_background(session, VerificationRunRow, reference, "run", "runs")
 
 
 def _to_run(session: Session, row: VerificationRunRow) -> VerificationRun:

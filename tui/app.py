@@ -213,8 +213,9 @@ class SafelightApp(Reasoned, App[None]):
         quit_keys = split_keys(self._keymap_given.get("quit.always", "ctrl+q"))
         self.key_queue.passing = frozenset(quit_keys)
         self.set_keymap({name: ",".join(split_keys(keys)) for name, keys in self.keymap.items()})
-        self.compose_screen = ComposeScreen(darkroom, session, self.keymap)
-        self.compose_screen.is_theme_given = themes.is_given
+        self.compose_screen = ComposeScreen(
+            darkroom, session, self.keymap, keeps_theme=themes.is_given
+        )
 
     @property
     def answers(self) -> Answers:

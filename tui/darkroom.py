@@ -1228,6 +1228,13 @@ class Darkroom:
         runs += series.cancel_all_series(self.database)
         return queue.request_cancel_of_all(self.database), runs
 
+    async def count_open(self) -> tuple[int, int]:
+        """How many jobs have not ended, and how many runs of verifications and series."""
+        status = await self.get_worker_status()
+        states = [run.state for run in await self.list_runs()]
+        states += [series.state for series in await self.list_series()]
+        return status.jobs, sum(not state.is_final for state in states)
+
     async def is_queue_paused(self) -> bool:
         """Whether nothing that waits is begun until the queue is resumed."""
         from store import turns

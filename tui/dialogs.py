@@ -20,7 +20,7 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from store.errors import SafelightError
-from store.limits import INPUT_KINDS
+from store.limits import INPUT_KINDS, SESSION_NAME_LIMIT
 from tui.keys import Hint
 from tui.paths import complete_path, parse_path
 from tui.terminal.detect import get_display
@@ -221,7 +221,74 @@ class PathSuggester(Suggester):
         return await asyncio.to_thread(complete_path, value) if value else None
 
 
-class PathScreen(ModalScreen[None]):
+class AskScreen(ModalScreen[None]):
+    """A field that stays open until `take` accepts what is typed; why not stands below it.
+
+    `wanted`: what is to be typed, a sentence. `keys`: what its keys do, beside taking and leaving.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        field: Input,
+        take: Callable[[str], Awaitable[None]],
+        *,
+        wanted: str,
+        keys: Sequence[str] = (),
+    ) -> None:
+        super().__init__()
+        self._take = take
+        self._title = title
+        self._wanted = wanted
+        self._key_words = ("enter takes it", *keys, "esc leaves")
+        self._is_taking = False
+        self._field = field
+        self._field.cursor_blink = False
+        self._note = Cell(id="asked-note")
+
+    def compose(self) -> ComposeResult:
+        """The field and what there is to say."""
+        with Vertical(id="asked", classes="form") as panel:
+            panel.border_title = Content(self._title)
+            dot = get_display(self.app).glyphs.dot
+            panel.border_subtitle = Content(f" {dot} ".join(self._key_words))
+            yield self._field
+            yield self._note
+
+    def on_mount(self) -> None:
+        """Type at once."""
+        self._say(self._wanted)
+        self._field.focus()
+        self._field.cursor_position = len(self._field.value)
+
+    def _say(self, text: str, style: str = "$role-quiet") -> None:
+        self._note.put(Content.styled(show_safely(text), style), resizes=True)
+
+    @on(Input.Changed)
+    def _forget(self) -> None:
+        self._say(self._wanted)
+
+    @on(Input.Submitted)
+    async def action_take(self) -> None:
+        """Hand over what was typed, once, and leave when it is accepted."""
+        if self._is_taking:
+            return
+        self._is_taking = True
+        try:
+            await self._take(self._field.value.strip())
+        except SafelightError as error:
+            self._say(f"! {error}", "bold $role-negative")
+        else:
+            self.dismiss(None)
+        finally:
+            self._is_taking = False
+
+    def action_leave(self) -> None:
+        """Leave everything as it is."""
+        self.dismiss(None)
+
+
+class PathScreen(AskScreen):
     """Stays open until `take` accepts a file, and says beside the field why it does not."""
 
     BINDING_GROUP_TITLE = "while typing a path"
@@ -246,33 +313,12 @@ class PathScreen(ModalScreen[None]):
         wanted: str = _FORMATS,
         example: str = "~/pictures/harbour.png",
     ) -> None:
-        """`wanted`: what the path is to be, a sentence."""
-        super().__init__()
-        self._title = title
-        self._wanted = wanted
-        self._take = take
-        self._is_taking = False
-        self._field = Input(start, placeholder=example, suggester=PathSuggester(), compact=True)
-        self._field.cursor_blink = False
-        self._note = Cell(id="path-note")
+        field = Input(start, placeholder=example, suggester=PathSuggester(), compact=True)
 
-    def compose(self) -> ComposeResult:
-        """The field and what there is to say."""
-        dot = get_display(self.app).glyphs.dot
-        with Vertical(id="path") as panel:
-            panel.border_title = Content(self._title)
-            panel.border_subtitle = Content(f"enter takes it {dot} tab completes {dot} esc leaves")
-            yield self._field
-            yield self._note
+        async def take_path(text: str) -> None:
+            await take(parse_path(text))
 
-    def on_mount(self) -> None:
-        """Type at once."""
-        self._say(self._wanted)
-        self._field.focus()
-        self._field.cursor_position = len(self._field.value)
-
-    def _say(self, text: str, style: str = "$role-quiet") -> None:
-        self._note.put(Content.styled(show_safely(text), style), resizes=True)
+        super().__init__(title, field, take_path, wanted=wanted, keys=("tab completes",))
 
     async def action_complete(self) -> None:
         """Go on with the first name that begins as typed."""
@@ -280,28 +326,21 @@ class PathScreen(ModalScreen[None]):
             self._field.value = path
             self._field.cursor_position = len(path)
 
-    @on(Input.Changed)
-    def _forget(self) -> None:
-        self._say(self._wanted)
 
-    @on(Input.Submitted)
-    async def action_take(self) -> None:
-        """Hand the file over, and leave when it is accepted."""
-        if self._is_taking:
-            return
-        self._is_taking = True
-        try:
-            await self._take(parse_path(self._field.value))
-        except SafelightError as error:
-            self._say(f"! {error}", "bold $role-negative")
-        else:
-            self.dismiss(None)
-        finally:
-            self._is_taking = False
+class NameScreen(AskScreen):
+    """Asks for a name until `take` accepts it, and says beside the field why it does not."""
 
-    def action_leave(self) -> None:
-        """Leave everything as it is."""
-        self.dismiss(None)
+    BINDING_GROUP_TITLE = "while typing a name"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "take", "take it", tooltip="Take this name", id="name.take"),
+        Binding("escape", "leave", "leave", tooltip="Leave it as it is", id="name.leave"),
+    ]
+
+    def __init__(self, title: str, name: str, take: Callable[[str], Awaitable[None]]) -> None:
+        # One more than a name may have: it is told, not cut.
+        length = SESSION_NAME_LIMIT + 1
+        field = Input(name, placeholder="night town", compact=True, max_length=length)
+        super().__init__(title, field, take, wanted=f"Up to {SESSION_NAME_LIMIT} characters.")
 
 
 class HelpScreen(ModalScreen[None]):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from functools import partial
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -57,7 +56,26 @@ class CountedRun(NamedTuple):
 Row = Job | CountedRun | Series
 
 
-class ChargeQuestion(ModalScreen[bool]):
+class Question(ModalScreen[bool]):
+    """Asks before what cannot be taken back; gives the answer."""
+
+    CSS_PATH = "jobs.tcss"
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self._text = text
+
+    def compose(self) -> ComposeResult:
+        """The question, and the keys that answer it."""
+        with Vertical(classes="question"):
+            yield Static(self._text, markup=False)
+
+    def action_answer(self, is_wanted: bool) -> None:
+        """Go back with the answer."""
+        self.dismiss(is_wanted)
+
+
+class ChargeQuestion(Question):
     """Asks before something that may have been paid for is sent again."""
 
     BINDING_GROUP_TITLE = "when a job may have been charged"
@@ -78,22 +96,15 @@ class ChargeQuestion(ModalScreen[bool]):
         ),
     ]
 
-    def compose(self) -> ComposeResult:
-        """The question."""
-        with Vertical(classes="question"):
-            yield Static(
-                "Nobody knows how this job ended: it was sent to a paid service and no answer "
-                "was recorded. It may have been charged. Sending it again may charge it twice."
-                "\n\ny  send it again     n  leave it",
-                markup=False,
-            )
-
-    def action_answer(self, is_wanted: bool) -> None:
-        """Go back with the answer."""
-        self.dismiss(is_wanted)
+    def __init__(self) -> None:
+        super().__init__(
+            "Nobody knows how this job ended: it was sent to a paid service and no answer "
+            "was recorded. It may have been charged. Sending it again may charge it twice."
+            "\n\ny  send it again     n  leave it"
+        )
 
 
-class CancelQuestion(ModalScreen[bool]):
+class CancelQuestion(Question):
     """Asks before all jobs are ended; `said` is what that would end."""
 
     BINDING_GROUP_TITLE = "before all jobs are cancelled"
@@ -108,24 +119,30 @@ class CancelQuestion(ModalScreen[bool]):
         ),
     ]
 
-    CSS_PATH = "jobs.tcss"
-
     def __init__(self, said: str) -> None:
-        super().__init__()
-        self._said = said
+        super().__init__(
+            f"Cancel {said}? What was made is kept, and R tries a cancelled job again."
+            "\n\ny  cancel all     n  leave them"
+        )
 
-    def compose(self) -> ComposeResult:
-        """The question."""
-        with Vertical(classes="question"):
-            yield Static(
-                f"Cancel {self._said}? What was made is kept, and R tries a cancelled job again."
-                "\n\ny  cancel all     n  leave them",
-                markup=False,
-            )
 
-    def action_answer(self, is_wanted: bool) -> None:
-        """Go back with the answer."""
-        self.dismiss(is_wanted)
+async def cancel_all(screen: Screen[Any], darkroom: Darkroom) -> None:
+    """End all jobs, runs and series, and say so; asks first where it is more than one.
+
+    As the work of a screen: it waits for the answer.
+    """
+    try:
+        jobs, others = await darkroom.count_open()
+        if jobs + others > 1:
+            question = CancelQuestion(describe_open(jobs, others))
+            if not await screen.app.push_screen_wait(question):
+                screen.post_message(Said("Left as they are."))
+                return
+        said = describe_cancelled(*await darkroom.cancel_all())
+    except SafelightError as error:
+        screen.post_message(Said(str(error)))
+    else:
+        screen.post_message(Said(said.capitalize() + "."))
 
 
 class JobsScreen(Reasoned, Screen[None]):
@@ -213,7 +230,7 @@ class JobsScreen(Reasoned, Screen[None]):
         super().__init__()
         self.darkroom = darkroom
         # Held, not looked for: what was on its way when the screen is left finds them still.
-        self.options = OptionList(id="jobs-list", markup=False)
+        self.options = OptionList(id="jobs-list", classes="row-list", markup=False)
         self._story = Static(id="jobs-text", markup=False)
         self._keys = KeyLine(keymap)
 
@@ -427,30 +444,9 @@ class JobsScreen(Reasoned, Screen[None]):
         else:
             self._say(_ENDED if run or series else "It stops within one step.")
 
-    async def action_cancel_all(self) -> None:
-        """End all jobs and runs; asks first where it is more than one."""
-        jobs, runs = self._count_open()
-        with contextlib.suppress(SafelightError):
-            jobs = (await self.darkroom.get_worker_status()).jobs
-        if jobs + runs > 1:
-            said = describe_open(jobs, runs)
-            self.app.push_screen(CancelQuestion(said), self._answer_cancelling)
-        else:
-            self._answer_cancelling(True)
-
-    def _answer_cancelling(self, is_wanted: bool | None) -> None:
-        if is_wanted:
-            start_work(self, self._cancel_all, "cancel all")
-        else:
-            self._say("Left as they are.")
-
-    async def _cancel_all(self) -> None:
-        try:
-            jobs, runs = await self.darkroom.cancel_all()
-        except SafelightError as error:
-            self._say(str(error))
-        else:
-            self._say(describe_cancelled(jobs, runs).capitalize() + ".")
+    def action_cancel_all(self) -> None:
+        """End all jobs, runs and series; asks first where it is more than one."""
+        start_work(self, partial(cancel_all, self, self.darkroom), "cancel all")
 
     async def action_pause(self) -> None:
         """Pause the queue or go on with it; where the cursor is on a run, that."""

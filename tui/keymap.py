@@ -26,7 +26,7 @@ def list_families() -> list[list[type[DOMNode]]]:
     from tui.compose.prompts import PromptStack
     from tui.compose.recent import RecentStrip
     from tui.compose.screen import ComposeScreen
-    from tui.dialogs import ChoiceScreen, HelpScreen, PathScreen
+    from tui.dialogs import ChoiceScreen, HelpScreen, NameScreen, PathScreen
     from tui.history.list import HistoryList
     from tui.history.mark_dialogs import EmptyingQuestion, NoteScreen, TagScreen
     from tui.history.marking import MarkDesk
@@ -36,7 +36,7 @@ def list_families() -> list[list[type[DOMNode]]]:
     from tui.jump import JumpScreen
     from tui.lineage.screen import LineageScreen
     from tui.lineage.tree import LineageTree
-    from tui.sessions import NameScreen, SessionsScreen
+    from tui.sessions import SessionsScreen
     from tui.viewer import ViewerScreen
 
     compose: tuple[type[DOMNode], ...] = (

@@ -129,16 +129,14 @@ class CommandProvider(Provider):
     def _draw(self, command: Command) -> Content:
         """The words, and at the right the key, or why it cannot be done now."""
         width = min(WIDTH, self.app.size.width) - _FRAME
-        ellipsis = get_display(self.app).glyphs.ellipsis
         signs = get_display(self.app).glyphs.keys
         key = " ".join(signs.get(each, each) for each in command.key.split(" "))
-        words = show_safely(command.words)
-        if command.reason:
-            words += f": {show_safely(command.reason)}"
-        words = _shorten(words, width - cell_len(key) - _GAP, ellipsis)
-        space = " " * (width - cell_len(words) - cell_len(key))
+        text = f"{command.words}: {command.reason}" if command.reason else command.words
         style = "dim $role-quiet" if command.reason else ""
-        return Content.assemble((words, style), space, (key, "not bold $role-quiet"))
+        room = width - cell_len(key)
+        words = Content.styled(show_safely(text), style).truncate(room - _GAP, ellipsis=True)
+        space = " " * (room - words.cell_length)
+        return Content.assemble(words, space, (key, "not bold $role-quiet"))
 
 
 def score(command: Command, wanted: Sequence[str]) -> float:
@@ -169,14 +167,3 @@ def score(command: Command, wanted: Sequence[str]) -> float:
 
 def _split(words: str) -> list[str]:
     return "".join(sign if sign.isalnum() else " " for sign in words.casefold()).split()
-
-
-def _shorten(text: str, width: int, ellipsis: str) -> str:
-    if cell_len(text) <= width:
-        return text
-    kept = ""
-    for sign in text:
-        if cell_len(kept + sign) > width - 1:
-            break
-        kept += sign
-    return kept.rstrip() + ellipsis

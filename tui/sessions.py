@@ -2,79 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import ClassVar
 
-from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
 from textual.content import Content
 from textual.message import Message
 from textual.reactive import var
-from textual.screen import ModalScreen, Screen
-from textual.widgets import Input, OptionList
+from textual.screen import Screen
+from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from store.errors import SafelightError
 from store.records import Draft, Session
-from store.sessions import NAME_LIMIT
 from tui.darkroom import Darkroom
+from tui.dialogs import NameScreen
 from tui.keys import Reasoned, Said, bind_move
 from tui.terminal.detect import get_display
 from tui.text import show_safely
-from tui.widgets.cell import Cell
 from tui.widgets.key_line import KeyLine
 from tui.words import show_moment
 from tui.work import start_work
 
 _TEXT_LENGTH = 200
-
-
-class NameScreen(ModalScreen[None]):
-    """Asks for a name until `take` accepts it, and says beside the field why it does not."""
-
-    BINDING_GROUP_TITLE = "while typing a name"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "take", "take it", tooltip="Take this name", id="name.take"),
-        Binding("escape", "leave", "leave", tooltip="Leave it as it is", id="name.leave"),
-    ]
-
-    def __init__(self, title: str, name: str, take: Callable[[str], Awaitable[None]]) -> None:
-        super().__init__()
-        self._title = title
-        self._take = take
-        self._field = Input(name, placeholder="night town", compact=True, max_length=NAME_LIMIT + 1)
-        self._field.cursor_blink = False
-        self._note = Cell(id="name-note")
-
-    def compose(self) -> ComposeResult:
-        """The field, and what is wrong with what stands in it."""
-        dot = get_display(self.app).glyphs.dot
-        with Vertical(id="name", classes="form") as panel:
-            panel.border_title = Content(self._title)
-            panel.border_subtitle = Content(f"enter takes it {dot} esc leaves")
-            yield self._field
-            yield self._note
-
-    def on_mount(self) -> None:
-        """Type at once."""
-        self._field.focus()
-
-    @on(Input.Submitted)
-    async def action_take(self) -> None:
-        """Hand the name over, and leave when it is accepted."""
-        try:
-            await self._take(self._field.value.strip())
-        except SafelightError as error:
-            said = Content.styled(f"! {show_safely(str(error))}", "bold $role-negative")
-            self._note.put(said, resizes=True)
-        else:
-            self.dismiss(None)
-
-    def action_leave(self) -> None:
-        """Leave it as it is."""
-        self.dismiss(None)
 
 
 class SessionsScreen(Reasoned, Screen[None]):
@@ -142,7 +93,7 @@ class SessionsScreen(Reasoned, Screen[None]):
         self._now = now
         self._draft = draft
         self._renamed = ""
-        self.options = OptionList(id="sessions-list", markup=False)
+        self.options = OptionList(id="sessions-list", classes="row-list", markup=False)
         self._keys = KeyLine(keymap)
 
     def compose(self) -> ComposeResult:

@@ -73,3 +73,10 @@ def test_it_needs_nothing_that_takes_long_to_load() -> None:
         """
     )
     assert loaded == "[]"
+
+
+def test_an_archived_session_is_not_the_one_that_is_glanced_at(db: Database) -> None:
+    for name in ("one", "two"):
+        sessions.save_draft(db, name, Draft(prompts=(DraftPrompt(text=name),)))
+    sessions.archive_session(db, "two", True)
+    assert glance(db.directory) == sessions.load_session(db, "one")

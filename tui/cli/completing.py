@@ -17,7 +17,7 @@ _SEED = "seed:"
 
 def complete_image(incomplete: str) -> list[tuple[str, str]]:
     """Ids of the newest images, or `seed:N`."""
-    from store.glimpse import list_image_names
+    from store.glance import list_image_names
 
     names = _look(list_image_names)
     if incomplete.startswith(_SEED[: len(incomplete) or 1]):
@@ -28,7 +28,7 @@ def complete_image(incomplete: str) -> list[tuple[str, str]]:
 
 def complete_job(incomplete: str) -> list[tuple[str, str]]:
     """Ids of the newest jobs."""
-    from store.glimpse import list_job_names
+    from store.glance import list_job_names
 
     shown = (
         (name[: max(ID_LENGTH, len(incomplete))], state) for name, state in _look(list_job_names)
@@ -38,7 +38,7 @@ def complete_job(incomplete: str) -> list[tuple[str, str]]:
 
 def complete_session(incomplete: str) -> list[tuple[str, str]]:
     """Names of sessions."""
-    from store.glimpse import list_session_names
+    from store.glance import list_session_names
 
     return _begin(((name, "") for name in _look(list_session_names)), incomplete)
 

@@ -58,9 +58,7 @@ from tui.text import shorten_middle
 from tui.widgets.key_line import KeyLine
 from tui.words import (
     count_things,
-    describe_cancelled,
     describe_ends,
-    describe_open,
     describe_purpose,
     find_certainty,
 )
@@ -254,7 +252,10 @@ class ComposeScreen(ImageScreen):
         darkroom: Darkroom,
         session: str | None = None,
         keymap: Mapping[str, str] | None = None,
+        *,
+        keeps_theme: bool = False,
     ) -> None:
+        """`keeps_theme`: the theme was given at the start, whatever a session has kept."""
         super().__init__(darkroom, session)
         # Now nothing stands on the screen that would have to be styled again.
         self.add_class(f"-part-{PARTS[0]}", update=False)
@@ -269,7 +270,7 @@ class ComposeScreen(ImageScreen):
         self._worker = ""
         self._unfinished = 0
         self.is_ready = False
-        self.is_theme_given = False
+        self._keeps_theme = keeps_theme
         self._draft_error: SafelightError | None = None
         self._draft_place = ""
         self._is_field_left = False
@@ -477,7 +478,7 @@ class ComposeScreen(ImageScreen):
         self.show_capabilities()
         draft = self.draft
         theme = read_place(draft, "theme")
-        if theme in self.app.available_themes and not self.is_theme_given:
+        if theme in self.app.available_themes and not self._keeps_theme:
             self.app.theme = theme
         part = read_place(draft, "part")
         self.focus_part(part if part in PARTS else PARTS[0])
@@ -535,9 +536,7 @@ class ComposeScreen(ImageScreen):
             # What runs of verifications do in between says nothing of what a person asked for.
             if not newest or not newest[0].is_background:
                 before, self._newest = self._newest, newest[0] if newest else None
-                if self.is_ready and self._newest != before:
-                    # What has ended until now was seen.
-                    self.editor.set_place(looked=math.ceil(time.time()))
+                self._note_end(before, self._newest)
             self._show_making(jobs, chosen)
             status = await self.darkroom.get_worker_status()
             is_paused = await self.darkroom.is_queue_paused()
@@ -549,6 +548,13 @@ class ComposeScreen(ImageScreen):
         self._unfinished = status.jobs
         self._show_header()
         await self.end_told()
+
+    def _note_end(self, before: Job | None, now: Job | None) -> None:
+        """What has ended until now was seen; progress alone is no end, and writes nothing."""
+        if now is None or not now.state.is_final or not self.is_ready:
+            return
+        if before is None or (before.id, before.state) != (now.id, now.state):
+            self.editor.set_place(looked=math.ceil(time.time()))
 
     async def _find_chosen(self) -> Image | None:
         """The chosen image with its newest verdict; none when it is gone."""
@@ -813,38 +819,11 @@ class ComposeScreen(ImageScreen):
             return
         await self._change_job(self.darkroom.cancel(jobs[0].id), "Stopping within one step.")
 
-    async def action_cancel_all(self) -> None:
-        """End all jobs, runs and series; asks first where it is more than one job."""
-        from tui.jobs import CancelQuestion
+    def action_cancel_all(self) -> None:
+        """End all jobs, runs and series; asks first where it is more than one."""
+        from tui.jobs import cancel_all
 
-        try:
-            states = [run.state for run in await self.darkroom.list_runs()]
-            states += [series.state for series in await self.darkroom.list_series()]
-            jobs = (await self.darkroom.get_worker_status()).jobs
-        except SafelightError as error:
-            await self.fail(error)
-            return
-        count = sum(not state.is_final for state in states)
-        if jobs + count > 1:
-            said = describe_open(jobs, count)
-            self.app.push_screen(CancelQuestion(said), self._answer_cancelling)
-        else:
-            self._answer_cancelling(True)
-
-    def _answer_cancelling(self, is_wanted: bool | None) -> None:
-        if is_wanted:
-            start_work(self, self._cancel_all, "cancel all")
-        else:
-            self.say("Left as they are.")
-
-    async def _cancel_all(self) -> None:
-        try:
-            jobs, runs = await self.darkroom.cancel_all()
-        except SafelightError as error:
-            await self.fail(error)
-            return
-        self.say(describe_cancelled(jobs, runs).capitalize() + ".")
-        await self._update_now()
+        start_work(self, partial(cancel_all, self, self.darkroom), "cancel all")
 
     async def action_retry(self) -> None:
         """Run the job that made nothing once more."""

@@ -16,14 +16,13 @@ from pathlib import Path
 
 from store.errors import StoreError
 from tui.terminal.detect import find_multiplexer, is_text_terminal
-from tui.terminal.probe import wrap_for_tmux
+from tui.terminal.passthrough import wrap_for
 
 SEQUENCE_BYTES = 74_994
 """The most that common terminals take in one OSC 52."""
 
 TMUX_SECONDS = 2.0
 COPY_NAME = "copied.txt"
-_SCREEN_BYTES = 512
 
 
 def write_copy(text: str, environ: Mapping[str, str]) -> str:
@@ -32,16 +31,6 @@ def write_copy(text: str, environ: Mapping[str, str]) -> str:
     if is_text_terminal(environ) or len(data) > SEQUENCE_BYTES:
         return ""
     return wrap_for(find_multiplexer(environ), data).decode("ascii")
-
-
-def wrap_for(multiplexer: str, data: bytes) -> bytes:
-    """`data` for the terminal that `multiplexer` is in: `tmux`, `screen`, or "" for none."""
-    if multiplexer == "tmux":
-        return wrap_for_tmux(data)
-    if multiplexer == "screen":
-        pieces = [data[at : at + _SCREEN_BYTES] for at in range(0, len(data), _SCREEN_BYTES)]
-        return b"".join(b"\x1bP" + piece + b"\x1b\\" for piece in pieces)
-    return data
 
 
 def hand_to_tmux(text: str, environ: Mapping[str, str]) -> bool:

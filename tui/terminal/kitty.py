@@ -22,7 +22,7 @@ from rich.color import Color
 from rich.segment import Segment
 from rich.style import Style
 
-from tui.terminal.probe import wrap_for_tmux
+from tui.terminal.passthrough import wrap_for_tmux
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage

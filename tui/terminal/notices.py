@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tui.terminal.clipboard import wrap_for
 from tui.terminal.detect import Surroundings, find_multiplexer, is_text_terminal
+from tui.terminal.passthrough import wrap_for
 
 BELL = "\x07"
 KEEP_TITLE = "\x1b[22;2t"

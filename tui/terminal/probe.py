@@ -132,11 +132,6 @@ def list_questions(environ: Mapping[str, str]) -> dict[str, bytes]:
     return questions
 
 
-def wrap_for_tmux(data: bytes) -> bytes:
-    """`data` for the terminal that tmux is in; it needs `allow-passthrough`."""
-    return b"\x1bPtmux;" + data.replace(b"\x1b", b"\x1b\x1b") + b"\x1b\\"
-
-
 def find_tmux(environ: Mapping[str, str]) -> Tmux | None:
     """What the tmux of `environ` says of itself, None where it cannot be asked."""
     if (program := shutil.which("tmux", path=environ.get("PATH"))) is None:
