@@ -159,9 +159,9 @@ class JobsScreen(Reasoned, Screen[None]):
         "jobs.cancel",
         "jobs.retry",
         "jobs.pause",
-        "jobs.next",
         "jobs.leave",
         "help",
+        "jobs.next",
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
